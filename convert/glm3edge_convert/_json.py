@@ -1,0 +1,24 @@
+"""JSON files of a checkpoint folder."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from glm3edge_convert.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises DamagedFileError if it holds anything else."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except OSError as exc:
+        raise DamagedFileError(path, f"cannot be read ({exc.strerror})") from exc
+    except (ValueError, RecursionError) as exc:
+        raise DamagedFileError(path, "is not JSON") from exc
+    if not isinstance(value, dict):
+        raise DamagedFileError(path, "is not a JSON object")
+    return value

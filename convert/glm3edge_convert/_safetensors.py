@@ -1,0 +1,133 @@
+"""The safetensors format: checked headers, rows read by offset, shards written in a stream.
+
+A file is an 8-byte little-endian header length, a JSON header `{name: {dtype, shape,
+data_offsets}}`, and the data (https://github.com/huggingface/safetensors#format). The
+safetensors library hands bfloat16 to NumPy only through torch, and maps whole files into
+memory; this module needs neither.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from glm3edge_convert.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import BinaryIO
+
+LENGTH_SIZE = 8
+MAX_HEADER_SIZE = 100_000_000  # the library's own bound
+
+DTYPE_SIZES = {
+    "BOOL": 1,
+    "U8": 1,
+    "I8": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+    "I16": 2,
+    "U16": 2,
+    "F16": 2,
+    "BF16": 2,
+    "I32": 4,
+    "U32": 4,
+    "F32": 4,
+    "I64": 8,
+    "U64": 8,
+    "F64": 8,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor of a file: `start` is its offset in bytes from the beginning of the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def num_bytes(self) -> int:
+        return math.prod(self.shape) * DTYPE_SIZES[self.dtype]
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """The tensors of a file in the order of their data.
+
+    Raises DamagedFileError if the header is not valid, or if tensors overlap, leave gaps or
+    do not end exactly where the file ends (which is how a broken download shows).
+    """
+    try:
+        with path.open("rb") as file:
+            header, data_start = _read_header(path, file)
+        num_file_bytes = path.stat().st_size
+    except OSError as exc:
+        raise DamagedFileError(path, f"cannot be read ({exc.strerror})") from exc
+    entries = [_entry(path, name, value, data_start) for name, value in header.items()]
+    entries.sort(key=lambda entry: (entry.start, entry.num_bytes))
+    _check_layout(path, entries, data_start, num_file_bytes)
+    return entries
+
+
+def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
+    length = int.from_bytes(file.read(LENGTH_SIZE), "little")
+    if not 2 <= length <= MAX_HEADER_SIZE:
+        raise DamagedFileError(path, f"is not a safetensors file (header of {length} bytes)")
+    text = file.read(length)
+    if len(text) < length:
+        raise DamagedFileError(path, "is truncated within its header")
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise DamagedFileError(path, "has a header that is not JSON") from exc
+    if not isinstance(header, dict):
+        raise DamagedFileError(path, "has a header that is not a JSON object")
+    header.pop("__metadata__", None)
+    return header, LENGTH_SIZE + length
+
+
+def _entry(path: Path, name: str, value: object, data_start: int) -> Entry:
+    """One header value, with its offsets checked against its dtype and shape."""
+    match value:
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)]}:
+            pass
+        case _:
+            raise DamagedFileError(path, f"has a malformed header for tensor {name}")
+    if dtype not in DTYPE_SIZES or not all(type(size) is int and size >= 0 for size in shape):
+        raise DamagedFileError(path, f"has a malformed dtype or shape for tensor {name}")
+    entry = Entry(name, dtype, tuple(shape), data_start + begin)
+    if begin < 0 or end - begin != entry.num_bytes:
+        raise DamagedFileError(path, f"has offsets that do not fit the shape of tensor {name}")
+    return entry
+
+
+def _check_layout(path: Path, entries: list[Entry], data_start: int, num_file_bytes: int) -> None:
+    end = data_start
+    for entry in entries:
+        if entry.start != end:
+            raise DamagedFileError(path, f"has a gap or an overlap before tensor {entry.name}")
+        end += entry.num_bytes
+        if end > num_file_bytes:
+            raise DamagedFileError(
+                path, f"is truncated: tensor {entry.name} ends at byte {end} of {num_file_bytes}"
+            )
+    if end != num_file_bytes:
+        raise DamagedFileError(path, f"has {num_file_bytes - end} bytes after its last tensor")
+
+
+def write_header(file: BinaryIO, tensors: Iterable[tuple[str, str, tuple[int, ...]]]) -> None:
+    """Write the header for (name, dtype, shape) tensors whose data will follow in that order."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for name, dtype, shape in tensors:
+        end = offset + math.prod(shape) * DTYPE_SIZES[dtype]
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % LENGTH_SIZE)
+    file.write(len(text).to_bytes(LENGTH_SIZE, "little") + text)

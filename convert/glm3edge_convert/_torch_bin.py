@@ -1,0 +1,71 @@
+"""`pytorch_model*.bin` files, through torch and only when one has to be read.
+
+A `.bin` file is a pickle: it is loaded with `weights_only`, which runs no code from it, and
+memory-mapped, so its data is read as rows are asked for.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from glm3edge_convert.errors import DamagedFileError, MissingLibraryError, TensorValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+FLOAT_DTYPES = {"torch.float16", "torch.bfloat16", "torch.float32"}
+
+
+@dataclass(frozen=True)
+class TorchTensor:
+    """A memory-mapped torch tensor."""
+
+    path: Path
+    name: str
+    tensor: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.tensor.shape)
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
+        """See source.SourceTensor."""
+        dtype = str(self.tensor.dtype)
+        if dtype not in FLOAT_DTYPES:
+            raise TensorValueError(
+                self.path,
+                self.name,
+                f"is stored as {dtype}; use the float16, bfloat16 or float32 checkpoint",
+            )
+        rows: NDArray[np.float32] = self.tensor[start:stop].float().numpy()
+        return rows
+
+
+def open_bin(path: Path) -> Iterator[TorchTensor]:
+    """The tensors of one file. Raises MissingLibraryError without torch, DamagedFileError."""
+    state = _load(path)
+    if not isinstance(state, dict):
+        raise DamagedFileError(path, "does not hold a dictionary of tensors")
+    for name, tensor in state.items():
+        if not (isinstance(name, str) and hasattr(tensor, "shape") and hasattr(tensor, "dtype")):
+            raise DamagedFileError(path, f"holds something other than a tensor under {name!r}")
+        yield TorchTensor(path, name, tensor.detach())
+
+
+def _load(path: Path) -> Any:
+    try:
+        import torch  # noqa: PLC0415  (an extra, and seconds to import)
+    except ImportError as exc:
+        raise MissingLibraryError(
+            "torch", f"to read {path.name}", "pip install 'glm3edge[torch]'"
+        ) from exc
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as exc:
+        raise DamagedFileError(path, "is not a zipped PyTorch file of plain tensors") from exc

@@ -1,0 +1,86 @@
+"""Is this folder ChatGLM3? Decided by what the model is, never by what it is called.
+
+`model_type` is "chatglm" for ChatGLM-6B, ChatGLM2, ChatGLM3 and the first GLM-4, and
+`_name_or_path` is whatever folder a fine-tune was saved from. The signs used instead:
+
+- ChatGLM-6B has two-dimensional positions: `position_encoding_2d`, `inner_hidden_size`.
+- GLM-4 has a tiktoken `tokenizer.model` (lines of base64 and rank) and 151552 tokens.
+- ChatGLM2 has ChatGLM3's layers and SentencePiece file. It differs in its chat format: no role
+  tokens. So the tokenizer's and model's Python files decide, or the tokenizer's JSON files where
+  newer libraries list added tokens in them. A folder without any of these is judged by its
+  context: ChatGLM2-6B alone was released with 32768 positions and no `rope_ratio` (ChatGLM3 has
+  8192, or 32768 with a rope_ratio of 50, or 131072 with 500).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from glm3edge_convert.errors import NotACheckpointError, UnsupportedArchitectureError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+CHATGLM2 = "ChatGLM2"
+GLM4 = "GLM-4"
+GLM4_VOCAB_SIZE = 151552
+CHATGLM2_SEQ_LENGTH = 32768
+ROLE_TOKEN = "<|assistant|>"  # noqa: S105
+ROUND_PROMPT = "[Round "
+CODE_FILES = ("tokenization_chatglm.py", "modeling_chatglm.py")
+TOKEN_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+TIKTOKEN_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
+
+
+def check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise UnsupportedArchitectureError, naming the model found, unless this is ChatGLM3."""
+    model_type = config.get("model_type")
+    if model_type in {"glm", "glm4"}:
+        raise UnsupportedArchitectureError(folder, GLM4, f"model_type is {model_type}")
+    if model_type != "chatglm":
+        raise UnsupportedArchitectureError(
+            folder, f"a {model_type or 'nameless'} model", "model_type is not chatglm"
+        )
+    if config.get("position_encoding_2d") or "inner_hidden_size" in config:
+        raise UnsupportedArchitectureError(folder, "ChatGLM-6B", "it has 2D positions")
+    _refuse_glm4(folder, config)
+    _refuse_chatglm2(folder, config)
+
+
+def _refuse_glm4(folder: Path, config: Mapping[str, Any]) -> None:
+    if config.get("padded_vocab_size") == GLM4_VOCAB_SIZE:
+        raise UnsupportedArchitectureError(folder, GLM4, f"it has {GLM4_VOCAB_SIZE} tokens")
+    if TIKTOKEN_LINE.match(_head(folder / "tokenizer.model")):
+        raise UnsupportedArchitectureError(folder, GLM4, "its tokenizer is a tiktoken file")
+
+
+def _refuse_chatglm2(folder: Path, config: Mapping[str, Any]) -> None:
+    code = [_text(folder / name) for name in CODE_FILES]
+    if any(ROLE_TOKEN in text for text in [*code, *(_text(folder / name) for name in TOKEN_FILES)]):
+        return
+    if any(ROUND_PROMPT in text for text in code):
+        raise UnsupportedArchitectureError(folder, CHATGLM2, "its prompts are counted in rounds")
+    if code[0]:
+        raise UnsupportedArchitectureError(folder, CHATGLM2, "its tokenizer has no role tokens")
+    if config.get("seq_length") == CHATGLM2_SEQ_LENGTH and config.get("rope_ratio", 1) == 1:
+        raise UnsupportedArchitectureError(
+            folder, CHATGLM2, f"{CHATGLM2_SEQ_LENGTH} positions without a rope_ratio"
+        )
+
+
+def _text(path: Path) -> str:
+    """The text of a file, empty if there is none. The files are read, never run."""
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(512)
+    except OSError as exc:
+        raise NotACheckpointError(path.parent, f"{path.name} is missing") from exc

@@ -1,0 +1,143 @@
+"""The `convert` command: options in, `convert()`, progress and exit codes out.
+
+Exit codes are in EXIT_CODES; 0 is success, 130 an interruption.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path  # noqa: TC003  (typer reads the annotations)
+from typing import TYPE_CHECKING, Annotated
+
+import rich.progress
+import typer
+from rich.console import Console
+
+from glm3edge_convert.convert import Progress, Summary, convert
+from glm3edge_convert.errors import (
+    CheckpointError,
+    ConvertError,
+    MissingLibraryError,
+    NotACheckpointError,
+    OutputError,
+    UnknownTypeError,
+    UnsupportedArchitectureError,
+)
+from glm3edge_convert.recipe import DEFAULT_TYPE, RECIPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+EXIT_CODES: dict[type[ConvertError], int] = {
+    UnknownTypeError: 2,  # also typer's code for a wrong command line
+    NotACheckpointError: 3,
+    UnsupportedArchitectureError: 4,
+    CheckpointError: 5,
+    OutputError: 6,
+    MissingLibraryError: 7,
+}
+INTERRUPTED = 130
+MIB = 1024 * 1024
+PLAIN_STEP = 10  # percent between lines where stderr is not a terminal
+
+
+def convert_command(
+    source: Annotated[
+        Path, typer.Argument(help="Checkpoint folder: config.json, tokenizer.model, weights.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="GGUF file to write.")],
+    type: Annotated[  # noqa: A002  (the option's name)
+        str, typer.Option("--type", "-t", metavar="TYPE", help=f"One of {', '.join(RECIPES)}.")
+    ] = DEFAULT_TYPE,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; all of them by default.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output file.")
+    ] = False,
+) -> None:
+    """Convert a ChatGLM3 checkpoint to a quantized GGUF file.
+
+    Exit codes: 2 wrong usage, 3 not a checkpoint folder, 4 another model than ChatGLM3, 5 damaged
+    or inconsistent checkpoint, 6 output cannot be written, 7 a library is missing, 130 interrupted.
+    """
+    try:
+        with progress_bar() as progress:
+            summary = convert(
+                source,
+                output,
+                type=type,
+                threads=threads,
+                progress=progress,
+                overwrite=overwrite,
+            )
+    except ConvertError as exc:
+        print(f"error: {exc}".replace("\n", " "), file=sys.stderr)
+        raise typer.Exit(exit_code(exc)) from exc
+    except KeyboardInterrupt:
+        print("error: interrupted; nothing was written", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    _print_summary(summary)
+
+
+def exit_code(error: ConvertError) -> int:
+    """The code of the nearest class of `error` in EXIT_CODES, 1 if there is none."""
+    codes = (EXIT_CODES[cls] for cls in error.__class__.__mro__ if cls in EXIT_CODES)
+    return next(codes, 1)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[Progress], None]]:
+    """A bar with the time left on a terminal, a line now and then elsewhere; on stderr."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _PlainProgress()
+        return
+    columns = (
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.DownloadColumn(binary_units=True),
+        rich.progress.TimeRemainingColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def show(progress: Progress) -> None:
+            bar.update(
+                task,
+                description=progress.tensor or "done",
+                total=progress.num_bytes,
+                completed=progress.num_bytes_done,
+            )
+
+        yield show
+
+
+class _PlainProgress:
+    def __init__(self) -> None:
+        self._next_percent = PLAIN_STEP
+
+    def __call__(self, progress: Progress) -> None:
+        percent = 100 * progress.num_bytes_done // max(1, progress.num_bytes)
+        if percent >= self._next_percent:
+            print(
+                f"{percent}% {progress.num_tensors_done} of {progress.num_tensors} tensors",
+                file=sys.stderr,
+            )
+            self._next_percent = percent - percent % PLAIN_STEP + PLAIN_STEP
+
+
+def _print_summary(summary: Summary) -> None:
+    counts = ", ".join(f"{count} {name}" for name, count in summary.type_counts.items())
+    print(
+        f"{summary.path}: {summary.num_bytes / MIB:,.1f} MiB from "
+        f"{summary.num_bytes_source / MIB:,.1f} MiB in {summary.seconds:.1f} s ({counts})"
+    )
+
+
+def main() -> None:
+    """Run the command standing alone."""
+    app = typer.Typer(add_completion=False)
+    app.command("convert")(convert_command)
+    app()

@@ -1,0 +1,192 @@
+"""Everything that can go wrong in a conversion, as one tree.
+
+    ConvertError
+    ├── UnknownTypeError               no such output type
+    ├── NotACheckpointError            the folder lacks a file that every checkpoint has
+    ├── UnsupportedArchitectureError   a checkpoint, but not a ChatGLM3 one
+    ├── CheckpointError                a ChatGLM3 checkpoint with something wrong in it
+    │   ├── ConfigError                a value in config.json
+    │   ├── TokenizerError             tokenizer.model
+    │   ├── DamagedFileError           a file that is cut short or not in its format
+    │   ├── MissingTensorError
+    │   ├── UnexpectedTensorError
+    │   ├── TensorShapeError
+    │   └── TensorValueError           data that cannot be stored: NaN, infinity, unknown dtype
+    ├── MissingLibraryError            an optional or native library is not installed
+    └── OutputError                    the output cannot be written
+        ├── OutputExistsError
+        ├── DiskFullError
+        └── FileSizeError              the disk has room but allows no file of this size
+
+Messages are one line: what is wrong, and what to do about it. Fields carry the parts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MIB = 1024 * 1024
+
+
+class ConvertError(Exception):
+    """Root of the tree."""
+
+
+class UnknownTypeError(ConvertError):
+    """The output type is not one that `recipe` knows."""
+
+    def __init__(self, type_name: str, known: Sequence[str]) -> None:
+        super().__init__(f"unknown type {type_name!r}: choose one of {', '.join(known)}")
+        self.type_name = type_name
+
+
+class NotACheckpointError(ConvertError):
+    """`path` is not a Hugging Face checkpoint folder."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path} is not a checkpoint folder: {problem}; "
+            "give the folder with config.json, tokenizer.model and the weights"
+        )
+        self.path = path
+
+
+class UnsupportedArchitectureError(ConvertError):
+    """A checkpoint of another model, named in `architecture`, recognised by `sign`."""
+
+    def __init__(self, path: Path, architecture: str, sign: str) -> None:
+        super().__init__(
+            f"{path} holds {architecture}, not ChatGLM3 ({sign}); only ChatGLM3 can be converted"
+        )
+        self.path = path
+        self.architecture = architecture
+        self.sign = sign
+
+
+class CheckpointError(ConvertError):
+    """A ChatGLM3 checkpoint with something wrong in `path`."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+
+
+class ConfigError(CheckpointError):
+    """The value of `key` in config.json is missing, mistyped or contradicts another."""
+
+    def __init__(self, path: Path, key: str, problem: str) -> None:
+        super().__init__(path, f"{key} {problem}; restore the file from the model's page")
+        self.key = key
+
+
+class TokenizerError(CheckpointError):
+    """tokenizer.model cannot be expressed in GGUF."""
+
+
+class DamagedFileError(CheckpointError):
+    """A file of the checkpoint is cut short or not in its format."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, f"{problem}; download the file again")
+
+
+class MissingTensorError(CheckpointError):
+    """ChatGLM3 has a tensor that the checkpoint lacks."""
+
+    def __init__(self, path: Path, tensor: str) -> None:
+        super().__init__(path, f"tensor {tensor} is missing; download the checkpoint again")
+        self.tensor = tensor
+
+
+class UnexpectedTensorError(CheckpointError):
+    """The checkpoint has a tensor that ChatGLM3 lacks."""
+
+    def __init__(self, path: Path, tensor: str) -> None:
+        super().__init__(
+            path,
+            f"unexpected tensor {tensor}; merge adapters into the model before converting it",
+        )
+        self.tensor = tensor
+
+
+class TensorShapeError(CheckpointError):
+    """A tensor's shape contradicts config.json."""
+
+    def __init__(
+        self, path: Path, tensor: str, expected: Sequence[int], found: Sequence[int]
+    ) -> None:
+        super().__init__(
+            path,
+            f"tensor {tensor} has shape {_shape(found)} where config.json asks for "
+            f"{_shape(expected)}; use the config.json that belongs to these weights",
+        )
+        self.tensor = tensor
+        self.expected = tuple(expected)
+        self.found = tuple(found)
+
+
+class TensorValueError(CheckpointError):
+    """A tensor's data cannot be stored in the output."""
+
+    def __init__(self, path: Path, tensor: str, problem: str) -> None:
+        super().__init__(path, f"tensor {tensor} {problem}")
+        self.tensor = tensor
+
+
+class MissingLibraryError(ConvertError):
+    """A library is not installed; `remedy` is the command that installs it."""
+
+    def __init__(self, library: str, purpose: str, remedy: str) -> None:
+        super().__init__(f"{library} is needed {purpose}: run {remedy}")
+        self.library = library
+        self.remedy = remedy
+
+
+class OutputError(ConvertError):
+    """`path` cannot be written."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"cannot write {path}: {problem}")
+        self.path = path
+
+
+class OutputExistsError(OutputError):
+    """`path` exists and may not be replaced."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "it exists already; choose another name or pass --overwrite")
+
+
+class DiskFullError(OutputError):
+    """`num_bytes_needed` are needed where `num_bytes_free` are free."""
+
+    def __init__(self, path: Path, *, num_bytes_needed: int, num_bytes_free: int) -> None:
+        super().__init__(
+            path,
+            f"{_mib(num_bytes_needed)} are needed and {_mib(num_bytes_free)} are free; "
+            "make room or choose another disk",
+        )
+        self.num_bytes_needed = num_bytes_needed
+        self.num_bytes_free = num_bytes_free
+
+
+class FileSizeError(OutputError):
+    """The file system (FAT ends at 4 GiB) or a limit of the process allows no file this large."""
+
+    def __init__(self, path: Path, num_bytes: int) -> None:
+        super().__init__(
+            path, f"no file of {_mib(num_bytes)} is allowed there; choose another disk or type"
+        )
+        self.num_bytes = num_bytes
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "(scalar)"
+
+
+def _mib(num_bytes: int) -> str:
+    return f"{num_bytes / MIB:,.0f} MiB"

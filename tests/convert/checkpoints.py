@@ -1,0 +1,73 @@
+"""Ways to damage a copy of a checkpoint folder."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+INDEX = "model.safetensors.index.json"
+FIRST_SHARD = "model-00001-of-00002.safetensors"
+LAST_SHARD = "model-00002-of-00002.safetensors"
+Tensors = dict[str, NDArray[Any]]
+
+
+def edit_json(path: Path, **changes: object) -> None:
+    """Set keys of a JSON file, or remove them where the value is Ellipsis."""
+    value = json.loads(path.read_text("utf-8")) | changes
+    kept = {key: item for key, item in value.items() if item is not ...}
+    path.write_text(json.dumps(kept), "utf-8")
+
+
+def edit_shard(checkpoint: Path, name: str, edit: Callable[[Tensors], None]) -> None:
+    """Edit a shard's tensors in place; the index stays as it is."""
+    tensors = load_file(checkpoint / name)
+    edit(tensors)
+    save_file(tensors, checkpoint / name)
+
+
+def edit_index(checkpoint: Path, edit: Callable[[dict[str, str]], object]) -> None:
+    """Edit the index's map from tensors to files."""
+    path = checkpoint / INDEX
+    index = json.loads(path.read_text("utf-8"))
+    edit(index["weight_map"])
+    path.write_text(json.dumps(index), "utf-8")
+
+
+def load_tensors(checkpoint: Path) -> Tensors:
+    """All tensors of a safetensors checkpoint."""
+    return {k: v for path in checkpoint.glob("*.safetensors") for k, v in load_file(path).items()}
+
+
+def merge_shards(checkpoint: Path) -> None:
+    """Replace the shards and their index by one model.safetensors."""
+    save_file(load_tensors(checkpoint), checkpoint / "model.safetensors")
+    for name in (FIRST_SHARD, LAST_SHARD, INDEX):
+        (checkpoint / name).unlink()
+
+
+def set_value(tensors: Tensors, name: str, value: float) -> None:
+    """Set one value of a tensor."""
+    tensors[name].flat[7] = np.float32(value)
+
+
+def remove_tensor(checkpoint: Path, shard: str, name: str) -> None:
+    """Remove a tensor from its shard and from the index."""
+    edit_shard(checkpoint, shard, lambda tensors: _drop(tensors, name))
+    edit_index(checkpoint, lambda weight_map: weight_map.pop(name))
+
+
+def _drop(tensors: Tensors, name: str) -> None:
+    del tensors[name]
+
+
+def truncate(path: Path, num_bytes: int = 100) -> None:
+    """Cut bytes off the end of a file."""
+    path.write_bytes(path.read_bytes()[:-num_bytes])

@@ -1,0 +1,67 @@
+"""Every type's file equals, to the byte, what llama.cpp's quantize tool makes of our f16 file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gguf
+import numpy as np
+import pytest
+
+from glm3edge_convert.convert import convert
+from glm3edge_convert.recipe import RECIPES
+from glm3edge_convert.synth import Shape, make_checkpoint
+
+from . import llama
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHAPES = {
+    "8 layers": Shape(256, 8, 4, 2, 64, 640, 256),
+    "28 layers": Shape(256, 28, 4, 2, 64, 256, 256),
+    "hidden 288": Shape(288, 9, 4, 2, 72, 300, 256),  # blocks of 32 fit, of 256 do not
+    "hidden 48": Shape(48, 4, 4, 2, 12, 100, 256),  # no block fits a row
+}
+# Keys that a tool rewrites for itself rather than copying.
+VOLATILE = {"GGUF.version", "GGUF.tensor_count", "GGUF.kv_count"}
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def f16(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tokenizer: Path
+) -> Path:
+    """An f16 file, beside the `checkpoint` folder it was made from."""
+    folder = tmp_path_factory.mktemp("bytes")
+    make_checkpoint(folder / "checkpoint", shape=SHAPES[request.param], tokenizer=tokenizer)
+    convert(folder / "checkpoint", folder / "f16.gguf", type="f16", threads=2)
+    return folder / "f16.gguf"
+
+
+@pytest.mark.parametrize("type_name", RECIPES)
+def test_equals_the_quantize_tool(type_name: str, f16: Path, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours.gguf", tmp_path / "theirs.gguf"
+    convert(f16.with_name("checkpoint"), ours, type=type_name, threads=2)
+    llama.quantize(f16, theirs, RECIPES[type_name].file_type)
+    found, expected = gguf.GGUFReader(ours), gguf.GGUFReader(theirs)
+    assert _metadata(found) == _metadata(expected)
+    assert _tensors(found) == _tensors(expected)
+
+
+def _metadata(reader: gguf.GGUFReader) -> dict[str, Any]:
+    return {
+        key: (field.types, field.contents())
+        for key, field in reader.fields.items()
+        if key not in VOLATILE
+    }
+
+
+def _tensors(reader: gguf.GGUFReader) -> dict[str, tuple[str, list[int], bytes]]:
+    return {
+        tensor.name: (
+            tensor.tensor_type.name,
+            tensor.shape.tolist(),
+            np.ascontiguousarray(tensor.data).tobytes(),
+        )
+        for tensor in reader.tensors
+    }
