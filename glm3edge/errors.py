@@ -1,0 +1,108 @@
+"""The exception tree. It knows no HTTP: the server's table gives each type its status.
+
+    Glm3EdgeError
+    ├── ConfigError               a setting that cannot work
+    ├── ModelError                the model file, or llama.cpp with it
+    │   ├── ModelLoadError
+    │   └── ResourceClosedError   used after close()
+    ├── RequestError              the caller's to mend
+    │   ├── InvalidRequestError
+    │   └── ContextLengthExceededError
+    └── EngineError               ours or the machine's
+        ├── EngineClosedError
+        └── DecodeError
+
+Exceptions carry fields; whoever needs a number reads the field, never the text.
+"""
+
+from pathlib import Path
+
+
+class Glm3EdgeError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ConfigError(Glm3EdgeError):
+    """A setting is wrong; the message names it and says what is accepted."""
+
+
+class ModelError(Glm3EdgeError):
+    """The model file, or llama.cpp working with it, failed."""
+
+
+class ModelLoadError(ModelError):
+    """A model could not be loaded.
+
+    Attributes:
+        path: the file that was to be loaded.
+        reason: what was wrong with it, in one line.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"cannot load {path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class ResourceClosedError(ModelError):
+    """A model or context was used after it had been closed."""
+
+
+class RequestError(Glm3EdgeError):
+    """The request cannot be served as it stands.
+
+    Attributes:
+        param: the request field to blame, if there is one.
+    """
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class InvalidRequestError(RequestError):
+    """A request field has a value this server cannot serve."""
+
+
+class ContextLengthExceededError(RequestError):
+    """Prompt and requested reply do not fit the context.
+
+    Attributes:
+        num_prompt_tokens: tokens in the prompt.
+        num_new_tokens: tokens asked for on top of it (``max_tokens``).
+        context_size: tokens the context holds.
+    """
+
+    def __init__(
+        self, *, num_prompt_tokens: int, num_new_tokens: int, context_size: int, param: str
+    ) -> None:
+        total = num_prompt_tokens + num_new_tokens
+        super().__init__(
+            f"This model's maximum context length is {context_size} tokens. However, you requested "
+            f"{total} tokens ({num_prompt_tokens} in the {param}, {num_new_tokens} in the "
+            f"completion). Please reduce the length of the {param} or completion.",
+            param=param,
+        )
+        self.num_prompt_tokens = num_prompt_tokens
+        self.num_new_tokens = num_new_tokens
+        self.context_size = context_size
+
+
+class EngineError(Glm3EdgeError):
+    """The engine could not finish a request."""
+
+
+class EngineClosedError(EngineError):
+    """The engine is shutting down, or has."""
+
+
+class DecodeError(EngineError):
+    """llama.cpp refused a batch.
+
+    Attributes:
+        code: what ``llama_decode`` returned.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"llama.cpp could not process the batch (llama_decode returned {code})")
+        self.code = code

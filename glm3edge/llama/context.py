@@ -1,0 +1,234 @@
+"""Context: decodes batches of tokens and owns the key/value memory of their sequences."""
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+import numpy as np
+from numpy.typing import NDArray
+
+from glm3edge.errors import DecodeError, ModelError, ResourceClosedError
+from glm3edge.llama import library
+from glm3edge.llama.model import Model
+from glm3edge.llama.sampler import Sampler
+from glm3edge.types import SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Consecutive tokens of one sequence, to be computed in one batch.
+
+    Attributes:
+        sequence_id: whose memory they extend, in 0..num_sequences-1.
+        position: position of the first.
+        token_ids: the tokens.
+        wants_output: whether the logits after the last token will be sampled from.
+    """
+
+    sequence_id: int
+    position: int
+    token_ids: Sequence[int]
+    wants_output: bool
+
+
+class Context:
+    """A key/value memory over a model, with what computes into it.
+
+    Methods may be called from any thread, one at a time: a lock keeps ``close()`` from freeing
+    memory under a running ``decode()``.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        context_size: int,
+        batch_size: int,
+        num_sequences: int,
+        num_threads: int,
+    ) -> None:
+        """Allocate the memory.
+
+        Args:
+            model: whose weights are used; it stays open as long as this context.
+            context_size: tokens the memory holds, over all sequences.
+            batch_size: tokens one ``decode()`` may take.
+            num_sequences: sequences that share the memory.
+            num_threads: compute threads.
+
+        Raises:
+            ModelError: llama.cpp could not make it, most often for lack of memory.
+            ResourceClosedError: the model is closed.
+        """
+        self.model = model
+        self.context_size = context_size
+        self.batch_size = batch_size
+        self._lock = threading.RLock()
+        self._hidden_states_on = False
+        model_handle = model.acquire()
+        try:
+            self._handle: Any = _new_context(
+                model_handle,
+                context_size=context_size,
+                batch_size=batch_size,
+                num_sequences=num_sequences,
+                num_threads=num_threads,
+            )
+        except BaseException:
+            model.release()
+            raise
+        self._memory = native.llama_get_memory(self._handle)
+        self._batch = _Batch(batch_size)
+
+    def __enter__(self) -> "Context":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def piece(self, token_id: int) -> bytes:
+        """Bytes that ``token_id`` stands for."""
+        return self.model.piece(token_id)
+
+    def new_sampler(self, params: SamplingParams, prompt_ids: Sequence[int]) -> Sampler:
+        """A sampler for one sequence of this context."""
+        return Sampler(
+            params,
+            vocab_size=self.model.vocab_size,
+            context_size=self.context_size,
+            prompt_ids=prompt_ids,
+        )
+
+    def decode(self, spans: Sequence[Span], *, hidden_states: bool = False) -> list[int]:
+        """Compute ``spans`` in one batch.
+
+        Args:
+            spans: at most ``batch_size`` tokens together.
+            hidden_states: keep the hidden state of every token, for ``hidden_states()``.
+
+        Returns:
+            For each span the batch position of its last token, to sample at.
+
+        Raises:
+            DecodeError: llama.cpp failed; the spans' sequences are best removed.
+        """
+        with self._lock:
+            handle = self._open_handle()
+            last_positions = self._batch.fill(spans, hidden_states=hidden_states)
+            if hidden_states != self._hidden_states_on:
+                native.llama_set_embeddings(handle, hidden_states)
+                self._hidden_states_on = hidden_states
+            code = native.llama_decode(handle, self._batch.native)
+            if code != 0:
+                raise DecodeError(code)
+            return last_positions
+
+    def sample(self, sampler: Sampler, index: int) -> int:
+        """The next token, from the logits at batch position ``index`` of the last ``decode()``."""
+        with self._lock:
+            return sampler.sample(self._open_handle(), index)
+
+    def hidden_states(self, num_tokens: int) -> NDArray[np.float32]:
+        """Hidden states after the final norm, from the last ``decode(hidden_states=True)``.
+
+        Returns:
+            A copy, ``[num_tokens, embedding_length]``, in the order of the batch.
+        """
+        with self._lock:
+            pointer = native.llama_get_embeddings(self._open_handle())
+            if not pointer:
+                raise ModelError("llama.cpp kept no hidden states for the last batch")
+            shape = (num_tokens, self.model.embedding_length)
+            return np.array(np.ctypeslib.as_array(pointer, shape=shape), dtype=np.float32)
+
+    def remove(self, sequence_id: int) -> None:
+        """Forget all tokens of a sequence."""
+        with self._lock:
+            self._open_handle()
+            native.llama_memory_seq_rm(self._memory, sequence_id, -1, -1)
+
+    def close(self) -> None:
+        """Free the memory, after a running call; later calls do nothing."""
+        with self._lock:
+            handle, self._handle = self._handle, None
+            if handle is None:
+                return
+            self._batch.close()
+            native.llama_free(handle)
+            self.model.release()
+
+    def _open_handle(self) -> Any:
+        if self._handle is None:
+            raise ResourceClosedError("the context is closed")
+        return self._handle
+
+
+class _Batch:
+    """llama.cpp's batch arrays, allocated once and refilled."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self.native = native.llama_batch_init(capacity, 0, 1)
+        self._token_ids = _as_array(self.native.token, ctypes.c_int32, capacity)
+        self._positions = _as_array(self.native.pos, ctypes.c_int32, capacity)
+        self._wants_output = _as_array(self.native.logits, ctypes.c_int8, capacity)
+        for index in range(capacity):
+            self.native.n_seq_id[index] = 1
+
+    def fill(self, spans: Sequence[Span], *, hidden_states: bool) -> list[int]:
+        """Write ``spans`` into the arrays; returns the batch position of each one's last token."""
+        num_tokens = sum(len(span.token_ids) for span in spans)
+        if not 0 < num_tokens <= self._capacity:
+            raise ValueError(f"a batch takes 1 to {self._capacity} tokens, not {num_tokens}")
+        start, last_positions = 0, []
+        for span in spans:
+            start = self._put(span, start, hidden_states=hidden_states)
+            last_positions.append(start - 1)
+        self.native.n_tokens = start
+        return last_positions
+
+    def _put(self, span: Span, start: int, *, hidden_states: bool) -> int:
+        count = len(span.token_ids)
+        end = start + count
+        self._token_ids[start:end] = span.token_ids
+        self._positions[start:end] = range(span.position, span.position + count)
+        self._wants_output[start:end] = [int(hidden_states)] * count
+        self._wants_output[end - 1] = int(hidden_states or span.wants_output)
+        for index in range(start, end):
+            self.native.seq_id[index][0] = span.sequence_id
+        return end
+
+    def close(self) -> None:
+        native.llama_batch_free(self.native)
+
+
+def _as_array(pointer: Any, element: Any, length: int) -> Any:
+    """A ctypes array over ``pointer``'s memory: unlike the pointer it takes slice assignment."""
+    return (element * length).from_address(ctypes.addressof(pointer.contents))
+
+
+def _new_context(
+    model_handle: Any, *, context_size: int, batch_size: int, num_sequences: int, num_threads: int
+) -> Any:
+    params = native.llama_context_default_params()
+    params.n_ctx = context_size
+    params.n_batch = params.n_ubatch = batch_size
+    params.n_seq_max = num_sequences
+    params.n_threads = params.n_threads_batch = num_threads
+    params.kv_unified = True
+    params.no_perf = True
+    library.take_errors()
+    handle = native.llama_init_from_model(model_handle, params)
+    if not handle:
+        reason = library.take_errors() or "llama.cpp gave no reason"
+        raise ModelError(f"cannot make a context of {context_size} tokens: {reason}")
+    return handle

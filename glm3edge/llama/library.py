@@ -1,0 +1,70 @@
+"""Starts llama.cpp once per process and turns its log into Python's."""
+
+import atexit
+import ctypes
+import logging
+import threading
+from collections import deque
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+
+logger = logging.getLogger("glm3edge.llama")
+
+# ggml_log_level (ggml.h). What llama.cpp calls information is detail to our users, and what it
+# warns of is seldom theirs to mend.
+_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.INFO, 4: logging.ERROR}
+_CONTINUE = 5
+
+_lock = threading.Lock()
+_started = False
+
+
+class _LogBridge:
+    """Joins the fragments of llama.cpp's log to lines and logs them."""
+
+    def __init__(self) -> None:
+        self._line = ""
+        self._level = logging.DEBUG
+        self.errors: deque[str] = deque(maxlen=8)
+
+    def __call__(self, level: int, text: bytes, _user_data: Any) -> None:
+        if level != _CONTINUE:
+            self._level = _LEVELS.get(level, logging.DEBUG)
+        self._line += text.decode("utf-8", errors="replace")
+        *lines, self._line = self._line.split("\n")
+        for line in filter(None, map(str.strip, lines)):
+            self._log(line)
+
+    def _log(self, line: str) -> None:
+        if self._level >= logging.ERROR:
+            self.errors.append(line)
+        logger.log(self._level, "%s", line)
+
+
+_bridge = _LogBridge()
+_callback = native.llama_log_callback(_bridge)  # kept alive: llama.cpp holds the pointer
+
+
+def start() -> None:
+    """Initialise llama.cpp and bridge its log. Later calls do nothing."""
+    global _started  # noqa: PLW0603 - the library's state is one per process
+    with _lock:
+        if _started:
+            return
+        native.llama_log_set(_callback, ctypes.c_void_p(0))
+        native.llama_backend_init()
+        atexit.register(_unbridge)
+        _started = True
+
+
+def take_errors() -> str:
+    """What llama.cpp logged as errors since the last call, as one line ('' if nothing)."""
+    lines = list(_bridge.errors)
+    _bridge.errors.clear()
+    return "; ".join(lines)
+
+
+def _unbridge() -> None:
+    """Give the log back to llama.cpp: a callback into a finished interpreter crashes."""
+    native.llama_log_set(native.llama_log_callback(0), ctypes.c_void_p(0))

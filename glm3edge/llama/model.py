@@ -1,0 +1,225 @@
+"""Model: a loaded GGUF file, its metadata and its vocabulary."""
+
+import ctypes
+import logging
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+
+from glm3edge.errors import ModelLoadError, ResourceClosedError
+from glm3edge.llama import library
+
+logger = logging.getLogger(__name__)
+
+_ARCHITECTURE = "chatglm"
+_GGUF_MAGIC = b"GGUF"
+_MAX_PIECE_BYTES = 1024
+
+
+class Model:
+    """Weights and vocabulary, shared by contexts.
+
+    Closing is safe at any time and any number of times: the memory goes when the last context
+    that uses the model has been closed.
+    """
+
+    def __init__(self, path: Path, *, vocab_only: bool = False, num_gpu_layers: int = 0) -> None:
+        """Load ``path``.
+
+        Args:
+            path: a GGUF file of architecture ``chatglm``.
+            vocab_only: leave the weights out; such a model can tokenize and nothing else.
+            num_gpu_layers: layers kept on the GPU, counted from the output; -1 means all.
+
+        Raises:
+            ModelLoadError: no such file, no GGUF file, another architecture, or llama.cpp failed.
+        """
+        _check_is_gguf(path)
+        library.start()
+        self.path = path
+        self._lock = threading.Lock()
+        self._num_users = 0
+        self._closed = False
+        self._pieces: dict[int, bytes] = {}
+        self._handle: Any = _load(path, vocab_only=vocab_only, num_gpu_layers=num_gpu_layers)
+        try:
+            self._check_architecture()
+        except ModelLoadError:
+            self.close()
+            raise
+        self._vocab = native.llama_model_get_vocab(self._handle)
+        self.vocab_size = int(native.llama_vocab_n_tokens(self._vocab))
+        self.eos_id = int(native.llama_vocab_eos(self._vocab))
+
+    def __enter__(self) -> "Model":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """``general.name`` of the file, or the file's own name."""
+        return self.metadata("general.name") or self.path.stem
+
+    @property
+    def description(self) -> str:
+        """llama.cpp's summary: architecture, size class and quantization."""
+        buffer = ctypes.create_string_buffer(128)
+        native.llama_model_desc(self._open_handle(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", errors="replace")
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of context the model was trained for."""
+        return int(native.llama_model_n_ctx_train(self._open_handle()))
+
+    @property
+    def embedding_length(self) -> int:
+        """Width of the hidden state."""
+        return int(native.llama_model_n_embd(self._open_handle()))
+
+    @property
+    def num_layers(self) -> int:
+        """Number of transformer layers."""
+        return int(native.llama_model_n_layer(self._open_handle()))
+
+    @property
+    def key_value_length(self) -> int:
+        """Width of a layer's keys, and of its values: key/value heads times their size."""
+        handle = self._open_handle()
+        num_heads, num_groups = (
+            int(native.llama_model_n_head(handle)),
+            int(native.llama_model_n_head_kv(handle)),
+        )
+        return self.embedding_length // num_heads * num_groups
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all tensors."""
+        return int(native.llama_model_size(self._open_handle()))
+
+    @property
+    def num_params(self) -> int:
+        """Number of weights, feed-forward padding included."""
+        return int(native.llama_model_n_params(self._open_handle()))
+
+    def metadata(self, key: str) -> str | None:
+        """A metadata value of the file as text, None if the file has no such key."""
+        handle = self._open_handle()
+        length = native.llama_model_meta_val_str(handle, key.encode(), None, 0)
+        if length < 0:
+            return None
+        buffer = ctypes.create_string_buffer(length + 1)
+        native.llama_model_meta_val_str(handle, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", errors="replace")
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of ``text`` with the dummy prefix, as SentencePiece's ``encode`` gives them.
+
+        Text that spells a control token stays text. Lone surrogates become ``?``.
+        """
+        return self._tokenize(text.encode("utf-8", errors="replace"), parse_special=False)
+
+    def control_token_id(self, text: str) -> int | None:
+        """Id of the control token that is written ``text``, None if there is none."""
+        ids = self._tokenize(text.encode(), parse_special=True)
+        if len(ids) == 1 and native.llama_vocab_is_control(self._vocab, ids[0]):
+            return ids[0]
+        return None
+
+    def piece(self, token_id: int) -> bytes:
+        """Bytes that ``token_id`` stands for; empty for control and unused tokens.
+
+        Raises:
+            IndexError: there is no such token.
+        """
+        cached = self._pieces.get(token_id)
+        if cached is None:
+            cached = self._pieces[token_id] = self._read_piece(token_id)
+        return cached
+
+    def acquire(self) -> Any:
+        """llama.cpp's handle, for a context that keeps it until ``release()``."""
+        with self._lock:
+            handle = self._open_handle()
+            self._num_users += 1
+            return handle
+
+    def release(self) -> None:
+        """End of one ``acquire()``."""
+        with self._lock:
+            self._num_users -= 1
+            self._free_if_unused()
+
+    def close(self) -> None:
+        """Free the model, at once or when its last context closes."""
+        with self._lock:
+            self._closed = True
+            self._free_if_unused()
+
+    def _free_if_unused(self) -> None:
+        if self._closed and self._num_users == 0 and self._handle is not None:
+            native.llama_model_free(self._handle)
+            self._handle = None
+
+    def _open_handle(self) -> Any:
+        if self._closed:
+            raise ResourceClosedError(f"model {self.path.name} is closed")
+        return self._handle
+
+    def _check_architecture(self) -> None:
+        architecture = self.metadata("general.architecture")
+        if architecture != _ARCHITECTURE:
+            reason = f"its architecture is {architecture}, and only {_ARCHITECTURE} is served"
+            raise ModelLoadError(self.path, reason)
+
+    def _tokenize(self, text: bytes, *, parse_special: bool) -> list[int]:
+        self._open_handle()
+        capacity = len(text) + 2
+        for _ in range(2):
+            ids = (ctypes.c_int32 * capacity)()
+            count = native.llama_tokenize(
+                self._vocab, text, len(text), ids, capacity, False, parse_special
+            )
+            if count >= 0:
+                return ids[:count]
+            capacity = -count
+        raise OverflowError(f"text of {len(text)} bytes is too long to tokenize")
+
+    def _read_piece(self, token_id: int) -> bytes:
+        if not 0 <= token_id < self.vocab_size:
+            raise IndexError(f"token id {token_id} is not in 0..{self.vocab_size - 1}")
+        self._open_handle()
+        buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
+        length = native.llama_token_to_piece(self._vocab, token_id, buffer, len(buffer), 0, False)
+        return buffer.raw[: max(length, 0)]
+
+
+def _check_is_gguf(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_GGUF_MAGIC))
+    except OSError as exc:
+        raise ModelLoadError(path, exc.strerror or str(exc)) from exc
+    if magic != _GGUF_MAGIC:
+        raise ModelLoadError(path, "it is not a GGUF file")
+
+
+def _load(path: Path, *, vocab_only: bool, num_gpu_layers: int) -> Any:
+    params = native.llama_model_default_params()
+    params.vocab_only = vocab_only
+    params.n_gpu_layers = num_gpu_layers
+    library.take_errors()
+    handle = native.llama_model_load_from_file(str(path).encode(), params)
+    if not handle:
+        raise ModelLoadError(path, library.take_errors() or "llama.cpp gave no reason")
+    return handle

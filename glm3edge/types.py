@@ -1,0 +1,83 @@
+"""What travels between the floors: sampling parameters, token events and endings."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class FinishReason(Enum):
+    """Why a generation ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """How the next token is chosen. Defaults are those of ChatGLM3's official server.
+
+    Attributes:
+        temperature: divides the logits; 0 takes the most probable token.
+        top_k: number of candidates kept; 0 keeps all.
+        top_p: probability mass kept.
+        min_p: least probability kept, relative to the best; 0 keeps all.
+        repetition_penalty: for tokens of prompt and reply (Hugging Face's formula); 1 is off.
+        presence_penalty: taken once from the logit of a token the reply has.
+        frequency_penalty: taken once for each time the reply has the token.
+        seed: makes a reply repeatable; None draws one.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 50
+    top_p: float = 0.8
+    min_p: float = 0.0
+    repetition_penalty: float = 1.1
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    """One sampled token.
+
+    Attributes:
+        token_id: its id in the vocabulary.
+        text: the text it completed. Empty for control tokens and in the middle of a character;
+            the token that completes a character brings all of it.
+    """
+
+    token_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The last event of a sequence: every sequence gets exactly one.
+
+    Attributes:
+        reason: why it ended.
+        error: set if and only if reason is ERROR.
+    """
+
+    reason: FinishReason
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndEvent(Ending):
+    """The end of a generation.
+
+    Attributes:
+        num_completion_tokens: tokens sampled, the one that ended the reply included.
+        text: what was still held back: the broken character that a cut reply ends in.
+        stop_token_id: the token that ended the reply, if one did.
+    """
+
+    num_completion_tokens: int
+    text: str = ""
+    stop_token_id: int | None = None
+
+
+Event = TokenEvent | EndEvent

@@ -1,0 +1,107 @@
+"""Models and servers shared by the tests; made for real, once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from glm3edge.llama.model import Model
+from glm3edge_convert.convert import convert
+from glm3edge_convert.synth import SHAPES, make_checkpoint
+from tests.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random checkpoint of ChatGLM3's shape in small."""
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    make_checkpoint(path, shape=SHAPES["tiny"])
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint in f16."""
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    convert(tiny_checkpoint, path, type="f16")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_gguf: Path) -> Iterator[Model]:
+    """The tiny model, loaded."""
+    with Model(tiny_gguf) as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def official_vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
+    """The official tokenizer as llama.cpp has it after conversion."""
+    if not OFFICIAL_TOKENIZER.is_file():
+        pytest.skip(NO_OFFICIAL)
+    folder = tmp_path_factory.mktemp("official")
+    make_checkpoint(folder / "checkpoint", shape=SHAPES["tiny"], tokenizer=OFFICIAL_TOKENIZER)
+    convert(folder / "checkpoint", folder / "model.gguf", type="q4_0")
+    with Model(folder / "model.gguf", vocab_only=True) as model:
+        yield model
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running ``glm3edge serve``."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    banner: str
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+
+def start_server(*arguments: str, **environment: str) -> Server:
+    """Run ``glm3edge serve`` on a free port and wait until it listens."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "glm3edge", "serve", "--port", "0", *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    banner = _read_banner(process)
+    url = banner.partition("docs: ")[2].partition("/docs")[0]
+    return Server(process, url, banner)
+
+
+def _read_banner(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("stop"):
+            return "".join(lines)
+    stderr = process.communicate()[1]
+    raise AssertionError(f"the server did not start: {lines} {stderr}")
+
+
+def stop_server(server: Server) -> int:
+    """End a server as a service manager would; returns its exit code."""
+    server.process.terminate()
+    try:
+        server.process.communicate(timeout=30)
+    finally:
+        server.process.kill()
+    return server.process.returncode
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """``glm3edge serve`` with nothing said: the built-in default, made and converted on the way."""
+    cache = tmp_path_factory.mktemp("cache")
+    server = start_server(GLM3EDGE_CACHE_DIR=str(cache))
+    yield server
+    assert stop_server(server) == 0

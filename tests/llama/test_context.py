@@ -1,0 +1,133 @@
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from glm3edge.errors import DecodeError, ModelError, ResourceClosedError
+from glm3edge.llama.context import Context, Span
+from glm3edge.llama.model import Model
+from glm3edge.types import SamplingParams
+
+GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
+PROMPT = [10, 20, 30, 40, 50, 60]
+
+
+@pytest.fixture
+def context(tiny_model: Model) -> Iterator[Context]:
+    with Context(
+        tiny_model, context_size=256, batch_size=32, num_sequences=2, num_threads=2
+    ) as context:
+        yield context
+
+
+def greedy(context: Context, sequence_id: int, num_tokens: int) -> list[int]:
+    """A greedy reply to PROMPT, one token a batch."""
+    sampler = context.new_sampler(GREEDY, PROMPT)
+    ids: list[int] = []
+    span = Span(sequence_id, 0, PROMPT, wants_output=True)
+    for _ in range(num_tokens):
+        (index,) = context.decode([span])
+        ids.append(context.sample(sampler, index))
+        span = Span(sequence_id, span.position + len(span.token_ids), ids[-1:], wants_output=True)
+    sampler.close()
+    sampler.close()
+    return ids
+
+
+def test_sequences_do_not_see_each_other(context: Context) -> None:
+    alone = greedy(context, 0, 8)
+    assert greedy(context, 1, 8) == alone
+    context.remove(0)
+    assert greedy(context, 0, 8) == alone
+
+
+def test_a_prompt_in_chunks_is_the_same_prompt(context: Context) -> None:
+    context.decode([Span(0, 0, PROMPT[:4], wants_output=False)])
+    first, second = context.decode(
+        [Span(0, 4, PROMPT[4:], wants_output=True), Span(1, 0, PROMPT, wants_output=True)]
+    )
+    assert (first, second) == (1, 7)
+    sampler = context.new_sampler(GREEDY, PROMPT)
+    assert context.sample(sampler, first) == context.sample(sampler, second)
+    sampler.close()
+
+
+def test_hidden_states(context: Context, tiny_model: Model) -> None:
+    context.decode([Span(0, 0, PROMPT, wants_output=True)], hidden_states=True)
+    whole = context.hidden_states(len(PROMPT))
+    assert whole.shape == (len(PROMPT), tiny_model.embedding_length)
+    context.remove(0)
+    context.decode([Span(0, 0, PROMPT[:4], wants_output=False)], hidden_states=True)
+    parts = [context.hidden_states(4)]
+    context.decode([Span(0, 4, PROMPT[4:], wants_output=True)], hidden_states=True)
+    parts.append(context.hidden_states(2))
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=0.02)
+    context.remove(0)
+    assert greedy(context, 0, 4) == greedy(context, 1, 4)
+
+
+def test_hidden_states_must_have_been_asked_for(context: Context) -> None:
+    context.decode([Span(0, 0, PROMPT, wants_output=True)])
+    with pytest.raises(ModelError, match="no hidden states"):
+        context.hidden_states(1)
+
+
+@pytest.mark.parametrize("num_tokens", [0, 33])
+def test_a_batch_of_the_wrong_size_is_refused(context: Context, num_tokens: int) -> None:
+    with pytest.raises(ValueError, match="1 to 32 tokens"):
+        context.decode([Span(0, 0, [1] * num_tokens, wants_output=True)])
+
+
+def test_a_full_memory_is_a_decode_error(context: Context) -> None:
+    for start in range(0, 256, 32):
+        context.decode([Span(0, start, [1] * 32, wants_output=False)])
+    with pytest.raises(DecodeError) as caught:
+        context.decode([Span(1, 0, [1], wants_output=True)])
+    assert caught.value.code == 1
+    context.remove(0)
+    context.decode([Span(1, 0, [1], wants_output=True)])
+
+
+def test_a_wrong_token_is_a_decode_error(context: Context) -> None:
+    with pytest.raises(DecodeError):
+        context.decode([Span(0, 0, [10_000_000], wants_output=True)])
+
+
+def test_closed_is_closed(tiny_model: Model) -> None:
+    context = Context(tiny_model, context_size=64, batch_size=8, num_sequences=1, num_threads=1)
+    context.close()
+    context.close()
+    with pytest.raises(ResourceClosedError):
+        context.decode([Span(0, 0, [1], wants_output=True)])
+    with pytest.raises(ResourceClosedError):
+        context.remove(0)
+
+
+def test_closing_while_another_thread_decodes(tiny_model: Model) -> None:
+    context = Context(tiny_model, context_size=1024, batch_size=32, num_sequences=1, num_threads=1)
+    outcome: list[BaseException] = []
+    started = threading.Event()
+
+    def work() -> None:
+        try:
+            while True:
+                context.decode([Span(0, 0, [1] * 32, wants_output=True)])
+                context.remove(0)
+                started.set()
+        except ResourceClosedError as exc:
+            outcome.append(exc)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    started.wait(10)
+    context.close()
+    thread.join(10)
+    assert len(outcome) == 1
+
+
+def test_an_impossible_context_is_an_error_and_frees_the_model(tiny_model: Model) -> None:
+    with pytest.raises(ModelError, match="cannot make a context"):
+        Context(tiny_model, context_size=64, batch_size=8, num_sequences=100_000, num_threads=1)
+    with Context(tiny_model, context_size=64, batch_size=8, num_sequences=1, num_threads=1):
+        pass

@@ -1,0 +1,23 @@
+import logging
+
+import pytest
+
+from glm3edge.llama.library import _LogBridge
+
+
+def test_fragments_become_lines_of_their_level(caplog: pytest.LogCaptureFixture) -> None:
+    bridge = _LogBridge()
+    with caplog.at_level(logging.DEBUG, logger="glm3edge.llama"):
+        bridge(2, b"loading", None)
+        bridge(5, b" ...", None)
+        bridge(5, b" done\n", None)
+        bridge(4, "坏了\nsecond\n".encode(), None)
+        bridge(3, b"\n", None)
+        bridge(1, b"\xff\n", None)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("DEBUG", "loading ... done"),
+        ("ERROR", "坏了"),
+        ("ERROR", "second"),
+        ("DEBUG", "\ufffd"),
+    ]
+    assert list(bridge.errors) == ["坏了", "second"]
