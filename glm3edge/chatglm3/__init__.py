@@ -1,0 +1,1 @@
+"""ChatGLM3's protocol: prompts and replies. Pure Python, no model needed."""

@@ -1,0 +1,163 @@
+"""ReplyParser: token events to prose and tool calls, as they come.
+
+A reply is one or more parts with ``<|assistant|>`` between them; a part is a metadata line, "\\n"
+and content:
+
+    METADATA ──"\\n", empty line──> PROSE
+        │  └────line names a tool──> CALL
+        └──can name no tool────────> PROSE   (the line included: models forget the newline)
+
+Separators are recognised by their token id; text that spells one is text.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from glm3edge.chatglm3.tools import parse_call
+from glm3edge.text import partial_marker
+from glm3edge.types import TokenEvent
+
+_YEAR_MARK = "[[训练时间]]"
+_YEAR = "2023年"
+
+
+@dataclass(frozen=True, slots=True)
+class ProseDelta:
+    """More of the text meant for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A tool call. ``index`` counts the calls of a reply; ``arguments`` is a JSON object."""
+
+    index: int
+    name: str
+    arguments: str
+
+
+Delta = ProseDelta | ToolCallDelta
+
+
+class _State(Enum):
+    METADATA = auto()
+    PROSE = auto()
+    CALL = auto()
+
+
+class ReplyParser:
+    """Feed it a reply's events, then finish it. Every character goes out once or is white space
+    at a part's edges."""
+
+    def __init__(self, *, assistant_id: int, tool_names: Collection[str] = ()) -> None:
+        """Start a reply.
+
+        Args:
+            assistant_id: the token between parts.
+            tool_names: tools the model was offered; a metadata line that names another is prose.
+        """
+        self._assistant_id = assistant_id
+        self._tool_names = frozenset(tool_names)
+        self._prose = _ProseFilter()
+        self._num_calls = 0
+        self._begin_part()
+
+    def feed(self, event: TokenEvent) -> list[Delta]:
+        """Deltas that ``event`` completes."""
+        deltas = self._feed_text(event.text)
+        if event.token_id == self._assistant_id:
+            deltas += self._end_part()
+            self._begin_part()
+        return deltas
+
+    def finish(self, text: str = "") -> list[Delta]:
+        """Deltas that were held back, after the reply's last ``text``."""
+        return self._feed_text(text) + self._end_part()
+
+    def _begin_part(self) -> None:
+        self._state = _State.METADATA
+        self._buffer = ""
+        self._prose.begin_part()
+
+    def _feed_text(self, text: str) -> list[Delta]:
+        if self._state is _State.PROSE:
+            return _prose(self._prose.feed(text))
+        self._buffer += text
+        if self._state is _State.METADATA:
+            return self._read_metadata()
+        return []
+
+    def _read_metadata(self) -> list[Delta]:
+        line, newline, rest = self._buffer.partition("\n")
+        name = line.strip()
+        if newline and name in self._tool_names:
+            self._state, self._name, self._buffer = _State.CALL, name, rest
+            return []
+        if not newline and self._may_name_a_tool(name):
+            return []
+        return self._turn_to_prose(rest if newline and not name else self._buffer)
+
+    def _may_name_a_tool(self, name: str) -> bool:
+        return not name or any(tool.startswith(name) for tool in self._tool_names)
+
+    def _turn_to_prose(self, text: str) -> list[Delta]:
+        self._state = _State.PROSE
+        self._buffer = ""
+        return _prose(self._prose.feed(text))
+
+    def _end_part(self) -> list[Delta]:
+        if self._state is _State.CALL:
+            return self._end_call()
+        if self._state is _State.METADATA:
+            return self._turn_to_prose(self._buffer) + _prose(self._prose.end_part())
+        return _prose(self._prose.end_part())
+
+    def _end_call(self) -> list[Delta]:
+        try:
+            arguments = parse_call(self._name, self._buffer)
+        except ValueError:  # not a call after all: the user sees what the model wrote
+            text = f"{self._name}\n{self._buffer}"
+            return self._turn_to_prose(text) + _prose(self._prose.end_part())
+        delta = ToolCallDelta(self._num_calls, self._name, arguments)
+        self._num_calls += 1
+        return [delta]
+
+
+class _ProseFilter:
+    """Strips a part's edges, joins parts with a newline, and fills in the model's year mark."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._part_has_text = False
+        self._reply_has_text = False
+
+    def begin_part(self) -> None:
+        self._held = ""
+        self._part_has_text = False
+
+    def feed(self, text: str) -> str:
+        """Text that may go out: held back are trailing white space and a begun year mark."""
+        text = (self._held + text).replace(_YEAR_MARK, _YEAR)
+        if not self._part_has_text:
+            text = text.lstrip()
+        visible = text[: len(text) - partial_marker(text, _YEAR_MARK)].rstrip()
+        self._held = text[len(visible) :]
+        return self._joined(visible)
+
+    def end_part(self) -> str:
+        """The rest of the part."""
+        rest, self._held = self._held.rstrip(), ""
+        return self._joined(rest)
+
+    def _joined(self, text: str) -> str:
+        if not text:
+            return ""
+        starts_later_part = self._reply_has_text and not self._part_has_text
+        self._part_has_text = self._reply_has_text = True
+        return "\n" + text if starts_later_part else text
+
+
+def _prose(text: str) -> list[Delta]:
+    return [ProseDelta(text)] if text else []

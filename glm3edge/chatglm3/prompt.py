@@ -1,0 +1,94 @@
+"""Messages and tools to a prompt: a list of token ids, never one string.
+
+    [gMASK] sop { role-id encode(metadata + "\\n") encode(content) } ... <|assistant|>
+
+Each ``encode`` is a call of its own, so text that spells a role tag can never become one. The
+format is that of the official ``tokenization_chatglm.py`` (``build_single_message``).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from glm3edge.chatglm3.tools import call_text, system_text
+from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
+from glm3edge.errors import InvalidRequestError
+from glm3edge.schema.chat import Message, Tool
+
+
+class Role(Enum):
+    """Who a turn is from, as the format names them."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    OBSERVATION = "observation"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One block of the prompt. ``metadata`` is the tool's name where the content is a call."""
+
+    role: Role
+    content: str
+    metadata: str = ""
+
+
+def build_turns(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[Turn]:
+    """OpenAI's messages as turns.
+
+    The format knows one system turn, the first. All system messages go into it, after the tools.
+
+    Raises:
+        InvalidRequestError: a message has no meaning where it stands.
+    """
+    system = [message.text for message in messages if message.is_system]
+    parts = ([system_text(tools)] if tools else []) + [text for text in system if text]
+    turns = [Turn(Role.SYSTEM, "\n\n".join(parts))] if parts else []
+    known_call_ids: set[str] = set()
+    for index, message in enumerate(messages):
+        turns += _turns_of(message, known_call_ids, param=f"messages[{index}]")
+    return turns
+
+
+def encode_turns(
+    turns: Sequence[Turn], vocabulary: Vocabulary, special: SpecialTokens
+) -> list[int]:
+    """The prompt that asks for the assistant's next turn."""
+    role_ids = {
+        Role.SYSTEM: special.system,
+        Role.USER: special.user,
+        Role.ASSISTANT: special.assistant,
+        Role.OBSERVATION: special.observation,
+    }
+    ids = list(special.prefix)
+    for turn in turns:
+        ids.append(role_ids[turn.role])
+        ids += vocabulary.tokenize(turn.metadata + "\n")
+        ids += vocabulary.tokenize(turn.content)
+    ids.append(special.assistant)
+    return ids
+
+
+def _turns_of(message: Message, known_call_ids: set[str], *, param: str) -> Iterator[Turn]:
+    if message.role == "user":
+        yield Turn(Role.USER, message.text)
+    elif message.role == "assistant":
+        yield from _assistant_turns(message, known_call_ids, param=param)
+    elif message.role == "tool":
+        if message.tool_call_id not in known_call_ids:
+            text = f"{param}: no assistant message before it has a tool call of this tool_call_id"
+            raise InvalidRequestError(text, param=param)
+        yield Turn(Role.OBSERVATION, message.text)
+
+
+def _assistant_turns(message: Message, known_call_ids: set[str], *, param: str) -> Iterator[Turn]:
+    if message.text or not message.tool_calls:
+        yield Turn(Role.ASSISTANT, message.text)
+    for call in message.tool_calls or ():
+        known_call_ids.add(call.id)
+        try:
+            content = call_text(call.function.name, call.function.arguments)
+        except ValueError as exc:
+            raise InvalidRequestError(f"{param}: {exc}", param=param) from exc
+        yield Turn(Role.ASSISTANT, content, metadata=call.function.name)

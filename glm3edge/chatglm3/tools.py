@@ -1,0 +1,181 @@
+"""Tool definitions to system text, and the text of calls to JSON arguments and back.
+
+A call is Python: ``tool_call(city="北京", days=3)`` in a code block. It is parsed with ``ast`` and
+only literals are accepted. Nothing a model writes is ever evaluated.
+"""
+
+import ast
+import itertools
+import json
+import keyword
+import tokenize
+import unicodedata
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from glm3edge.schema.chat import Tool
+
+INTERPRETER = "interpreter"
+"""The tool whose calls are a block of Python, handed on as ``{"code": ...}``."""
+
+MAX_CALL_CHARS = 256 * 1024
+"""Longer calls are refused: Python's parser slows down and nests without bound."""
+
+_SYSTEM_HEAD = (
+    "Answer the following questions as best as you can. You have access to the following tools:\n"
+)
+_JSON_NAMES = {"true": True, "false": False, "null": None}
+_ESCAPE = "__keyword"  # appended to an argument name that Python reserves, such as from
+
+
+def system_text(tools: Sequence[Tool]) -> str:
+    """The system turn that offers ``tools``, as the official tool demo words it."""
+    definitions = [
+        {
+            "name": tool.function.name,
+            "description": tool.function.description or "",
+            "parameters": tool.function.parameters or {"type": "object", "properties": {}},
+        }
+        for tool in tools
+    ]
+    return _SYSTEM_HEAD + json.dumps(definitions, indent=4, ensure_ascii=False)
+
+
+def parse_call(name: str, content: str) -> str:
+    """The arguments of a call as a JSON object.
+
+    Args:
+        name: the tool; for ``interpreter`` the content is code, not a call.
+        content: what followed the metadata line: a code block, or bare code.
+
+    Raises:
+        ValueError: it is no ``tool_call(key=literal, ...)``, or not expressible in JSON.
+    """
+    code = _code_of(content)
+    arguments = {"code": code} if name == INTERPRETER else _keyword_literals(code)
+    text = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: legal in JSON as an escape only
+        text = json.dumps(arguments, allow_nan=False)
+    return text
+
+
+def call_text(name: str, arguments: str) -> str:
+    """The content of an assistant turn that makes a call: the reverse of ``parse_call``.
+
+    Raises:
+        ValueError: ``arguments`` is no JSON object.
+    """
+    try:
+        values = json.loads(arguments or "{}")
+        if not isinstance(values, dict):
+            raise ValueError(f"the arguments of {name} are not a JSON object")
+        if name == INTERPRETER and isinstance(values.get("code"), str):
+            return f"```python\n{values['code']}\n```"
+        return f"```python\ntool_call({_keywords_text(values)})\n```"
+    except RecursionError as exc:
+        raise ValueError(f"the arguments of {name} are nested too deeply") from exc
+
+
+def _keywords_text(values: dict[str, Any]) -> str:
+    named = [f"{key}={value!r}" for key, value in values.items() if _is_name(key)]
+    others = {key: value for key, value in values.items() if not _is_name(key)}
+    return ", ".join(named + ([f"**{others!r}"] if others else []))
+
+
+def _is_name(key: str) -> bool:
+    """Whether Python reads ``key`` back as it is: it normalizes identifiers."""
+    return key.isidentifier() and unicodedata.normalize("NFKC", key) == key
+
+
+def _code_of(content: str) -> str:
+    """The body of the code block that ``content`` is, or ``content`` if it is none."""
+    text = content.strip()
+    if text.startswith("```"):
+        _, _, text = text.partition("\n")
+        text = text.rstrip().removesuffix("```")
+    return text.strip("\n")
+
+
+def _keyword_literals(code: str) -> dict[str, Any]:
+    if len(code) > MAX_CALL_CHARS:
+        raise ValueError(f"a call of {len(code)} characters is too long")
+    try:
+        return _call_keywords(_parse_expression(code.strip()))
+    except (SyntaxError, tokenize.TokenError, RecursionError, MemoryError) as exc:
+        raise ValueError(f"not a tool call: {exc}") from exc
+
+
+def _parse_expression(code: str) -> ast.expr:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "\d" in a string is no concern of ours
+        try:
+            return ast.parse(code, mode="eval").body
+        except SyntaxError:
+            return ast.parse(_escape_keywords(code), mode="eval").body
+
+
+def _escape_keywords(code: str) -> str:
+    """``from="a"`` is a fine argument of a tool and a syntax error in Python: rename it."""
+    lines = code.splitlines(keepends=True)
+    tokens = list(tokenize.generate_tokens(iter(lines).__next__))
+    for token, following in reversed(list(itertools.pairwise(tokens))):
+        if keyword.iskeyword(token.string) and following.string == "=":
+            row, column = token.end
+            line = lines[row - 1]
+            lines[row - 1] = line[:column] + _ESCAPE + line[column:]
+    return "".join(lines)
+
+
+def _call_keywords(node: ast.expr) -> dict[str, Any]:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        raise ValueError("not a tool call")
+    if node.func.id != "tool_call" or node.args:
+        raise ValueError("a tool call is tool_call(...) with keyword arguments only")
+    arguments: dict[str, Any] = {}
+    for argument in node.keywords:
+        if argument.arg is not None:
+            values = {_unescaped(argument.arg): _literal(argument.value)}
+        elif isinstance(argument.value, ast.Dict):
+            values = _literal(argument.value)
+        else:
+            raise ValueError("what follows ** in a tool call must be a literal object")
+        if repeated := arguments.keys() & values.keys():
+            raise ValueError(f"a tool call repeats an argument: {min(repeated)}")
+        arguments |= values
+    return arguments
+
+
+def _unescaped(name: str) -> str:
+    stem = name.removesuffix(_ESCAPE)
+    return stem if keyword.iskeyword(stem) else name
+
+
+def _literal(node: ast.expr) -> Any:
+    """The JSON value that ``node`` spells."""
+    match node:
+        case ast.Constant(value=str() | int() | float() | bool() | None as value):
+            return value
+        case ast.Name(id=("true" | "false" | "null") as name):
+            return _JSON_NAMES[name]
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant() as operand):
+            return _signed(sign, operand.value)
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            return [_literal(item) for item in items]
+        case ast.Dict(keys=keys, values=values):
+            return {_key(k): _literal(v) for k, v in zip(keys, values, strict=True)}
+    raise ValueError(f"an argument is not a literal: {type(node).__name__}")
+
+
+def _signed(sign: ast.unaryop, value: object) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a sign needs a number")
+    return -value if isinstance(sign, ast.USub) else value
+
+
+def _key(node: ast.expr | None) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    raise ValueError("an object's keys must be strings")

@@ -1,0 +1,198 @@
+"""POST /v1/chat/completions."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from glm3edge.schema.base import ReplyModel, RequestModel, Usage, is_none
+
+ToolName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
+
+
+class TextPart(RequestModel):
+    """A text part of a message. Other kinds of part are refused."""
+
+    type: Literal["text"]
+    text: str
+
+
+class FunctionCall(RequestModel):
+    """A call in an assistant's message; ``arguments`` is JSON text."""
+
+    name: ToolName
+    arguments: str
+
+
+class ToolCall(RequestModel):
+    """A call with the id its result refers to."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
+class Message(RequestModel):
+    """A message of the conversation so far."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[TextPart] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The content as one string."""
+        if isinstance(self.content, list):
+            return "".join(part.text for part in self.content)
+        return self.content or ""
+
+    @property
+    def is_system(self) -> bool:
+        """Whether it instructs rather than converses."""
+        return self.role in ("system", "developer")
+
+
+class FunctionDefinition(RequestModel):
+    """A function the model may call; ``parameters`` is a JSON schema."""
+
+    name: ToolName
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class Tool(RequestModel):
+    """A tool the model may use."""
+
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+class StreamOptions(RequestModel):
+    """What a stream carries besides the reply."""
+
+    include_usage: bool | None = None
+
+
+class ChatRequest(RequestModel):
+    """A chat completion to make.
+
+    ``top_k``, ``min_p`` and ``repetition_penalty`` are no fields of OpenAI's; the official ChatGLM3
+    server and others know them. A field that is null counts as not given.
+    """
+
+    model: str = ""
+    messages: Annotated[list[Message], Field(min_length=1)]
+    tools: list[Tool] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    seed: int | None = None
+    n: int | None = None
+    logprobs: bool | None = None
+    logit_bias: dict[str, float] | None = None
+    response_format: dict[str, Any] | None = None
+    functions: list[dict[str, Any]] | None = None
+    user: str | None = None
+
+    @property
+    def max_new_tokens(self) -> int | None:
+        """The limit on the reply, under its new name or its old one."""
+        if self.max_completion_tokens is not None:
+            return self.max_completion_tokens
+        return self.max_tokens
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """Text that ends the reply."""
+        if isinstance(self.stop, str):
+            return (self.stop,)
+        return tuple(self.stop or ())
+
+
+FinishReasonName = Literal["stop", "length", "tool_calls"]
+
+
+class ReplyFunction(ReplyModel):
+    """The function of a call, in a reply."""
+
+    name: str
+    arguments: str
+
+
+class ReplyToolCall(ReplyModel):
+    """A call, in a reply."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: ReplyFunction
+
+
+class ReplyMessage(ReplyModel):
+    """The assistant's message."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str | None
+    tool_calls: list[ReplyToolCall] | None = Field(default=None, exclude_if=is_none)
+
+
+class Choice(ReplyModel):
+    """One reply."""
+
+    index: int = 0
+    message: ReplyMessage
+    finish_reason: FinishReasonName
+
+
+class ChatReply(ReplyModel):
+    """A chat completion."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+
+
+class ToolCallChunk(ReplyToolCall):
+    """A call, in a stream."""
+
+    index: int
+
+
+class ChunkDelta(ReplyModel):
+    """What a chunk adds to the message."""
+
+    role: Literal["assistant"] | None = Field(default=None, exclude_if=is_none)
+    content: str | None = Field(default=None, exclude_if=is_none)
+    tool_calls: list[ToolCallChunk] | None = Field(default=None, exclude_if=is_none)
+
+
+class ChunkChoice(ReplyModel):
+    """One reply's share of a chunk."""
+
+    index: int = 0
+    delta: ChunkDelta
+    finish_reason: FinishReasonName | None = None
+
+
+class ChatChunk(ReplyModel):
+    """An event of a streamed chat completion."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: Usage | None = Field(default=None, exclude_if=is_none)

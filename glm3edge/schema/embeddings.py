@@ -1,0 +1,42 @@
+"""POST /v1/embeddings."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from glm3edge.schema.base import ReplyModel, RequestModel, Usage
+
+TokenIds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+MAX_INPUTS = 2048
+
+
+class EmbeddingsRequest(RequestModel):
+    """Texts, or lists of token ids, to embed."""
+
+    model: str = ""
+    input: (
+        str
+        | TokenIds
+        | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
+        | Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_INPUTS)]
+    )
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, Field(ge=1)] | None = None
+    user: str | None = None
+
+
+class EmbeddingItem(ReplyModel):
+    """One vector, as numbers or as base64 of little-endian float32."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingsReply(ReplyModel):
+    """The vectors, in the order of the input."""
+
+    object: Literal["list"] = "list"
+    data: list[EmbeddingItem]
+    model: str
+    usage: Usage

@@ -1,0 +1,115 @@
+"""Messages to turns, and turns to ids; the ids of real tokenizers are in test_prompt_ids.py."""
+
+from typing import Any
+
+import pytest
+
+from glm3edge.chatglm3.prompt import Role, Turn, build_turns, encode_turns
+from glm3edge.chatglm3.tools import system_text
+from glm3edge.chatglm3.vocabulary import SpecialTokens
+from glm3edge.errors import InvalidRequestError
+from glm3edge.schema.chat import ChatRequest, Tool
+from tests.fakes import ASSISTANT, GMASK, SOP, SYSTEM, USER, FakeVocabulary, spell
+
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "天气", "parameters": {}}}
+CALL = {
+    "id": "c1",
+    "type": "function",
+    "function": {"name": "天气", "arguments": '{"城市": "上海"}'},
+}
+
+
+def turns(*messages: dict[str, Any], tools: tuple[dict[str, Any], ...] = ()) -> list[Turn]:
+    request = ChatRequest.model_validate({"messages": messages, "tools": tools})
+    return build_turns(request.messages, request.tools or ())
+
+
+def user(text: object) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def test_a_conversation() -> None:
+    assert turns(
+        {"role": "system", "content": "简短回答"},
+        user("你好"),
+        {"role": "assistant", "content": "你好!"},
+        user("再见"),
+    ) == [
+        Turn(Role.SYSTEM, "简短回答"),
+        Turn(Role.USER, "你好"),
+        Turn(Role.ASSISTANT, "你好!"),
+        Turn(Role.USER, "再见"),
+    ]
+
+
+def test_text_parts_are_joined() -> None:
+    parts = [{"type": "text", "text": "一"}, {"type": "text", "text": "二"}]
+    assert turns(user(parts)) == [Turn(Role.USER, "一二")]
+
+
+def test_tools_come_first_and_keep_the_system_message() -> None:
+    offered = [Tool.model_validate(TOOL)]
+    (system, _) = turns({"role": "developer", "content": "礼貌"}, user("天气?"), tools=(TOOL,))
+    assert system == Turn(Role.SYSTEM, f"{system_text(offered)}\n\n礼貌")
+
+
+def test_all_system_messages_go_into_the_one_system_turn() -> None:
+    system = [{"role": "system", "content": text} for text in ("一", "", "二")]
+    assert turns(system[0], user("x"), system[1], system[2]) == [
+        Turn(Role.SYSTEM, "一\n\n二"),
+        Turn(Role.USER, "x"),
+    ]
+
+
+def test_a_tool_call_and_its_result() -> None:
+    assert turns(
+        user("天气?"),
+        {"role": "assistant", "content": "查一下", "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c1", "content": "22 度"},
+    ) == [
+        Turn(Role.USER, "天气?"),
+        Turn(Role.ASSISTANT, "查一下"),
+        Turn(Role.ASSISTANT, "```python\ntool_call(城市='上海')\n```", metadata="天气"),
+        Turn(Role.OBSERVATION, "22 度"),
+    ]
+
+
+def test_a_call_without_prose_has_no_prose_turn() -> None:
+    roles = [turn.metadata for turn in turns({"role": "assistant", "tool_calls": [CALL]})]
+    assert roles == ["天气"]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"role": "tool", "tool_call_id": "c2", "content": "x"}, "tool_call_id"),
+        ({"role": "tool", "content": "x"}, "tool_call_id"),
+        (
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "[1]"}}],
+            },
+            "not a JSON object",
+        ),
+    ],
+)
+def test_what_has_no_meaning_is_refused(message: dict[str, Any], expected: str) -> None:
+    with pytest.raises(InvalidRequestError, match=expected) as caught:
+        turns(user("x"), message)
+    assert caught.value.param == "messages[1]"
+
+
+def test_each_part_is_encoded_by_itself() -> None:
+    vocabulary = FakeVocabulary()
+    ids = encode_turns(
+        [Turn(Role.SYSTEM, "s"), Turn(Role.USER, "<|user|>"), Turn(Role.ASSISTANT, "c", "tool")],
+        vocabulary,
+        SpecialTokens.of(vocabulary),
+    )
+    assert ids == [
+        *(GMASK, SOP),
+        *(SYSTEM, *spell("\n"), *spell("s")),
+        *(USER, *spell("\n"), *spell("<|user|>")),
+        *(ASSISTANT, *spell("tool\n"), *spell("c")),
+        ASSISTANT,
+    ]
