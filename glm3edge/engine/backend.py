@@ -1,0 +1,38 @@
+"""Backend: what the engine needs of a model, so that tests can script one."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glm3edge.llama.context import Span
+from glm3edge.types import SamplingParams
+
+
+class SamplerHandle(Protocol):
+    """What ``new_sampler`` gives; the engine only keeps and closes it."""
+
+    def close(self) -> None: ...
+
+
+S = TypeVar("S", bound=SamplerHandle)
+
+
+class Backend(Protocol[S]):
+    """``glm3edge.llama.context.Context`` is the real one; see there."""
+
+    context_size: int
+    batch_size: int
+
+    def piece(self, token_id: int) -> bytes: ...
+
+    def new_sampler(self, params: SamplingParams, prompt_ids: Sequence[int]) -> S: ...
+
+    def decode(self, spans: Sequence[Span], *, hidden_states: bool = False) -> list[int]: ...
+
+    def sample(self, sampler: S, index: int) -> int: ...
+
+    def hidden_states(self, num_tokens: int) -> NDArray[np.float32]: ...
+
+    def remove(self, sequence_id: int) -> None: ...

@@ -1,0 +1,34 @@
+"""StopStrings: finds stop strings in text that comes in pieces."""
+
+from collections.abc import Sequence
+
+from glm3edge.text import partial_marker
+
+
+class StopStrings:
+    """Passes text on until a stop string is complete, holding back what may be the start of one.
+
+    What is held back is at most one character shorter than the longest stop string.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(filter(None, stops))
+        self._held = ""
+
+    def feed(self, text: str) -> tuple[str, bool]:
+        """Returns the text that may go out, and whether a stop string ended it."""
+        if not self._stops:
+            return text, False
+        text = self._held + text
+        found = [start for stop in self._stops if (start := text.find(stop)) >= 0]
+        if found:
+            self._held = ""
+            return text[: min(found)], True
+        keep = max(partial_marker(text, stop) for stop in self._stops)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep], False
+
+    def finish(self) -> str:
+        """What was held back: it was no stop string after all."""
+        held, self._held = self._held, ""
+        return held

@@ -1,0 +1,35 @@
+"""The bridge to asyncio: a sequence's events as an async iterator."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from glm3edge.engine.engine import Engine
+from glm3edge.engine.sequence import Sequence, Sink
+from glm3edge.types import Ending
+
+
+async def stream_events(
+    engine: Engine, make: Callable[[Sink], Sequence]
+) -> AsyncGenerator[Any, None]:
+    """Submit the sequence that ``make`` builds around a sink, and yield its events to the ending.
+
+    The engine must post to the running loop. Leaving early, for whatever reason, cancels.
+
+    Raises:
+        EngineClosedError: the engine takes no more work.
+        Exception: the ending's error, if it has one.
+    """
+    events: asyncio.Queue[Any] = asyncio.Queue()
+    sequence = make(events.put_nowait)
+    engine.submit(sequence)
+    try:
+        while True:
+            event = await events.get()
+            if isinstance(event, Ending) and event.error is not None:
+                raise event.error
+            yield event
+            if isinstance(event, Ending):
+                return
+    finally:
+        engine.cancel(sequence)

@@ -1,0 +1,284 @@
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glm3edge.engine.embedder import Embedding, EmbeddingEvent
+from glm3edge.engine.engine import Engine
+from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.errors import DecodeError, EngineClosedError, EngineError
+from glm3edge.llama.context import Span
+from glm3edge.types import EndEvent, Ending, FinishReason, TokenEvent
+from tests.fakes import ASSISTANT, EOS, FakeBackend, spell
+
+TIMEOUT = 10
+
+
+class Client:
+    """Submits to an engine and reads what comes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def generate(self, prompt: str = "hi", **options: Any) -> "Listener":
+        defaults: dict[str, Any] = {"max_new_tokens": 100, "stop_token_ids": frozenset({EOS})}
+        request = GenerationRequest(prompt_ids=spell(prompt), **(defaults | options))
+        return self._submit(lambda sink: Generation(request, sink))
+
+    def embed(self, text: str, num_skipped: int = 0) -> "Listener":
+        return self._submit(lambda sink: Embedding(spell(text), sink, num_skipped=num_skipped))
+
+    def _submit(self, make: Callable[[Callable[[Any], None]], Any]) -> "Listener":
+        events: queue.Queue[Any] = queue.Queue()
+        sequence = make(events.put)
+        self._engine.submit(sequence)
+        return Listener(events, lambda: self._engine.cancel(sequence))
+
+
+class Listener:
+    """Reads one sequence's events."""
+
+    def __init__(self, events: "queue.Queue[Any]", cancel: Callable[[], None]) -> None:
+        self._events = events
+        self.cancel = cancel
+
+    def next(self) -> Any:
+        return self._events.get(timeout=TIMEOUT)
+
+    def all(self) -> list[Any]:
+        events = [self.next()]
+        while not isinstance(events[-1], Ending):
+            events.append(self.next())
+        return events
+
+    def text(self) -> str:
+        return "".join(e.text for e in self.all() if isinstance(e, TokenEvent | EndEvent))
+
+    def end(self) -> Any:
+        return self.all()[-1]
+
+    def assert_no_more(self) -> None:
+        with pytest.raises(queue.Empty):
+            self._events.get(timeout=0.05)
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+@pytest.fixture
+def engine(backend: FakeBackend) -> Iterator[Engine]:
+    engine = Engine(backend, max_running=2)
+    engine.start()
+    yield engine
+    engine.close()
+    assert not backend.memory, "a sequence was left in the key/value memory"
+    assert all(sampler.is_closed for sampler in backend.samplers)
+
+
+@pytest.fixture
+def client(engine: Engine) -> Client:
+    return Client(engine)
+
+
+def say(text: str) -> Callable[[Sequence[int]], list[int]]:
+    return lambda _prompt: [*spell(text), EOS]
+
+
+def test_a_reply_ends_at_a_stop_token(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = say("你好!")
+    events = client.generate().all()
+    assert "".join(event.text for event in events) == "你好!"
+    assert [event.token_id for event in events[:-1]] == spell("你好!")
+    assert events[-1] == EndEvent(
+        FinishReason.STOP, num_completion_tokens=8, text="", stop_token_id=EOS
+    )
+
+
+def test_no_event_has_half_a_character(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = say("好")
+    assert [event.text for event in client.generate().all()] == ["", "", "好", ""]
+
+
+def test_a_cut_reply_ends_by_length(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = say("好好")
+    listener = client.generate(max_new_tokens=4)
+    events = listener.all()
+    assert events[-1] == EndEvent(FinishReason.LENGTH, num_completion_tokens=4, text="\ufffd")
+    assert [event.text for event in events[:-1]] == ["", "", "好", ""]
+    listener.assert_no_more()
+
+
+def test_a_stop_string_across_tokens_is_not_part_of_the_reply(
+    backend: FakeBackend, client: Client
+) -> None:
+    backend.reply_for = say("one END two")
+    listener = client.generate(stop_strings=("END",))
+    events = listener.all()
+    assert "".join(event.text for event in events) == "one "
+    assert events[-1].reason is FinishReason.STOP
+    listener.assert_no_more()
+
+
+def test_text_held_back_for_a_stop_string_comes_out(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = say("the EN")
+    assert client.generate(stop_strings=("END",)).text() == "the EN"
+
+
+def test_held_back_text_comes_before_a_control_token(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = lambda _prompt: [*spell("EN"), ASSISTANT, *spell("D"), EOS]
+    events = client.generate(stop_strings=("END",)).all()
+    assert [event.text for event in events] == ["", "", "EN", "D", ""]
+
+
+def test_a_long_prompt_is_decoded_in_batches(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = say("ok")
+    assert client.generate("x" * 40).text() == "ok"
+    sizes = [[len(span.token_ids) for span in batch] for batch in backend.batches]
+    assert sizes == [[16], [16], [8], [1], [1]]
+    assert [batch[0].wants_output for batch in backend.batches] == [False, False, True, True, True]
+
+
+def test_two_replies_share_batches(backend: FakeBackend, client: Client) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = lambda prompt: [*prompt, EOS]
+    first, second = client.generate("abc"), client.generate("12345")
+    backend.gate.release(100)
+    assert (first.text(), second.text()) == ("abc", "12345")
+    assert any(len(batch) == 2 for batch in backend.batches)
+
+
+def test_more_requests_than_slots_wait_their_turn(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = lambda prompt: [*prompt, EOS]
+    listeners = [client.generate(f"request {number}") for number in range(20)]
+    assert [listener.text() for listener in listeners] == [f"request {n}" for n in range(20)]
+
+
+def test_cancel_frees_a_running_sequence(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = lambda _prompt: spell("x" * 1000)
+    backend.gate = threading.Semaphore(3)
+    listener = client.generate(max_new_tokens=1000)
+    listener.next()
+    listener.cancel()
+    backend.gate.release(2)
+    assert listener.end().reason is FinishReason.CANCELLED
+    listener.cancel()
+    listener.assert_no_more()
+    assert backend.removed
+
+
+def test_cancel_ends_a_waiting_sequence(backend: FakeBackend, client: Client) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = say("x")
+    running = [client.generate(), client.generate()]
+    waiting = client.generate()
+    waiting.cancel()
+    backend.gate.release(100)
+    assert waiting.all() == [EndEvent(FinishReason.CANCELLED, num_completion_tokens=0)]
+    assert [listener.text() for listener in running] == ["x", "x"]
+
+
+def test_a_decode_error_ends_its_batch_and_the_engine_goes_on(
+    backend: FakeBackend, client: Client
+) -> None:
+    def fail(_spans: Sequence[Span]) -> None:
+        backend.fail_decode = None
+        raise DecodeError(-3)
+
+    backend.reply_for = say("fine")
+    backend.fail_decode = fail
+    end = client.generate().end()
+    assert end.reason is FinishReason.ERROR
+    assert isinstance(end.error, DecodeError)
+    assert end.error.code == -3
+    assert client.generate().text() == "fine"
+
+
+def test_one_sequence_failing_leaves_the_other(backend: FakeBackend, client: Client) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = lambda prompt: [] if prompt == spell("bad") else [*prompt, EOS]
+    bad, good = client.generate("bad"), client.generate("good")
+    backend.gate.release(100)
+    assert isinstance(bad.end().error, EngineError)
+    assert good.text() == "good"
+
+
+def test_close_ends_everything_once(backend: FakeBackend, engine: Engine, client: Client) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = lambda _prompt: spell("x" * 1000)
+    listeners = [client.generate(max_new_tokens=1000) for _ in range(5)]
+    engine.request_close()
+    backend.gate.release(100)
+    engine.close()
+    engine.close()
+    for listener in listeners:
+        assert isinstance(listener.end().error, EngineClosedError)
+        listener.assert_no_more()
+    assert not engine.is_running
+    with pytest.raises(EngineClosedError):
+        client.generate()
+
+
+def test_events_of_a_step_are_posted_together(backend: FakeBackend) -> None:
+    posted: list[Callable[[], None]] = []
+    engine = Engine(backend, max_running=2)
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = say("x")
+    engine.start(post=posted.append)
+    listeners = [Client(engine).generate(), Client(engine).generate()]
+    backend.gate.release(100)
+    while not len(posted) >= len(backend.batches) >= 2:
+        threading.Event().wait(0.01)
+    engine.close()
+    for deliver in posted:
+        deliver()
+    assert [listener.text() for listener in listeners] == ["x", "x"]
+    assert len(posted) <= len(backend.batches)
+
+
+def test_a_gone_event_loop_does_not_stop_the_engine(
+    backend: FakeBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    def post(_deliver: Callable[[], None]) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    engine = Engine(backend)
+    engine.start(post)
+    Client(engine).generate()
+    Client(engine).generate()
+    while len(backend.removed) < 2:
+        threading.Event().wait(0.01)
+    assert engine.is_running
+    engine.close()
+    assert "nobody is left" in caplog.text
+
+
+def test_an_embedding_is_the_normalized_mean(backend: FakeBackend, client: Client) -> None:
+    event = client.embed("a" * 40 + "c" * 40, num_skipped=40).end()
+    assert isinstance(event, EmbeddingEvent)
+    assert event.vector is not None
+    mean = np.full(4, spell("c")[0]) + np.arange(4)
+    np.testing.assert_allclose(event.vector, mean / np.linalg.norm(mean), rtol=1e-6)
+    assert event.vector.dtype == np.float32
+
+
+def test_embeddings_and_replies_do_not_share_a_batch(backend: FakeBackend, client: Client) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = lambda prompt: [*prompt, EOS]
+    listeners = [client.generate("one"), client.embed("two"), client.generate("three")]
+    backend.gate.release(100)
+    assert listeners[0].text() == "one"
+    assert listeners[1].end().reason is FinishReason.STOP
+    assert listeners[2].text() == "three"
+    assert all(len(batch) == 1 for batch in backend.batches)
+
+
+def test_empty_sequences_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one token"):
+        Embedding([], lambda _event: None)
+    with pytest.raises(ValueError, match="no tokens are left"):
+        Embedding([1, 2], lambda _event: None, num_skipped=2)

@@ -1,0 +1,113 @@
+"""Scripted stand-ins: a backend that says what a test tells it to, and a readable vocabulary."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glm3edge.llama.context import Span
+from glm3edge.types import SamplingParams
+
+EOS, USER, OBSERVATION, ASSISTANT, SYSTEM, GMASK, SOP = 2, 1001, 1002, 1003, 1004, 1005, 1006
+CONTROL_TOKENS = {
+    "[gMASK]": GMASK,
+    "<|sop|>": SOP,
+    "<|system|>": SYSTEM,
+    "<|user|>": USER,
+    "<|assistant|>": ASSISTANT,
+    "<|observation|>": OBSERVATION,
+}
+
+
+class FakeVocabulary:
+    """Tokens are bytes: id 3 + byte, so every text is its own golden case."""
+
+    eos_id = EOS
+
+    def tokenize(self, text: str) -> list[int]:
+        return [3 + byte for byte in text.encode()]
+
+    def control_token_id(self, text: str) -> int | None:
+        return CONTROL_TOKENS.get(text)
+
+
+def spell(text: str) -> list[int]:
+    """Tokens that decode to ``text``."""
+    return FakeVocabulary().tokenize(text)
+
+
+def piece(token_id: int) -> bytes:
+    """Bytes of a fake token; control tokens have none."""
+    return bytes([token_id - 3]) if 3 <= token_id < 259 else b""
+
+
+@dataclass
+class FakeSampler:
+    """Plays one reply."""
+
+    reply: list[int]
+    position: int = 0
+    is_closed: bool = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@dataclass
+class FakeBackend:
+    """A backend whose replies are scripted.
+
+    ``reply_for`` gives the reply to a prompt. ``gate``, where a test sets one, holds every decode
+    back until it is released.
+    """
+
+    reply_for: Callable[[Sequence[int]], list[int]] = lambda _prompt: [EOS]
+    context_size: int = 4096
+    batch_size: int = 16
+    embedding_length: int = 4
+    fail_decode: Callable[[Sequence[Span]], None] | None = None
+    gate: threading.Semaphore | None = None
+    batches: list[list[Span]] = field(default_factory=list)
+    samplers: list[FakeSampler] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
+    memory: dict[int, int] = field(default_factory=dict)
+
+    def piece(self, token_id: int) -> bytes:
+        return piece(token_id)
+
+    def new_sampler(self, params: SamplingParams, prompt_ids: Sequence[int]) -> FakeSampler:
+        self.samplers.append(FakeSampler(self.reply_for(prompt_ids)))
+        return self.samplers[-1]
+
+    def decode(self, spans: Sequence[Span], *, hidden_states: bool = False) -> list[int]:
+        if self.gate is not None:
+            self.gate.acquire()
+        if self.fail_decode is not None:
+            self.fail_decode(spans)
+        self.batches.append(list(spans))
+        last, end = [], 0
+        for span in spans:
+            expected = self.memory.get(span.sequence_id, 0)
+            if span.position != expected:
+                raise AssertionError(f"span starts at {span.position}, memory ends at {expected}")
+            self.memory[span.sequence_id] = span.position + len(span.token_ids)
+            end += len(span.token_ids)
+            last.append(end - 1)
+        return last
+
+    def sample(self, sampler: FakeSampler, index: int) -> int:
+        token_id = sampler.reply[sampler.position]
+        sampler.position += 1
+        return token_id
+
+    def hidden_states(self, num_tokens: int) -> NDArray[np.float32]:
+        ids = [token_id for span in self.batches[-1] for token_id in span.token_ids]
+        columns = np.arange(self.embedding_length, dtype=np.float32)
+        states: NDArray[np.float32] = np.array(ids, dtype=np.float32)[:, None] + columns
+        return states[:num_tokens]
+
+    def remove(self, sequence_id: int) -> None:
+        self.memory.pop(sequence_id, None)
+        self.removed.append(sequence_id)
