@@ -1,0 +1,162 @@
+"""The ``glm3edge`` command: options in, parts wired together, exit codes out."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from glm3edge import __version__
+from glm3edge.config import Settings, load_settings
+from glm3edge.errors import ConfigError, Glm3EdgeError, ModelError
+from glm3edge.store import DEFAULT_NAME, Store
+from glm3edge_convert.cli import convert_command, exit_code, progress_bar
+from glm3edge_convert.errors import ConvertError
+
+if TYPE_CHECKING:
+    from glm3edge.server.runtime import Runtime
+
+EXIT_CODES: dict[type[Glm3EdgeError], int] = {ConfigError: 2, ModelError: 8}
+"""What a failure ends the program with; conversion has codes of its own, 2 to 7."""
+
+_INTERRUPTED = 130
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+
+app = typer.Typer(
+    name="glm3edge",
+    help="ChatGLM3-6B at home: convert, quantize, serve.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+)
+app.command("convert")(convert_command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        print(f"glm3edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """ChatGLM3-6B at home: convert, quantize, serve."""
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A GGUF file, or a checkpoint folder to convert once. Default: a built-in demo.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. [8000]")] = None,
+    ctx_size: Annotated[
+        int | None, typer.Option(help="Tokens of context. [the model's own, up to 8192]")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Compute threads. [all cores]")] = None,
+    type: Annotated[  # noqa: A002 - the option's name
+        str | None, typer.Option(help="Quantization of a checkpoint folder. [q4_k_m]")
+    ] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Where converted models are kept. [the platform's]")
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Web origin allowed besides this machine's; * allows all. Repeatable."),
+    ] = None,
+    log_level: Annotated[str, typer.Option(help=f"One of {', '.join(_LOG_LEVELS)}.")] = "warning",
+) -> None:
+    """Serve a model on OpenAI's routes.
+
+    Every option can be set by an environment variable too: GLM3EDGE_CTX_SIZE for --ctx-size.
+    """
+    try:
+        _start_logging(log_level)
+        settings = load_settings(
+            host=host,
+            port=port,
+            ctx_size=ctx_size,
+            threads=threads,
+            type=type,
+            cache_dir=cache_dir,
+            cors_origins=cors_origin or None,
+        )
+        _serve(model, settings)
+    except ConvertError as exc:
+        _fail(exc, exit_code(exc))
+    except Glm3EdgeError as exc:
+        _fail(exc, next((c for t, c in EXIT_CODES.items() if isinstance(exc, t)), 1))
+    except KeyboardInterrupt:
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _serve(model: str | None, settings: Settings) -> None:
+    # What takes long to import is imported once there is something to wait for.
+    from glm3edge.server import serve as server  # noqa: PLC0415
+    from glm3edge.server.app import create_app  # noqa: PLC0415
+    from glm3edge.server.runtime import Runtime  # noqa: PLC0415
+
+    with server.bind(settings) as sock:
+        with progress_bar() as progress:
+            path = Store(settings.cache_dir, type=settings.type, progress=progress).find(model)
+        with Runtime(path, settings, model_id=None if model else DEFAULT_NAME) as runtime:
+            port = sock.getsockname()[1]
+
+            def announce() -> None:
+                print(_banner(runtime, path, settings.host, port, is_demo=model is None))
+                sys.stdout.flush()
+
+            app = create_app(runtime.services, settings)
+            server.run(app, runtime.services, sock, on_ready=announce)
+    print("stopped")
+
+
+def _banner(runtime: "Runtime", path: Path, host: str, port: int, *, is_demo: bool) -> str:
+    url_host = f"[{host}]" if ":" in host else host
+    base_url = f"http://{url_host}:{port}/v1"
+    model, card = runtime.model, runtime.services.card
+    size = f"{model.num_bytes / 2**20:,.1f} MiB"
+    body = {"model": card.id, "messages": [{"role": "user", "content": "你好"}]}
+    lines = [
+        f"model    {card.id}  ({path})",
+        f"         {model.description}, {size}, context {card.context_length} tokens",
+        f"server   {base_url}  (docs: {base_url.removesuffix('/v1')}/docs)",
+        f"try      curl {base_url}/chat/completions -H 'Content-Type: application/json' \\",
+        f"           -d '{json.dumps(body, ensure_ascii=False)}'",
+        "stop     Ctrl-C",
+    ]
+    if is_demo:
+        lines.insert(2, "         Its weights are random: it answers, but what it says is noise.")
+    return "\n".join(lines)
+
+
+def _start_logging(level: str) -> None:
+    if level not in _LOG_LEVELS:
+        raise ConfigError(f"--log-level {level}: choose one of {', '.join(_LOG_LEVELS)}")
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def _fail(exc: Exception, code: int) -> None:
+    print(f"error: {exc}", file=sys.stderr)
+    raise typer.Exit(code)

@@ -1,0 +1,30 @@
+"""How many tokens a request may take, as OpenAI's API counts them."""
+
+from glm3edge.errors import ContextLengthExceededError
+
+
+def new_token_limit(
+    *, num_prompt_tokens: int, max_new_tokens: int | None, context_size: int, param: str
+) -> int:
+    """Tokens a reply may have: what was asked for, or all that is left of the context.
+
+    Args:
+        num_prompt_tokens: tokens of the prompt.
+        max_new_tokens: tokens asked for (``max_tokens``), None for as many as fit.
+        context_size: tokens that prompt and reply may have together.
+        param: the request field that the prompt comes from.
+
+    Raises:
+        ContextLengthExceededError: prompt and reply together do not fit, or nothing is left.
+    """
+    num_left = context_size - num_prompt_tokens
+    if max_new_tokens is None:
+        max_new_tokens = max(num_left, 1)
+    if max_new_tokens > num_left:
+        raise ContextLengthExceededError(
+            num_prompt_tokens=num_prompt_tokens,
+            num_new_tokens=max_new_tokens,
+            context_size=context_size,
+            param=param,
+        )
+    return max_new_tokens

@@ -1,0 +1,50 @@
+"""create_app: the FastAPI application over a runtime."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from glm3edge import __version__
+from glm3edge.config import LOCAL_ORIGINS, Settings
+from glm3edge.server import docs, errors
+from glm3edge.server.routes import router
+from glm3edge.server.services import Services
+
+
+def create_app(services: Services, settings: Settings) -> FastAPI:
+    """An application that serves ``services``; the engine runs while the application does."""
+    app = FastAPI(
+        title="glm3edge",
+        summary="ChatGLM3 behind OpenAI's routes.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(services),
+    )
+    app.state.services = services
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_origin_regex=LOCAL_ORIGINS,
+        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_headers=["*"],
+    )
+    errors.install(app)
+    docs.install(app)
+    app.include_router(router)
+    return app
+
+
+def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        services.engine.start(asyncio.get_running_loop().call_soon_threadsafe)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(services.engine.close)
+
+    return lifespan

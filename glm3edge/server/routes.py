@@ -1,0 +1,94 @@
+"""The routes: each checks its body, hands it to a join and sends back what comes."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from glm3edge.errors import EngineClosedError
+from glm3edge.schema.chat import ChatReply, ChatRequest
+from glm3edge.schema.embeddings import EmbeddingsReply, EmbeddingsRequest
+from glm3edge.schema.errors import ErrorReply
+from glm3edge.schema.models import ModelCard, ModelList
+from glm3edge.server import sse
+from glm3edge.server.disconnect import ClientDisconnectedError, until_disconnect
+from glm3edge.server.services import Services
+
+_CLIENT_CLOSED_REQUEST = 499  # nginx's; nobody reads it but the access log
+
+router = APIRouter(responses={"4XX": {"model": ErrorReply}, "5XX": {"model": ErrorReply}})
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesOf = Annotated[Services, Depends(_services)]
+
+
+def _running_services(services: ServicesOf) -> Services:
+    """Refuses work before a stream's headers are out, if the engine would refuse it after."""
+    if not services.engine.is_running:
+        raise EngineClosedError("the server is shutting down")
+    return services
+
+
+RunningServicesOf = Annotated[Services, Depends(_running_services)]
+
+
+@router.get("/health")
+async def health(services: ServicesOf) -> JSONResponse:
+    """Whether the server can take requests: 200, or 503 when its engine has stopped."""
+    if services.engine.is_running:
+        return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "unavailable"}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@router.get("/v1/models")
+async def list_models(services: ServicesOf) -> ModelList:
+    """The model that is served, whatever name a request asks for."""
+    return ModelList(data=[services.card])
+
+
+@router.get("/v1/models/{model_id:path}")
+async def get_model(services: ServicesOf, model_id: str) -> ModelCard:
+    """The model that is served, by its name."""
+    if model_id != services.card.id:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no model {model_id!r} here")
+    return services.card
+
+
+@router.post("/v1/chat/completions", response_model=ChatReply)
+async def create_chat_completion(
+    request: Request, services: RunningServicesOf, body: ChatRequest
+) -> Response:
+    """A reply to a conversation, whole or (``stream: true``) in chunks as it is written."""
+    job = await run_sync(services.chat.prepare, body)
+    if body.stream:
+        return sse.stream(services.chat.stream(job))
+    try:
+        reply = await until_disconnect(request, services.chat.complete(job))
+    except ClientDisconnectedError:
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
+    return _json(reply.model_dump_json())
+
+
+@router.post("/v1/embeddings", response_model=EmbeddingsReply)
+async def create_embeddings(
+    request: Request, services: RunningServicesOf, body: EmbeddingsRequest
+) -> Response:
+    """Vectors of texts: unit length, pooled from the chat model's hidden states."""
+    inputs = await run_sync(services.embeddings.prepare, body)
+    try:
+        reply = await until_disconnect(request, services.embeddings.embed(body, inputs))
+    except ClientDisconnectedError:
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
+    return _json(reply.model_dump_json())
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")

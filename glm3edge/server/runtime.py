@@ -1,0 +1,101 @@
+"""Runtime: opens a model file and builds the services over it."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from glm3edge.chatglm3.vocabulary import MissingTokenError
+from glm3edge.completion import ChatCompleter
+from glm3edge.config import Settings
+from glm3edge.embedding import EmbeddingMaker
+from glm3edge.engine.engine import Engine
+from glm3edge.errors import ModelError, ModelLoadError
+from glm3edge.llama.context import Context
+from glm3edge.llama.model import Model
+from glm3edge.llama.offload import key_value_bytes, physical_memory_bytes
+from glm3edge.schema.models import ModelCard
+from glm3edge.server.services import Services
+
+DEFAULT_CONTEXT_SIZE = 8192
+"""Tokens of context unless told otherwise: 224 MiB of memory for ChatGLM3-6B."""
+
+_GIB = 2**30
+
+BATCH_SIZE = 128
+"""Tokens in a batch: enough to keep the processor busy, few enough to stop soon when cancelled."""
+
+
+class Runtime:
+    """A model, its context and what serves requests with them. Closing it closes them all."""
+
+    def __init__(self, path: Path, settings: Settings, *, model_id: str | None = None) -> None:
+        """Load ``path``.
+
+        Raises:
+            ModelError: the model or its context could not be made.
+        """
+        with ExitStack() as stack:
+            self.model = stack.enter_context(Model(path))
+            context = stack.enter_context(_open_context(self.model, settings))
+            engine = Engine(context)
+            stack.callback(engine.close)
+            self.services = _make_services(engine, self.model, model_id or self.model.name)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> "Runtime":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what runs, then free everything. Idempotent."""
+        self._stack.close()
+
+
+def _open_context(model: Model, settings: Settings) -> Context:
+    size = settings.ctx_size or min(model.context_length, DEFAULT_CONTEXT_SIZE)
+    _check_memory(model, size)
+    return Context(
+        model,
+        context_size=size,
+        batch_size=BATCH_SIZE,
+        num_sequences=1,
+        num_threads=settings.num_threads,
+    )
+
+
+def _check_memory(model: Model, context_size: int) -> None:
+    """Refuse what the system would kill the process for: memory is taken page by page."""
+    needed, present = key_value_bytes(model, context_size), physical_memory_bytes()
+    if present is not None and needed > present:
+        raise ModelError(
+            f"a context of {context_size} tokens takes {needed / _GIB:,.1f} GiB and this machine "
+            f"has {present / _GIB:,.1f} GiB; choose a smaller --ctx-size"
+        )
+
+
+def _make_services(engine: Engine, model: Model, model_id: str) -> Services:
+    try:
+        return Services(
+            engine=engine,
+            chat=ChatCompleter(engine, model, model_id=model_id),
+            embeddings=EmbeddingMaker(
+                engine,
+                model,
+                model_id=model_id,
+                vocab_size=model.vocab_size,
+                embedding_length=model.embedding_length,
+            ),
+            card=ModelCard(
+                id=model_id, created=int(time.time()), context_length=engine.context_size
+            ),
+        )
+    except MissingTokenError as exc:
+        raise ModelLoadError(model.path, str(exc)) from exc

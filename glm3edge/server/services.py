@@ -1,0 +1,18 @@
+"""Services: what the routes serve requests with."""
+
+from dataclasses import dataclass
+
+from glm3edge.completion import ChatCompleter
+from glm3edge.embedding import EmbeddingMaker
+from glm3edge.engine.engine import Engine
+from glm3edge.schema.models import ModelCard
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The engine and the joins over it. The application starts and closes the engine."""
+
+    engine: Engine
+    chat: ChatCompleter
+    embeddings: EmbeddingMaker
+    card: ModelCard

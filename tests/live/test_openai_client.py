@@ -1,0 +1,206 @@
+"""The official OpenAI client against a real server with a real, if random, model."""
+
+from pathlib import Path
+
+import numpy as np
+import openai
+import pytest
+
+from tests.conftest import Server, start_server, stop_server
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def client(server: Server) -> openai.OpenAI:
+    return openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0)
+
+
+def test_models(client: openai.OpenAI) -> None:
+    (model,) = client.models.list().data
+    assert client.models.retrieve(model.id) == model
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-4")
+
+
+def test_chat(client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(
+        model="chatglm3-6b",
+        messages=[
+            {"role": "system", "content": "简短回答"},
+            {"role": "user", "content": "你好，你是谁？"},
+        ],
+        max_tokens=16,
+    )
+    assert reply.choices[0].message.role == "assistant"
+    assert reply.choices[0].message.content
+    assert reply.choices[0].finish_reason in ("length", "stop")
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens <= 16
+    assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
+
+
+def test_a_stream_is_the_plain_reply_in_pieces(client: openai.OpenAI) -> None:
+    def create(stream: bool) -> str:
+        options = {"temperature": 0, "max_tokens": 48, "stream": stream}
+        reply = client.chat.completions.create(
+            model="chatglm3-6b",
+            messages=[{"role": "user", "content": "讲个故事"}],
+            **options,  # type: ignore[call-overload]
+        )
+        if not stream:
+            return str(reply.choices[0].message.content)
+        return "".join(chunk.choices[0].delta.content or "" for chunk in reply)
+
+    assert create(stream=True) == create(stream=False) != ""
+
+
+def test_stream_usage(client: openai.OpenAI) -> None:
+    chunks = list(
+        client.chat.completions.create(
+            model="chatglm3-6b",
+            messages=[{"role": "user", "content": "hi"}],
+            max_tokens=8,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens <= 8
+    assert chunks[-2].choices[0].finish_reason is not None
+
+
+def test_a_seed_repeats_a_reply(client: openai.OpenAI) -> None:
+    def create(seed: int) -> str | None:
+        reply = client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "你好"}], max_tokens=24, seed=seed
+        )
+        return reply.choices[0].message.content
+
+    assert create(1) == create(1)
+    assert len({create(seed) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_token_limit(client: openai.OpenAI, stream: bool) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(
+            model="m",
+            messages=[{"role": "user", "content": "你好"}],
+            max_tokens=100_000,
+            stream=stream,
+        )
+    assert caught.value.code == "context_length_exceeded"
+    assert caught.value.type == "invalid_request_error"
+    assert "1024" in caught.value.message
+    assert "100000" in caught.value.message
+
+
+def test_a_prompt_that_is_too_long(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "很长" * 2000}]
+        )
+    assert caught.value.code == "context_length_exceeded"
+
+
+def test_without_max_tokens_the_context_is_the_limit(client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(
+        model="m",
+        messages=[{"role": "user", "content": "x"}],
+        temperature=0,
+        extra_body={"repetition_penalty": 1},
+    )
+    assert reply.choices[0].finish_reason == "length"
+    assert reply.usage is not None
+    assert reply.usage.total_tokens == 1024
+
+
+def test_embeddings(client: openai.OpenAI) -> None:
+    """The client asks for base64 unless told otherwise."""
+    texts = ["你好，世界", "hello", "你好，世界"]
+    reply = client.embeddings.create(model="bge-large-zh-1.5", input=texts)
+    first, second, third = (np.array(item.embedding) for item in reply.data)
+    np.testing.assert_allclose(first, third, atol=1e-6)
+    assert abs(float(first @ second)) < 0.999
+    assert float(np.linalg.norm(first)) == pytest.approx(1, abs=1e-5)
+    floats = client.embeddings.create(model="m", input=texts[0], encoding_format="float")
+    np.testing.assert_allclose(floats.data[0].embedding, first, atol=1e-6)
+
+
+def test_a_long_text_embeds_in_several_batches(client: openai.OpenAI) -> None:
+    (item,) = client.embeddings.create(model="m", input="量化模型 " * 100).data
+    assert float(np.linalg.norm(item.embedding)) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_text_that_is_too_long_to_embed(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model="m", input="长" * 5000)
+    assert caught.value.code == "context_length_exceeded"
+
+
+def test_tools_and_their_results_are_accepted(client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(
+        model="m",
+        messages=[
+            {"role": "user", "content": "天气?"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {
+                        "id": "call_1",
+                        "type": "function",
+                        "function": {"name": "weather", "arguments": '{"city": "北京"}'},
+                    }
+                ],
+            },
+            {"role": "tool", "tool_call_id": "call_1", "content": '{"t": 22}'},
+        ],
+        tools=[{"type": "function", "function": {"name": "weather", "parameters": {}}}],
+        max_tokens=8,
+    )
+    assert reply.choices[0].message.content
+
+
+async def _async_chat(base_url: str) -> str:
+    async with openai.AsyncOpenAI(base_url=base_url, api_key="none") as client:
+        stream = await client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "hi"}], max_tokens=8, stream=True
+        )
+        return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+
+
+def test_the_async_client(server: Server) -> None:
+    import asyncio
+
+    assert asyncio.run(_async_chat(server.base_url))
+
+
+def test_leaving_a_stream_frees_the_server(tiny_gguf: Path) -> None:
+    """The reply left behind would take minutes; the next one comes at once."""
+    server = start_server(str(tiny_gguf), "--ctx-size", "65536")
+    client = openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0, timeout=30)
+    endless = {"temperature": 0, "extra_body": {"repetition_penalty": 1}}
+    for _ in range(3):
+        stream = client.chat.completions.create(
+            model="m",
+            messages=[{"role": "user", "content": "x"}],
+            stream=True,
+            **endless,  # type: ignore[call-overload]
+        )
+        next(iter(stream))
+        stream.close()
+    reply = client.chat.completions.create(
+        model="m", messages=[{"role": "user", "content": "y"}], max_tokens=4
+    )
+    assert reply.choices
+    assert stop_server(server) == 0
+
+
+def test_a_checkpoint_folder_is_served(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    server = start_server(str(tiny_checkpoint), "--type", "q8_0", GLM3EDGE_CACHE_DIR=str(tmp_path))
+    client = openai.OpenAI(base_url=server.base_url, api_key="none")
+    assert [model.id for model in client.models.list().data] == ["tiny"]
+    assert stop_server(server) == 0
+    assert [path.suffix for path in (tmp_path / "converted").iterdir()] == [".gguf"]

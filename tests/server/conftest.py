@@ -1,0 +1,67 @@
+"""The application over a scripted backend, in this process or on a real socket."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from glm3edge.completion import ChatCompleter
+from glm3edge.config import load_settings
+from glm3edge.embedding import EmbeddingMaker
+from glm3edge.engine.engine import Engine
+from glm3edge.schema.models import ModelCard
+from glm3edge.server.app import create_app
+from glm3edge.server.services import Services
+from tests.fakes import FakeBackend, FakeVocabulary
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend(batch_size=512)
+
+
+@pytest.fixture
+def services(backend: FakeBackend) -> Services:
+    engine = Engine(backend)
+    vocabulary = FakeVocabulary()
+    return Services(
+        engine=engine,
+        chat=ChatCompleter(engine, vocabulary, model_id="fake"),
+        embeddings=EmbeddingMaker(
+            engine,
+            vocabulary,
+            model_id="fake",
+            vocab_size=2000,
+            embedding_length=backend.embedding_length,
+        ),
+        card=ModelCard(id="fake", created=1, context_length=backend.context_size),
+    )
+
+
+@pytest.fixture
+def app(services: Services) -> FastAPI:
+    return create_app(services, load_settings(cors_origins=("https://front.example",)))
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def url(app: FastAPI) -> Iterator[str]:
+    """The application on a socket, for what only a real connection shows."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        threading.Event().wait(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive()

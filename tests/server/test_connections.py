@@ -1,0 +1,95 @@
+"""Clients that leave, on real sockets."""
+
+import threading
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from glm3edge.server.services import Services
+from tests.fakes import EOS, FakeBackend, spell
+
+BODY = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it did not happen within ten seconds")
+
+
+def let_one_through(backend: FakeBackend) -> bool:
+    assert backend.gate is not None
+    backend.gate.release()
+    return False
+
+
+def test_leaving_a_stream_frees_the_sequence(backend: FakeBackend, url: str) -> None:
+    backend.reply_for = lambda _prompt: spell("\n" + "x" * 3000)
+    backend.gate = threading.Semaphore(5)
+    with (
+        httpx.Client(base_url=url) as client,
+        client.stream("POST", "/v1/chat/completions", json=BODY | {"stream": True}) as reply,
+    ):
+        next(reply.iter_lines())
+    wait_for(lambda: let_one_through(backend) or backend.removed)
+    assert backend.samplers[0].is_closed
+
+
+def test_leaving_before_the_first_token_frees_the_sequence(backend: FakeBackend, url: str) -> None:
+    backend.reply_for = lambda _prompt: spell("x" * 3000)
+    backend.gate = threading.Semaphore(0)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{url}/v1/chat/completions", json=BODY | {"stream": True}, timeout=0.5).read()
+    backend.gate.release(2)
+    wait_for(lambda: backend.removed)
+
+
+def test_leaving_a_plain_request_frees_the_sequence(backend: FakeBackend, url: str) -> None:
+    backend.reply_for = lambda _prompt: spell("x" * 3000)
+    backend.gate = threading.Semaphore(3)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{url}/v1/chat/completions", json=BODY, timeout=0.5)
+    wait_for(lambda: let_one_through(backend) or backend.removed)
+    assert backend.samplers[0].position < 3000
+
+
+def test_leaving_an_embedding_frees_the_sequence(backend: FakeBackend, url: str) -> None:
+    backend.gate = threading.Semaphore(1)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{url}/v1/embeddings", json={"input": "x" * 4000}, timeout=0.5)
+    backend.gate.release(1000)
+    wait_for(lambda: backend.removed)
+    num_decoded = sum(len(span.token_ids) for batch in backend.batches for span in batch)
+    assert num_decoded < 4000
+
+
+def test_the_server_serves_on_after_clients_left(backend: FakeBackend, url: str) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = lambda _prompt: [*spell("\nok"), EOS]
+    for _ in range(5):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{url}/v1/chat/completions", json=BODY, timeout=0.1)
+    backend.gate.release(10_000)
+    reply = httpx.post(f"{url}/v1/chat/completions", json=BODY, timeout=10)
+    assert reply.json()["choices"][0]["message"]["content"] == "ok"
+
+
+def test_closing_the_engine_ends_open_streams(
+    backend: FakeBackend, url: str, services: Services
+) -> None:
+    backend.reply_for = lambda _prompt: spell("\n" + "x" * 3000)
+    backend.gate = threading.Semaphore(5)
+    with (
+        httpx.Client(base_url=url) as client,
+        client.stream("POST", "/v1/chat/completions", json=BODY | {"stream": True}) as reply,
+    ):
+        lines = reply.iter_lines()
+        next(lines)
+        services.engine.request_close()
+        backend.gate.release(10)
+        rest = list(lines)
+    assert "server_shutting_down" in "".join(rest)
+    assert "[DONE]" not in "".join(rest)

@@ -1,0 +1,230 @@
+"""The whole join, on a scripted backend."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from glm3edge.completion import ChatCompleter
+from glm3edge.engine.engine import Engine
+from glm3edge.errors import ContextLengthExceededError, EngineClosedError, InvalidRequestError
+from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest
+from tests.fakes import ASSISTANT, EOS, OBSERVATION, FakeBackend, FakeVocabulary, spell
+
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+CALL = [*spell("weather\n```python\ntool_call(city='北京')\n```"), OBSERVATION]
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend(batch_size=512)
+
+
+@pytest.fixture
+def engine(backend: FakeBackend) -> Iterator[Engine]:
+    engine = Engine(backend)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def completer(engine: Engine) -> ChatCompleter:
+    return ChatCompleter(engine, FakeVocabulary(), model_id="fake")
+
+
+def request(text: str = "hi", **fields: Any) -> ChatRequest:
+    messages = [{"role": "user", "content": text}]
+    return ChatRequest.model_validate({"messages": messages, **fields})
+
+
+def run(engine: Engine, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    async def main() -> Any:
+        if not engine.is_running:
+            engine.start(asyncio.get_running_loop().call_soon_threadsafe)
+        return await work()
+
+    return asyncio.run(main())
+
+
+def complete(completer: ChatCompleter, engine: Engine, **fields: Any) -> ChatReply:
+    reply = run(engine, lambda: completer.complete(completer.prepare(request(**fields))))
+    assert isinstance(reply, ChatReply)
+    return reply
+
+
+def stream(completer: ChatCompleter, engine: Engine, **fields: Any) -> list[dict[str, Any]]:
+    async def collect() -> list[ChatChunk]:
+        return [chunk async for chunk in completer.stream(completer.prepare(request(**fields)))]
+
+    return [json.loads(chunk.model_dump_json()) for chunk in run(engine, collect)]
+
+
+def test_prose(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+    backend.reply_for = lambda _prompt: [*spell("\n 你好!"), EOS]
+    reply = complete(completer, engine, text="hi")
+    assert reply.choices[0].message.content == "你好!"
+    assert reply.choices[0].finish_reason == "stop"
+    num_prompt_tokens = len(["[gMASK]", "sop", "<|user|>"]) + len("\nhi") + len(["<|assistant|>"])
+    assert reply.usage.prompt_tokens == num_prompt_tokens
+    assert reply.usage.completion_tokens == len("\n 你好!".encode()) + 1
+    assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
+    assert "tool_calls" not in reply.model_dump()["choices"][0]["message"]
+
+
+def test_a_stream(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+    backend.reply_for = lambda _prompt: [*spell("\n 好a"), EOS]
+    chunks = stream(completer, engine, stream_options={"include_usage": True})
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    assert deltas == [{"role": "assistant", "content": ""}, {"content": "好"}, {"content": "a"}, {}]
+    reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
+    assert reasons == [None, None, None, "stop"]
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"]["completion_tokens"] == 7
+    assert all("usage" not in chunk for chunk in chunks[:-1])
+    assert len({chunk["id"] for chunk in chunks}) == 1
+
+
+def test_usage_comes_only_when_asked_for(
+    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+) -> None:
+    backend.reply_for = lambda _prompt: [EOS]
+    assert all("usage" not in chunk for chunk in stream(completer, engine))
+
+
+def test_length(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+    backend.reply_for = lambda _prompt: spell("abcdef")
+    reply = complete(completer, engine, max_tokens=3)
+    assert reply.choices[0].finish_reason == "length"
+    assert reply.choices[0].message.content == "abc"
+    assert reply.usage.completion_tokens == 3
+
+
+def test_without_max_tokens_the_reply_may_fill_the_context(
+    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+) -> None:
+    backend.context_size = 50
+    backend.reply_for = lambda _prompt: spell("x" * 100)
+    reply = complete(completer, engine)
+    assert reply.choices[0].finish_reason == "length"
+    assert reply.usage.total_tokens == 50
+
+
+def test_a_stop_string(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+    backend.reply_for = lambda _prompt: spell("one\nObservation: two")
+    reply = complete(completer, engine, stop=["Observation:", "never"])
+    assert reply.choices[0].message.content == "one"
+    assert reply.choices[0].finish_reason == "stop"
+
+
+def test_a_tool_call(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+    backend.reply_for = lambda _prompt: [*spell("\n查一下"), ASSISTANT, *CALL]
+    choice = complete(completer, engine, tools=[WEATHER]).choices[0]
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.content == "查一下"
+    (call,) = choice.message.tool_calls or []
+    assert call.function.name == "weather"
+    assert json.loads(call.function.arguments) == {"city": "北京"}
+    assert call.id.startswith("call_")
+
+
+def test_a_call_alone_has_null_content(
+    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+) -> None:
+    backend.reply_for = lambda _prompt: CALL
+    message = complete(completer, engine, tools=[WEATHER]).model_dump()["choices"][0]["message"]
+    assert message["content"] is None
+    assert len(message["tool_calls"]) == 1
+
+
+def test_a_streamed_tool_call(
+    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+) -> None:
+    backend.reply_for = lambda _prompt: [*CALL[:-1], ASSISTANT, *CALL]
+    chunks = stream(completer, engine, tools=[WEATHER], tool_choice="auto")
+    calls = [c for chunk in chunks for c in chunk["choices"][0]["delta"].get("tool_calls", [])]
+    assert [call["index"] for call in calls] == [0, 1]
+    assert len({call["id"] for call in calls}) == 2
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_tool_choice_none_offers_no_tools(
+    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+) -> None:
+    backend.reply_for = lambda _prompt: CALL
+    reply = complete(completer, engine, tools=[WEATHER], tool_choice="none")
+    assert reply.choices[0].message.tool_calls is None
+    assert (reply.choices[0].message.content or "").startswith("weather")
+    assert reply.usage.prompt_tokens < 20
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("n", 2),
+        ("logprobs", True),
+        ("logit_bias", {"1": 2.0}),
+        ("functions", [{"name": "f"}]),
+        ("response_format", {"type": "json_object"}),
+        ("tool_choice", "required"),
+        ("tool_choice", {"type": "function", "function": {"name": "weather"}}),
+    ],
+)
+def test_what_is_not_supported_is_refused(completer: ChatCompleter, field: str, value: Any) -> None:
+    with pytest.raises(InvalidRequestError, match=field) as caught:
+        completer.prepare(request(**{field: value}))
+    assert caught.value.param == field
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 1, "logprobs": False, "logit_bias": {}, "response_format": {"type": "text"}},
+        {"n": None, "temperature": None, "stop": None, "tools": None, "max_tokens": None},
+    ],
+)
+def test_what_says_nothing_is_accepted(completer: ChatCompleter, fields: dict[str, Any]) -> None:
+    assert completer.prepare(request(**fields)).generation.max_new_tokens > 1
+
+
+def test_sampling_fields_reach_the_sampler(completer: ChatCompleter) -> None:
+    job = completer.prepare(request(temperature=0, top_p=0.5, top_k=3, seed=7))
+    sampling = job.generation.sampling
+    assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed) == (0, 0.5, 3, 7)
+    assert sampling.repetition_penalty == 1.1
+
+
+def test_max_completion_tokens_wins(completer: ChatCompleter) -> None:
+    job = completer.prepare(request(max_tokens=5, max_completion_tokens=9))
+    assert job.generation.max_new_tokens == 9
+
+
+def test_too_long(completer: ChatCompleter) -> None:
+    with pytest.raises(ContextLengthExceededError):
+        completer.prepare(request("x" * 5000))
+
+
+def test_leaving_a_stream_cancels(
+    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+) -> None:
+    backend.reply_for = lambda _prompt: spell("x" * 3000)
+
+    async def leave() -> None:
+        chunks = completer.stream(completer.prepare(request()))
+        await anext(chunks)
+        await anext(chunks)
+        await chunks.aclose()
+        while not backend.removed:
+            await asyncio.to_thread(time.sleep, 0.01)
+
+    run(engine, leave)
+    assert backend.samplers[0].is_closed
+    assert backend.samplers[0].position < 3000
+
+
+def test_a_closed_engine(completer: ChatCompleter, engine: Engine) -> None:
+    engine.close()
+    with pytest.raises(EngineClosedError):
+        asyncio.run(completer.complete(completer.prepare(request())))

@@ -1,0 +1,42 @@
+import pytest
+
+from glm3edge.errors import ContextLengthExceededError
+from glm3edge.limits import new_token_limit
+
+
+@pytest.mark.parametrize(
+    ("num_prompt_tokens", "max_new_tokens", "limit"),
+    [(10, None, 90), (10, 90, 90), (10, 1, 1), (99, None, 1)],
+)
+def test_what_fits(num_prompt_tokens: int, max_new_tokens: int | None, limit: int) -> None:
+    assert (
+        new_token_limit(
+            num_prompt_tokens=num_prompt_tokens,
+            max_new_tokens=max_new_tokens,
+            context_size=100,
+            param="messages",
+        )
+        == limit
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_prompt_tokens", "max_new_tokens", "asked"),
+    [(10, 91, 91), (100, None, 1), (100, 1, 1), (5000, None, 1)],
+)
+def test_what_does_not(num_prompt_tokens: int, max_new_tokens: int | None, asked: int) -> None:
+    with pytest.raises(ContextLengthExceededError) as caught:
+        new_token_limit(
+            num_prompt_tokens=num_prompt_tokens,
+            max_new_tokens=max_new_tokens,
+            context_size=100,
+            param="messages",
+        )
+    error = caught.value
+    assert (error.num_prompt_tokens, error.num_new_tokens, error.context_size) == (
+        num_prompt_tokens,
+        asked,
+        100,
+    )
+    for number in (num_prompt_tokens, asked, 100):
+        assert str(number) in str(error)

@@ -1,0 +1,63 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from glm3edge.errors import ConfigError
+from glm3edge.llama.model import Model
+from glm3edge.store import Store
+from glm3edge_convert.convert import Progress
+from glm3edge_convert.errors import NotACheckpointError
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache", type="q8_0")
+
+
+def test_a_gguf_file_is_itself(store: Store, tiny_gguf: Path) -> None:
+    assert store.find(str(tiny_gguf)) == tiny_gguf
+
+
+def test_a_checkpoint_is_converted_once(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    seen: list[Progress] = []
+    store = Store(tmp_path / "cache", type="q8_0", progress=seen.append)
+    path = store.find(str(tiny_checkpoint))
+    assert path.parent == tmp_path / "cache" / "converted"
+    assert seen
+    seen.clear()
+    assert store.find(str(tiny_checkpoint)) == path
+    assert not seen
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_changed_checkpoint_is_converted_again(
+    store: Store, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_checkpoint, copy)
+    first = store.find(str(copy))
+    (copy / "config.json").write_text((copy / "config.json").read_text() + "\n")
+    assert store.find(str(copy)) != first
+
+
+def test_each_type_has_its_file(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    paths = {
+        Store(tmp_path, type=name).find(str(tiny_checkpoint)) for name in ("q4_0", "q8_0", "f16")
+    }
+    assert len(paths) == 3
+
+
+def test_the_default_is_made_on_the_spot(store: Store) -> None:
+    path = store.find(None)
+    with Model(path, vocab_only=True) as model:
+        assert model.control_token_id("<|user|>")
+    assert store.find(None) == path
+
+
+def test_nothing_there(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no file or folder"):
+        store.find(str(tmp_path / "nothing"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotACheckpointError):
+        store.find(str(tmp_path / "empty"))
