@@ -76,13 +76,14 @@ class ChatCompleter:
         """The whole reply."""
         prose: list[str] = []
         calls: list[ReplyToolCall] = []
-        async for item in self._run(job):
-            if isinstance(item, ProseDelta):
-                prose.append(item.text)
-            elif isinstance(item, ToolCallDelta):
-                calls.append(_tool_call(item))
-            else:
-                end = item
+        async with aclosing(self._run(job)) as items:
+            async for item in items:
+                if isinstance(item, ProseDelta):
+                    prose.append(item.text)
+                elif isinstance(item, ToolCallDelta):
+                    calls.append(_tool_call(item))
+                else:
+                    end = item
         content = "".join(prose)
         message = ReplyMessage(
             content=content if content or not calls else None, tool_calls=calls or None
@@ -100,16 +101,18 @@ class ChatCompleter:
         """The reply in chunks: the role, what comes, the finish reason, and usage if asked for."""
         yield self._chunk(job, ChunkDelta(role="assistant", content=""))
         has_calls = False
-        async for item in self._run(job):
-            if isinstance(item, ProseDelta):
-                yield self._chunk(job, ChunkDelta(content=item.text))
-            elif isinstance(item, ToolCallDelta):
-                has_calls = True
-                yield self._chunk(job, ChunkDelta(tool_calls=[_tool_call_chunk(item)]))
-            else:
-                yield self._chunk(job, ChunkDelta(), _finish_reason(item, has_calls=has_calls))
-                if job.include_usage:
-                    yield self._chunk(job, usage=_usage(job, item))
+        # Closed here and not by the garbage collector: the sequence must stop when its client does.
+        async with aclosing(self._run(job)) as items:
+            async for item in items:
+                if isinstance(item, ProseDelta):
+                    yield self._chunk(job, ChunkDelta(content=item.text))
+                elif isinstance(item, ToolCallDelta):
+                    has_calls = True
+                    yield self._chunk(job, ChunkDelta(tool_calls=[_tool_call_chunk(item)]))
+                else:
+                    yield self._chunk(job, ChunkDelta(), _finish_reason(item, has_calls=has_calls))
+                    if job.include_usage:
+                        yield self._chunk(job, usage=_usage(job, item))
 
     async def _run(self, job: ChatJob) -> AsyncGenerator[Delta | EndEvent, None]:
         """Deltas, then the ending."""

@@ -48,6 +48,7 @@ install() {
     if command -v uv >/dev/null; then
         uv pip install --quiet --python $python --constraint constraints.txt "$@"
     else
+        $python -m pip --version >/dev/null 2>&1 || $python -m ensurepip >/dev/null
         $python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$@"
     fi
 }

@@ -11,6 +11,7 @@ from glm3edge.llama.context import Span
 from glm3edge.types import SamplingParams
 
 EOS, USER, OBSERVATION, ASSISTANT, SYSTEM, GMASK, SOP = 2, 1001, 1002, 1003, 1004, 1005, 1006
+GATE_SECONDS = 10
 CONTROL_TOKENS = {
     "[gMASK]": GMASK,
     "<|sop|>": SOP,
@@ -83,7 +84,7 @@ class FakeBackend:
 
     def decode(self, spans: Sequence[Span], *, hidden_states: bool = False) -> list[int]:
         if self.gate is not None:
-            self.gate.acquire()
+            self.gate.acquire(timeout=GATE_SECONDS)  # a failed test must not hang the rest
         if self.fail_decode is not None:
             self.fail_decode(spans)
         self.batches.append(list(spans))

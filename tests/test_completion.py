@@ -10,6 +10,7 @@ import pytest
 
 from glm3edge.completion import ChatCompleter
 from glm3edge.engine.engine import Engine
+from glm3edge.engine.sequence import Sequence
 from glm3edge.errors import ContextLengthExceededError, EngineClosedError, InvalidRequestError
 from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest
 from tests.fakes import ASSISTANT, EOS, OBSERVATION, FakeBackend, FakeVocabulary, spell
@@ -228,3 +229,30 @@ def test_a_closed_engine(completer: ChatCompleter, engine: Engine) -> None:
     engine.close()
     with pytest.raises(EngineClosedError):
         asyncio.run(completer.complete(completer.prepare(request())))
+
+
+def test_leaving_a_stream_cancels_at_once(
+    backend: FakeBackend,
+    completer: ChatCompleter,
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not when the garbage collector finds the inner generator: on some machines that was never."""
+    backend.reply_for = lambda _prompt: spell("x" * 3000)
+    cancelled: list[object] = []
+    cancel = engine.cancel
+
+    def record(sequence: Sequence) -> None:
+        cancelled.append(sequence)
+        cancel(sequence)
+
+    monkeypatch.setattr(engine, "cancel", record)
+
+    async def leave() -> None:
+        chunks = completer.stream(completer.prepare(request()))
+        await anext(chunks)
+        await anext(chunks)
+        await chunks.aclose()
+        assert cancelled
+
+    run(engine, leave)
