@@ -4,7 +4,6 @@ import ctypes
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import llama_cpp.llama_cpp as native
@@ -87,12 +86,7 @@ class Context:
     def __enter__(self) -> "Context":
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def piece(self, token_id: int) -> bytes:

@@ -4,7 +4,6 @@ import ctypes
 import logging
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import llama_cpp.llama_cpp as native
@@ -57,12 +56,7 @@ class Model:
     def __enter__(self) -> "Model":
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     @property
