@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
-from glm3edge.engine.embedder import Embedding, EmbeddingEvent
+from glm3edge.engine.embedder import Embedding, EmbeddingEvent, normalized
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.stream import stream_events
 from glm3edge.errors import ContextLengthExceededError, EngineError, InvalidRequestError
@@ -94,11 +94,7 @@ def _inputs(request: EmbeddingsRequest) -> list[str | list[int]]:
 
 def _shortened(vector: Vector, dimensions: int | None) -> Vector:
     """The first ``dimensions`` numbers, scaled to length 1 again."""
-    if dimensions is None:
-        return vector
-    vector = vector[:dimensions]
-    norm = float(np.linalg.norm(vector))
-    return vector / np.float32(norm) if norm > 0 else vector
+    return vector if dimensions is None else normalized(vector[:dimensions])
 
 
 def _encoded(vector: Vector, request: EmbeddingsRequest) -> list[float] | str:

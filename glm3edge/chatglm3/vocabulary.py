@@ -1,6 +1,5 @@
 """Vocabulary: what the protocol needs of a tokenizer, and ChatGLM3's special tokens in it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,14 +39,13 @@ class SpecialTokens:
         Raises:
             MissingTokenError: one is not there.
         """
-        find = _finder(vocabulary.control_token_id)
         return cls(
-            gmask=find("[gMASK]"),
-            sop=find("<|sop|>", "sop"),  # our converter's spelling, and llama.cpp's
-            system=find("<|system|>"),
-            user=find("<|user|>"),
-            assistant=find("<|assistant|>"),
-            observation=find("<|observation|>"),
+            gmask=_find(vocabulary, "[gMASK]"),
+            sop=_find(vocabulary, "<|sop|>", "sop"),  # our converter's spelling, and llama.cpp's
+            system=_find(vocabulary, "<|system|>"),
+            user=_find(vocabulary, "<|user|>"),
+            assistant=_find(vocabulary, "<|assistant|>"),
+            observation=_find(vocabulary, "<|observation|>"),
             eos=vocabulary.eos_id,
         )
 
@@ -62,12 +60,9 @@ class SpecialTokens:
         return frozenset({self.eos, self.user, self.observation})
 
 
-def _finder(lookup: Callable[[str], int | None]) -> Callable[..., int]:
-    def find(*spellings: str) -> int:
-        for text in spellings:
-            token_id = lookup(text)
-            if token_id is not None:
-                return token_id
-        raise MissingTokenError(f"the vocabulary has no control token {spellings[0]}")
-
-    return find
+def _find(vocabulary: Vocabulary, *spellings: str) -> int:
+    for text in spellings:
+        token_id = vocabulary.control_token_id(text)
+        if token_id is not None:
+            return token_id
+    raise MissingTokenError(f"the vocabulary has no control token {spellings[0]}")

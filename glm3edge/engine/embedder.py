@@ -48,12 +48,13 @@ class Embedding(Sequence):
         if self.num_pending:
             return []
         self.is_done = True
-        return [EmbeddingEvent(FinishReason.STOP, vector=_normalized(self._sum))]
+        return [EmbeddingEvent(FinishReason.STOP, vector=normalized(self._sum))]
 
     def end(self, reason: FinishReason, error: Exception | None = None) -> EmbeddingEvent:
         return EmbeddingEvent(reason, error)
 
 
-def _normalized(vector: NDArray[np.float64]) -> NDArray[np.float32]:
+def normalized(vector: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """``vector`` scaled to length 1; zeros stay zeros."""
     norm = float(np.linalg.norm(vector))
     return (vector / norm if norm > 0 else vector).astype(np.float32)

@@ -96,6 +96,7 @@ class Engine:
         error: Exception = EngineClosedError("the server is shutting down")
         try:
             while self._wait_for_work():
+                self._empty_inbox()
                 self._step()
         except Exception as exc:
             logger.exception("the engine stopped")
@@ -108,12 +109,7 @@ class Engine:
         """Sleep until there is something to do; False when the engine closes."""
         with self._wake:
             self._wake.wait_for(self._has_work)
-            if self._closing:
-                return False
-            for sequence in self._inbox:
-                self._scheduler.add(sequence)
-            self._inbox.clear()
-            return True
+            return not self._closing
 
     def _has_work(self) -> bool:
         scheduler = self._scheduler
@@ -189,11 +185,14 @@ class Engine:
             self._backend.remove(sequence.slot)
         sequence.release()
 
-    def _everything(self) -> list[Sequence]:
+    def _empty_inbox(self) -> None:
         with self._wake:
             for sequence in self._inbox:
                 self._scheduler.add(sequence)
             self._inbox.clear()
+
+    def _everything(self) -> list[Sequence]:
+        self._empty_inbox()
         return [*self._scheduler.running, *self._scheduler.waiting]
 
     def _emit(self, emitted: _Emitted) -> None:

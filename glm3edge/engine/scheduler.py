@@ -27,7 +27,6 @@ class Scheduler:
     """
 
     def __init__(self, *, max_running: int, batch_size: int) -> None:
-        self._max_running = max_running
         self._batch_size = batch_size
         self._free_slots = list(reversed(range(max_running)))
         self.waiting: deque[Sequence] = deque()

@@ -124,9 +124,7 @@ class Generation(Sequence):
         events: list[Event] = [TokenEvent(token_id, text)]
         if stopped:
             self.is_done = True
-            events.append(
-                EndEvent(FinishReason.STOP, num_completion_tokens=self.num_completion_tokens)
-            )
+            events.append(self.end(FinishReason.STOP))
         elif self.num_completion_tokens >= self.request.max_new_tokens:
             events.append(self._finish(FinishReason.LENGTH))
         return events
@@ -138,15 +136,16 @@ class Generation(Sequence):
         """Text that a token adds, and whether it completes a stop string."""
         if piece:
             return self._stops.feed(self._detokenizer.feed(piece))
-        # A control token: no stop string and no character reaches across it.
+        return self._flush()  # a control token: no stop string or character reaches across it
+
+    def _flush(self) -> tuple[str, bool]:
+        """Text that was held back, and whether it completes a stop string."""
         text, stopped = self._stops.feed(self._detokenizer.finish())
         return (text, True) if stopped else (text + self._stops.finish(), False)
 
     def _finish(self, reason: FinishReason, stop_token_id: int | None = None) -> EndEvent:
         self.is_done = True
-        text, stopped = self._stops.feed(self._detokenizer.finish())
-        if not stopped:
-            text += self._stops.finish()
+        text, _ = self._flush()
         return EndEvent(
             reason,
             num_completion_tokens=self.num_completion_tokens,

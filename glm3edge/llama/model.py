@@ -1,7 +1,6 @@
 """Model: a loaded GGUF file, its metadata and its vocabulary."""
 
 import ctypes
-import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,6 @@ import llama_cpp.llama_cpp as native
 
 from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama import library
-
-logger = logging.getLogger(__name__)
 
 _ARCHITECTURE = "chatglm"
 _GGUF_MAGIC = b"GGUF"
@@ -90,10 +87,8 @@ class Model:
     def key_value_length(self) -> int:
         """Width of a layer's keys, and of its values: key/value heads times their size."""
         handle = self._open_handle()
-        num_heads, num_groups = (
-            int(native.llama_model_n_head(handle)),
-            int(native.llama_model_n_head_kv(handle)),
-        )
+        num_heads = int(native.llama_model_n_head(handle))
+        num_groups = int(native.llama_model_n_head_kv(handle))
         return self.embedding_length // num_heads * num_groups
 
     @property

@@ -1,6 +1,5 @@
 """Exceptions to OpenAI's error bodies: one table gives each type its status."""
 
-import logging
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -16,8 +15,6 @@ from glm3edge.errors import (
     RequestError,
 )
 from glm3edge.schema.errors import ErrorDetail, ErrorReply
-
-logger = logging.getLogger(__name__)
 
 _INVALID = "invalid_request_error"
 _SERVER = "server_error"

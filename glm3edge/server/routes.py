@@ -1,7 +1,8 @@
 """The routes: each checks its body, hands it to a join and sends back what comes."""
 
+from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from glm3edge.errors import EngineClosedError
+from glm3edge.schema.base import ReplyModel
 from glm3edge.schema.chat import ChatReply, ChatRequest
 from glm3edge.schema.embeddings import EmbeddingsReply, EmbeddingsRequest
 from glm3edge.schema.errors import ErrorReply
@@ -70,11 +72,7 @@ async def create_chat_completion(
     job = await run_sync(services.chat.prepare, body)
     if body.stream:
         return sse.stream(services.chat.stream(job))
-    try:
-        reply = await until_disconnect(request, services.chat.complete(job))
-    except ClientDisconnectedError:
-        return Response(status_code=_CLIENT_CLOSED_REQUEST)
-    return _json(reply.model_dump_json())
+    return await _reply(request, services.chat.complete(job))
 
 
 @router.post("/v1/embeddings", response_model=EmbeddingsReply)
@@ -83,12 +81,13 @@ async def create_embeddings(
 ) -> Response:
     """Vectors of texts: unit length, pooled from the chat model's hidden states."""
     inputs = await run_sync(services.embeddings.prepare, body)
+    return await _reply(request, services.embeddings.embed(body, inputs))
+
+
+async def _reply(request: Request, work: Coroutine[Any, Any, ReplyModel]) -> Response:
+    """The result of ``work`` as JSON; nothing, if the client has left before it is there."""
     try:
-        reply = await until_disconnect(request, services.embeddings.embed(body, inputs))
+        reply = await until_disconnect(request, work)
     except ClientDisconnectedError:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
-    return _json(reply.model_dump_json())
-
-
-def _json(text: str) -> Response:
-    return Response(text, media_type="application/json")
+    return Response(reply.model_dump_json(), media_type="application/json")
