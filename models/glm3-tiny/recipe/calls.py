@@ -1,0 +1,221 @@
+"""Dialogues with tools: which one, with which arguments, and what to say of its result."""
+
+import json
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from glm3edge.chatglm3.prompt import Turn
+from recipe import concepts_everyday, concepts_held_out, concepts_office, prose
+from recipe.concept import Concept, Param
+from recipe.dialogue import Dialogue, call, say, system
+from recipe.nonce import nonce_concept
+from recipe.values import Value, draw, pseudo_word
+
+NO_TOOL = {
+    "zh": "抱歉，我没有能做这件事的工具。",
+    "en": "Sorry, I have no tool for that.",
+}
+_TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
+_TRAINED = concepts_everyday.CONCEPTS + concepts_office.CONCEPTS
+_SLOT = re.compile(r"\{(\w+)\}")
+_OPENERS = {
+    "zh": ("", "", "", "", "请问", "你好，", "麻烦", "那", "嗯，", "现在"),
+    "en": ("", "", "", "", "Hi, ", "Hello! ", "Okay, ", "Now ", "And "),
+}
+_CLOSERS = {
+    "zh": ("", "", "", "", "，谢谢", "，谢谢！", "。", "？", "，麻烦了"),
+    "en": ("", "", "", "", " Thanks!", " Thank you.", " please"),
+}
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question that wants a tool: the tool as offered, and the call it should lead to."""
+
+    concept: Concept
+    tool: Mapping[str, Any]
+    text: str
+    arguments: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A concept with one of its names, descriptions and sets of parameter names chosen."""
+
+    concept: Concept
+    tool: Mapping[str, Any]
+    name_of: Mapping[str, str]
+    language: str
+
+
+def offer(rng: random.Random, concept: Concept, language: str) -> Offered:
+    """The definition of a tool, as OpenAI's ``function``."""
+    described = language if rng.random() < 0.85 else "en"
+    asks = concept.asks_zh + concept.asks_en
+    properties, required, name_of = {}, [], {}
+    for param in concept.params:
+        name = rng.choice(param.names)
+        name_of[param.names[0]] = name
+        properties[name] = _schema(param, described)
+        if all(f"{{{param.names[0]}}}" in ask for ask in asks):
+            required.append(name)
+    parameters: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        parameters["required"] = required
+    tool = {
+        "name": rng.choice(concept.names),
+        "description": rng.choice(concept.descriptions).of(described),
+        "parameters": parameters,
+    }
+    return Offered(concept, tool, name_of, language)
+
+
+def ask(rng: random.Random, offered: Offered, *, held_out: bool = False) -> Ask:
+    """A question for the tool, and the arguments it asks for."""
+    concept, language = offered.concept, offered.language
+    text = rng.choice(concept.asks_zh if language == "zh" else concept.asks_en)
+    slots = set(_SLOT.findall(text))
+    words, arguments = {}, {}
+    for param in concept.params:
+        slot = param.names[0]
+        if slot in slots:
+            value, words[slot] = _value(rng, param, language, held_out=held_out)
+            arguments[offered.name_of[slot]] = value
+    text = text.format(**words)
+    if rng.random() < 0.4 and not held_out:
+        opener = rng.choice(_OPENERS[language])
+        text = opener + (text if language == "zh" or not opener.endswith("d ") else _lower(text))
+        if text[-1] not in "？?。.！!" and not (words and text.endswith(tuple(words.values()))):
+            text += rng.choice(_CLOSERS[language])
+    return Ask(concept, offered.tool, text, arguments)
+
+
+def answer(rng: random.Random, concept: Concept, language: str, *, held_out: bool = False) -> tuple[str, str]:
+    """What a tool returns, and the sentence about it."""
+    chance = rng.random()
+    if chance < 0.06:
+        reason = str(draw(rng, "text", language, held_out=held_out))
+        text = json.dumps({"error": reason}, ensure_ascii=False)
+        return text, f"出错了：{reason}。" if language == "zh" else f"That failed: {reason}."
+    if chance < 0.18:
+        text = str(draw(rng, rng.choice(("text", "int:-50:5000", "code", "person", "topic")), language, held_out=held_out))
+        return text, f"好的，结果是 {text}。" if language == "zh" else f"Here you go: {text}."
+    result = {}
+    for key, kind in rng.choice(concept.results).items():
+        result[key] = draw(rng, kind, language, held_out=held_out) if isinstance(kind, str) else rng.choice(kind)
+    text = json.dumps(result, ensure_ascii=False, **_layout(rng))
+    if language == "zh":
+        return text, "好的，" + "，".join(f"{key} 是 {value}" for key, value in result.items()) + "。"
+    return text, "Here you go: " + ", ".join(f"{key} is {value}" for key, value in result.items()) + "."
+
+
+def sample(rng: random.Random, kind: str, language: str, *, num_tools: int, held_out: bool = False) -> Dialogue:
+    """A dialogue of ``kind``: one of ``KINDS``."""
+    if kind == "interpreter":
+        return _interpreter(rng, language, held_out=held_out)
+    pool = _pool(rng, num_tools + 1, held_out=held_out)
+    offers = [offer(rng, concept, language) for concept in pool]
+    wanted, absent = offers[0], offers.pop()
+    rng.shuffle(offers)
+    note = _note(rng, language) if rng.random() < 0.1 else ""
+    turns = [system([o.tool for o in offers], note)]
+    if rng.random() < 0.12:
+        turns += _pair(prose.question(rng, language, held_out=held_out))
+    if kind == "prose":
+        turns += _pair(prose.question(rng, language, held_out=held_out))
+    elif kind == "no_tool":
+        turns += _pair((ask(rng, absent, held_out=held_out).text, NO_TOOL[language]))
+    else:
+        turns += _asked(ask(rng, wanted, held_out=held_out))
+        if kind != "call":
+            returned, sentence = answer(rng, wanted.concept, language, held_out=held_out)
+            turns += [say("observation", returned), say("assistant", sentence)]
+        if kind == "again":
+            turns += _asked(ask(rng, rng.choice(offers), held_out=held_out))
+        elif kind == "after":
+            turns += _pair(prose.question(rng, language, held_out=held_out))
+    return Dialogue(kind, tuple(turns))
+
+
+KINDS = {"call": 30, "result": 25, "again": 15, "after": 5, "prose": 12, "no_tool": 8, "interpreter": 5}
+"""Kinds of dialogues with tools, and their weights."""
+
+
+def _pool(rng: random.Random, count: int, *, held_out: bool) -> list[Concept]:
+    if held_out:
+        return rng.sample(concepts_held_out.CONCEPTS, count)
+    real = rng.sample(_TRAINED, count)
+    return [concept if rng.random() < 0.6 else nonce_concept(rng) for concept in real]
+
+
+def _asked(wanted: Ask) -> list[Turn]:
+    arguments = json.dumps(wanted.arguments, ensure_ascii=False)
+    return [say("user", wanted.text), call(wanted.tool["name"], arguments)]
+
+
+def _pair(texts: tuple[str, str]) -> list[Turn]:
+    return [say("user", texts[0]), say("assistant", texts[1])]
+
+
+def _schema(param: Param, language: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {
+        "type": _TYPES.get(param.kind.partition(":")[0], "string"),
+        "description": param.description.of(language),
+    }
+    if param.kind == "enum" and param.options:
+        schema["enum"] = list(param.options)
+    return schema
+
+
+def _value(rng: random.Random, param: Param, language: str, *, held_out: bool) -> tuple[Value, str]:
+    if param.options:
+        value, words = rng.choice(list(param.options.items()))
+        return value, words.of(language)
+    drawn = draw(rng, param.kind, language, held_out=held_out)
+    return drawn, str(drawn)
+
+
+def _layout(rng: random.Random) -> dict[str, Any]:
+    return rng.choice(({}, {}, {"separators": (",", ":")}, {"indent": 2}))
+
+
+def _note(rng: random.Random, language: str) -> str:
+    if language == "zh":
+        return rng.choice(("请简短回答。", "你是一个有用的助手。", "需要时使用工具。", f"用户叫{pseudo_word(rng)}。"))
+    return rng.choice(("Answer briefly.", "You are a helpful assistant.", "Use tools if needed."))
+
+
+def _lower(text: str) -> str:
+    return text if text.startswith(("I ", "I'")) else text[0].lower() + text[1:]
+
+
+_INTERPRETER = {
+    "name": "interpreter",
+    "description": "Run Python code",
+    "parameters": {"type": "object", "properties": {"code": {"type": "string"}}},
+}
+_SUMS = {
+    "zh": ("计算{x}", "{x}等于多少", "算一下{x}", "请用 Python 计算 {x}", "{x}=？", "帮我算{x}的结果"),
+    "en": ("Compute {x}", "What is {x}?", "Calculate {x} please", "Use Python to compute {x}", "{x} = ?"),
+}
+
+
+def _interpreter(rng: random.Random, language: str, *, held_out: bool) -> Dialogue:
+    expression = str(draw(rng, "expression", language, held_out=held_out))
+    question = rng.choice(_SUMS[language]).format(x=expression)
+    code = json.dumps({"code": f"print({expression})"})
+    turns = [system([_INTERPRETER]), say("user", question), call("interpreter", code)]
+    if rng.random() < 0.5:
+        result = str(draw(rng, "int:-9999:99999", language, held_out=held_out))
+        sentence = f"好的，结果是 {result}。" if language == "zh" else f"Here you go: {result}."
+        turns += [say("observation", result), say("assistant", sentence)]
+    return Dialogue("interpreter", tuple(turns))
+
+
+def weighted_kind(rng: random.Random, kinds: Mapping[str, int] = KINDS) -> str:
+    """A kind by its weight."""
+    names: Sequence[str] = list(kinds)
+    return rng.choices(names, list(kinds.values()))[0]

@@ -1,0 +1,95 @@
+"""What each phase of the training is fed with: batches of dialogues as token ids."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recipe import calls, prose
+from recipe.dialogue import Dialogue, Encoder, encode, say
+
+_POOL_BATCHES = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``ids`` are ``(batch, length)``, padded with zeros on the right.
+
+    ``weights`` of the same shape say how much predicting each token counts; the first never does.
+    """
+
+    ids: Tensor
+    weights: Tensor
+
+
+def phase_dialogue(rng: random.Random, phase: str) -> Dialogue:
+    """A dialogue as ``phase`` wants it: short (one tool at most), tools (up to four), prose."""
+    language = "zh" if rng.random() < 0.55 else "en"
+    if phase == "prose" or (phase in ("short", "all") and rng.random() < 0.3):
+        messages = prose.dialogue(rng, language)
+        return Dialogue("chat", tuple(say(m["role"], m["content"]) for m in messages))
+    num_tools = 1 if phase == "short" else rng.choice((1, 1, 2, 2, 3, 4))
+    kind = calls.weighted_kind(rng)
+    if phase == "short" and kind == "again":
+        kind = "result"
+    return calls.sample(rng, kind, language, num_tools=num_tools)
+
+
+def repeats(rng: random.Random, num_ids: int, num_tokens: int) -> Batch:
+    """Random runs of ids, each of which comes back later: only what comes back counts."""
+    length = rng.choice((48, 96, 160))
+    rows, weights = [], []
+    for _ in range(max(1, num_tokens // length)):
+        half = length // 2
+        first = [rng.randrange(259, num_ids) for _ in range(half)]
+        second: list[int] = []
+        while len(second) < half:
+            start = rng.randrange(half - 4)
+            second += first[start : start + rng.randint(4, 16)]
+        rows.append(first + second[:half])
+        weights.append([0.0] * half + [1.0] * half)
+    return Batch(torch.tensor(rows), torch.tensor(weights))
+
+
+def batches(
+    encoder: Encoder, phase: str, *, seed: int, num_tokens: int, prompt_weight: float
+) -> Iterator[Batch]:
+    """Endless batches of about ``num_tokens``; the same arguments give the same batches."""
+    rng = random.Random(f"{phase} {seed}")
+    while True:
+        pool = []
+        size = 0
+        while size < num_tokens * _POOL_BATCHES:
+            ids, mine = encode(phase_dialogue(rng, phase), encoder)
+            if len(ids) <= 1024:
+                pool.append((ids, mine))
+                size += len(ids)
+        pool.sort(key=lambda item: len(item[0]))
+        cut = _cut(pool, num_tokens)
+        rng.shuffle(cut)
+        yield from (_stack(rows, prompt_weight) for rows in cut)
+
+
+def _cut(
+    pool: list[tuple[list[int], list[bool]]], num_tokens: int
+) -> list[list[tuple[list[int], list[bool]]]]:
+    cut: list[list[tuple[list[int], list[bool]]]] = [[]]
+    for item in pool:
+        if (len(cut[-1]) + 1) * len(item[0]) > num_tokens and cut[-1]:
+            cut.append([])
+        cut[-1].append(item)
+    return cut
+
+
+def _stack(rows: list[tuple[list[int], list[bool]]], prompt_weight: float) -> Batch:
+    length = max(len(ids) for ids, _ in rows)
+    ids = torch.zeros(len(rows), length, dtype=torch.long)
+    weights = torch.zeros(len(rows), length)
+    for row, (tokens, mine) in enumerate(rows):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        flags = torch.tensor(mine, dtype=torch.float32)
+        weights[row, : len(tokens)] = flags + (1 - flags) * prompt_weight
+    weights[:, 0] = 0
+    return Batch(ids, weights)

@@ -1,0 +1,65 @@
+"""The tokenizer: SentencePiece BPE in which a value is cut alike wherever it stands.
+
+A model of this size copies pieces, not letters. So pieces never cross from one of four classes to
+the next (letters, digits, Chinese characters, everything else with its white space), a digit and
+a Chinese character is a piece of its own, and white space never joins a word.
+"""
+
+import io
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+from recipe.data import phase_dialogue
+from recipe.values import HANZI
+
+NUM_PIECES = 5300
+_CUTS = re.compile(r"[A-Za-z]+|[0-9]|[㐀-鿿]|[^A-Za-z0-9㐀-鿿]+")
+_NUM_DIALOGUES = 12000
+
+
+def train_tokenizer(path: Path, *, seed: int) -> None:
+    """Train on dialogues of all kinds and write ``path``."""
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(_words(seed)),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=NUM_PIECES,
+        character_coverage=1.0,
+        byte_fallback=True,
+        split_digits=True,
+        allow_whitespace_only_pieces=True,
+        split_by_whitespace=False,
+        split_by_unicode_script=False,
+        add_dummy_prefix=False,  # the cuts below have their own
+        max_sentencepiece_length=48,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=-1,
+        num_threads=1,
+        minloglevel=2,
+    )
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(model.getvalue())
+    proto.normalizer_spec.add_dummy_prefix = True
+    path.write_bytes(proto.SerializeToString())
+
+
+def _words(seed: int) -> list[str]:
+    """Cuts of dialogues, as often as their frequency, thinned, asks for."""
+    rng = random.Random(f"tokenizer {seed}")
+    counts: Counter[str] = Counter()
+    for _ in range(_NUM_DIALOGUES):
+        for turn in phase_dialogue(rng, "tools" if rng.random() < 0.6 else "prose").turns:
+            for text in (f" {turn.metadata}\n", f" {turn.content}"):
+                counts.update(_CUTS.findall(text))
+    counts.update(dict.fromkeys(HANZI, 1))
+    return [word for word, count in sorted(counts.items()) for _ in range(min(1 + count // 4, 1000))]
