@@ -10,7 +10,7 @@ from typing import Any
 from glm3edge.chatglm3.prompt import Turn
 from recipe import concepts_everyday, concepts_held_out, concepts_office, prose
 from recipe.concept import Concept, Param
-from recipe.dialogue import Dialogue, call, say, system
+from recipe.dialogue import Dialogue, call, say
 from recipe.nonce import nonce_concept
 from recipe.values import Value, draw, pseudo_word
 
@@ -121,7 +121,7 @@ def sample(rng: random.Random, kind: str, language: str, *, num_tools: int, held
     wanted, absent = offers[0], offers.pop()
     rng.shuffle(offers)
     note = _note(rng, language) if rng.random() < 0.1 else ""
-    turns = [system([o.tool for o in offers], note)]
+    turns = [say("system", note)] if note else []
     if rng.random() < 0.12:
         turns += _pair(prose.question(rng, language, held_out=held_out))
     if kind == "prose":
@@ -137,7 +137,7 @@ def sample(rng: random.Random, kind: str, language: str, *, num_tools: int, held
             turns += _asked(ask(rng, rng.choice(offers), held_out=held_out))
         elif kind == "after":
             turns += _pair(prose.question(rng, language, held_out=held_out))
-    return Dialogue(kind, tuple(turns))
+    return Dialogue(kind, tuple(turns), tuple(o.tool for o in offers))
 
 
 KINDS = {"call": 30, "result": 25, "again": 15, "after": 5, "prose": 12, "no_tool": 8, "interpreter": 5}
@@ -207,12 +207,12 @@ def _interpreter(rng: random.Random, language: str, *, held_out: bool) -> Dialog
     expression = str(draw(rng, "expression", language, held_out=held_out))
     question = rng.choice(_SUMS[language]).format(x=expression)
     code = json.dumps({"code": f"print({expression})"})
-    turns = [system([_INTERPRETER]), say("user", question), call("interpreter", code)]
+    turns = [say("user", question), call("interpreter", code)]
     if rng.random() < 0.5:
         result = str(draw(rng, "int:-9999:99999", language, held_out=held_out))
         sentence = f"好的，结果是 {result}。" if language == "zh" else f"Here you go: {result}."
         turns += [say("observation", result), say("assistant", sentence)]
-    return Dialogue("interpreter", tuple(turns))
+    return Dialogue("interpreter", tuple(turns), (_INTERPRETER,))
 
 
 def weighted_kind(rng: random.Random, kinds: Mapping[str, int] = KINDS) -> str:

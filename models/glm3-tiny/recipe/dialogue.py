@@ -14,6 +14,9 @@ SPECIAL_TOKENS = (
 )  # fmt: skip
 """In the order of their ids, which start at the number of pieces."""
 
+Function = Mapping[str, Any]
+"""A tool as OpenAI's ``function``: name, description, parameters."""
+
 
 class Encoder(Protocol):
     """A SentencePiece model."""
@@ -24,17 +27,25 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Dialogue:
-    """Turns, the last of which is the assistant's; ``kind`` says what is being taught."""
+    """What is said, with which tools; the last turn is the assistant's.
+
+    ``kind`` says what is being taught. The system turn, if there is one, is the first.
+    """
 
     kind: str
     turns: tuple[Turn, ...]
+    tools: tuple[Function, ...] = ()
 
-
-def system(tools: Sequence[Mapping[str, Any]], text: str = "") -> Turn:
-    """The system turn with ``tools`` (functions as OpenAI names them) and a text after them."""
-    definitions = [Tool.model_validate({"type": "function", "function": t}) for t in tools]
-    parts = [system_text(definitions)] if tools else []
-    return Turn(Role.SYSTEM, "\n\n".join(parts + ([text] if text else [])))
+    @property
+    def all_turns(self) -> Sequence[Turn]:
+        """The turns with the tools put into the system turn."""
+        if not self.tools:
+            return self.turns
+        text = system_text([Tool(type="function", function=f) for f in self.tools])  # type: ignore[arg-type]
+        first, rest = self.turns[0], self.turns[1:]
+        if first.role is not Role.SYSTEM:
+            return (Turn(Role.SYSTEM, text), *self.turns)
+        return (Turn(Role.SYSTEM, f"{text}\n\n{first.content}"), *rest)
 
 
 def call(name: str, arguments_json: str) -> Turn:
@@ -56,14 +67,11 @@ def encode(dialogue: Dialogue, encoder: Encoder) -> tuple[list[int], list[bool]]
     ids_of = {name: encoder.vocab_size() + i for i, name in enumerate(SPECIAL_TOKENS)}
     ids = [ids_of["[gMASK]"], ids_of["sop"]]
     mine = [False, False]
-    for turn in dialogue.turns:
-        is_reply = turn.role is Role.ASSISTANT
+    for turn in dialogue.all_turns:
         text = encoder.encode(turn.metadata + "\n") + encoder.encode(turn.content)
         ids += [ids_of[f"<|{turn.role.value}|>"], *text]
-        mine += [mine[-1], *[is_reply] * len(text)]
+        mine += [mine[-1], *[turn.role is Role.ASSISTANT] * len(text)]
     last = dialogue.turns[-1]
     ids.append(ids_of["<|observation|>" if last.metadata else "<|user|>"])
     mine.append(True)
     return ids, mine
-
-

@@ -1,0 +1,178 @@
+"""The evaluation: questions kept out of training, asked of a quantized file through the server.
+
+Tools, their names, parameters and phrasings are those of ``concepts_held_out``; values and the
+phrasings of prose are held out too. Replies are greedy (temperature 0, no repetition penalty).
+"""
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from openai import OpenAI
+
+from glm3edge.chatglm3.prompt import Role, Turn
+from glm3edge.chatglm3.tools import parse_call
+from recipe import calls, prose
+from recipe.dialogue import Dialogue, Encoder, call, encode, say
+from recipe.model import ChatGLM3
+
+COUNTS = {"call": 200, "result": 120, "again": 60, "prose": 80, "no_tool": 40, "interpreter": 20, "chat": 120}
+"""Questions of each kind."""
+_MAX_TOKENS = 300
+
+
+@dataclass(frozen=True)
+class Question:
+    """A dialogue whose last turn is what the assistant should say."""
+
+    kind: str
+    dialogue: Dialogue
+
+    @property
+    def expected(self) -> Turn:
+        return self.dialogue.turns[-1]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the model said: a turn, and whether it ended by itself."""
+
+    turn: Turn
+    ended: bool
+
+
+def questions(*, seed: int, held_out: bool = True) -> list[Question]:
+    """The same questions for the same seed."""
+    rng = random.Random(f"evaluation {seed}")
+    found = []
+    for kind, count in COUNTS.items():
+        for index in range(count):
+            language = ("zh", "en")[index % 2]
+            if kind == "chat":
+                messages = prose.dialogue(rng, language, held_out=held_out)
+                turns = tuple(say(m["role"], m["content"]) for m in messages)
+                found.append(Question(kind, Dialogue(kind, turns)))
+                continue
+            dialogue = calls.sample(rng, kind, language, num_tools=rng.choice((1, 2, 3)), held_out=held_out)
+            found.append(Question(kind, dialogue))
+    return found
+
+
+def messages(dialogue: Dialogue) -> list[dict[str, Any]]:
+    """All but the last turn as OpenAI's messages."""
+    out: list[dict[str, Any]] = []
+    for index, turn in enumerate(dialogue.turns[:-1]):
+        if turn.role is Role.OBSERVATION:
+            out.append({"role": "tool", "tool_call_id": f"call_{index - 1}", "content": turn.content})
+        elif turn.metadata:
+            function = {"name": turn.metadata, "arguments": parse_call(turn.metadata, turn.content)}
+            tool_call = {"id": f"call_{index}", "type": "function", "function": function}
+            out.append({"role": "assistant", "content": None, "tool_calls": [tool_call]})
+        else:
+            out.append({"role": turn.role.value, "content": turn.content})
+    return out
+
+
+@contextmanager
+def served(checkpoint: Path, type: str) -> Iterator[OpenAI]:  # noqa: A002 - the option's name
+    """A client of ``glm3edge serve`` on the checkpoint, quantized to ``type``."""
+    command = [sys.executable, "-m", "glm3edge", "serve", str(checkpoint), "--port", "0", "--type", type]
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "GLM3EDGE_CACHE_DIR": cache},
+        ) as process,
+    ):
+        try:
+            yield OpenAI(base_url=_base_url(process), api_key="none", max_retries=0)
+        finally:
+            process.terminate()
+
+
+def _base_url(process: "subprocess.Popen[str]") -> str:
+    for line in process.stdout or ():
+        if found := re.search(r"server +(\S+)", line):
+            return found[1]
+    raise RuntimeError("the server did not start; see its message above")
+
+
+def reply(client: OpenAI, question: Question) -> Reply:
+    """Ask the server."""
+    tools = [{"type": "function", "function": f} for f in question.dialogue.tools]
+    options: dict[str, Any] = {"tools": tools} if tools else {}
+    made: Any = client.chat.completions.create(
+        model="glm3-tiny",
+        messages=messages(question.dialogue),  # type: ignore[arg-type]
+        temperature=0,
+        max_tokens=_MAX_TOKENS,
+        extra_body={"repetition_penalty": 1.0},
+        **options,
+    )
+    choice = made.choices[0]
+    ended = choice.finish_reason in ("stop", "tool_calls")
+    if choice.message.tool_calls:
+        function = choice.message.tool_calls[0].function
+        return Reply(call(function.name, function.arguments), ended)
+    return Reply(say("assistant", choice.message.content or ""), ended)
+
+
+def scores(asked: list[Question], replies: list[Reply]) -> dict[str, tuple[int, int]]:
+    """Right ones and all, by measure."""
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for question, said in zip(asked, replies, strict=True):
+        for measure, is_right in _judged(question, said).items():
+            total[measure] += 1
+            right[measure] += is_right
+    return {measure: (right[measure], total[measure]) for measure in total}
+
+
+def _judged(question: Question, said: Reply) -> Mapping[str, bool]:
+    expected, turn = question.expected, said.turn
+    measures = {"ends": said.ended, f"exact {question.kind}": turn == expected}
+    if question.dialogue.tools:
+        measures["choice"] = bool(turn.metadata) == bool(expected.metadata)
+    if expected.metadata:
+        measures["name"] = turn.metadata == expected.metadata
+        measures["arguments"] = measures["name"] and _arguments(turn) == _arguments(expected)
+    elif question.kind == "result":
+        returned = question.dialogue.turns[-2].content
+        measures["result"] = not turn.metadata and all(v in turn.content for v in _values(returned))
+    return measures
+
+
+def _arguments(turn: Turn) -> Any:
+    return json.loads(parse_call(turn.metadata, turn.content))
+
+
+def _values(returned: str) -> list[str]:
+    """What a sentence about ``returned`` has to quote."""
+    try:
+        parsed = json.loads(returned)
+    except ValueError:
+        return [returned]
+    return [str(value) for value in parsed.values()] if isinstance(parsed, dict) else [returned]
+
+
+@torch.no_grad()
+def same_as(model: ChatGLM3, encoder: Encoder, question: Question, said: Reply) -> bool:
+    """Whether ``model`` itself, greedy, would say the very same: one pass over what was said."""
+    turns = (*question.dialogue.turns[:-1], said.turn)
+    ids, mine = encode(Dialogue(question.kind, turns, question.dialogue.tools), encoder)
+    start = len(ids) - mine[::-1].index(False)
+    chosen = model.logits(model.hidden(torch.tensor([ids])))[0].argmax(-1).tolist()
+    return bool(chosen[start - 1 : -1] == ids[start:])

@@ -1,0 +1,158 @@
+"""Training in phases: copying, short dialogues, tools, and at last all kinds on replies only."""
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from recipe.data import Batch, batches, repeats
+from recipe.dialogue import Encoder
+from recipe.init import initialize
+from recipe.model import ChatGLM3, Shape
+from recipe.muon import Muon
+
+import random  # isort: skip
+
+_LOG = logging.getLogger(__name__)
+_SAVE_STEPS = 200
+_WARM_UP_STEPS = 30
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Steps on one kind of data. ``prompt_weight`` is what tokens of the prompt count."""
+
+    data: str
+    num_steps: int
+    prompt_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole training. The learning rate falls to zero over the last ``decay`` of it."""
+
+    phases: tuple[Phase, ...]
+    lr: float = 1e-3
+    num_tokens: int = 4096
+    decay: float = 0.4
+    seed: int = 1
+
+    @property
+    def num_steps(self) -> int:
+        return sum(phase.num_steps for phase in self.phases)
+
+    def lr_at(self, step: int) -> float:
+        """The learning rate of ``step``, counted from 0."""
+        left = (self.num_steps - step) / (self.decay * self.num_steps)
+        return self.lr * min(1.0, (step + 1) / _WARM_UP_STEPS, left)
+
+
+PLAN = Plan(
+    (
+        Phase("repeats", 60),
+        Phase("short", 500, prompt_weight=0.1),
+        Phase("tools", 700, prompt_weight=0.02),
+        Phase("all", 2000),
+    )
+)
+
+
+def train(shape: Shape, encoder: Encoder, folder: Path, plan: Plan = PLAN) -> ChatGLM3:
+    """Train, or go on from the checkpoint in ``folder``; the model at the end of the plan."""
+    model = ChatGLM3(shape)
+    initialize(model, seed=plan.seed)
+    optimizers = _optimizers(model, plan.lr)
+    checkpoint = folder / "training.pt"
+    done = 0
+    if checkpoint.is_file():
+        state = torch.load(checkpoint)
+        done = state["step"]
+        model.load_state_dict(state["model"])
+        for optimizer, values in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(values)
+    start = time.monotonic()
+    losses: list[float] = []
+    for step, batch in enumerate(itertools.islice(_all(plan, encoder), done, plan.num_steps), done):
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = plan.lr_at(step)
+        loss = loss_of(model, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        losses.append(float(loss))
+        if (step + 1) % 20 == 0:
+            seconds = time.monotonic() - start
+            mean = sum(losses) / len(losses)
+            _LOG.info("step %d of %d, loss %.4f, %.0f s", step + 1, plan.num_steps, mean, seconds)
+            losses.clear()
+        if (step + 1) % _SAVE_STEPS == 0 or step + 1 == plan.num_steps:
+            _save(checkpoint, model, optimizers, step + 1)
+    return model
+
+
+def loss_of(model: ChatGLM3, batch: Batch) -> Tensor:
+    """Mean cross entropy of the tokens that count, by their weights."""
+    hidden = model.hidden(batch.ids)[:, :-1]
+    weights = batch.weights[:, 1:]
+    chosen = weights > 0
+    losses = F.cross_entropy(model.logits(hidden[chosen]), batch.ids[:, 1:][chosen], reduction="none")
+    return (losses * weights[chosen]).sum() / weights.sum()
+
+
+def _all(plan: Plan, encoder: Encoder) -> Iterator[Batch]:
+    for phase in plan.phases:
+        if phase.data == "repeats":
+            rng = random.Random(f"repeats {plan.seed}")
+            for _ in range(phase.num_steps):
+                yield repeats(rng, encoder.vocab_size(), plan.num_tokens)
+        else:
+            yield from itertools.islice(
+                batches(
+                    encoder,
+                    phase.data,
+                    seed=plan.seed,
+                    num_tokens=plan.num_tokens,
+                    prompt_weight=phase.prompt_weight,
+                ),
+                phase.num_steps,
+            )
+
+
+def _optimizers(model: ChatGLM3, lr: float) -> list[torch.optim.Optimizer]:
+    matrices: list[tuple[Tensor, tuple[int, ...]]] = []
+    others = []
+    for name, param in model.named_parameters():
+        if ".layers." not in name or param.ndim != 2:
+            others.append(param)
+        elif "query_key_value" in name:
+            matrices.append((param, model.shape.qkv_sizes))
+        elif "dense_h_to_4h" in name:
+            matrices.append((param, (param.shape[0] // 2,) * 2))
+        else:
+            matrices.append((param, (param.shape[0],)))
+    return [
+        Muon(matrices, lr=lr, weight_decay=0.02),
+        torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+def _save(path: Path, model: ChatGLM3, optimizers: list[torch.optim.Optimizer], step: int) -> None:
+    part = path.with_suffix(".part")
+    torch.save(
+        {
+            "step": step,
+            "model": model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        },
+        part,
+    )
+    part.replace(path)
