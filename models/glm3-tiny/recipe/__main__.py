@@ -8,6 +8,7 @@ from typing import Annotated
 import sentencepiece
 import torch
 import typer
+from safetensors.torch import load_file
 
 from recipe.evaluate import questions, reply, same_as, scores, served
 from recipe.export import export, shape_for
@@ -62,7 +63,9 @@ def evaluate_command(
         counts = scores(asked, replies)
         same = sum(same_as(reference, encoder, q, r) for q, r in zip(asked, replies, strict=True))
         counts["same as PyTorch"] = (same, len(asked))
-        figures = {m: f"{100 * right / total:.1f} % of {total}" for m, (right, total) in counts.items()}
+        figures = {
+            m: f"{100 * right / total:.1f} % of {total}" for m, (right, total) in counts.items()
+        }
         typer.echo(f"{name}: {json.dumps(figures, ensure_ascii=False, indent=2)}")
         wrong = [(q, r) for q, r in zip(asked, replies, strict=True) if r.turn != q.expected]
         for question, said in wrong[:show]:
@@ -71,8 +74,6 @@ def evaluate_command(
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
     return {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
 
 

@@ -93,7 +93,9 @@ def ask(rng: random.Random, offered: Offered, *, held_out: bool = False) -> Ask:
     return Ask(concept, offered.tool, text, arguments)
 
 
-def answer(rng: random.Random, concept: Concept, language: str, *, held_out: bool = False) -> tuple[str, str]:
+def answer(
+    rng: random.Random, concept: Concept, language: str, *, held_out: bool = False
+) -> tuple[str, str]:
     """What a tool returns, and the sentence about it."""
     chance = rng.random()
     if chance < 0.06:
@@ -101,18 +103,35 @@ def answer(rng: random.Random, concept: Concept, language: str, *, held_out: boo
         text = json.dumps({"error": reason}, ensure_ascii=False)
         return text, f"出错了：{reason}。" if language == "zh" else f"That failed: {reason}."
     if chance < 0.18:
-        text = str(draw(rng, rng.choice(("text", "int:-50:5000", "code", "person", "topic")), language, held_out=held_out))
+        text = str(
+            draw(
+                rng,
+                rng.choice(("text", "int:-50:5000", "code", "person", "topic")),
+                language,
+                held_out=held_out,
+            )
+        )
         return text, f"好的，结果是 {text}。" if language == "zh" else f"Here you go: {text}."
     result = {}
     for key, kind in rng.choice(concept.results).items():
-        result[key] = draw(rng, kind, language, held_out=held_out) if isinstance(kind, str) else rng.choice(kind)
+        result[key] = (
+            draw(rng, kind, language, held_out=held_out)
+            if isinstance(kind, str)
+            else rng.choice(kind)
+        )
     text = json.dumps(result, ensure_ascii=False, **_layout(rng))
     if language == "zh":
-        return text, "好的，" + "，".join(f"{key} 是 {value}" for key, value in result.items()) + "。"
-    return text, "Here you go: " + ", ".join(f"{key} is {value}" for key, value in result.items()) + "."
+        return text, "好的，" + "，".join(
+            f"{key} 是 {value}" for key, value in result.items()
+        ) + "。"
+    return text, "Here you go: " + ", ".join(
+        f"{key} is {value}" for key, value in result.items()
+    ) + "."
 
 
-def sample(rng: random.Random, kind: str, language: str, *, num_tools: int, held_out: bool = False) -> Dialogue:
+def sample(
+    rng: random.Random, kind: str, language: str, *, num_tools: int, held_out: bool = False
+) -> Dialogue:
     """A dialogue of ``kind``: one of ``KINDS``."""
     if kind == "interpreter":
         return _interpreter(rng, language, held_out=held_out)
@@ -140,7 +159,15 @@ def sample(rng: random.Random, kind: str, language: str, *, num_tools: int, held
     return Dialogue(kind, tuple(turns), tuple(o.tool for o in offers))
 
 
-KINDS = {"call": 30, "result": 25, "again": 15, "after": 5, "prose": 12, "no_tool": 8, "interpreter": 5}
+KINDS = {
+    "call": 30,
+    "result": 25,
+    "again": 15,
+    "after": 5,
+    "prose": 12,
+    "no_tool": 8,
+    "interpreter": 5,
+}
 """Kinds of dialogues with tools, and their weights."""
 
 
@@ -184,7 +211,14 @@ def _layout(rng: random.Random) -> dict[str, Any]:
 
 def _note(rng: random.Random, language: str) -> str:
     if language == "zh":
-        return rng.choice(("请简短回答。", "你是一个有用的助手。", "需要时使用工具。", f"用户叫{pseudo_word(rng)}。"))
+        return rng.choice(
+            (
+                "请简短回答。",
+                "你是一个有用的助手。",
+                "需要时使用工具。",
+                f"用户叫{pseudo_word(rng)}。",
+            )
+        )
     return rng.choice(("Answer briefly.", "You are a helpful assistant.", "Use tools if needed."))
 
 
@@ -198,8 +232,21 @@ _INTERPRETER = {
     "parameters": {"type": "object", "properties": {"code": {"type": "string"}}},
 }
 _SUMS = {
-    "zh": ("计算{x}", "{x}等于多少", "算一下{x}", "请用 Python 计算 {x}", "{x}=？", "帮我算{x}的结果"),
-    "en": ("Compute {x}", "What is {x}?", "Calculate {x} please", "Use Python to compute {x}", "{x} = ?"),
+    "zh": (
+        "计算{x}",
+        "{x}等于多少",
+        "算一下{x}",
+        "请用 Python 计算 {x}",
+        "{x}=？",
+        "帮我算{x}的结果",
+    ),
+    "en": (
+        "Compute {x}",
+        "What is {x}?",
+        "Calculate {x} please",
+        "Use Python to compute {x}",
+        "{x} = ?",
+    ),
 }
 
 

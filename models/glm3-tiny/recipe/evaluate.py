@@ -27,7 +27,15 @@ from recipe import calls, prose
 from recipe.dialogue import Dialogue, Encoder, call, encode, say
 from recipe.model import ChatGLM3
 
-COUNTS = {"call": 200, "result": 120, "again": 60, "prose": 80, "no_tool": 40, "interpreter": 20, "chat": 120}
+COUNTS = {
+    "call": 200,
+    "result": 120,
+    "again": 60,
+    "prose": 80,
+    "no_tool": 40,
+    "interpreter": 20,
+    "chat": 120,
+}
 """Questions of each kind."""
 _MAX_TOKENS = 300
 
@@ -64,7 +72,9 @@ def questions(*, seed: int, held_out: bool = True) -> list[Question]:
                 turns = tuple(say(m["role"], m["content"]) for m in messages)
                 found.append(Question(kind, Dialogue(kind, turns)))
                 continue
-            dialogue = calls.sample(rng, kind, language, num_tools=rng.choice((1, 2, 3)), held_out=held_out)
+            dialogue = calls.sample(
+                rng, kind, language, num_tools=rng.choice((1, 2, 3)), held_out=held_out
+            )
             found.append(Question(kind, dialogue))
     return found
 
@@ -74,7 +84,9 @@ def messages(dialogue: Dialogue) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for index, turn in enumerate(dialogue.turns[:-1]):
         if turn.role is Role.OBSERVATION:
-            out.append({"role": "tool", "tool_call_id": f"call_{index - 1}", "content": turn.content})
+            out.append(
+                {"role": "tool", "tool_call_id": f"call_{index - 1}", "content": turn.content}
+            )
         elif turn.metadata:
             function = {"name": turn.metadata, "arguments": parse_call(turn.metadata, turn.content)}
             tool_call = {"id": f"call_{index}", "type": "function", "function": function}
@@ -87,7 +99,17 @@ def messages(dialogue: Dialogue) -> list[dict[str, Any]]:
 @contextmanager
 def served(checkpoint: Path, type: str) -> Iterator[OpenAI]:  # noqa: A002 - the option's name
     """A client of ``glm3edge serve`` on the checkpoint, quantized to ``type``."""
-    command = [sys.executable, "-m", "glm3edge", "serve", str(checkpoint), "--port", "0", "--type", type]
+    command = [
+        sys.executable,
+        "-m",
+        "glm3edge",
+        "serve",
+        str(checkpoint),
+        "--port",
+        "0",
+        "--type",
+        type,
+    ]
     with (
         tempfile.TemporaryDirectory() as cache,
         subprocess.Popen(

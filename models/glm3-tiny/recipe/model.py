@@ -1,7 +1,7 @@
 """ChatGLM3 in plain PyTorch: parameters are named as in the official checkpoint.
 
-Tensors: ``(batch, length)`` token ids in, ``(batch, length, hidden)`` states, logits over the padded
-vocabulary out. The arithmetic is that of the official ``modeling_chatglm.py``: RMS norms,
+Tensors: ``(batch, length)`` token ids in, ``(batch, length, hidden)`` states, logits over the
+padded vocabulary out. The arithmetic is that of the official ``modeling_chatglm.py``: RMS norms,
 multi-query attention with two groups, rotary positions on the first half of each head's
 dimensions in interleaved pairs, SwiGLU.
 """

@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:
         """One update of every matrix that has a gradient."""
         blocks: dict[tuple[int, ...], list[tuple[Tensor, Tensor, float]]] = {}
         for group in self.param_groups:

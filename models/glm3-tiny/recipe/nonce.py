@@ -36,7 +36,13 @@ _ASKS_EN = (
     "{verb} the {thing}", "Please {verb} the {thing}", "I want to {verb} the {thing}",
     "Can you {verb} the {thing}", "{verb} {thing}", "I need to {verb} a {thing}",
 )  # fmt: skip
-_SLOTS_ZH = ("{label}是{slot}", "{label}为{slot}", "{label}{slot}", "{label}：{slot}", "{label}用{slot}")
+_SLOTS_ZH = (
+    "{label}是{slot}",
+    "{label}为{slot}",
+    "{label}{slot}",
+    "{label}：{slot}",
+    "{label}用{slot}",
+)
 _SLOTS_EN = ("{label} {slot}", "the {label} is {slot}", "with {label} {slot}", "{label}: {slot}")
 
 
@@ -81,7 +87,10 @@ def _param(rng: random.Random, label: tuple[str, str, str]) -> Param:
         word = pseudo_word(rng)
         label = (word, hanzi(rng, 2, 2), word)
     if rng.random() < 0.15:
-        options = [pseudo_word(rng) if rng.random() < 0.5 else rng.choice("ABCDE") + str(i) for i in range(3)]
+        options = [
+            pseudo_word(rng) if rng.random() < 0.5 else rng.choice("ABCDE") + str(i)
+            for i in range(3)
+        ]
         return Param(
             (label[0],), "enum", Both(*label[1:]), {text: Both(text, text) for text in options}
         )

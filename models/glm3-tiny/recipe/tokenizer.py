@@ -11,6 +11,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
+
 from recipe.data import phase_dialogue
 from recipe.values import HANZI
 
@@ -21,9 +24,6 @@ _NUM_DIALOGUES = 12000
 
 def train_tokenizer(path: Path, *, seed: int) -> None:
     """Train on dialogues of all kinds and write ``path``."""
-    import sentencepiece
-    from sentencepiece import sentencepiece_model_pb2
-
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(_words(seed)),
@@ -62,4 +62,6 @@ def _words(seed: int) -> list[str]:
             for text in (f" {turn.metadata}\n", f" {turn.content}"):
                 counts.update(_CUTS.findall(text))
     counts.update(dict.fromkeys(HANZI, 1))
-    return [word for word, count in sorted(counts.items()) for _ in range(min(1 + count // 4, 1000))]
+    return [
+        word for word, count in sorted(counts.items()) for _ in range(min(1 + count // 4, 1000))
+    ]

@@ -83,7 +83,7 @@ def train(shape: Shape, encoder: Encoder, folder: Path, plan: Plan = PLAN) -> Ch
             for group in optimizer.param_groups:
                 group["lr"] = plan.lr_at(step)
         loss = loss_of(model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -104,7 +104,9 @@ def loss_of(model: ChatGLM3, batch: Batch) -> Tensor:
     hidden = model.hidden(batch.ids)[:, :-1]
     weights = batch.weights[:, 1:]
     chosen = weights > 0
-    losses = F.cross_entropy(model.logits(hidden[chosen]), batch.ids[:, 1:][chosen], reduction="none")
+    losses = F.cross_entropy(
+        model.logits(hidden[chosen]), batch.ids[:, 1:][chosen], reduction="none"
+    )
     return (losses * weights[chosen]).sum() / weights.sum()
 
 
