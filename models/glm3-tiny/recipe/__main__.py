@@ -10,9 +10,10 @@ import torch
 import typer
 from safetensors.torch import load_file
 
-from recipe.evaluate import questions, reply, same_as, scores, served
+from recipe.evaluate import reply, same_as, scores, served
 from recipe.export import export, shape_for
 from recipe.model import ChatGLM3
+from recipe.questions import questions
 from recipe.tokenizer import train_tokenizer
 from recipe.train import PLAN, train
 

@@ -1,12 +1,10 @@
 """The evaluation: questions kept out of training, asked of a quantized file through the server.
 
-Tools, their names, parameters and phrasings are those of ``concepts_held_out``; values and the
-phrasings of prose are held out too. Replies are greedy (temperature 0, no repetition penalty).
+Replies are greedy (temperature 0, no repetition penalty).
 """
 
 import json
 import os
-import random
 import re
 import subprocess
 import sys
@@ -21,35 +19,13 @@ from typing import Any
 import torch
 from openai import OpenAI
 
-from glm3edge.chatglm3.prompt import Role, Turn
+from glm3edge.chatglm3.prompt import Turn
 from glm3edge.chatglm3.tools import parse_call
-from recipe import calls, prose
 from recipe.dialogue import Dialogue, Encoder, call, encode, say
 from recipe.model import ChatGLM3
+from recipe.questions import Question, messages
 
-COUNTS = {
-    "call": 200,
-    "result": 120,
-    "again": 60,
-    "prose": 80,
-    "no_tool": 40,
-    "interpreter": 20,
-    "chat": 120,
-}
-"""Questions of each kind."""
 _MAX_TOKENS = 300
-
-
-@dataclass(frozen=True)
-class Question:
-    """A dialogue whose last turn is what the assistant should say."""
-
-    kind: str
-    dialogue: Dialogue
-
-    @property
-    def expected(self) -> Turn:
-        return self.dialogue.turns[-1]
 
 
 @dataclass(frozen=True)
@@ -58,42 +34,6 @@ class Reply:
 
     turn: Turn
     ended: bool
-
-
-def questions(*, seed: int, held_out: bool = True) -> list[Question]:
-    """The same questions for the same seed."""
-    rng = random.Random(f"evaluation {seed}")
-    found = []
-    for kind, count in COUNTS.items():
-        for index in range(count):
-            language = ("zh", "en")[index % 2]
-            if kind == "chat":
-                messages = prose.dialogue(rng, language, held_out=held_out)
-                turns = tuple(say(m["role"], m["content"]) for m in messages)
-                found.append(Question(kind, Dialogue(kind, turns)))
-                continue
-            dialogue = calls.sample(
-                rng, kind, language, num_tools=rng.choice((1, 2, 3)), held_out=held_out
-            )
-            found.append(Question(kind, dialogue))
-    return found
-
-
-def messages(dialogue: Dialogue) -> list[dict[str, Any]]:
-    """All but the last turn as OpenAI's messages."""
-    out: list[dict[str, Any]] = []
-    for index, turn in enumerate(dialogue.turns[:-1]):
-        if turn.role is Role.OBSERVATION:
-            out.append(
-                {"role": "tool", "tool_call_id": f"call_{index - 1}", "content": turn.content}
-            )
-        elif turn.metadata:
-            function = {"name": turn.metadata, "arguments": parse_call(turn.metadata, turn.content)}
-            tool_call = {"id": f"call_{index}", "type": "function", "function": function}
-            out.append({"role": "assistant", "content": None, "tool_calls": [tool_call]})
-        else:
-            out.append({"role": turn.role.value, "content": turn.content})
-    return out
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
-from recipe.data import phase_dialogue
+from recipe.curriculum import phase_dialogue
 from recipe.values import HANZI
 
 NUM_PIECES = 5300

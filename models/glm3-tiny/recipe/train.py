@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +17,6 @@ from recipe.dialogue import Encoder
 from recipe.init import initialize
 from recipe.model import ChatGLM3, Shape
 from recipe.muon import Muon
-
-import random  # isort: skip
 
 _LOG = logging.getLogger(__name__)
 _SAVE_STEPS = 200
@@ -63,8 +62,16 @@ PLAN = Plan(
 )
 
 
-def train(shape: Shape, encoder: Encoder, folder: Path, plan: Plan = PLAN) -> ChatGLM3:
-    """Train, or go on from the checkpoint in ``folder``; the model at the end of the plan."""
+def train(
+    shape: Shape, encoder: Encoder, folder: Path, plan: Plan = PLAN, *, until: int | None = None
+) -> ChatGLM3:
+    """Train, or go on from the checkpoint in ``folder``.
+
+    Returns:
+        The model after the last step of the plan, or after step ``until`` if that comes first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    last = plan.num_steps if until is None else min(until, plan.num_steps)
     model = ChatGLM3(shape)
     initialize(model, seed=plan.seed)
     optimizers = _optimizers(model, plan.lr)
@@ -78,7 +85,7 @@ def train(shape: Shape, encoder: Encoder, folder: Path, plan: Plan = PLAN) -> Ch
             optimizer.load_state_dict(values)
     start = time.monotonic()
     losses: list[float] = []
-    for step, batch in enumerate(itertools.islice(_all(plan, encoder), done, plan.num_steps), done):
+    for step, batch in enumerate(itertools.islice(_all(plan, encoder), done, last), done):
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = plan.lr_at(step)
@@ -88,13 +95,13 @@ def train(shape: Shape, encoder: Encoder, folder: Path, plan: Plan = PLAN) -> Ch
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(loss.item())
         if (step + 1) % 20 == 0:
             seconds = time.monotonic() - start
             mean = sum(losses) / len(losses)
             _LOG.info("step %d of %d, loss %.4f, %.0f s", step + 1, plan.num_steps, mean, seconds)
             losses.clear()
-        if (step + 1) % _SAVE_STEPS == 0 or step + 1 == plan.num_steps:
+        if (step + 1) % _SAVE_STEPS == 0 or step + 1 == last:
             _save(checkpoint, model, optimizers, step + 1)
     return model
 

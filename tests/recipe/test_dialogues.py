@@ -1,0 +1,116 @@
+"""The training data: sound, varied, in the server's own format, and apart from the evaluation."""
+
+import json
+import random
+import re
+
+import pytest
+import sentencepiece
+
+from glm3edge.chatglm3.prompt import Role, build_turns, encode_turns
+from glm3edge.chatglm3.tools import parse_call
+from glm3edge.chatglm3.vocabulary import SpecialTokens
+from glm3edge.llama.model import Model
+from glm3edge.schema.chat import ChatRequest
+from glm3edge.store import default_checkpoint
+from recipe import calls, concepts_everyday, concepts_held_out, concepts_office
+from recipe.concept import Concept
+from recipe.curriculum import phase_dialogue
+from recipe.dialogue import Dialogue, encode
+from recipe.nonce import nonce_concept
+from recipe.questions import messages, questions
+from recipe.values import draw, is_held_out
+
+TRAINED = concepts_everyday.CONCEPTS + concepts_office.CONCEPTS
+HELD_OUT = concepts_held_out.CONCEPTS
+COINED = tuple(nonce_concept(random.Random(seed)) for seed in range(50))
+
+
+@pytest.fixture(scope="module")
+def encoder() -> sentencepiece.SentencePieceProcessor:
+    return sentencepiece.SentencePieceProcessor(
+        model_file=str(default_checkpoint() / "tokenizer.model")
+    )
+
+
+def some(count: int, phase: str = "all") -> list[Dialogue]:
+    rng = random.Random(5)
+    return [phase_dialogue(rng, phase) for _ in range(count)]
+
+
+@pytest.mark.parametrize("concept", TRAINED + HELD_OUT + COINED, ids=lambda c: c.names[0])
+def test_a_concept_asks_for_what_it_has(concept: Concept) -> None:
+    slots = {param.names[0] for param in concept.params}
+    for ask in concept.asks_zh + concept.asks_en:
+        assert set(re.findall(r"\{(\w+)\}", ask)) <= slots
+    for param in concept.params:
+        assert (param.options is not None) == (param.kind in ("enum", "bool"))
+    for name in concept.names:
+        assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)
+
+
+def test_tools_of_the_evaluation_are_not_trained_on() -> None:
+    def texts(concepts: tuple[Concept, ...]) -> set[str]:
+        return {t for c in concepts for t in (*c.names, *c.asks_zh, *c.asks_en)}
+
+    assert not texts(TRAINED) & texts(HELD_OUT)
+
+
+@pytest.mark.parametrize("kind", ["city", "person", "title", "code", "date", "int:1:900"])
+def test_values_of_the_evaluation_are_not_trained_on(kind: str) -> None:
+    rng = random.Random(3)
+    for held_out in (False, True):
+        values = [draw(rng, kind, "zh", held_out=held_out) for _ in range(200)]
+        assert {is_held_out(str(value)) for value in values} == {held_out}
+        assert len(set(values)) > 30
+
+
+def test_arguments_stand_in_the_question() -> None:
+    rng = random.Random(11)
+    for _ in range(500):
+        concept = rng.choice(TRAINED + HELD_OUT)
+        language = rng.choice(("zh", "en"))
+        offered = calls.offer(rng, concept, language)
+        asked = calls.ask(rng, offered)
+        given = asked.tool["parameters"]["properties"]
+        assert asked.arguments.keys() <= given.keys()
+        assert set(asked.tool["parameters"].get("required", ())) <= asked.arguments.keys()
+        for name, value in asked.arguments.items():
+            if "enum" in given[name]:
+                assert value in given[name]["enum"]
+            elif given[name]["type"] != "boolean":
+                assert str(value) in asked.text
+
+
+def test_the_last_turn_is_a_reply_and_calls_can_be_parsed() -> None:
+    for dialogue in some(500):
+        assert dialogue.turns[-1].role is Role.ASSISTANT
+        for turn in dialogue.turns:
+            if turn.metadata:
+                assert turn.metadata in {tool["name"] for tool in dialogue.tools}
+                assert isinstance(json.loads(parse_call(turn.metadata, turn.content)), dict)
+
+
+def test_the_same_seed_gives_the_same_dialogues() -> None:
+    assert some(50) == some(50)
+
+
+def test_training_and_serving_use_the_same_ids(
+    encoder: sentencepiece.SentencePieceProcessor, default_model: Model
+) -> None:
+    special = SpecialTokens.of(default_model)
+    for question in questions(seed=3)[::7]:
+        ids, mine = encode(question.dialogue, encoder)
+        request = ChatRequest.model_validate(
+            {
+                "model": "any",
+                "messages": messages(question.dialogue),
+                "tools": [{"type": "function", "function": t} for t in question.dialogue.tools],
+            }
+        )
+        prompt = encode_turns(
+            build_turns(request.messages, request.tools or ()), default_model, special
+        )
+        assert ids[: len(prompt)] == prompt
+        assert not mine[len(prompt) - 1]
+        assert all(mine[len(prompt) :])

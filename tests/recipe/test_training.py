@@ -1,0 +1,96 @@
+"""The PyTorch model: resumes where it stopped, and is the model that llama.cpp runs."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+from numpy.typing import NDArray
+
+from glm3edge.llama.context import Context, Span
+from glm3edge.llama.model import Model
+from glm3edge_convert.convert import convert
+from tests.optional import need_module
+
+torch = need_module("torch", "the recipe of glm3-tiny needs the extra `train`")
+
+from recipe.data import batches, repeats  # noqa: E402
+from recipe.export import export, shape_for  # noqa: E402
+from recipe.init import initialize  # noqa: E402
+from recipe.model import ChatGLM3, Shape  # noqa: E402
+from recipe.muon import Muon  # noqa: E402
+from recipe.tokenizer import train_tokenizer  # noqa: E402
+from recipe.train import Phase, Plan, loss_of, train  # noqa: E402
+
+SMALL = Shape(padded_vocab_size=512, num_layers=4)
+
+
+class Letters:
+    """An encoder small enough to train with in a second."""
+
+    def encode(self, text: str) -> list[int]:
+        return [3 + byte for byte in text.encode()]
+
+    def vocab_size(self) -> int:
+        return 300
+
+
+def weights(model: ChatGLM3) -> NDArray[np.float32]:
+    return np.concatenate([p.detach().numpy().ravel() for p in model.parameters()])
+
+
+def test_a_new_model_can_copy() -> None:
+    model = ChatGLM3(Shape(padded_vocab_size=2048))
+    initialize(model, seed=1)
+    batch = repeats(random.Random(1), 2000, 2000)
+    with torch.no_grad():
+        chosen = model.logits(model.hidden(batch.ids)[:, :-1]).argmax(-1)
+    counted = batch.weights[:, 1:] > 0
+    right = (chosen == batch.ids[:, 1:])[counted].float().mean()
+    assert right > 0.2  # one in 2000 by chance
+
+
+def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    plan = Plan((Phase("repeats", 2), Phase("prose", 2, prompt_weight=0.1)), num_tokens=600)
+    whole = train(SMALL, Letters(), tmp_path / "whole", plan)
+    train(SMALL, Letters(), tmp_path / "parts", plan, until=3)
+    parts = train(SMALL, Letters(), tmp_path / "parts", plan)
+    np.testing.assert_array_equal(weights(whole), weights(parts))
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    batch = next(batches(Letters(), "prose", seed=9, num_tokens=600, prompt_weight=0.1))
+    plan = Plan((Phase("prose", 12, prompt_weight=0.1),), num_tokens=600)
+    before = train(SMALL, Letters(), tmp_path / "before", plan, until=0)
+    after = train(SMALL, Letters(), tmp_path / "after", plan)
+    with torch.no_grad():
+        assert loss_of(after, batch) < 0.9 * loss_of(before, batch)
+
+
+def test_llama_cpp_runs_the_same_model(tmp_path: Path) -> None:
+    train_tokenizer(tmp_path / "tokenizer.model", seed=1)
+    encoder = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
+    torch.manual_seed(0)
+    model = ChatGLM3(shape_for(encoder))  # PyTorch's own first weights: no matrix is special
+    export(model, tmp_path)
+    convert(tmp_path, tmp_path / "model.gguf", type="f16")
+    ids = list(range(300, 340))
+    with (
+        Model(tmp_path / "model.gguf") as loaded,
+        Context(loaded, context_size=64, batch_size=64, num_sequences=1, num_threads=2) as context,
+        torch.no_grad(),
+    ):
+        context.decode([Span(0, 0, ids, wants_output=True)], hidden_states=True)
+        ours = context.hidden_states(len(ids))
+        theirs = model.hidden(torch.tensor([ids]))[0].numpy()
+    np.testing.assert_allclose(ours, theirs, atol=0.02)
+
+
+def test_muon_makes_each_block_orthogonal() -> None:
+    weight = torch.nn.Parameter(torch.zeros(6, 8))
+    weight.grad = torch.randn(6, 8, generator=torch.Generator().manual_seed(1))
+    Muon([(weight, (4, 2))], lr=1.0, momentum=0.0).step()
+    for block, scale in zip(weight.detach().split((4, 2)), (0.2 * 8**0.5,) * 2, strict=True):
+        values = torch.linalg.svdvals(block) / scale
+        assert values.min() > 0.6
+        assert values.max() < 1.3
