@@ -3,12 +3,14 @@
 #   make serve                      serve the built-in demo model
 #   make serve ARGS="DIR --port 8010"   options of `glm3edge serve`
 #   make test                       all checks
+#   make train-tiny                 train the demo model anew (two and a half hours on two cores)
+#   make evaluate-tiny              ask it what its training left out
 
 VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt scripts/install.sh
 
-.PHONY: serve install test lint types floors pytest format clean
+.PHONY: serve install test lint types floors pytest format clean train-tiny evaluate-tiny
 
 serve: $(VENV)/.installed
 	@$(BIN)/glm3edge serve $(ARGS)
@@ -21,6 +23,10 @@ $(VENV)/.installed: $(INPUTS)
 
 $(VENV)/.installed-dev: $(INPUTS)
 	@scripts/install.sh dev
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-train: $(INPUTS)
+	@scripts/install.sh train
 	@touch $@ $(VENV)/.installed
 
 test: lint types floors pytest
@@ -41,6 +47,13 @@ pytest: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# An interrupted training goes on where it stopped; to start afresh remove .train-tiny.
+train-tiny: $(VENV)/.installed-train
+	PYTHONPATH=models/glm3-tiny $(BIN)/python -m recipe train --work .train-tiny $(ARGS)
+
+evaluate-tiny: $(VENV)/.installed-train
+	PYTHONPATH=models/glm3-tiny $(BIN)/python -m recipe evaluate $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

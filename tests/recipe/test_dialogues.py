@@ -3,6 +3,8 @@
 import json
 import random
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sentencepiece
@@ -12,13 +14,16 @@ from glm3edge.chatglm3.tools import parse_call
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import ChatRequest
-from glm3edge.store import default_checkpoint
+from glm3edge_convert.convert import convert
+from glm3edge_convert.synth import SHAPES, make_checkpoint
 from recipe import calls, concepts_everyday, concepts_held_out, concepts_office
+from recipe.coin import HANZI
 from recipe.concept import Concept
 from recipe.curriculum import phase_dialogue
 from recipe.dialogue import Dialogue, encode
 from recipe.nonce import nonce_concept
 from recipe.questions import messages, questions
+from recipe.tokenizer import train_tokenizer
 from recipe.values import draw, is_held_out
 
 TRAINED = concepts_everyday.CONCEPTS + concepts_office.CONCEPTS
@@ -27,10 +32,25 @@ COINED = tuple(nonce_concept(random.Random(seed)) for seed in range(50))
 
 
 @pytest.fixture(scope="module")
-def encoder() -> sentencepiece.SentencePieceProcessor:
-    return sentencepiece.SentencePieceProcessor(
-        model_file=str(default_checkpoint() / "tokenizer.model")
-    )
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
+    train_tokenizer(path, seed=1)
+    return path
+
+
+@pytest.fixture(scope="module")
+def encoder(tokenizer: Path) -> sentencepiece.SentencePieceProcessor:
+    return sentencepiece.SentencePieceProcessor(model_file=str(tokenizer))
+
+
+@pytest.fixture(scope="module")
+def vocabulary(tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
+    """The tokenizer as llama.cpp has it after conversion."""
+    folder = tmp_path_factory.mktemp("vocabulary")
+    make_checkpoint(folder / "checkpoint", shape=SHAPES["tiny"], tokenizer=tokenizer)
+    convert(folder / "checkpoint", folder / "model.gguf", type="q4_0")
+    with Model(folder / "model.gguf", vocab_only=True) as model:
+        yield model
 
 
 def some(count: int, phase: str = "all") -> list[Dialogue]:
@@ -96,9 +116,9 @@ def test_the_same_seed_gives_the_same_dialogues() -> None:
 
 
 def test_training_and_serving_use_the_same_ids(
-    encoder: sentencepiece.SentencePieceProcessor, default_model: Model
+    encoder: sentencepiece.SentencePieceProcessor, vocabulary: Model
 ) -> None:
-    special = SpecialTokens.of(default_model)
+    special = SpecialTokens.of(vocabulary)
     for question in questions(seed=3)[::7]:
         ids, mine = encode(question.dialogue, encoder)
         request = ChatRequest.model_validate(
@@ -109,8 +129,24 @@ def test_training_and_serving_use_the_same_ids(
             }
         )
         prompt = encode_turns(
-            build_turns(request.messages, request.tools or ()), default_model, special
+            build_turns(request.messages, request.tools or ()), vocabulary, special
         )
         assert ids[: len(prompt)] == prompt
         assert not mine[len(prompt) - 1]
         assert all(mine[len(prompt) :])
+
+
+def test_a_value_is_cut_alike_wherever_it_stands(
+    encoder: sentencepiece.SentencePieceProcessor,
+) -> None:
+    for text in ("北京", "Hangzhou", "get_weather", "2050", "nelve"):
+        pieces = encoder.encode(text, out_type=str)[1:]  # without the dummy prefix
+        for place in ("在{}的", "in {} now", '"name": "{}",', "city='{}')", "（{}）"):
+            cut = encoder.encode(place.format(text), out_type=str)
+            assert any(cut[i : i + len(pieces)] == pieces for i in range(len(cut))), (text, place)
+
+
+def test_common_characters_are_pieces(encoder: sentencepiece.SentencePieceProcessor) -> None:
+    unknown = [c for c in HANZI if encoder.piece_to_id(c) == encoder.unk_id()]
+    assert not unknown
+    assert 4000 <= encoder.vocab_size() <= 8000

@@ -9,10 +9,11 @@ from typing import Any
 
 from glm3edge.chatglm3.prompt import Turn
 from recipe import concepts_everyday, concepts_held_out, concepts_office, prose
+from recipe.coin import identifier, pseudo_word
 from recipe.concept import Concept, Param
 from recipe.dialogue import Dialogue, call, say
 from recipe.nonce import nonce_concept
-from recipe.values import Value, draw, pseudo_word
+from recipe.values import Value, draw
 
 NO_TOOL = {
     "zh": "抱歉，我没有能做这件事的工具。",
@@ -51,13 +52,19 @@ class Offered:
     language: str
 
 
-def offer(rng: random.Random, concept: Concept, language: str) -> Offered:
-    """The definition of a tool, as OpenAI's ``function``."""
+def offer(rng: random.Random, concept: Concept, language: str, *, coined: float = 0.0) -> Offered:
+    """The definition of a tool, as OpenAI's ``function``.
+
+    ``coined`` is the share of names, of the tool and its parameters, that are made up, so that
+    names are learned to be copied and not to be remembered.
+    """
     described = language if rng.random() < 0.85 else "en"
     asks = concept.asks_zh + concept.asks_en
     properties, required, name_of = {}, [], {}
     for param in concept.params:
         name = rng.choice(param.names)
+        if rng.random() < coined:
+            name = rng.choice((identifier(rng), f"{name}_{identifier(rng)}"))
         name_of[param.names[0]] = name
         properties[name] = _schema(param, described)
         if all(f"{{{param.names[0]}}}" in ask for ask in asks):
@@ -66,7 +73,7 @@ def offer(rng: random.Random, concept: Concept, language: str) -> Offered:
     if required:
         parameters["required"] = required
     tool = {
-        "name": rng.choice(concept.names),
+        "name": identifier(rng) if rng.random() < coined else rng.choice(concept.names),
         "description": rng.choice(concept.descriptions).of(described),
         "parameters": parameters,
     }
@@ -129,46 +136,63 @@ def answer(
     ) + "."
 
 
-def sample(
-    rng: random.Random, kind: str, language: str, *, num_tools: int, held_out: bool = False
-) -> Dialogue:
-    """A dialogue of ``kind``: one of ``KINDS``."""
-    if kind == "interpreter":
-        return _interpreter(rng, language, held_out=held_out)
-    pool = _pool(rng, num_tools + 1, held_out=held_out)
-    offers = [offer(rng, concept, language) for concept in pool]
-    wanted, absent = offers[0], offers.pop()
-    rng.shuffle(offers)
-    note = _note(rng, language) if rng.random() < 0.1 else ""
-    turns = [say("system", note)] if note else []
-    if rng.random() < 0.12:
-        turns += _pair(prose.question(rng, language, held_out=held_out))
-    if kind == "prose":
-        turns += _pair(prose.question(rng, language, held_out=held_out))
-    elif kind == "no_tool":
-        turns += _pair((ask(rng, absent, held_out=held_out).text, NO_TOOL[language]))
-    else:
-        turns += _asked(ask(rng, wanted, held_out=held_out))
-        if kind != "call":
-            returned, sentence = answer(rng, wanted.concept, language, held_out=held_out)
-            turns += [say("observation", returned), say("assistant", sentence)]
-        if kind == "again":
-            turns += _asked(ask(rng, rng.choice(offers), held_out=held_out))
-        elif kind == "after":
-            turns += _pair(prose.question(rng, language, held_out=held_out))
-    return Dialogue(kind, tuple(turns), tuple(o.tool for o in offers))
+EXCHANGES = {"result": 64, "prose": 17, "no_tool": 12, "code_result": 7}
+"""Kinds of exchanges, and their weights in the training."""
 
-
-KINDS = {
-    "call": 30,
-    "result": 25,
-    "again": 15,
-    "after": 5,
-    "prose": 12,
-    "no_tool": 8,
-    "interpreter": 5,
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "call": ("call",),
+    "result": ("result",),
+    "again": ("result", "call"),
+    "after": ("result", "prose"),
+    "prose": ("prose",),
+    "no_tool": ("no_tool",),
+    "code": ("code",),
+    "code_result": ("code_result",),
 }
-"""Kinds of dialogues with tools, and their weights."""
+"""Kinds of dialogues, by their exchanges, as the evaluation asks them."""
+
+
+def sample(
+    rng: random.Random,
+    exchanges: Sequence[str],
+    language: str,
+    *,
+    num_tools: int,
+    coined: float = 0.0,
+    held_out: bool = False,
+) -> Dialogue:
+    """A dialogue of ``exchanges``, with ``num_tools`` tools and the interpreter if it is used.
+
+    ``coined`` is as for ``offer``.
+    """
+    pool = _pool(rng, num_tools + 2, held_out=held_out)
+    offers = [offer(rng, concept, language, coined=coined) for concept in pool]
+    absent = [offers.pop(), offers.pop()]
+    tools = [offered.tool for offered in offers]
+    if any(kind.startswith("code") for kind in exchanges) or rng.random() < 0.05:
+        tools.insert(rng.randint(0, len(tools)), INTERPRETER)
+    turns = [say("system", _note(rng, language))] if rng.random() < 0.1 else []
+    for kind in exchanges:
+        if kind == "prose":
+            turns += _pair(prose.question(rng, language, held_out=held_out))
+        elif kind == "no_tool":
+            asked = ask(rng, rng.choice(absent), held_out=held_out)
+            turns += _pair((asked.text, NO_TOOL[language]))
+        elif kind.startswith("code"):
+            turns += _code(rng, kind, language, held_out=held_out)
+        else:
+            turns += _call(rng, kind, rng.choice(offers), held_out=held_out)
+    return Dialogue(exchanges[-1], tuple(turns), tuple(tools))
+
+
+def _call(rng: random.Random, kind: str, offered: Offered, *, held_out: bool) -> list[Turn]:
+    asked = ask(rng, offered, held_out=held_out)
+    arguments = json.dumps(asked.arguments, ensure_ascii=False)
+    turns = [say("user", asked.text), call(asked.tool["name"], arguments)]
+    if kind == "result":
+        returned, sentence = answer(rng, offered.concept, offered.language, held_out=held_out)
+        turns += [say("observation", returned), say("assistant", sentence)]
+    return turns
 
 
 def _pool(rng: random.Random, count: int, *, held_out: bool) -> list[Concept]:
@@ -176,11 +200,6 @@ def _pool(rng: random.Random, count: int, *, held_out: bool) -> list[Concept]:
         return rng.sample(concepts_held_out.CONCEPTS, count)
     real = rng.sample(_TRAINED, count)
     return [concept if rng.random() < 0.6 else nonce_concept(rng) for concept in real]
-
-
-def _asked(wanted: Ask) -> list[Turn]:
-    arguments = json.dumps(wanted.arguments, ensure_ascii=False)
-    return [say("user", wanted.text), call(wanted.tool["name"], arguments)]
 
 
 def _pair(texts: tuple[str, str]) -> list[Turn]:
@@ -226,7 +245,7 @@ def _lower(text: str) -> str:
     return text if text.startswith(("I ", "I'")) else text[0].lower() + text[1:]
 
 
-_INTERPRETER = {
+INTERPRETER = {
     "name": "interpreter",
     "description": "Run Python code",
     "parameters": {"type": "object", "properties": {"code": {"type": "string"}}},
@@ -250,19 +269,13 @@ _SUMS = {
 }
 
 
-def _interpreter(rng: random.Random, language: str, *, held_out: bool) -> Dialogue:
+def _code(rng: random.Random, kind: str, language: str, *, held_out: bool) -> list[Turn]:
     expression = str(draw(rng, "expression", language, held_out=held_out))
     question = rng.choice(_SUMS[language]).format(x=expression)
     code = json.dumps({"code": f"print({expression})"})
     turns = [say("user", question), call("interpreter", code)]
-    if rng.random() < 0.5:
+    if kind == "code_result":
         result = str(draw(rng, "int:-9999:99999", language, held_out=held_out))
         sentence = f"好的，结果是 {result}。" if language == "zh" else f"Here you go: {result}."
         turns += [say("observation", result), say("assistant", sentence)]
-    return Dialogue("interpreter", tuple(turns), (_INTERPRETER,))
-
-
-def weighted_kind(rng: random.Random, kinds: Mapping[str, int] = KINDS) -> str:
-    """A kind by its weight."""
-    names: Sequence[str] = list(kinds)
-    return rng.choices(names, list(kinds.values()))[0]
+    return turns

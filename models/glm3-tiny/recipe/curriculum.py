@@ -7,13 +7,20 @@ from recipe.dialogue import Dialogue, say
 
 
 def phase_dialogue(rng: random.Random, phase: str) -> Dialogue:
-    """A dialogue as ``phase`` wants it: short (one tool at most), tools (up to four), prose."""
+    """A dialogue as ``phase`` wants it.
+
+    prose: without tools. short: at most one tool and one or two exchanges. tools: one to four
+    tools and up to six exchanges, because a prompt with tools is long and what is learned from
+    are the replies. all: a fifth of prose, the rest tools.
+    """
     language = "zh" if rng.random() < 0.55 else "en"
-    if phase == "prose" or (phase in ("short", "all") and rng.random() < 0.3):
+    if phase == "prose" or rng.random() < {"short": 0.3, "tools": 0.0, "all": 0.2}[phase]:
         messages = prose.dialogue(rng, language)
         return Dialogue("chat", tuple(say(m["role"], m["content"]) for m in messages))
-    num_tools = 1 if phase == "short" else rng.choice((1, 1, 2, 2, 3, 4))
-    kind = calls.weighted_kind(rng)
-    if phase == "short" and kind == "again":
-        kind = "result"
-    return calls.sample(rng, kind, language, num_tools=num_tools)
+    short = phase == "short"
+    num_tools = 1 if short else rng.choice((1, 2, 2, 3, 3, 4))
+    count = rng.choice((1, 1, 2) if short else (1, 3, 4, 5, 6))
+    names, weights = list(calls.EXCHANGES), list(calls.EXCHANGES.values())
+    exchanges = rng.choices(names, weights, k=count)
+    coined = 0.7 if short else 0.4
+    return calls.sample(rng, exchanges, language, num_tools=num_tools, coined=coined)

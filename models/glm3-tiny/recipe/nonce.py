@@ -2,8 +2,8 @@
 
 import random
 
+from recipe.coin import hanzi, identifier, pseudo_word, splice
 from recipe.concept import Both, Concept, Param
-from recipe.values import hanzi, pseudo_word
 
 _KINDS = (
     "city", "person", "date", "time", "code", "title", "place", "company", "product", "text",
@@ -49,7 +49,7 @@ _SLOTS_EN = ("{label} {slot}", "the {label} is {slot}", "with {label} {slot}", "
 def nonce_concept(rng: random.Random) -> Concept:
     """A tool about a coined thing, with zero to three parameters, coined or plain."""
     verb, aspect = rng.choice(_VERBS), rng.choice(_ASPECTS)
-    word = pseudo_word(rng, 2, 3)
+    word = pseudo_word(rng, 2, 3) if rng.random() < 0.4 else splice(rng)
     zh, en = hanzi(rng, 2, 3) + aspect[1], f"{word} {aspect[2]}".strip()
     stem = "_".join(part for part in (verb[0], word, aspect[0]) if part)
     tail = f"{word}_{aspect[0] or verb[0]}"
@@ -83,9 +83,9 @@ def nonce_concept(rng: random.Random) -> Concept:
 
 def _param(rng: random.Random, label: tuple[str, str, str]) -> Param:
     """A parameter; a coined label shows in its name and its description."""
-    if rng.random() < 0.3:
-        word = pseudo_word(rng)
-        label = (word, hanzi(rng, 2, 2), word)
+    if rng.random() < 0.4:
+        name = identifier(rng)
+        label = (name, hanzi(rng, 2, 2), name.replace("_", " "))
     if rng.random() < 0.15:
         options = [
             pseudo_word(rng) if rng.random() < 0.5 else rng.choice("ABCDE") + str(i)

@@ -15,7 +15,8 @@ COUNTS = {
     "again": 60,
     "prose": 80,
     "no_tool": 40,
-    "interpreter": 20,
+    "code": 20,
+    "code_result": 20,
     "chat": 120,
 }
 """Questions of each kind."""
@@ -46,7 +47,11 @@ def questions(*, seed: int, held_out: bool = True) -> list[Question]:
                 found.append(Question(kind, Dialogue(kind, turns)))
                 continue
             dialogue = calls.sample(
-                rng, kind, language, num_tools=rng.choice((1, 2, 3)), held_out=held_out
+                rng,
+                calls.KINDS[kind],
+                language,
+                num_tools=rng.choice((1, 2, 3)),
+                held_out=held_out,
             )
             found.append(Question(kind, dialogue))
     return found

@@ -14,8 +14,8 @@ from pathlib import Path
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
+from recipe.coin import HANZI
 from recipe.curriculum import phase_dialogue
-from recipe.values import HANZI
 
 NUM_PIECES = 5300
 _CUTS = re.compile(r"[A-Za-z]+|[0-9]|[㐀-鿿]|[^A-Za-z0-9㐀-鿿]+")

@@ -1,4 +1,4 @@
-"""Training in phases: copying, short dialogues, tools, and at last all kinds on replies only."""
+"""Training in phases: copying, short dialogues, then all kinds; what counts is the replies."""
 
 import itertools
 import logging
@@ -37,9 +37,9 @@ class Plan:
     """The whole training. The learning rate falls to zero over the last ``decay`` of it."""
 
     phases: tuple[Phase, ...]
-    lr: float = 1e-3
+    lr: float = 1.2e-3
     num_tokens: int = 4096
-    decay: float = 0.4
+    decay: float = 0.8
     seed: int = 1
 
     @property
@@ -52,14 +52,7 @@ class Plan:
         return self.lr * min(1.0, (step + 1) / _WARM_UP_STEPS, left)
 
 
-PLAN = Plan(
-    (
-        Phase("repeats", 60),
-        Phase("short", 500, prompt_weight=0.1),
-        Phase("tools", 700, prompt_weight=0.02),
-        Phase("all", 2000),
-    )
-)
+PLAN = Plan((Phase("repeats", 40), Phase("short", 900), Phase("all", 4000)))
 
 
 def train(

@@ -4,15 +4,9 @@ import random
 import zlib
 from collections.abc import Callable
 
-Value = str | int | float | bool
+from recipe.coin import hanzi, pseudo_word, splice
 
-HANZI = "".join(
-    bytes((row, cell)).decode("gb2312")
-    for row in range(0xB0, 0xD8)
-    for cell in range(0xA1, 0xFF)
-    if (row, cell) < (0xD7, 0xFA)
-)
-"""The 3,755 common characters of GB 2312, level 1."""
+Value = str | int | float | bool
 
 _CITIES_ZH = (
     "北京 上海 广州 深圳 天津 重庆 成都 杭州 南京 武汉 西安 苏州 长沙 郑州 青岛 "
@@ -117,27 +111,11 @@ _CHUNKS = (
     "人工智能 机器学习 环境 教育 艺术 "
     "给妈妈 和同事 去超市 在公司 关于 项目 预算 客户 计划 合同 周报 手机 电脑 杯子 书包 雨伞 台灯"
 ).split()
-_SYLLABLES = (
-    "ba be bo da de do fa fe ga go ha hi ja ka ke ko la le li lo ma me mi mo na "
-    "ne no pa pe po ra re ri ro "
-    "sa se so ta te ti to va ve vi wa xa za zo lor mar nel tan vik ron sel dun "
-    "bry cor fen gal hol jin kel"
-).split()
 
 
 def is_held_out(text: str) -> bool:
     """Whether ``text`` is one of the sixth of all values that only the evaluation uses."""
     return zlib.crc32(text.encode()) % 6 == 0
-
-
-def pseudo_word(rng: random.Random, low: int = 2, high: int = 4) -> str:
-    """A lower-case word that no dictionary has."""
-    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.randint(low, high)))
-
-
-def hanzi(rng: random.Random, low: int, high: int) -> str:
-    """``low`` to ``high`` random common characters."""
-    return "".join(rng.choice(HANZI) for _ in range(rng.randint(low, high)))
 
 
 def draw(rng: random.Random, kind: str, language: str, *, held_out: bool = False) -> Value:
@@ -256,7 +234,7 @@ def _title(rng: random.Random, zh: bool) -> str:
 def _word(rng: random.Random, zh: bool) -> str:
     if zh and rng.random() < 0.7:
         return rng.choice(_CHUNKS) if rng.random() < 0.4 else hanzi(rng, 2, 4)
-    return rng.choice(_WORDS) if rng.random() < 0.5 else pseudo_word(rng)
+    return rng.choice((rng.choice(_WORDS), pseudo_word(rng), splice(rng)))
 
 
 def _expression(rng: random.Random, zh: bool) -> str:
@@ -299,7 +277,7 @@ def _key(zh: bool) -> str:
 
 
 def _name(rng: random.Random) -> str:
-    return pseudo_word(rng, 2, 3).capitalize()
+    return (pseudo_word(rng, 2, 3) if rng.random() < 0.5 else splice(rng)).capitalize()
 
 
 def _digits(rng: random.Random, low: int, high: int) -> str:
@@ -312,7 +290,7 @@ def _letters(rng: random.Random, low: int, high: int) -> str:
 
 def _words(rng: random.Random, low: int, high: int) -> list[str]:
     count = rng.randint(low, high)
-    return [rng.choice(_WORDS) if rng.random() < 0.8 else pseudo_word(rng) for _ in range(count)]
+    return [rng.choice(_WORDS) if rng.random() < 0.7 else splice(rng) for _ in range(count)]
 
 
 def _phrase(rng: random.Random, zh: bool, low: int, high: int) -> str:
