@@ -15,7 +15,7 @@ from recipe.export import export, shape_for
 from recipe.model import ChatGLM3
 from recipe.questions import questions
 from recipe.tokenizer import train_tokenizer
-from recipe.train import PLAN, train
+from recipe.train import PLAN, has_bfloat16, train
 
 HERE = Path(__file__).resolve().parent.parent
 TYPES = ("f16", "q8_0", "q4_k_m")
@@ -32,6 +32,7 @@ def train_command(
     work: Annotated[Path, typer.Option(help="Where the training keeps its checkpoint.")],
     out: Annotated[Path, typer.Option(help="Where the model goes.")] = HERE,
     threads: Annotated[int, typer.Option(min=1)] = 2,
+    bfloat16: Annotated[bool, typer.Option(help="Multiply in bfloat16.")] = has_bfloat16(),
 ) -> None:
     """Train, or go on where the last run in ``--work`` stopped, and write the checkpoint."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -41,7 +42,7 @@ def train_command(
     if not (work / "tokenizer.model").is_file():
         train_tokenizer(work / "tokenizer.model", seed=PLAN.seed)
     encoder = _encoder(work)
-    export(train(shape_for(encoder), encoder, work), out)
+    export(train(shape_for(encoder), encoder, work, bfloat16=bfloat16), out)
     (out / "tokenizer.model").write_bytes((work / "tokenizer.model").read_bytes())
 
 

@@ -20,9 +20,11 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        """``params`` are matrices with the numbers of rows of their blocks."""
+        """``params`` are matrices with the numbers of rows of their blocks; ``dtype`` is computed in."""
         groups = [{"params": [param], "rows": list(rows)} for param, rows in params]
+        self._dtype = dtype
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -41,7 +43,7 @@ class Muon(torch.optim.Optimizer):
                     blocks.setdefault(tuple(part.shape), []).append((target, part, group["lr"]))
         for shape, same in blocks.items():
             scale = 0.2 * max(shape) ** 0.5  # an update's RMS is that of Adam's
-            orthogonal = _orthogonal(torch.stack([part for _, part, _ in same]))
+            orthogonal = _orthogonal(torch.stack([part for _, part, _ in same]).to(self._dtype))
             for (target, _, lr), update in zip(same, orthogonal, strict=True):
                 target.sub_(update, alpha=lr * scale)
 

@@ -55,10 +55,21 @@ class Plan:
 PLAN = Plan((Phase("repeats", 40), Phase("short", 900), Phase("all", 4000)))
 
 
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16: then 1.5 times the speed, else a thirtieth."""
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+
+
 def train(
-    shape: Shape, encoder: Encoder, folder: Path, plan: Plan = PLAN, *, until: int | None = None
+    shape: Shape,
+    encoder: Encoder,
+    folder: Path,
+    plan: Plan = PLAN,
+    *,
+    until: int | None = None,
+    bfloat16: bool = False,
 ) -> ChatGLM3:
-    """Train, or go on from the checkpoint in ``folder``.
+    """Train, or go on from the checkpoint in ``folder``; weights are float32 in any case.
 
     Returns:
         The model after the last step of the plan, or after step ``until`` if that comes first.
@@ -67,7 +78,7 @@ def train(
     last = plan.num_steps if until is None else min(until, plan.num_steps)
     model = ChatGLM3(shape)
     initialize(model, seed=plan.seed)
-    optimizers = _optimizers(model, plan.lr)
+    optimizers = _optimizers(model, plan.lr, torch.bfloat16 if bfloat16 else torch.float32)
     checkpoint = folder / "training.pt"
     done = 0
     if checkpoint.is_file():
@@ -82,7 +93,8 @@ def train(
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = plan.lr_at(step)
-        loss = loss_of(model, batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss = loss_of(model, batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
@@ -104,9 +116,8 @@ def loss_of(model: ChatGLM3, batch: Batch) -> Tensor:
     hidden = model.hidden(batch.ids)[:, :-1]
     weights = batch.weights[:, 1:]
     chosen = weights > 0
-    losses = F.cross_entropy(
-        model.logits(hidden[chosen]), batch.ids[:, 1:][chosen], reduction="none"
-    )
+    logits = model.logits(hidden[chosen]).float()
+    losses = F.cross_entropy(logits, batch.ids[:, 1:][chosen], reduction="none")
     return (losses * weights[chosen]).sum() / weights.sum()
 
 
@@ -129,7 +140,7 @@ def _all(plan: Plan, encoder: Encoder) -> Iterator[Batch]:
             )
 
 
-def _optimizers(model: ChatGLM3, lr: float) -> list[torch.optim.Optimizer]:
+def _optimizers(model: ChatGLM3, lr: float, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
     matrices: list[tuple[Tensor, tuple[int, ...]]] = []
     others = []
     for name, param in model.named_parameters():
@@ -142,7 +153,7 @@ def _optimizers(model: ChatGLM3, lr: float) -> list[torch.optim.Optimizer]:
         else:
             matrices.append((param, (param.shape[0],)))
     return [
-        Muon(matrices, lr=lr, weight_decay=0.02),
+        Muon(matrices, lr=lr, weight_decay=0.02, dtype=dtype),
         torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
