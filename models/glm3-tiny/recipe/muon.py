@@ -22,7 +22,11 @@ class Muon(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """``params`` are matrices with the numbers of rows of their blocks; ``dtype`` is computed in."""
+        """Start with no momentum.
+
+        ``params`` are matrices with the numbers of rows of their blocks; updates are made
+        orthogonal in ``dtype``.
+        """
         groups = [{"params": [param], "rows": list(rows)} for param, rows in params]
         self._dtype = dtype
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
