@@ -52,7 +52,7 @@ class Plan:
         return self.lr * min(1.0, (step + 1) / _WARM_UP_STEPS, left)
 
 
-PLAN = Plan((Phase("repeats", 40), Phase("short", 900), Phase("all", 4000)))
+PLAN = Plan((Phase("repeats", 40), Phase("short", 900), Phase("all", 5000)))
 
 
 def has_bfloat16() -> bool:
