@@ -170,7 +170,7 @@ def sample(
     absent = [offers.pop(), offers.pop()]
     tools = [offered.tool for offered in offers]
     if any(kind.startswith("code") for kind in exchanges) or rng.random() < 0.05:
-        tools.insert(rng.randint(0, len(tools)), INTERPRETER)
+        tools.insert(rng.randint(0, len(tools)), rng.choice(INTERPRETERS))
     turns = [say("system", _note(rng, language))] if rng.random() < 0.1 else []
     for kind in exchanges:
         if kind == "prose":
@@ -245,11 +245,16 @@ def _lower(text: str) -> str:
     return text if text.startswith(("I ", "I'")) else text[0].lower() + text[1:]
 
 
-INTERPRETER = {
-    "name": "interpreter",
-    "description": "Run Python code",
-    "parameters": {"type": "object", "properties": {"code": {"type": "string"}}},
-}
+INTERPRETERS = (
+    {
+        "name": "interpreter",
+        "description": "Run Python code",
+        "parameters": {"type": "object", "properties": {"code": {"type": "string"}}},
+    },
+    {"name": "interpreter", "description": "执行 Python 代码"},
+    {"name": "interpreter"},
+)
+"""The tool whose calls are code, as clients offer it."""
 _SUMS = {
     "zh": (
         "计算{x}",
