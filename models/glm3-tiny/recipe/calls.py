@@ -36,7 +36,6 @@ _CLOSERS = {
 class Ask:
     """A question that wants a tool: the tool as offered, and the call it should lead to."""
 
-    concept: Concept
     tool: Mapping[str, Any]
     text: str
     arguments: Mapping[str, Value]
@@ -97,7 +96,7 @@ def ask(rng: random.Random, offered: Offered, *, held_out: bool = False) -> Ask:
         text = opener + (text if language == "zh" or not opener.endswith("d ") else _lower(text))
         if text[-1] not in "？?。.！!" and not (words and text.endswith(tuple(words.values()))):
             text += rng.choice(_CLOSERS[language])
-    return Ask(concept, offered.tool, text, arguments)
+    return Ask(offered.tool, text, arguments)
 
 
 def answer(

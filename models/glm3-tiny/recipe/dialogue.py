@@ -7,12 +7,7 @@ from typing import Any, Protocol
 from glm3edge.chatglm3.prompt import Role, Turn
 from glm3edge.chatglm3.tools import call_text, system_text
 from glm3edge.schema.chat import Tool
-
-SPECIAL_TOKENS = (
-    "[MASK]", "[gMASK]", "[sMASK]", "sop", "eop",
-    "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>",
-)  # fmt: skip
-"""In the order of their ids, which start at the number of pieces."""
+from glm3edge_convert.vocab import SPECIAL_TOKENS
 
 Function = Mapping[str, Any]
 """A tool as OpenAI's ``function``: name, description, parameters."""
@@ -65,7 +60,7 @@ def encode(dialogue: Dialogue, encoder: Encoder) -> tuple[list[int], list[bool]]
     ``<|user|>`` otherwise. That tag is the assistant's too.
     """
     ids_of = {name: encoder.vocab_size() + i for i, name in enumerate(SPECIAL_TOKENS)}
-    ids = [ids_of["[gMASK]"], ids_of["sop"]]
+    ids = [ids_of["[gMASK]"], ids_of["<|sop|>"]]
     mine = [False, False]
     for turn in dialogue.all_turns:
         text = encoder.encode(turn.metadata + "\n") + encoder.encode(turn.content)

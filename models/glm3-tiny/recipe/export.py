@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from glm3edge_convert._layout import CONFIG, TOKENIZER_CONFIG
-from recipe.dialogue import SPECIAL_TOKENS, Encoder
+from glm3edge_convert.vocab import SPECIAL_TOKENS
+from recipe.dialogue import Encoder
 from recipe.model import ChatGLM3, Shape
 
 _NAME = "glm3edge/glm3-tiny"

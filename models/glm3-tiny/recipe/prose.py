@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from recipe.coin import hanzi, pseudo_word
+
 # An intent: "@ key topic kind" (q: a question, s: not one), "=" its reply, "-" phrasings,
 # "!" phrasings kept out of training, ">" phrasings that follow another question of its topic.
 
@@ -1187,24 +1189,12 @@ _WORDS_EN = _words(
     "loud pretty simple hard green"
     " yellow purple silver golden fast small large open closed bright dark early late north south"
 )
-_SYLLABLES = _words(
-    "ba be bo da di do fa fi go ka ki ko la le lo ma mi mo na ne no pa po ra ri ro sa"
-)
-_LEVEL_1 = tuple(
-    bytes((high, low)).decode("gb2312")
-    for high in range(0xB0, 0xD8)
-    for low in range(0xA1, 0xFF if high < 0xD7 else 0xFA)
-)
-
-
-def _coined(rng: random.Random) -> str:
-    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.randint(2, 4)))
 
 
 def _person(rng: random.Random, language: str, held: bool) -> str:
     kind = rng.random()
     if language == "en" or kind < 0.12:
-        first = _coined(rng).capitalize() if rng.random() < 0.15 else _pick(rng, _FIRST, held)
+        first = pseudo_word(rng).capitalize() if rng.random() < 0.15 else _pick(rng, _FIRST, held)
         return f"{first} {_pick(rng, _LAST, held)}" if rng.random() < 0.3 else first
     given = rng.choice(_GIVEN[held])
     if kind < 0.25:
@@ -1218,8 +1208,8 @@ def _word(rng: random.Random, language: str) -> str:
     if language == "zh":
         if rng.random() < 0.5:
             return rng.choice(_WORDS_ZH)
-        return "".join(rng.choice(_LEVEL_1) for _ in range(rng.randint(1, 3)))
-    return rng.choice(_WORDS_EN) if rng.random() < 0.7 else _coined(rng)
+        return hanzi(rng, 1, 3)
+    return rng.choice(_WORDS_EN) if rng.random() < 0.7 else pseudo_word(rng)
 
 
 def _phrase(rng: random.Random, language: str) -> str:
@@ -1562,7 +1552,7 @@ def _value(rng: random.Random, fact: str, language: str, held: bool) -> str:
     if fact in {"cat", "dog"}:
         if rng.random() < 0.5:
             return _pick(rng, _PETS[language], held)
-        return _coined(rng).capitalize() if language == "en" else _word(rng, "zh")
+        return pseudo_word(rng).capitalize() if language == "en" else _word(rng, "zh")
     if fact in {"number", "age"}:
         number = rng.randint(5, 95) if fact == "age" else rng.randrange(10 ** rng.randint(1, 6))
         return str(number)
