@@ -38,6 +38,20 @@ NUM_PIECES = 1600
 VOCAB_MULTIPLE = 64
 # Values drawn for a tensor; larger ones repeat them. A prime, so that no two rows are alike.
 BLOCK_VALUES = 4_194_301
+TRAINER_OPTIONS: dict[str, Any] = {
+    "model_type": "bpe",
+    "byte_fallback": True,
+    "split_digits": True,
+    "normalization_rule_name": "identity",
+    "remove_extra_whitespaces": False,
+    "unk_id": 0,
+    "bos_id": 1,
+    "eos_id": 2,
+    "pad_id": -1,
+    "num_threads": 1,
+    "minloglevel": 2,
+}
+"""What makes a SentencePiece tokenizer one of ChatGLM3's kind, and its training repeatable."""
 DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
 
 
@@ -129,19 +143,9 @@ def train_tokenizer() -> bytes:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=_corpus.sentences(),
         model_writer=model,
-        model_type="bpe",
         vocab_size=NUM_PIECES,
         character_coverage=0.9995,
-        byte_fallback=True,
-        split_digits=True,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        unk_id=0,
-        bos_id=1,
-        eos_id=2,
-        pad_id=-1,
-        num_threads=1,
-        minloglevel=2,
+        **TRAINER_OPTIONS,
     )
     return model.getvalue()
 

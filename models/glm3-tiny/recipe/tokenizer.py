@@ -14,6 +14,7 @@ from pathlib import Path
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
+from glm3edge_convert.synth import TRAINER_OPTIONS
 from recipe.coin import HANZI
 from recipe.curriculum import phase_dialogue
 
@@ -28,24 +29,14 @@ def train_tokenizer(path: Path, *, seed: int) -> None:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(_words(seed)),
         model_writer=model,
-        model_type="bpe",
         vocab_size=NUM_PIECES,
         character_coverage=1.0,
-        byte_fallback=True,
-        split_digits=True,
         allow_whitespace_only_pieces=True,
         split_by_whitespace=False,
         split_by_unicode_script=False,
         add_dummy_prefix=False,  # the cuts below have their own
         max_sentencepiece_length=48,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        unk_id=0,
-        bos_id=1,
-        eos_id=2,
-        pad_id=-1,
-        num_threads=1,
-        minloglevel=2,
+        **TRAINER_OPTIONS,
     )
     proto = sentencepiece_model_pb2.ModelProto()
     proto.ParseFromString(model.getvalue())
