@@ -33,6 +33,7 @@ def train_command(
     out: Annotated[Path, typer.Option(help="Where the model goes.")] = HERE,
     threads: Annotated[int, typer.Option(min=1)] = 2,
     bfloat16: Annotated[bool, typer.Option(help="Multiply in bfloat16.")] = has_bfloat16(),
+    fuse: Annotated[bool, typer.Option(help="Compile the layers; wants a C++ compiler.")] = True,
 ) -> None:
     """Train, or go on where the last run in ``--work`` stopped, and write the checkpoint."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -42,7 +43,7 @@ def train_command(
     if not (work / "tokenizer.model").is_file():
         train_tokenizer(work / "tokenizer.model", seed=PLAN.seed)
     encoder = _encoder(work)
-    export(train(shape_for(encoder), encoder, work, bfloat16=bfloat16), out)
+    export(train(shape_for(encoder), encoder, work, bfloat16=bfloat16, fuse=fuse), out)
     (out / "tokenizer.model").write_bytes((work / "tokenizer.model").read_bytes())
 
 

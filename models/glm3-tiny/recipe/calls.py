@@ -9,7 +9,7 @@ from typing import Any
 
 from glm3edge.chatglm3.prompt import Turn
 from recipe import concepts_everyday, concepts_held_out, concepts_office, prose
-from recipe.coin import identifier, pseudo_word
+from recipe.coin import hanzi, identifier, pseudo_word
 from recipe.concept import Concept, Param
 from recipe.dialogue import Dialogue, call, say
 from recipe.nonce import nonce_concept
@@ -100,9 +100,14 @@ def ask(rng: random.Random, offered: Offered, *, held_out: bool = False) -> Ask:
 
 
 def answer(
-    rng: random.Random, concept: Concept, language: str, *, held_out: bool = False
+    rng: random.Random,
+    concept: Concept,
+    language: str,
+    *,
+    coined: float = 0.0,
+    held_out: bool = False,
 ) -> tuple[str, str]:
-    """What a tool returns, and the sentence about it."""
+    """What a tool returns, and the sentence about it. ``coined`` is as for ``offer``."""
     chance = rng.random()
     if chance < 0.06:
         reason = str(draw(rng, "text", language, held_out=held_out))
@@ -119,7 +124,8 @@ def answer(
         )
         return text, f"好的，结果是 {text}。" if language == "zh" else f"Here you go: {text}."
     result = {}
-    for key, kind in rng.choice(concept.results).items():
+    for name, kind in rng.choice(concept.results).items():
+        key = rng.choice((identifier(rng), hanzi(rng, 2, 3))) if rng.random() < coined else name
         result[key] = (
             draw(rng, kind, language, held_out=held_out)
             if isinstance(kind, str)
@@ -180,16 +186,20 @@ def sample(
         elif kind.startswith("code"):
             turns += _code(rng, kind, language, held_out=held_out)
         else:
-            turns += _call(rng, kind, rng.choice(offers), held_out=held_out)
+            turns += _call(rng, kind, rng.choice(offers), coined=coined, held_out=held_out)
     return Dialogue(exchanges[-1], tuple(turns), tuple(tools))
 
 
-def _call(rng: random.Random, kind: str, offered: Offered, *, held_out: bool) -> list[Turn]:
+def _call(
+    rng: random.Random, kind: str, offered: Offered, *, coined: float, held_out: bool
+) -> list[Turn]:
     asked = ask(rng, offered, held_out=held_out)
     arguments = json.dumps(asked.arguments, ensure_ascii=False)
     turns = [say("user", asked.text), call(asked.tool["name"], arguments)]
     if kind == "result":
-        returned, sentence = answer(rng, offered.concept, offered.language, held_out=held_out)
+        returned, sentence = answer(
+            rng, offered.concept, offered.language, coined=coined, held_out=held_out
+        )
         turns += [say("observation", returned), say("assistant", sentence)]
     return turns
 

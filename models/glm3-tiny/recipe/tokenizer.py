@@ -49,7 +49,7 @@ def _words(seed: int) -> list[str]:
     rng = random.Random(f"tokenizer {seed}")
     counts: Counter[str] = Counter()
     for _ in range(_NUM_DIALOGUES):
-        for turn in phase_dialogue(rng, "tools" if rng.random() < 0.6 else "prose").turns:
+        for turn in phase_dialogue(rng, "tools" if rng.random() < 0.6 else "prose").all_turns:
             for text in (f" {turn.metadata}\n", f" {turn.content}"):
                 counts.update(_CUTS.findall(text))
     counts.update(dict.fromkeys(HANZI, 1))
