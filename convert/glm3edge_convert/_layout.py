@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIG: dict[str, Any] = {
-    "_name_or_path": "glm3edge/synthetic",
     "model_type": "chatglm",
     "architectures": ["ChatGLMModel"],
     "auto_map": {
@@ -36,9 +39,19 @@ CONFIG: dict[str, Any] = {
     "pad_token_id": 0,
 }
 TOKENIZER_CONFIG: dict[str, Any] = {
-    "name_or_path": "glm3edge/synthetic",
     "remove_space": False,
     "do_lower_case": False,
     "tokenizer_class": "ChatGLMTokenizer",
     "auto_map": {"AutoTokenizer": ["tokenization_chatglm.ChatGLMTokenizer", None]},
 }
+
+
+def write_configs(folder: Path, sizes: dict[str, Any], *, name: str) -> None:
+    """Write both files. `sizes` are what config.json has besides CONFIG; `name` is the model's."""
+    write_json(folder / "config.json", {"_name_or_path": name} | CONFIG | sizes)
+    write_json(folder / "tokenizer_config.json", {"name_or_path": name} | TOKENIZER_CONFIG)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a file as the official ones are laid out."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -10,7 +10,6 @@ on every tensor, but the text is noise. The same arguments give the same bytes.
 from __future__ import annotations
 
 import io
-import json
 import math
 import secrets
 import shutil
@@ -22,7 +21,7 @@ import numpy as np
 import typer
 
 from glm3edge_convert import _corpus, _safetensors
-from glm3edge_convert._layout import CONFIG, TOKENIZER_CONFIG
+from glm3edge_convert._layout import write_configs, write_json
 from glm3edge_convert._sentencepiece import parse_model
 from glm3edge_convert.cli import exit_code
 from glm3edge_convert.errors import ConvertError, OutputError
@@ -130,8 +129,7 @@ def _fill(
     model = tokenizer.read_bytes() if tokenizer else train_tokenizer()
     (folder / "tokenizer.model").write_bytes(model)
     shape = replace(shape, padded_vocab_size=shape.padded_vocab_size or _vocab_size(model))
-    _write_json(folder / "config.json", _config(shape, dtype))
-    _write_json(folder / "tokenizer_config.json", TOKENIZER_CONFIG)
+    write_configs(folder, _sizes(shape, dtype), name="glm3edge/synthetic")
     _write_shards(folder, list(_tensors(shape)), seed, DTYPES[dtype], num_shards)
 
 
@@ -194,7 +192,7 @@ def _write_shards(
         "metadata": {"total_size": num_bytes},
         "weight_map": dict(sorted(file_of_tensor.items())),
     }
-    _write_json(folder / "model.safetensors.index.json", index_json)
+    write_json(folder / "model.safetensors.index.json", index_json)
 
 
 def _split(tensors: Sequence[_Tensor], num_shards: int) -> list[list[_Tensor]]:
@@ -228,8 +226,8 @@ def _encode(values: NDArray[np.float32], dtype: str) -> NDArray[np.generic]:
     return values.astype("<f4")
 
 
-def _config(shape: Shape, dtype: str) -> dict[str, Any]:
-    """The official config.json with the sizes of `shape`."""
+def _sizes(shape: Shape, dtype: str) -> dict[str, Any]:
+    """What config.json says of `shape`."""
     sizes: dict[str, Any] = {
         "ffn_hidden_size": shape.ffn_hidden_size,
         "hidden_size": shape.hidden_size,
@@ -243,11 +241,7 @@ def _config(shape: Shape, dtype: str) -> dict[str, Any]:
     }
     if shape.rope_ratio is not None:
         sizes["rope_ratio"] = shape.rope_ratio
-    return CONFIG | sizes
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return sizes
 
 
 def synth_command(
