@@ -88,13 +88,14 @@ def test_values_of_the_evaluation_are_not_trained_on(kind: str) -> None:
 def test_arguments_stand_in_the_question() -> None:
     rng = random.Random(11)
     for _ in range(500):
-        concept = rng.choice(TRAINED + HELD_OUT)
+        concept = rng.choice(TRAINED + HELD_OUT + COINED)
         language = rng.choice(("zh", "en"))
         offered = calls.offer(rng, concept, language)
         asked = calls.ask(rng, offered)
-        given = asked.tool["parameters"]["properties"]
+        schema = asked.tool.get("parameters", {"properties": {}})
+        given = schema["properties"]
         assert asked.arguments.keys() <= given.keys()
-        assert set(asked.tool["parameters"].get("required", ())) <= asked.arguments.keys()
+        assert set(schema.get("required", ())) <= asked.arguments.keys()
         for name, value in asked.arguments.items():
             if "enum" in given[name]:
                 assert value in given[name]["enum"]
@@ -109,6 +110,12 @@ def test_the_last_turn_is_a_reply_and_calls_can_be_parsed() -> None:
             if turn.metadata:
                 assert turn.metadata in {tool["name"] for tool in dialogue.tools}
                 assert isinstance(json.loads(parse_call(turn.metadata, turn.content)), dict)
+
+
+def test_no_name_can_be_had_from_the_call_before() -> None:
+    for dialogue in some(100, "choose"):
+        called = [turn.metadata for turn in dialogue.turns if turn.metadata]
+        assert len(called) == len(set(called)) >= 1
 
 
 def test_the_same_seed_gives_the_same_dialogues() -> None:
@@ -144,6 +151,13 @@ def test_a_value_is_cut_alike_wherever_it_stands(
         for place in ("在{}的", "in {} now", '"name": "{}",', "city='{}')", "（{}）"):
             cut = encoder.encode(place.format(text), out_type=str)
             assert any(cut[i : i + len(pieces)] == pieces for i in range(len(cut))), (text, place)
+
+
+def test_tool_definitions_take_few_tokens(encoder: sentencepiece.SentencePieceProcessor) -> None:
+    for dialogue in some(100):
+        if dialogue.tools:
+            text = dialogue.all_turns[0].content
+            assert len(encoder.encode(text)) < 0.35 * len(text)
 
 
 def test_common_characters_are_pieces(encoder: sentencepiece.SentencePieceProcessor) -> None:

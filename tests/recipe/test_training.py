@@ -59,7 +59,7 @@ def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
-    batch = next(batches(Letters(), "prose", seed=9, num_tokens=600, prompt_weight=0.1))
+    batch = next(batches(Letters(), "prose", seed="9", num_tokens=600, prompt_weight=0.1))
     plan = Plan((Phase("prose", 25, prompt_weight=0.1),), lr=3e-3, num_tokens=600)
     before = train(SMALL, Letters(), tmp_path / "before", plan, until=0)
     after = train(SMALL, Letters(), tmp_path / "after", plan)

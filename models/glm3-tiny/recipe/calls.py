@@ -1,5 +1,6 @@
 """Dialogues with tools: which one, with which arguments, and what to say of its result."""
 
+import itertools
 import json
 import random
 import re
@@ -57,7 +58,7 @@ def offer(rng: random.Random, concept: Concept, language: str, *, coined: float 
     ``coined`` is the share of names, of the tool and its parameters, that are made up, so that
     names are learned to be copied and not to be remembered.
     """
-    described = language if rng.random() < 0.85 else "en"
+    described = language if concept.is_coined or rng.random() < 0.85 else "en"
     asks = concept.asks_zh + concept.asks_en
     properties, required, name_of = {}, [], {}
     for param in concept.params:
@@ -71,11 +72,12 @@ def offer(rng: random.Random, concept: Concept, language: str, *, coined: float 
     parameters: dict[str, Any] = {"type": "object", "properties": properties}
     if required:
         parameters["required"] = required
-    tool = {
+    tool: dict[str, Any] = {
         "name": identifier(rng) if rng.random() < coined else rng.choice(concept.names),
         "description": rng.choice(concept.descriptions).of(described),
-        "parameters": parameters,
     }
+    if properties or rng.random() < 0.3:
+        tool["parameters"] = parameters
     return Offered(concept, tool, name_of, language)
 
 
@@ -164,18 +166,21 @@ def sample(
     *,
     num_tools: int,
     coined: float = 0.0,
+    bare: float = 0.0,
     held_out: bool = False,
 ) -> Dialogue:
     """A dialogue of ``exchanges``, with ``num_tools`` tools and the interpreter if it is used.
 
-    ``coined`` is as for ``offer``.
+    No tool is called twice before each has been, or its name could be had from the call before.
+    ``coined`` is as for ``offer``; ``bare`` is the share of tools without parameters.
     """
-    pool = _pool(rng, num_tools + 2, held_out=held_out)
+    pool = _pool(rng, num_tools + 2, bare=bare, held_out=held_out)
     offers = [offer(rng, concept, language, coined=coined) for concept in pool]
     absent = [offers.pop(), offers.pop()]
     tools = [offered.tool for offered in offers]
     if any(kind.startswith("code") for kind in exchanges) or rng.random() < 0.05:
         tools.insert(rng.randint(0, len(tools)), rng.choice(INTERPRETERS))
+    order = itertools.cycle(rng.sample(offers, len(offers)))
     turns = [say("system", _note(rng, language))] if rng.random() < 0.1 else []
     for kind in exchanges:
         if kind == "prose":
@@ -186,7 +191,7 @@ def sample(
         elif kind.startswith("code"):
             turns += _code(rng, kind, language, held_out=held_out)
         else:
-            turns += _call(rng, kind, rng.choice(offers), coined=coined, held_out=held_out)
+            turns += _call(rng, kind, next(order), coined=coined, held_out=held_out)
     return Dialogue(exchanges[-1], tuple(turns), tuple(tools))
 
 
@@ -204,11 +209,18 @@ def _call(
     return turns
 
 
-def _pool(rng: random.Random, count: int, *, held_out: bool) -> list[Concept]:
+def _pool(rng: random.Random, count: int, *, bare: float, held_out: bool) -> list[Concept]:
     if held_out:
         return rng.sample(concepts_held_out.CONCEPTS, count)
     real = rng.sample(_TRAINED, count)
-    return [concept if rng.random() < 0.6 else nonce_concept(rng) for concept in real]
+    return [
+        nonce_concept(rng, bare=True)
+        if rng.random() < bare
+        else concept
+        if rng.random() < 0.5
+        else nonce_concept(rng)
+        for concept in real
+    ]
 
 
 def _pair(texts: tuple[str, str]) -> list[Turn]:

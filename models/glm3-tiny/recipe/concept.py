@@ -43,7 +43,7 @@ class Concept:
     ``asks`` are questions with ``{slot}`` for parameters: a question that leaves a slot out leaves
     the argument out, so a parameter that is in every question is a required one. ``results`` are
     what the tool may answer: JSON keys to kinds of values (or to a tuple of strings to choose
-    from).
+    from). ``is_coined`` says that its words mean nothing, so that no language has another's.
     """
 
     names: tuple[str, ...]
@@ -52,3 +52,4 @@ class Concept:
     asks_zh: tuple[str, ...]
     asks_en: tuple[str, ...]
     results: tuple[Mapping[str, str | tuple[str, ...]], ...]
+    is_coined: bool = False

@@ -9,11 +9,17 @@ from recipe.dialogue import Dialogue, say
 def phase_dialogue(rng: random.Random, phase: str) -> Dialogue:
     """A dialogue as ``phase`` wants it.
 
-    prose: without tools. short: at most one tool and one or two exchanges. tools: one to four
-    tools and up to six exchanges, because a prompt with tools is long and what is learned from
-    are the replies. all: a fifth of prose, the rest tools.
+    prose: without tools. short: at most one tool and one or two exchanges. choose: two to five
+    tools, most without parameters, each asked for in turn. tools: one to four tools and up to six
+    exchanges, because a prompt with tools is long and what is learned from are the replies. all: a
+    fifth of prose, the rest tools.
     """
     language = "zh" if rng.random() < 0.55 else "en"
+    if phase == "choose":
+        num_tools = rng.randint(2, 5)
+        exchanges = ["result"] * num_tools
+        exchanges[rng.randrange(num_tools)] = rng.choice(("result", "prose", "no_tool"))
+        return calls.sample(rng, exchanges, language, num_tools=num_tools, coined=0.4, bare=0.9)
     if phase == "prose" or rng.random() < {"short": 0.3, "tools": 0.0, "all": 0.2}[phase]:
         messages = prose.dialogue(rng, language)
         return Dialogue("chat", tuple(say(m["role"], m["content"]) for m in messages))

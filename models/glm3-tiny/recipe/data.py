@@ -41,7 +41,7 @@ def repeats(rng: random.Random, num_ids: int, num_tokens: int) -> Batch:
 
 
 def batches(
-    encoder: Encoder, phase: str, *, seed: int, num_tokens: int, prompt_weight: float
+    encoder: Encoder, phase: str, *, seed: str, num_tokens: int, prompt_weight: float
 ) -> Iterator[Batch]:
     """Endless batches of about ``num_tokens``; the same arguments give the same batches."""
     rng = random.Random(f"{phase} {seed}")

@@ -52,7 +52,15 @@ class Plan:
         return self.lr * min(1.0, (step + 1) / _WARM_UP_STEPS, left)
 
 
-PLAN = Plan((Phase("repeats", 40), Phase("short", 900), Phase("all", 5600)))
+PLAN = Plan(
+    (
+        Phase("repeats", 40),
+        Phase("short", 900),
+        Phase("all", 2060),
+        Phase("choose", 700),
+        Phase("all", 3500),
+    )
+)
 
 
 def has_bfloat16() -> bool:
@@ -95,7 +103,7 @@ def train(
             layer.compile(dynamic=True)
     start = time.monotonic()
     losses: list[float] = []
-    for step, batch in enumerate(itertools.islice(_all(plan, encoder), done, last), done):
+    for step, batch in enumerate(itertools.islice(_from(plan, done, encoder), last - done), done):
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = plan.lr_at(step)
@@ -127,23 +135,27 @@ def loss_of(model: ChatGLM3, batch: Batch) -> Tensor:
     return (losses * weights[chosen]).sum() / weights.sum()
 
 
-def _all(plan: Plan, encoder: Encoder) -> Iterator[Batch]:
-    for phase in plan.phases:
-        if phase.data == "repeats":
-            rng = random.Random(f"repeats {plan.seed}")
-            for _ in range(phase.num_steps):
-                yield repeats(rng, encoder.vocab_size(), plan.num_tokens)
-        else:
-            yield from itertools.islice(
-                batches(
-                    encoder,
-                    phase.data,
-                    seed=plan.seed,
-                    num_tokens=plan.num_tokens,
-                    prompt_weight=phase.prompt_weight,
-                ),
-                phase.num_steps,
-            )
+def _from(plan: Plan, step: int, encoder: Encoder) -> Iterator[Batch]:
+    """The batches of ``plan`` from ``step`` on; phases that are over are not made again."""
+    for number, phase in enumerate(plan.phases):
+        skipped = min(step, phase.num_steps)
+        step -= skipped
+        if skipped < phase.num_steps:
+            made = _batches(plan, phase, f"{plan.seed} {number}", encoder)
+            yield from itertools.islice(made, skipped, phase.num_steps)
+
+
+def _batches(plan: Plan, phase: Phase, seed: str, encoder: Encoder) -> Iterator[Batch]:
+    if phase.data != "repeats":
+        return batches(
+            encoder,
+            phase.data,
+            seed=seed,
+            num_tokens=plan.num_tokens,
+            prompt_weight=phase.prompt_weight,
+        )
+    rng = random.Random(f"repeats {seed}")
+    return (repeats(rng, encoder.vocab_size(), plan.num_tokens) for _ in itertools.count())
 
 
 def _optimizers(model: ChatGLM3, lr: float, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
