@@ -14,9 +14,11 @@ from tests.optional import need_module
 
 torch = need_module("torch", "the recipe of glm3-tiny needs the extra `train`")
 
-from recipe.data import batches, repeats  # noqa: E402
+from recipe.calls import sample  # noqa: E402
+from recipe.data import batches  # noqa: E402
+from recipe.dialogue import encode  # noqa: E402
 from recipe.export import export, shape_for  # noqa: E402
-from recipe.init import initialize  # noqa: E402
+from recipe.init import Marks, initialize  # noqa: E402
 from recipe.model import ChatGLM3, Shape  # noqa: E402
 from recipe.muon import Muon  # noqa: E402
 from recipe.tokenizer import train_tokenizer  # noqa: E402
@@ -40,18 +42,42 @@ def weights(model: ChatGLM3) -> NDArray[np.float32]:
 
 
 def test_a_new_model_can_copy() -> None:
+    """A random text whose second half is made of pieces of the first."""
+    rng = random.Random(1)
     model = ChatGLM3(Shape(padded_vocab_size=2048))
-    initialize(model, seed=1)
-    batch = repeats(random.Random(1), 2000, 2000)
+    initialize(model, Marks(key=1, quote=2, assistant=3), seed=1)
+    rows = []
+    for _ in range(20):
+        first = [rng.randrange(4, 2000) for _ in range(48)]
+        starts = [rng.randrange(40) for _ in range(6)]
+        rows.append(first + [token_id for start in starts for token_id in first[start : start + 8]])
+    ids = torch.tensor(rows)
     with torch.no_grad():
-        chosen = model.logits(model.hidden(batch.ids)[:, :-1]).argmax(-1)
-    counted = batch.weights[:, 1:] > 0
-    right = (chosen == batch.ids[:, 1:])[counted].float().mean()
+        chosen = model.logits(model.hidden(ids)[:, :-1]).argmax(-1)
+    right = (chosen == ids[:, 1:])[:, 48:].float().mean()
     assert right > 0.2  # one in 2000 by chance
 
 
+def test_a_new_model_can_look_up_tools(tmp_path: Path) -> None:
+    """The name of the tool that a question means is likelier than those of the others."""
+    train_tokenizer(tmp_path / "tokenizer.model", seed=1)
+    encoder = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
+    model = ChatGLM3(shape_for(encoder))
+    initialize(model, Marks.of(encoder), seed=1)
+    rng, right = random.Random(2), 0
+    for _ in range(40):
+        dialogue = sample(rng, ("call",), "zh", num_tools=3, coined=1.0, bare=1.0)
+        ids, mine = encode(dialogue, encoder)
+        reply = len(ids) - mine[::-1].index(False)
+        with torch.no_grad():
+            logits = model.logits(model.hidden(torch.tensor([ids[: reply + 1]])))[0, -1]
+        names = [encoder.encode(tool["name"])[1] for tool in dialogue.tools]
+        right += int(max(names, key=lambda token_id: float(logits[token_id])) == ids[reply + 1])
+    assert right > 24  # 13 by chance
+
+
 def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    plan = Plan((Phase("repeats", 2), Phase("prose", 2, prompt_weight=0.1)), num_tokens=600)
+    plan = Plan((Phase("short", 2), Phase("prose", 2, prompt_weight=0.1)), num_tokens=600)
     whole = train(SMALL, Letters(), tmp_path / "whole", plan)
     train(SMALL, Letters(), tmp_path / "parts", plan, until=3)
     parts = train(SMALL, Letters(), tmp_path / "parts", plan)

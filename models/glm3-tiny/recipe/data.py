@@ -24,22 +24,6 @@ class Batch:
     weights: Tensor
 
 
-def repeats(rng: random.Random, num_ids: int, num_tokens: int) -> Batch:
-    """Random runs of ids, each of which comes back later: only what comes back counts."""
-    length = rng.choice((48, 96, 160))
-    rows, weights = [], []
-    for _ in range(max(1, num_tokens // length)):
-        half = length // 2
-        first = [rng.randrange(259, num_ids) for _ in range(half)]
-        second: list[int] = []
-        while len(second) < half:
-            start = rng.randrange(half - 4)
-            second += first[start : start + rng.randint(4, 16)]
-        rows.append(first + second[:half])
-        weights.append([0.0] * half + [1.0] * half)
-    return Batch(torch.tensor(rows), torch.tensor(weights))
-
-
 def batches(
     encoder: Encoder, phase: str, *, seed: str, num_tokens: int, prompt_weight: float
 ) -> Iterator[Batch]:

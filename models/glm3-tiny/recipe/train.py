@@ -1,8 +1,7 @@
-"""Training in phases: copying, short dialogues, then all kinds; what counts is the replies."""
+"""Training in phases: choosing tools, short dialogues, then all kinds. What counts is replies."""
 
 import itertools
 import logging
-import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from recipe.data import Batch, batches, repeats
+from recipe.data import Batch, batches
 from recipe.dialogue import Encoder
-from recipe.init import initialize
+from recipe.init import Marks, initialize
 from recipe.model import ChatGLM3, Shape
 from recipe.muon import Muon
 
@@ -54,11 +53,9 @@ class Plan:
 
 PLAN = Plan(
     (
-        Phase("repeats", 40),
-        Phase("short", 900),
-        Phase("all", 2060),
-        Phase("choose", 700),
-        Phase("all", 3500),
+        Phase("choose", 200),
+        Phase("short", 400),
+        Phase("all", 2500),
     )
 )
 
@@ -88,7 +85,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     last = plan.num_steps if until is None else min(until, plan.num_steps)
     model = ChatGLM3(shape)
-    initialize(model, seed=plan.seed)
+    initialize(model, Marks.of(encoder), seed=plan.seed)
     optimizers = _optimizers(model, plan.lr, torch.bfloat16 if bfloat16 else torch.float32)
     checkpoint = folder / "training.pt"
     done = 0
@@ -141,21 +138,14 @@ def _from(plan: Plan, step: int, encoder: Encoder) -> Iterator[Batch]:
         skipped = min(step, phase.num_steps)
         step -= skipped
         if skipped < phase.num_steps:
-            made = _batches(plan, phase, f"{plan.seed} {number}", encoder)
+            made = batches(
+                encoder,
+                phase.data,
+                seed=f"{plan.seed} {number}",
+                num_tokens=plan.num_tokens,
+                prompt_weight=phase.prompt_weight,
+            )
             yield from itertools.islice(made, skipped, phase.num_steps)
-
-
-def _batches(plan: Plan, phase: Phase, seed: str, encoder: Encoder) -> Iterator[Batch]:
-    if phase.data != "repeats":
-        return batches(
-            encoder,
-            phase.data,
-            seed=seed,
-            num_tokens=plan.num_tokens,
-            prompt_weight=phase.prompt_weight,
-        )
-    rng = random.Random(f"repeats {seed}")
-    return (repeats(rng, encoder.vocab_size(), plan.num_tokens) for _ in itertools.count())
 
 
 def _optimizers(model: ChatGLM3, lr: float, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
