@@ -53,9 +53,8 @@ class Plan:
 
 PLAN = Plan(
     (
-        Phase("choose", 200),
-        Phase("short", 400),
-        Phase("all", 2500),
+        Phase("choose", 300),
+        Phase("all", 6200),
     )
 )
 
