@@ -72,6 +72,12 @@ def serve(
     ctx_size: Annotated[
         int | None, typer.Option(help="Tokens of context. [the model's own, up to 8192]")
     ] = None,
+    parallel: Annotated[
+        int | None, typer.Option(help="Requests that run at once and share the context. [4]")
+    ] = None,
+    queue: Annotated[
+        int | None, typer.Option(help="Requests that may wait; more get 429. [64]")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Compute threads. [all cores]")] = None,
     type: Annotated[  # noqa: A002 - the option's name
         str | None, typer.Option(help="Quantization of a checkpoint folder. [q4_k_m]")
@@ -95,6 +101,8 @@ def serve(
             host=host,
             port=port,
             ctx_size=ctx_size,
+            parallel=parallel,
+            queue=queue,
             threads=threads,
             type=type,
             cache_dir=cache_dir,

@@ -14,7 +14,7 @@ from glm3edge.engine.sequence import Generation, GenerationRequest
 from glm3edge.engine.stream import stream_events
 from glm3edge.errors import InvalidRequestError
 from glm3edge.limits import new_token_limit
-from glm3edge.schema.base import Usage
+from glm3edge.schema.base import PromptTokensDetails, Usage
 from glm3edge.schema.chat import (
     ChatChunk,
     ChatReply,
@@ -29,7 +29,7 @@ from glm3edge.schema.chat import (
     Tool,
     ToolCallChunk,
 )
-from glm3edge.types import EndEvent, FinishReason, SamplingParams
+from glm3edge.types import EndEvent, FinishReason, Priority, SamplingParams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +141,7 @@ class ChatCompleter:
             sampling=_sampling(request),
             stop_token_ids=self._special.stop_ids,
             stop_strings=request.stop_strings,
+            priority=Priority[(request.priority or "interactive").upper()],
         )
 
     def _chunk(
@@ -197,6 +198,7 @@ def _usage(job: ChatJob, end: EndEvent) -> Usage:
         prompt_tokens=num_prompt_tokens,
         completion_tokens=end.num_completion_tokens,
         total_tokens=num_prompt_tokens + end.num_completion_tokens,
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=end.num_cached_tokens),
     )
 
 

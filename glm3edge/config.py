@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     ctx_size: Annotated[int, Field(ge=0)] = 0
     """Tokens of context; 0 takes the model's own length, up to DEFAULT_CONTEXT_SIZE."""
+    parallel: Annotated[int, Field(ge=1, le=64)] = 4
+    """Requests that run at once; they share the context."""
+    queue: Annotated[int, Field(ge=0, le=10_000)] = 64
+    """Requests that may wait; more are refused with 429."""
     threads: Annotated[int, Field(ge=0, le=512)] = 0
     """Compute threads; 0 takes one for each core this process may use."""
     type: str = "q4_k_m"

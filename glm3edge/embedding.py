@@ -1,5 +1,6 @@
 """The join for embeddings: request -> token ids -> engine -> vectors."""
 
+import asyncio
 import base64
 from contextlib import aclosing
 from functools import partial
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
 from glm3edge.engine.embedder import Embedding, EmbeddingEvent, normalized
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.stream import stream_events
+from glm3edge.engine.stream import gather, stream_events
 from glm3edge.errors import ContextLengthExceededError, EngineError, InvalidRequestError
 from glm3edge.schema.base import Usage
 from glm3edge.schema.embeddings import EmbeddingItem, EmbeddingsReply, EmbeddingsRequest
+from glm3edge.types import Priority
 
 Vector = NDArray[np.float32]
 
@@ -52,16 +54,24 @@ class EmbeddingMaker:
 
     async def embed(self, request: EmbeddingsRequest, inputs: list[list[int]]) -> EmbeddingsReply:
         """The vectors of ``inputs``, as ``request`` wants them."""
-        data = []
-        for index, token_ids in enumerate(inputs):
-            vector = _shortened(await self._vector(token_ids), request.dimensions)
-            data.append(EmbeddingItem(index=index, embedding=_encoded(vector, request)))
+        places = asyncio.Semaphore(self._engine.max_running)
+        priority = Priority.INTERACTIVE if len(inputs) == 1 else Priority.BACKGROUND
+
+        async def item(index: int, token_ids: list[int]) -> EmbeddingItem:
+            async with places:
+                vector = await self._vector(token_ids, priority)
+            embedding = _encoded(_shortened(vector, request.dimensions), request)
+            return EmbeddingItem(index=index, embedding=embedding)
+
+        data = await gather(item(index, token_ids) for index, token_ids in enumerate(inputs))
         num_tokens = sum(len(token_ids) for token_ids in inputs)
         usage = Usage(prompt_tokens=num_tokens, total_tokens=num_tokens)
         return EmbeddingsReply(data=data, model=self._model_id, usage=usage)
 
-    async def _vector(self, token_ids: list[int]) -> Vector:
-        make = partial(Embedding, token_ids, num_skipped=len(self._special.prefix))
+    async def _vector(self, token_ids: list[int], priority: Priority) -> Vector:
+        make = partial(
+            Embedding, token_ids, num_skipped=len(self._special.prefix), priority=priority
+        )
         async with aclosing(stream_events(self._engine, make)) as events:
             async for event in events:
                 if isinstance(event, EmbeddingEvent) and event.vector is not None:

@@ -10,6 +10,7 @@
     │   └── ContextLengthExceededError
     └── EngineError               ours or the machine's
         ├── EngineClosedError
+        ├── QueueFullError
         └── DecodeError
 
 Exceptions carry fields; whoever needs a number reads the field, never the text.
@@ -94,6 +95,20 @@ class EngineError(Glm3EdgeError):
 
 class EngineClosedError(EngineError):
     """The engine is shutting down, or has."""
+
+
+class QueueFullError(EngineError):
+    """As many requests wait as may.
+
+    Attributes:
+        retry_after: seconds after which it is worth trying again.
+    """
+
+    def __init__(self, *, num_waiting: int, retry_after: int) -> None:
+        super().__init__(
+            f"{num_waiting} requests are waiting and no more may; try again in {retry_after} s"
+        )
+        self.retry_after = retry_after
 
 
 class DecodeError(EngineError):

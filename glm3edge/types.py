@@ -1,7 +1,7 @@
 """What travels between the floors: sampling parameters, token events and endings."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 
 
 class FinishReason(Enum):
@@ -11,6 +11,13 @@ class FinishReason(Enum):
     LENGTH = "length"
     CANCELLED = "cancelled"
     ERROR = "error"
+
+
+class Priority(IntEnum):
+    """Who goes first: somebody who waits for the reply, or a job that nobody looks at."""
+
+    INTERACTIVE = 0
+    BACKGROUND = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +80,11 @@ class EndEvent(Ending):
         num_completion_tokens: tokens sampled, the one that ended the reply included.
         text: what was still held back: the broken character that a cut reply ends in.
         stop_token_id: the token that ended the reply, if one did.
+        num_cached_tokens: tokens of the prompt that were in memory already.
     """
 
     num_completion_tokens: int
+    num_cached_tokens: int = 0
     text: str = ""
     stop_token_id: int | None = None
 

@@ -72,8 +72,9 @@ class FakeBackend:
     gate: threading.Semaphore | None = None
     batches: list[list[Span]] = field(default_factory=list)
     samplers: list[FakeSampler] = field(default_factory=list)
-    removed: list[int] = field(default_factory=list)
-    memory: dict[int, int] = field(default_factory=dict)
+    memory: dict[int, list[int]] = field(default_factory=dict)
+    cells: dict[int, list[int]] = field(default_factory=dict)
+    num_computed: int = 0
 
     def piece(self, token_id: int) -> bytes:
         return piece(token_id)
@@ -90,10 +91,10 @@ class FakeBackend:
         self.batches.append(list(spans))
         last, end = [], 0
         for span in spans:
-            expected = self.memory.get(span.sequence_id, 0)
-            if span.position != expected:
-                raise AssertionError(f"span starts at {span.position}, memory ends at {expected}")
-            self.memory[span.sequence_id] = span.position + len(span.token_ids)
+            held = self.memory.setdefault(span.sequence_id, [])
+            if span.position != len(held):
+                raise AssertionError(f"span starts at {span.position}, memory ends at {len(held)}")
+            self.compute(span.sequence_id, span.token_ids)
             end += len(span.token_ids)
             last.append(end - 1)
         return last
@@ -103,12 +104,32 @@ class FakeBackend:
         sampler.position += 1
         return token_id
 
-    def hidden_states(self, num_tokens: int) -> NDArray[np.float32]:
+    def hidden_states(self, start: int, num_tokens: int) -> NDArray[np.float32]:
         ids = [token_id for span in self.batches[-1] for token_id in span.token_ids]
         columns = np.arange(self.embedding_length, dtype=np.float32)
         states: NDArray[np.float32] = np.array(ids, dtype=np.float32)[:, None] + columns
-        return states[:num_tokens]
+        return states[start : start + num_tokens]
 
-    def remove(self, sequence_id: int) -> None:
-        self.memory.pop(sequence_id, None)
-        self.removed.append(sequence_id)
+    def copy(self, source_id: int, target_id: int, length: int) -> None:
+        if self.memory.get(target_id):
+            raise AssertionError(f"sequence {target_id} is not empty")
+        self.memory[target_id] = self.memory[source_id][:length]
+        self.cells[target_id] = self.cells[source_id][:length]
+
+    def truncate(self, sequence_id: int, length: int) -> None:
+        del self.memory.setdefault(sequence_id, [])[length:]
+        del self.cells.setdefault(sequence_id, [])[length:]
+
+    def compute(self, sequence_id: int, token_ids: Sequence[int]) -> None:
+        """Fill cells, which must be there."""
+        start = self.num_computed
+        self.num_computed += len(token_ids)
+        self.memory.setdefault(sequence_id, []).extend(token_ids)
+        self.cells.setdefault(sequence_id, []).extend(range(start, self.num_computed))
+        if self.num_cells > self.context_size:
+            raise AssertionError(f"{self.num_cells} cells are used of {self.context_size}")
+
+    @property
+    def num_cells(self) -> int:
+        """Cells that hold something, each counted once however many sequences share it."""
+        return len({cell for cells in self.cells.values() for cell in cells})

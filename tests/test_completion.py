@@ -217,7 +217,7 @@ def test_leaving_a_stream_cancels(
         await anext(chunks)
         await anext(chunks)
         await chunks.aclose()
-        while not backend.removed:
+        while engine.num_running:
             await asyncio.to_thread(time.sleep, 0.01)
 
     run(engine, leave)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from glm3edge.engine.backend import Backend
 from glm3edge.engine.sequence import Sequence, Sink
-from glm3edge.types import Ending, FinishReason
+from glm3edge.types import Ending, FinishReason, Priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +32,28 @@ class Embedding(Sequence):
 
     needs_hidden_states = True
 
-    def __init__(self, token_ids: Seq[int], sink: Sink, *, num_skipped: int = 0) -> None:
-        super().__init__(token_ids, sink)
+    def __init__(
+        self,
+        token_ids: Seq[int],
+        sink: Sink,
+        *,
+        num_skipped: int = 0,
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> None:
+        super().__init__(token_ids, sink, priority=priority)
         if num_skipped >= len(self.token_ids):
             raise ValueError("no tokens are left to pool")
         self._num_skipped = num_skipped
-        self._sum: NDArray[np.float64] | None = None
+        self._sum: Any = 0.0
+
+    def suspend(self) -> None:
+        super().suspend()
+        self._sum = 0.0
 
     def advance(self, backend: Backend[Any], *, num_tokens: int, index: int) -> list[Any]:
         skip = max(self._num_skipped - self.num_computed, 0)
-        states = backend.hidden_states(num_tokens)[skip:]
-        total = states.sum(axis=0, dtype=np.float64)
-        self._sum = total if self._sum is None else self._sum + total
+        states = backend.hidden_states(index + 1 - num_tokens, num_tokens)[skip:]
+        self._sum += states.sum(axis=0, dtype=np.float64)
         self.num_computed += num_tokens
         if self.num_pending:
             return []

@@ -1,21 +1,25 @@
 """Engine: one thread that owns the context and serves queued sequences.
 
-    submit() ──> inbox ──> step(): reap, admit, decode, advance, emit ──> post(events)
+    submit() ──> inbox ──> step(): reap, admit, plan, decode, advance, emit ──> post(events)
 
 Any thread may submit and cancel. Events leave the engine's thread through ``post``, once per step
 for all sequences together, so that an event loop is woken once and not once per token.
 """
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from glm3edge.engine.backend import Backend
+from glm3edge.engine.memory import Memory
+from glm3edge.engine.pace import Pace
 from glm3edge.engine.scheduler import Scheduler, Work
 from glm3edge.engine.sequence import Sequence
-from glm3edge.errors import EngineClosedError, EngineError, Glm3EdgeError
+from glm3edge.errors import EngineClosedError, EngineError, Glm3EdgeError, QueueFullError
 from glm3edge.llama.context import Span
 from glm3edge.types import FinishReason
 
@@ -26,6 +30,15 @@ Post = Callable[[Callable[[], None]], object]
 
 _Emitted = list[tuple[Sequence, Any]]
 
+NUM_IDLE_SLOTS = 48
+"""Texts that are kept in memory after their requests, for what begins as they do."""
+
+_GROWTH = 64
+"""Tokens of room a sequence should find besides its own when it joins others."""
+
+_WORTH_SHARING = 32
+"""Tokens two prompts must have in common for one to wait until the other has computed them."""
+
 
 def _post_here(deliver: Callable[[], None]) -> None:
     deliver()
@@ -34,9 +47,25 @@ def _post_here(deliver: Callable[[], None]) -> None:
 class Engine:
     """Runs sequences on a backend. Every submitted sequence gets exactly one ending."""
 
-    def __init__(self, backend: Backend[Any], *, max_running: int = 1) -> None:
+    def __init__(
+        self, backend: Backend[Any], *, max_running: int = 4, max_waiting: int = 64
+    ) -> None:
+        """Prepare to run; ``start()`` does.
+
+        Args:
+            backend: with ``num_slots(max_running)`` sequences.
+            max_running: sequences that share a batch.
+            max_waiting: sequences that may wait for a place.
+        """
+        self.max_running = max_running
+        self._max_waiting = max_waiting
         self._backend = backend
-        self._scheduler = Scheduler(max_running=max_running, batch_size=backend.batch_size)
+        self._memory = Memory(backend, num_slots=num_slots(max_running))
+        self._pace = Pace()
+        self._scheduler = Scheduler(
+            max_running=max_running, batch_size=backend.batch_size, pace=self._pace
+        )
+        self._turn_seconds = 1.0  # that a sequence runs, as a running mean
         self._wake = threading.Condition()
         self._inbox: list[Sequence] = []
         self._closing = False
@@ -54,6 +83,16 @@ class Engine:
         """Whether requests are being served."""
         return self._thread is not None and self._thread.is_alive() and not self._closing
 
+    @property
+    def num_running(self) -> int:
+        """Sequences in batches now."""
+        return len(self._scheduler.running)
+
+    @property
+    def num_waiting(self) -> int:
+        """Sequences that wait for a place."""
+        return len(self._inbox) + len(self._scheduler.waiting)
+
     def start(self, post: Post = _post_here) -> None:
         """Start the thread; events are delivered through ``post``."""
         self._post = post
@@ -65,12 +104,23 @@ class Engine:
 
         Raises:
             EngineClosedError: the engine is closed or closing.
+            QueueFullError: as many sequences wait as may.
         """
         with self._wake:
-            if self._closing:
-                raise EngineClosedError("the server is shutting down")
+            self.check_room()
             self._inbox.append(sequence)
             self._wake.notify()
+
+    def check_room(self, num_sequences: int = 1) -> None:
+        """Raise what ``submit()`` would raise now for that many sequences."""
+        if self._closing:
+            raise EngineClosedError("the server is shutting down")
+        num_waiting = self.num_waiting
+        num_places = self.max_running - self.num_running + self._max_waiting
+        if num_waiting + num_sequences > num_places:
+            turns = num_waiting / self.max_running
+            retry_after = min(max(math.ceil(turns * self._turn_seconds), 1), 60)
+            raise QueueFullError(num_waiting=num_waiting, retry_after=retry_after)
 
     def cancel(self, sequence: Sequence) -> None:
         """Ask for an early ending; the sequence gets it within one step. Idempotent."""
@@ -118,7 +168,7 @@ class Engine:
     def _step(self) -> None:
         self._reap()
         self._admit()
-        batch = self._scheduler.plan()
+        batch = self._plan()
         if not batch:
             return
         try:
@@ -135,16 +185,74 @@ class Engine:
             self._end([s for s in self._everything() if s.cancelled], FinishReason.CANCELLED)
 
     def _admit(self) -> None:
-        for sequence, slot in self._scheduler.admit():
-            try:
-                sequence.start(self._backend, slot)
-            except Exception as exc:
-                self._fail([sequence], exc)
+        """Start the waiting sequences that there is a place and memory for, in their order."""
+        scheduler = self._scheduler
+        for sequence in list(scheduler.waiting):
+            if scheduler.is_full and scheduler.youngest(below=sequence) is None:
+                return
+            if self._shares_a_running_prompt(sequence):
+                continue
+            while not self._has_place(sequence):
+                if (other := scheduler.youngest(below=sequence)) is None:
+                    return
+                self._suspend(other)
+            self._start(sequence)
+
+    def _has_place(self, sequence: Sequence) -> bool:
+        if not self._scheduler.running:
+            return True
+        if self._scheduler.is_full:
+            return False
+        needed = self._memory.cost(sequence.token_ids) + _GROWTH
+        return needed <= self._memory.num_available
+
+    def _shares_a_running_prompt(self, sequence: Sequence) -> bool:
+        """Whether another is about to compute much of the same prompt."""
+        running = [s for s in self._scheduler.running if s.num_pending > 1]
+        if sequence.needs_hidden_states or not running:
+            return False
+        known = self._memory.match(sequence.token_ids).length
+        return any(
+            _num_common(sequence, other) >= max(known + 1, _WORTH_SHARING)
+            for other in running
+            if not other.needs_hidden_states and other.priority <= sequence.priority
+        )
+
+    def _start(self, sequence: Sequence) -> None:
+        self._scheduler.run(sequence)
+        sequence.started_at = time.monotonic()
+        slot, length = self._memory.take(sequence.token_ids, reuse=not sequence.needs_hidden_states)
+        try:
+            sequence.start(self._backend, slot, length)
+        except Exception as exc:
+            sequence.slot = slot
+            self._fail([sequence], exc)
+
+    def _suspend(self, sequence: Sequence) -> None:
+        """Let a running sequence wait again; what it computed is kept as long as may be."""
+        assert sequence.slot is not None  # noqa: S101 - for the type checker
+        self._memory.release(sequence.slot, keep=not sequence.needs_hidden_states)
+        sequence.suspend()
+        self._scheduler.suspend(sequence)
+
+    def _plan(self) -> list[Work]:
+        """The next batch; where memory is short, after the youngest have yielded."""
+        while not (batch := self._scheduler.plan(self._memory.num_available)):
+            if (last := self._scheduler.youngest()) is None:
+                break
+            self._suspend(last)
+        return batch
 
     def _decode(self, batch: list[Work]) -> list[int]:
         spans = [_span(work) for work in batch]
+        for span in spans:
+            self._memory.append(span.sequence_id, span.token_ids)
         hidden_states = batch[0].sequence.needs_hidden_states
-        return self._backend.decode(spans, hidden_states=hidden_states)
+        start = time.perf_counter()
+        indices = self._backend.decode(spans, hidden_states=hidden_states)
+        num_tokens = sum(work.num_tokens for work in batch)
+        self._pace.observe(num_tokens, time.perf_counter() - start)
+        return indices
 
     def _advance(self, batch: list[Work], indices: list[int]) -> None:
         emitted: _Emitted = []
@@ -174,15 +282,17 @@ class Engine:
     ) -> None:
         emitted: _Emitted = []
         for sequence in list(sequences):
-            self._retire(sequence)
+            self._retire(sequence, keep=error is None)
             emitted.append((sequence, sequence.end(reason, error)))
         self._emit(emitted)
 
-    def _retire(self, sequence: Sequence) -> None:
-        """Free what a sequence holds."""
+    def _retire(self, sequence: Sequence, *, keep: bool = True) -> None:
+        """Free what a sequence holds; what it computed stays in memory if it can be trusted."""
         self._scheduler.remove(sequence)
         if sequence.slot is not None:
-            self._backend.remove(sequence.slot)
+            self._memory.release(sequence.slot, keep=keep and not sequence.needs_hidden_states)
+            seconds = time.monotonic() - sequence.started_at
+            self._turn_seconds += 0.2 * (seconds - self._turn_seconds)
         sequence.release()
 
     def _empty_inbox(self) -> None:
@@ -202,6 +312,20 @@ class Engine:
             self._post(partial(_deliver, emitted))
         except RuntimeError:  # the event loop is gone, and everybody who listened with it
             logger.warning("nobody is left to receive %d event(s)", len(emitted))
+
+
+def num_slots(max_running: int) -> int:
+    """Sequences that a backend needs for an engine that runs ``max_running``."""
+    return max_running + NUM_IDLE_SLOTS
+
+
+def _num_common(one: Sequence, other: Sequence) -> int:
+    """Tokens that two sequences have in common at their beginning."""
+    pairs = zip(one.token_ids, other.token_ids, strict=False)
+    return next(
+        (index for index, (a, b) in enumerate(pairs) if a != b),
+        min(len(one.token_ids), len(other.token_ids)),
+    )
 
 
 def _deliver(emitted: _Emitted) -> None:

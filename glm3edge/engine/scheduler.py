@@ -1,8 +1,9 @@
-"""Scheduler: pure policy. Which sequences run, and which of their tokens go into the next batch."""
+"""Scheduler: pure policy. Who runs, who waits, and whose tokens go into the next batch."""
 
-from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from glm3edge.engine.pace import Pace
 from glm3edge.engine.sequence import Sequence
 
 
@@ -20,52 +21,90 @@ class Work:
 
 
 class Scheduler:
-    """First come, first served, over ``max_running`` slots.
+    """Interactive before background, and within each first come, first served.
 
-    Sequences that need hidden states run alone: llama.cpp keeps them for a whole batch or not at
-    all.
+    Sequences that need hidden states have batches of their own, because llama.cpp keeps them for
+    a whole batch or not at all; such batches take turns with the others.
     """
 
-    def __init__(self, *, max_running: int, batch_size: int) -> None:
+    def __init__(self, *, max_running: int, batch_size: int, pace: Pace) -> None:
+        self._max_running = max_running
         self._batch_size = batch_size
-        self._free_slots = list(reversed(range(max_running)))
-        self.waiting: deque[Sequence] = deque()
+        self._pace = pace
+        self._num_added = 0
+        self._vectors_next = True
+        self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many sequences run as may."""
+        return len(self.running) >= self._max_running
 
     def add(self, sequence: Sequence) -> None:
         """Queue a sequence."""
-        self.waiting.append(sequence)
+        self._num_added += 1
+        sequence.number = self._num_added
+        self._enqueue(sequence)
+
+    def run(self, sequence: Sequence) -> None:
+        """Move a waiting sequence to the running ones."""
+        self.waiting.remove(sequence)
+        self.running.append(sequence)
+
+    def suspend(self, sequence: Sequence) -> None:
+        """Move a running sequence back to where it waited."""
+        self.running.remove(sequence)
+        self._enqueue(sequence)
 
     def remove(self, sequence: Sequence) -> None:
-        """Drop a sequence, wherever it is; its slot is free again."""
-        if sequence in self.running:
-            self.running.remove(sequence)
-            if sequence.slot is not None:
-                self._free_slots.append(sequence.slot)
-        else:
-            self.waiting.remove(sequence)
+        """Drop a sequence, wherever it is."""
+        (self.running if sequence in self.running else self.waiting).remove(sequence)
 
-    def admit(self) -> list[tuple[Sequence, int]]:
-        """Move waiting sequences into free slots; returns each with its slot."""
-        admitted = []
-        while self.waiting and self._free_slots and self._may_join(self.waiting[0]):
-            sequence = self.waiting.popleft()
-            self.running.append(sequence)
-            admitted.append((sequence, self._free_slots.pop()))
-        return admitted
+    def youngest(self, *, below: Sequence | None = None) -> Sequence | None:
+        """The running sequence that yields first: the last in rank.
 
-    def plan(self) -> list[Work]:
-        """The next batch: replies under way first, a token each, then prompts in what is left."""
-        budget = self._batch_size
-        batch = []
-        for sequence in sorted(self.running, key=lambda sequence: sequence.num_pending > 1):
-            num_tokens = min(sequence.num_pending, budget)
-            if num_tokens:
-                batch.append(Work(sequence, num_tokens))
-                budget -= num_tokens
-        return batch
+        With ``below`` only if that one's priority is lower.
+        """
+        last = max(self.running, key=_rank, default=None)
+        if last is None or (below is not None and last.priority <= below.priority):
+            return None
+        return last
 
-    def _may_join(self, sequence: Sequence) -> bool:
-        if not self.running:
-            return True
-        return not (sequence.needs_hidden_states or self.running[0].needs_hidden_states)
+    def plan(self, num_cells: int) -> list[Work]:
+        """The next batch, of at most ``num_cells`` tokens; empty if somebody has to yield first.
+
+        Replies under way come first, a token each; prompts get what room the pace leaves.
+        """
+        vectors = [s for s in self.running if s.needs_hidden_states]
+        others = [s for s in self.running if not s.needs_hidden_states]
+        replies = [s for s in others if s.num_pending == 1]
+        budget = min(self._batch_size, num_cells)
+        if len(replies) > budget:
+            return []
+        room = self._pace.room(len(replies), self._batch_size) if replies else self._batch_size
+        if vectors and (self._vectors_next or not others):
+            self._vectors_next = False
+            return _fill(vectors, min(room, budget))
+        self._vectors_next = True
+        batch = [Work(sequence, 1) for sequence in replies]
+        prompts = [s for s in others if s.num_pending > 1]
+        return batch + _fill(prompts, min(room, budget - len(batch)))
+
+    def _enqueue(self, sequence: Sequence) -> None:
+        self.waiting.append(sequence)
+        self.waiting.sort(key=_rank)
+
+
+def _rank(sequence: Sequence) -> tuple[int, int]:
+    return sequence.priority, sequence.number
+
+
+def _fill(sequences: Iterable[Sequence], room: int) -> list[Work]:
+    batch = []
+    for sequence in sorted(sequences, key=_rank):
+        num_tokens = min(sequence.num_pending, room)
+        if num_tokens > 0:
+            batch.append(Work(sequence, num_tokens))
+            room -= num_tokens
+    return batch

@@ -1,7 +1,8 @@
 """Sequence: one request's state in the engine.
 
     waiting ──> running ──> ended
-       └─────────────────────┘   (cancelled, or the engine closed)
+       │  <──────┘             │   (suspended: it yields its place and goes on later)
+       └───────────────────────┘   (cancelled, or the engine closed)
 
 A sequence is running while it has a slot: an id in the context's key/value memory.
 """
@@ -15,7 +16,15 @@ from typing import Any
 from glm3edge.engine.backend import Backend, SamplerHandle
 from glm3edge.engine.detokenizer import Detokenizer
 from glm3edge.engine.stops import StopStrings
-from glm3edge.types import EndEvent, Ending, Event, FinishReason, SamplingParams, TokenEvent
+from glm3edge.types import (
+    EndEvent,
+    Ending,
+    Event,
+    FinishReason,
+    Priority,
+    SamplingParams,
+    TokenEvent,
+)
 
 Sink = Callable[[Any], None]
 """Takes a sequence's events, one after another."""
@@ -32,6 +41,7 @@ class GenerationRequest:
         sampling: how tokens are chosen.
         stop_token_ids: tokens that end the reply and are not part of it.
         stop_strings: text that ends the reply and is not part of it.
+        priority: background requests wait for interactive ones.
     """
 
     prompt_ids: Seq[int]
@@ -39,6 +49,7 @@ class GenerationRequest:
     sampling: SamplingParams = field(default_factory=SamplingParams)
     stop_token_ids: frozenset[int] = frozenset()
     stop_strings: tuple[str, ...] = ()
+    priority: Priority = Priority.INTERACTIVE
 
 
 class Sequence(ABC):
@@ -46,12 +57,17 @@ class Sequence(ABC):
 
     needs_hidden_states = False
 
-    def __init__(self, prompt_ids: Seq[int], sink: Sink) -> None:
+    def __init__(
+        self, prompt_ids: Seq[int], sink: Sink, *, priority: Priority = Priority.INTERACTIVE
+    ) -> None:
         if not prompt_ids:
             raise ValueError("a sequence needs at least one token")
         self.token_ids = list(prompt_ids)
         self.num_computed = 0
         self.slot: int | None = None
+        self.priority = priority
+        self.number = 0  # the scheduler's: order of arrival
+        self.started_at = 0.0  # the engine's: when it last took a slot, in monotonic seconds
         self.cancelled = False
         self.is_done = False
         self.sink = sink
@@ -61,9 +77,15 @@ class Sequence(ABC):
         """Tokens not yet in the key/value memory."""
         return len(self.token_ids) - self.num_computed
 
-    def start(self, backend: Backend[Any], slot: int) -> None:
-        """Take a slot."""
+    def start(self, backend: Backend[Any], slot: int, num_computed: int) -> None:
+        """Take a slot that has the first ``num_computed`` tokens already."""
         self.slot = slot
+        self.num_computed = num_computed
+
+    def suspend(self) -> None:
+        """Leave the slot, to start again later where the text stands."""
+        self.slot = None
+        self.num_computed = 0
 
     def release(self) -> None:
         """Give up what ``start()`` took."""
@@ -91,8 +113,9 @@ class Generation(Sequence):
     """A reply in the making."""
 
     def __init__(self, request: GenerationRequest, sink: Sink) -> None:
-        super().__init__(request.prompt_ids, sink)
+        super().__init__(request.prompt_ids, sink, priority=request.priority)
         self.request = request
+        self._num_cached = 0
         self._sampler: SamplerHandle | None = None
         self._detokenizer = Detokenizer()
         self._stops = StopStrings(request.stop_strings)
@@ -102,9 +125,11 @@ class Generation(Sequence):
         """Tokens sampled so far."""
         return len(self.token_ids) - len(self.request.prompt_ids)
 
-    def start(self, backend: Backend[Any], slot: int) -> None:
-        super().start(backend, slot)
-        self._sampler = backend.new_sampler(self.request.sampling, self.request.prompt_ids)
+    def start(self, backend: Backend[Any], slot: int, num_computed: int) -> None:
+        super().start(backend, slot, num_computed)
+        if self._sampler is None:
+            self._num_cached = num_computed
+            self._sampler = backend.new_sampler(self.request.sampling, self.request.prompt_ids)
 
     def release(self) -> None:
         super().release()
@@ -130,7 +155,12 @@ class Generation(Sequence):
         return events
 
     def end(self, reason: FinishReason, error: Exception | None = None) -> EndEvent:
-        return EndEvent(reason, error, num_completion_tokens=self.num_completion_tokens)
+        return EndEvent(
+            reason,
+            error,
+            num_completion_tokens=self.num_completion_tokens,
+            num_cached_tokens=self._num_cached,
+        )
 
     def _read(self, piece: bytes) -> tuple[str, bool]:
         """Text that a token adds, and whether it completes a stop string."""
@@ -149,6 +179,7 @@ class Generation(Sequence):
         return EndEvent(
             reason,
             num_completion_tokens=self.num_completion_tokens,
+            num_cached_tokens=self._num_cached,
             text=text,
             stop_token_id=stop_token_id,
         )

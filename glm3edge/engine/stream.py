@@ -1,12 +1,24 @@
 """The bridge to asyncio: a sequence's events as an async iterator."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Sequence, Sink
 from glm3edge.types import Ending
+
+T = TypeVar("T")
+
+
+async def gather(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of ``works``, run side by side; when one fails, the others are cancelled."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def stream_events(
@@ -18,6 +30,7 @@ async def stream_events(
 
     Raises:
         EngineClosedError: the engine takes no more work.
+        QueueFullError: as many requests wait as may.
         Exception: the ending's error, if it has one.
     """
     events: asyncio.Queue[Any] = asyncio.Queue()

@@ -131,24 +131,34 @@ class Context:
         with self._lock:
             return sampler.sample(self._open_handle(), index)
 
-    def hidden_states(self, num_tokens: int) -> NDArray[np.float32]:
+    def hidden_states(self, start: int, num_tokens: int) -> NDArray[np.float32]:
         """Hidden states after the final norm, from the last ``decode(hidden_states=True)``.
 
         Returns:
-            A copy, ``[num_tokens, embedding_length]``, in the order of the batch.
+            A copy, ``[num_tokens, embedding_length]``, from batch position ``start`` on.
         """
         with self._lock:
             pointer = native.llama_get_embeddings(self._open_handle())
             if not pointer:
                 raise ModelError("llama.cpp kept no hidden states for the last batch")
-            shape = (num_tokens, self.model.embedding_length)
-            return np.array(np.ctypeslib.as_array(pointer, shape=shape), dtype=np.float32)
+            shape = (start + num_tokens, self.model.embedding_length)
+            states = np.ctypeslib.as_array(pointer, shape=shape)[start:]
+            return np.array(states, dtype=np.float32)
 
-    def remove(self, sequence_id: int) -> None:
-        """Forget all tokens of a sequence."""
+    def copy(self, source_id: int, target_id: int, length: int) -> None:
+        """Let the empty sequence ``target_id`` begin with ``length`` tokens of another.
+
+        They share the memory of those tokens.
+        """
         with self._lock:
             self._open_handle()
-            native.llama_memory_seq_rm(self._memory, sequence_id, -1, -1)
+            native.llama_memory_seq_cp(self._memory, source_id, target_id, 0, length)
+
+    def truncate(self, sequence_id: int, length: int) -> None:
+        """Forget the tokens of a sequence from position ``length`` on."""
+        with self._lock:
+            self._open_handle()
+            native.llama_memory_seq_rm(self._memory, sequence_id, length, -1)
 
     def close(self) -> None:
         """Free the memory, after a running call; later calls do nothing."""

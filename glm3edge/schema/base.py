@@ -1,6 +1,6 @@
 """What all requests and replies share."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class RequestModel(BaseModel):
@@ -20,9 +20,16 @@ def is_none(value: object) -> bool:
     return value is None
 
 
+class PromptTokensDetails(ReplyModel):
+    """Where a prompt's tokens came from: ``cached_tokens`` were in memory already."""
+
+    cached_tokens: int
+
+
 class Usage(ReplyModel):
     """Tokens that a request took."""
 
     prompt_tokens: int
     completion_tokens: int = 0
     total_tokens: int
+    prompt_tokens_details: PromptTokensDetails | None = Field(default=None, exclude_if=is_none)

@@ -78,7 +78,8 @@ class ChatRequest(RequestModel):
     """A chat completion to make.
 
     ``top_k``, ``min_p`` and ``repetition_penalty`` are no fields of OpenAI's; the official ChatGLM3
-    server and others know them. A field that is null counts as not given.
+    server and others know them. ``priority`` is this server's: background requests wait for
+    interactive ones. A field that is null counts as not given.
     """
 
     model: str = ""
@@ -98,6 +99,7 @@ class ChatRequest(RequestModel):
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     seed: int | None = None
+    priority: Literal["interactive", "background"] | None = None
     n: int | None = None
     logprobs: bool | None = None
     logit_bias: dict[str, float] | None = None

@@ -12,6 +12,7 @@ from glm3edge.errors import (
     EngineClosedError,
     Glm3EdgeError,
     InvalidRequestError,
+    QueueFullError,
     RequestError,
 )
 from glm3edge.schema.errors import ErrorDetail, ErrorReply
@@ -23,6 +24,7 @@ _SERVER = "server_error"
 _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
     (ContextLengthExceededError, HTTPStatus.BAD_REQUEST, _INVALID, "context_length_exceeded"),
     (InvalidRequestError, HTTPStatus.BAD_REQUEST, _INVALID, None),
+    (QueueFullError, HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "queue_full"),
     (EngineClosedError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "server_shutting_down"),
     (Glm3EdgeError, HTTPStatus.INTERNAL_SERVER_ERROR, _SERVER, "engine_error"),
     (Exception, HTTPStatus.INTERNAL_SERVER_ERROR, _SERVER, "internal_error"),
@@ -48,7 +50,10 @@ def install(app: FastAPI) -> None:
 
 async def _on_exception(_request: Request, exc: Exception) -> Response:
     status, reply = describe(exc)
-    return _response(status, reply)
+    response = _response(status, reply)
+    if isinstance(exc, QueueFullError):
+        response.headers["Retry-After"] = str(exc.retry_after)
+    return response
 
 
 async def _on_http_exception(request: Request, exc: Exception) -> Response:

@@ -33,9 +33,10 @@ ServicesOf = Annotated[Services, Depends(_services)]
 
 
 def _running_services(services: ServicesOf) -> Services:
-    """Refuses work before a stream's headers are out, if the engine would refuse it after."""
+    """Refuses work that the engine would refuse, before it is looked at."""
     if not services.engine.is_running:
         raise EngineClosedError("the server is shutting down")
+    services.engine.check_room()
     return services
 
 
@@ -70,6 +71,7 @@ async def create_chat_completion(
 ) -> Response:
     """A reply to a conversation, whole or (``stream: true``) in chunks as it is written."""
     job = await run_sync(services.chat.prepare, body)
+    services.engine.check_room()  # before a stream's headers are out
     if body.stream:
         return sse.stream(services.chat.stream(job))
     return await _reply(request, services.chat.complete(job))

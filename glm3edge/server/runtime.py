@@ -8,7 +8,7 @@ from glm3edge.chatglm3.vocabulary import MissingTokenError
 from glm3edge.completion import ChatCompleter
 from glm3edge.config import Settings
 from glm3edge.embedding import EmbeddingMaker
-from glm3edge.engine.engine import Engine
+from glm3edge.engine.engine import Engine, num_slots
 from glm3edge.errors import ModelError, ModelLoadError
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
@@ -37,7 +37,7 @@ class Runtime:
         with ExitStack() as stack:
             self.model = stack.enter_context(Model(path))
             context = stack.enter_context(_open_context(self.model, settings))
-            engine = Engine(context)
+            engine = Engine(context, max_running=settings.parallel, max_waiting=settings.queue)
             stack.callback(engine.close)
             self.services = _make_services(engine, self.model, model_id or self.model.name)
             self._stack = stack.pop_all()
@@ -60,7 +60,7 @@ def _open_context(model: Model, settings: Settings) -> Context:
         model,
         context_size=size,
         batch_size=BATCH_SIZE,
-        num_sequences=1,
+        num_sequences=num_slots(settings.parallel),
         num_threads=settings.num_threads,
     )
 

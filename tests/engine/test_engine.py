@@ -9,9 +9,9 @@ import pytest
 from glm3edge.engine.embedder import Embedding, EmbeddingEvent
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Generation, GenerationRequest
-from glm3edge.errors import DecodeError, EngineClosedError, EngineError
+from glm3edge.errors import DecodeError, EngineClosedError, EngineError, QueueFullError
 from glm3edge.llama.context import Span
-from glm3edge.types import EndEvent, Ending, FinishReason, TokenEvent
+from glm3edge.types import EndEvent, Ending, FinishReason, Priority, TokenEvent
 from tests.fakes import ASSISTANT, EOS, FakeBackend, spell
 
 TIMEOUT = 10
@@ -76,7 +76,7 @@ def engine(backend: FakeBackend) -> Iterator[Engine]:
     engine.start()
     yield engine
     engine.close()
-    assert not backend.memory, "a sequence was left in the key/value memory"
+    assert engine.num_running == engine.num_waiting == 0
     assert all(sampler.is_closed for sampler in backend.samplers)
 
 
@@ -168,7 +168,7 @@ def test_cancel_frees_a_running_sequence(backend: FakeBackend, client: Client) -
     assert listener.end().reason is FinishReason.CANCELLED
     listener.cancel()
     listener.assert_no_more()
-    assert backend.removed
+    assert backend.samplers[0].is_closed
 
 
 def test_cancel_ends_a_waiting_sequence(backend: FakeBackend, client: Client) -> None:
@@ -250,11 +250,85 @@ def test_a_gone_event_loop_does_not_stop_the_engine(
     engine.start(post)
     Client(engine).generate()
     Client(engine).generate()
-    while len(backend.removed) < 2:
+    while len(backend.samplers) < 2 or engine.num_running:
         threading.Event().wait(0.01)
     assert engine.is_running
     engine.close()
     assert "nobody is left" in caplog.text
+
+
+def test_a_second_turn_computes_what_is_new(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = say("reply")
+    first = client.generate("question ").end()
+    second = client.generate("question reply and more").end()
+    assert (first.num_cached_tokens, second.num_cached_tokens) == (0, len("question reply"))
+    num_tokens = sum(len(span.token_ids) for batch in backend.batches for span in batch)
+    assert num_tokens == len("question reply") + len(" and more") + len("reply")
+
+
+def test_the_same_prompt_at_the_same_time_is_computed_once(
+    backend: FakeBackend, client: Client
+) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = say("ok")
+    prompt = "x" * 60
+    listeners = [client.generate(prompt), client.generate(prompt)]
+    backend.gate.release(100)
+    assert [listener.text() for listener in listeners] == ["ok", "ok"]
+    num_tokens = sum(len(span.token_ids) for batch in backend.batches for span in batch)
+    assert num_tokens == len(prompt) + 1 + 2 * len("ok")
+
+
+def test_where_memory_is_short_the_youngest_yields_and_goes_on(backend: FakeBackend) -> None:
+    backend.context_size = 200
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = lambda prompt: [*list(prompt) * 12, EOS]
+    engine = Engine(backend, max_running=4)
+    engine.start()
+    client = Client(engine)
+    prompts = ["first 123", "second 12", "third 123", "fourth 12"]
+    listeners = [client.generate(prompt, max_new_tokens=180) for prompt in prompts]
+    backend.gate.release(10_000)
+    assert [listener.text() for listener in listeners] == [prompt * 12 for prompt in prompts]
+    engine.close()
+    assert len(backend.samplers) == 4
+    starts = [span.position for batch in backend.batches for span in batch if span.position == 0]
+    assert len(starts) >= 4
+
+
+def test_an_interactive_request_takes_the_place_of_a_background_one(
+    backend: FakeBackend, client: Client
+) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = lambda prompt: [*list(prompt) * 20, EOS]
+    jobs = [client.generate(text, priority=Priority.BACKGROUND) for text in ("job 1", "job 2")]
+    backend.gate.release(3)
+    begun = jobs[0].next().text
+    now = client.generate("now")
+    backend.gate.release(10_000)
+    assert now.text() == "now" * 20
+    assert begun + jobs[0].text() == "job 1" * 20
+    assert jobs[1].text() == "job 2" * 20
+    order = [bytes(i - 3 for i in span.token_ids) for batch in backend.batches for span in batch]
+    assert order.index(b"now") < 10
+
+
+def test_a_full_queue_refuses(backend: FakeBackend) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = say("x")
+    engine = Engine(backend, max_running=1, max_waiting=2)
+    engine.start()
+    client = Client(engine)
+    listeners = [client.generate() for _ in range(3)]
+    with pytest.raises(QueueFullError, match="no more may; try again in") as caught:
+        client.generate()
+    assert 1 <= caught.value.retry_after <= 60
+    with pytest.raises(QueueFullError):
+        engine.check_room()
+    backend.gate.release(100)
+    assert [listener.text() for listener in listeners] == ["x"] * 3
+    assert client.generate().text() == "x"
+    engine.close()
 
 
 def test_an_embedding_is_the_normalized_mean(backend: FakeBackend, client: Client) -> None:
@@ -274,7 +348,8 @@ def test_embeddings_and_replies_do_not_share_a_batch(backend: FakeBackend, clien
     assert listeners[0].text() == "one"
     assert listeners[1].end().reason is FinishReason.STOP
     assert listeners[2].text() == "three"
-    assert all(len(batch) == 1 for batch in backend.batches)
+    for batch in backend.batches:
+        assert len(batch) == 1 or spell("two") not in [list(span.token_ids) for span in batch]
 
 
 def test_empty_sequences_are_refused() -> None:

@@ -1,85 +1,136 @@
-from collections.abc import Sequence as Seq
+import pytest
 
 from glm3edge.engine.embedder import Embedding
+from glm3edge.engine.pace import Pace
 from glm3edge.engine.scheduler import Scheduler
 from glm3edge.engine.sequence import Generation, GenerationRequest, Sequence
+from glm3edge.types import Priority
+
+CELLS = 1000
 
 
-def generation(num_tokens: int) -> Generation:
-    request = GenerationRequest(prompt_ids=list(range(num_tokens)), max_new_tokens=8)
+def generation(num_tokens: int, priority: Priority = Priority.INTERACTIVE) -> Generation:
+    request = GenerationRequest(
+        prompt_ids=list(range(num_tokens)), max_new_tokens=8, priority=priority
+    )
     return Generation(request, sink=lambda _event: None)
+
+
+def reply(num_tokens: int = 5) -> Generation:
+    """A generation whose prompt is computed."""
+    sequence = generation(num_tokens)
+    sequence.num_computed = num_tokens - 1
+    return sequence
 
 
 def embedding(num_tokens: int) -> Embedding:
     return Embedding(list(range(num_tokens)), sink=lambda _event: None)
 
 
-def admit(scheduler: Scheduler) -> Seq[Sequence]:
-    admitted = scheduler.admit()
-    for sequence, slot in admitted:
-        sequence.slot = slot
-    return [sequence for sequence, _ in admitted]
+@pytest.fixture
+def scheduler() -> Scheduler:
+    return Scheduler(max_running=3, batch_size=8, pace=Pace())
 
 
-def test_first_come_first_served_over_the_slots() -> None:
-    scheduler = Scheduler(max_running=2, batch_size=8)
-    first, second, third = generation(1), generation(1), generation(1)
-    for sequence in (first, second, third):
+def run(scheduler: Scheduler, *sequences: Sequence) -> None:
+    for sequence in sequences:
         scheduler.add(sequence)
-    assert admit(scheduler) == [first, second]
-    assert {first.slot, second.slot} == {0, 1}
-    assert admit(scheduler) == []
-    scheduler.remove(first)
-    assert admit(scheduler) == [third]
-    assert third.slot == first.slot
+        scheduler.run(sequence)
 
 
-def test_a_waiting_sequence_can_be_removed() -> None:
-    scheduler = Scheduler(max_running=1, batch_size=8)
-    first, second = generation(1), generation(1)
-    scheduler.add(first)
-    scheduler.add(second)
-    admit(scheduler)
-    scheduler.remove(second)
-    scheduler.remove(first)
-    assert admit(scheduler) == []
-    assert not scheduler.running
-    assert not scheduler.waiting
+def test_interactive_before_background_and_else_in_order(scheduler: Scheduler) -> None:
+    slow, first, second = generation(1, Priority.BACKGROUND), generation(1), generation(1)
+    for sequence in (slow, first, second):
+        scheduler.add(sequence)
+    assert scheduler.waiting == [first, second, slow]
 
 
-def test_long_prompts_are_cut_to_the_batch() -> None:
-    scheduler = Scheduler(max_running=1, batch_size=8)
+def test_the_suspended_keep_their_rank(scheduler: Scheduler) -> None:
+    first, second, third = generation(1), generation(1), generation(1)
+    run(scheduler, first, second)
+    scheduler.add(third)
+    scheduler.suspend(second)
+    assert scheduler.waiting == [second, third]
+    assert scheduler.running == [first]
+
+
+def test_it_is_full(scheduler: Scheduler) -> None:
+    seen = []
+    for _ in range(3):
+        run(scheduler, generation(1))
+        seen.append(scheduler.is_full)
+    scheduler.remove(scheduler.running[0])
+    assert [*seen, scheduler.is_full] == [False, False, True, False]
+
+
+def test_who_yields_first(scheduler: Scheduler) -> None:
+    assert scheduler.youngest() is None
+    background, first, second = generation(1, Priority.BACKGROUND), generation(1), generation(1)
+    run(scheduler, background, first, second)
+    assert scheduler.youngest() is background
+    assert scheduler.youngest(below=generation(1)) is background
+    assert scheduler.youngest(below=generation(1, Priority.BACKGROUND)) is None
+    scheduler.remove(background)
+    assert scheduler.youngest() is second
+    assert scheduler.youngest(below=generation(1)) is None
+
+
+def test_long_prompts_are_cut_to_the_batch(scheduler: Scheduler) -> None:
     sequence = generation(20)
-    scheduler.add(sequence)
-    admit(scheduler)
+    run(scheduler, sequence)
     sizes = []
     while sequence.num_pending:
-        (work,) = scheduler.plan()
+        (work,) = scheduler.plan(CELLS)
         sizes.append((work.num_tokens, work.completes))
         sequence.num_computed += work.num_tokens
     assert sizes == [(8, False), (8, False), (4, True)]
 
 
-def test_replies_under_way_go_before_prompts() -> None:
-    scheduler = Scheduler(max_running=2, batch_size=8)
-    prompt, reply = generation(20), generation(5)
-    scheduler.add(prompt)
-    scheduler.add(reply)
-    admit(scheduler)
-    reply.num_computed = 4
-    assert [(work.sequence, work.num_tokens) for work in scheduler.plan()] == [
-        (reply, 1),
+def test_replies_under_way_go_before_prompts(scheduler: Scheduler) -> None:
+    prompt, running = generation(20), reply()
+    run(scheduler, prompt, running)
+    assert [(work.sequence, work.num_tokens) for work in scheduler.plan(CELLS)] == [
+        (running, 1),
         (prompt, 7),
     ]
 
 
-def test_an_embedding_runs_alone() -> None:
-    scheduler = Scheduler(max_running=3, batch_size=8)
-    first, vector, last = generation(1), embedding(1), generation(1)
-    for sequence in (first, vector, last):
-        scheduler.add(sequence)
-    assert admit(scheduler) == [first]
-    scheduler.remove(first)
-    assert admit(scheduler) == [vector]
-    scheduler.remove(vector)
-    assert admit(scheduler) == [last]
+def test_a_prompt_takes_no_more_time_than_its_pace_allows() -> None:
+    pace = Pace(stretch=3)
+    pace.observe(1, 1.0)
+    pace.observe(8, 8.0)
+    scheduler = Scheduler(max_running=3, batch_size=8, pace=pace)
+    running, prompt = reply(), generation(20)
+    run(scheduler, running, prompt)
+    assert [work.num_tokens for work in scheduler.plan(CELLS)] == [1, 2]
+    scheduler.remove(running)
+    assert [work.num_tokens for work in scheduler.plan(CELLS)] == [8]
+
+
+def test_the_first_prompt_takes_the_room(scheduler: Scheduler) -> None:
+    first, second = generation(6), generation(6)
+    run(scheduler, first, second)
+    assert [(work.sequence, work.num_tokens) for work in scheduler.plan(CELLS)] == [
+        (first, 6),
+        (second, 2),
+    ]
+
+
+def test_no_more_tokens_than_cells(scheduler: Scheduler) -> None:
+    running, prompt = reply(), generation(20)
+    run(scheduler, running, prompt)
+    assert [work.num_tokens for work in scheduler.plan(4)] == [1, 3]
+    assert [work.num_tokens for work in scheduler.plan(1)] == [1]
+    assert scheduler.plan(0) == []
+    run(scheduler, reply())
+    assert scheduler.plan(1) == []
+
+
+def test_vectors_have_batches_of_their_own_and_take_turns(scheduler: Scheduler) -> None:
+    running, first, second = reply(), embedding(3), embedding(4)
+    run(scheduler, running, first, second)
+    batches = [[work.sequence for work in scheduler.plan(CELLS)] for _ in range(4)]
+    assert batches == [[first, second], [running], [first, second], [running]]
+    scheduler.remove(running)
+    assert [work.num_tokens for work in scheduler.plan(CELLS)] == [3, 4]
+    assert [work.num_tokens for work in scheduler.plan(CELLS)] == [3, 4]

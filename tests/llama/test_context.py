@@ -38,7 +38,7 @@ def greedy(context: Context, sequence_id: int, num_tokens: int) -> list[int]:
 def test_sequences_do_not_see_each_other(context: Context) -> None:
     alone = greedy(context, 0, 8)
     assert greedy(context, 1, 8) == alone
-    context.remove(0)
+    context.truncate(0, 0)
     assert greedy(context, 0, 8) == alone
 
 
@@ -55,22 +55,44 @@ def test_a_prompt_in_chunks_is_the_same_prompt(context: Context) -> None:
 
 def test_hidden_states(context: Context, tiny_model: Model) -> None:
     context.decode([Span(0, 0, PROMPT, wants_output=True)], hidden_states=True)
-    whole = context.hidden_states(len(PROMPT))
+    whole = context.hidden_states(0, len(PROMPT))
     assert whole.shape == (len(PROMPT), tiny_model.embedding_length)
-    context.remove(0)
+    context.truncate(0, 0)
     context.decode([Span(0, 0, PROMPT[:4], wants_output=False)], hidden_states=True)
-    parts = [context.hidden_states(4)]
+    parts = [context.hidden_states(0, 4)]
     context.decode([Span(0, 4, PROMPT[4:], wants_output=True)], hidden_states=True)
-    parts.append(context.hidden_states(2))
+    parts.append(context.hidden_states(0, 2))
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=0.02)
-    context.remove(0)
+    context.truncate(0, 0)
     assert greedy(context, 0, 4) == greedy(context, 1, 4)
+
+
+def test_a_copy_goes_on_as_its_source_would(context: Context) -> None:
+    alone = greedy(context, 0, 8)
+    context.truncate(0, len(PROMPT) - 1)
+    context.copy(0, 1, len(PROMPT) - 1)
+    sampler = context.new_sampler(GREEDY, PROMPT)
+    for sequence_id in (1, 0):
+        span = Span(sequence_id, len(PROMPT) - 1, PROMPT[-1:], wants_output=True)
+        assert context.sample(sampler, *context.decode([span])) == alone[0]
+    sampler.close()
+
+
+def test_copies_share_memory(context: Context) -> None:
+    for start in range(0, 224, 32):
+        context.decode([Span(0, start, [1] * 32, wants_output=False)])
+    context.copy(0, 1, 224)
+    context.decode([Span(1, 224, [2] * 32, wants_output=False)])
+    with pytest.raises(DecodeError):
+        context.decode([Span(0, 224, [2], wants_output=False)])
+    context.truncate(1, 224)
+    context.decode([Span(0, 224, [2] * 32, wants_output=False)])
 
 
 def test_hidden_states_must_have_been_asked_for(context: Context) -> None:
     context.decode([Span(0, 0, PROMPT, wants_output=True)])
     with pytest.raises(ModelError, match="no hidden states"):
-        context.hidden_states(1)
+        context.hidden_states(0, 1)
 
 
 @pytest.mark.parametrize("num_tokens", [0, 33])
@@ -85,7 +107,7 @@ def test_a_full_memory_is_a_decode_error(context: Context) -> None:
     with pytest.raises(DecodeError) as caught:
         context.decode([Span(1, 0, [1], wants_output=True)])
     assert caught.value.code == 1
-    context.remove(0)
+    context.truncate(0, 0)
     context.decode([Span(1, 0, [1], wants_output=True)])
 
 
@@ -101,7 +123,7 @@ def test_closed_is_closed(tiny_model: Model) -> None:
     with pytest.raises(ResourceClosedError):
         context.decode([Span(0, 0, [1], wants_output=True)])
     with pytest.raises(ResourceClosedError):
-        context.remove(0)
+        context.truncate(0, 0)
 
 
 def test_closing_while_another_thread_decodes(tiny_model: Model) -> None:
@@ -113,7 +135,7 @@ def test_closing_while_another_thread_decodes(tiny_model: Model) -> None:
         try:
             while True:
                 context.decode([Span(0, 0, [1] * 32, wants_output=True)])
-                context.remove(0)
+                context.truncate(0, 0)
                 started.set()
         except ResourceClosedError as exc:
             outcome.append(exc)

@@ -107,7 +107,7 @@ def test_llama_cpp_runs_the_same_model(tmp_path: Path) -> None:
         torch.no_grad(),
     ):
         context.decode([Span(0, 0, ids, wants_output=True)], hidden_states=True)
-        ours = context.hidden_states(len(ids))
+        ours = context.hidden_states(0, len(ids))
         theirs = model.hidden(torch.tensor([ids]))[0].numpy()
     np.testing.assert_allclose(ours, theirs, atol=0.02)
 

@@ -1,0 +1,182 @@
+"""Memory: which tokens are in which slot of the key/value memory, and how much of it is free."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glm3edge.engine.backend import Backend
+
+Ids = NDArray[np.int32]
+
+
+class Match(NamedTuple):
+    """The slot with the longest common beginning, and its length in tokens."""
+
+    slot: int
+    length: int
+
+
+class Memory:
+    """Keeps account of the backend's memory, and is the only one to change it.
+
+    A slot is a sequence id of the backend. It is busy while a sequence runs in it. Afterwards its
+    tokens stay, for whoever comes with the same beginning, until their cells are needed: then the
+    slot that was used longest ago loses its end. A cell holds one token, for one slot or for
+    several that begin alike.
+    """
+
+    def __init__(self, backend: Backend[Any], *, num_slots: int) -> None:
+        self._backend = backend
+        self._size = backend.context_size
+        self._ids = np.zeros((num_slots, self._size), np.int32)
+        self._cells = np.zeros((num_slots, self._size), np.int32)
+        self._lengths = [0] * num_slots
+        self._busy = [False] * num_slots
+        self._used_at = [0] * num_slots
+        self._clock = 0
+        self._holders = np.zeros(self._size, np.int16)  # slots, of each cell
+        self._busy_holders = np.zeros(self._size, np.int16)  # and those of them that are busy
+        self._free = list(range(self._size))
+
+    @property
+    def num_free(self) -> int:
+        """Cells that hold nothing."""
+        return len(self._free)
+
+    @property
+    def num_available(self) -> int:
+        """Cells that hold nothing, or nothing that a running sequence needs."""
+        return self._size - int(np.count_nonzero(self._busy_holders))
+
+    @property
+    def num_busy_slots(self) -> int:
+        """Slots that sequences run in."""
+        return sum(self._busy)
+
+    def length(self, slot: int) -> int:
+        """Tokens in ``slot``."""
+        return self._lengths[slot]
+
+    def match(self, token_ids: Sequence[int]) -> Match:
+        """Where most of the beginning of ``token_ids`` is already computed."""
+        ids = np.asarray(token_ids, np.int32)
+        return max(
+            (Match(slot, self._common(slot, ids)) for slot in range(len(self._lengths))),
+            key=lambda match: match.length,
+        )
+
+    def cost(self, token_ids: Sequence[int]) -> int:
+        """Cells that running ``token_ids`` takes from what is available."""
+        slot, length = self._reusable(token_ids)
+        held = np.count_nonzero(self._busy_holders[self._cells[slot, :length]])
+        return len(token_ids) - int(held)
+
+    def take(self, token_ids: Sequence[int], *, reuse: bool = True) -> Match:
+        """A slot to run ``token_ids`` in, and how many of them it has already.
+
+        At least one is left to compute, because the next token is sampled from its logits.
+
+        Raises:
+            RuntimeError: every slot is busy.
+        """
+        source, length = self._reusable(token_ids) if reuse else Match(0, 0)
+        slot = source
+        if length == 0 or self._busy[source] or self._lengths[source] > length:
+            slot = self._vacant(keep=source if length else None)
+            if length and slot != source:
+                self._share(source, slot, length)
+        self._truncate(slot, length)
+        self._busy[slot] = True
+        self._busy_holders[self._cells[slot, :length]] += 1
+        return Match(slot, length)
+
+    def append(self, slot: int, token_ids: Sequence[int]) -> None:
+        """Account for tokens that are about to be computed, after making room for them.
+
+        Raises:
+            RuntimeError: they are more than ``num_available``.
+        """
+        count = len(token_ids)
+        self._make_room(count)
+        start = self._lengths[slot]
+        cells = self._free[-count:]
+        del self._free[-count:]
+        self._ids[slot, start : start + count] = token_ids
+        self._cells[slot, start : start + count] = cells
+        self._holders[cells] += 1
+        self._busy_holders[cells] += 1
+        self._lengths[slot] = start + count
+
+    def cut(self, slot: int, length: int) -> None:
+        """Forget the tokens of a busy slot from ``length`` on."""
+        self._truncate(slot, length)
+
+    def release(self, slot: int, *, keep: bool = True) -> None:
+        """The sequence has left its slot; its tokens stay for others if ``keep``."""
+        if not keep:
+            self._truncate(slot, 0)
+        self._busy_holders[self._cells[slot, : self._lengths[slot]]] -= 1
+        self._busy[slot] = False
+        self._touch(slot)
+
+    def _reusable(self, token_ids: Sequence[int]) -> Match:
+        return self.match(token_ids[:-1])
+
+    def _common(self, slot: int, ids: Ids) -> int:
+        length = min(self._lengths[slot], len(ids))
+        different = np.flatnonzero(self._ids[slot, :length] != ids[:length])
+        return int(different[0]) if different.size else length
+
+    def _vacant(self, *, keep: int | None) -> int:
+        """An empty slot, or the idle one that was used longest ago, ``keep`` only if need be."""
+        idle = [slot for slot, busy in enumerate(self._busy) if not busy]
+        if not idle:
+            raise RuntimeError("every slot is busy")
+        return min(
+            idle,
+            key=lambda slot: (slot == keep, self._lengths[slot] > 0, self._used_at[slot]),
+        )
+
+    def _share(self, source: int, slot: int, length: int) -> None:
+        """Let ``slot`` begin as ``source`` does; it takes no cells."""
+        self._truncate(slot, 0)
+        self._backend.copy(source, slot, length)
+        cells = self._cells[source, :length]
+        self._ids[slot, :length] = self._ids[source, :length]
+        self._cells[slot, :length] = cells
+        self._holders[cells] += 1
+        self._lengths[slot] = length
+        self._touch(source)
+
+    def _truncate(self, slot: int, length: int) -> None:
+        if self._lengths[slot] <= length:
+            return
+        cells = self._cells[slot, length : self._lengths[slot]]
+        if self._busy[slot]:
+            self._busy_holders[cells] -= 1
+        self._holders[cells] -= 1
+        self._free += cells[self._holders[cells] == 0].tolist()
+        self._lengths[slot] = length
+        self._backend.truncate(slot, length)
+
+    def _make_room(self, count: int) -> None:
+        """Take cells from idle slots until ``count`` are free."""
+        idle = [slot for slot, busy in enumerate(self._busy) if not busy and self._lengths[slot]]
+        for slot in sorted(idle, key=self._used_at.__getitem__):
+            missing = count - len(self._free)
+            if missing <= 0:
+                return
+            self._shorten(slot, missing)
+        if count > len(self._free):
+            raise RuntimeError(f"no room for {count} tokens")
+
+    def _shorten(self, slot: int, missing: int) -> None:
+        """Cut ``slot`` where that frees ``missing`` cells, or empty it."""
+        own = np.flatnonzero(self._holders[self._cells[slot, : self._lengths[slot]]] == 1)
+        self._truncate(slot, int(own[-missing]) if len(own) >= missing else 0)
+
+    def _touch(self, slot: int) -> None:
+        self._clock += 1
+        self._used_at[slot] = self._clock
