@@ -82,6 +82,10 @@ def serve(
     type: Annotated[  # noqa: A002 - the option's name
         str | None, typer.Option(help="Quantization of a checkpoint folder. [q4_k_m]")
     ] = None,
+    disk_cache: Annotated[
+        str | None,
+        typer.Option(help="Disk space for computed conversations, 0 for none. [4GiB]"),
+    ] = None,
     cache_dir: Annotated[
         Path | None, typer.Option(help="Where converted models are kept. [the platform's]")
     ] = None,
@@ -105,6 +109,7 @@ def serve(
             queue=queue,
             threads=threads,
             type=type,
+            disk_cache=disk_cache,
             cache_dir=cache_dir,
             cors_origins=cors_origin or None,
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from platformdirs import user_cache_path
-from pydantic import Field, ValidationError
+from pydantic import ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from glm3edge.errors import ConfigError
@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """What a checkpoint folder is quantized to."""
     cors_origins: tuple[str, ...] = ()
     """Web origins allowed besides this machine's; ``*`` allows all."""
+    disk_cache: ByteSize = ByteSize(4 * 2**30)
+    """Bytes on disk for what conversations have computed; 0 keeps nothing."""
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("glm3edge", appauthor=False))
 
     @property

@@ -1,5 +1,6 @@
 """Scripted stand-ins: a backend that says what a test tells it to, and a readable vocabulary."""
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ class FakeBackend:
     memory: dict[int, list[int]] = field(default_factory=dict)
     cells: dict[int, list[int]] = field(default_factory=dict)
     num_computed: int = 0
+    takes_states: bool = True
 
     def piece(self, token_id: int) -> bytes:
         return piece(token_id)
@@ -119,6 +121,17 @@ class FakeBackend:
     def truncate(self, sequence_id: int, length: int) -> None:
         del self.memory.setdefault(sequence_id, [])[length:]
         del self.cells.setdefault(sequence_id, [])[length:]
+
+    def state(self, sequence_id: int) -> bytes:
+        return json.dumps(self.memory[sequence_id]).encode()
+
+    def restore(self, sequence_id: int, state: bytes) -> bool:
+        if self.memory.get(sequence_id):
+            raise AssertionError(f"sequence {sequence_id} is not empty")
+        if not self.takes_states:
+            return False
+        self.compute(sequence_id, json.loads(state))
+        return True
 
     def compute(self, sequence_id: int, token_ids: Sequence[int]) -> None:
         """Fill cells, which must be there."""

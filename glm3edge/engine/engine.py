@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from glm3edge.engine.backend import Backend
+from glm3edge.engine.disk import DiskCache
 from glm3edge.engine.memory import Memory
 from glm3edge.engine.pace import Pace
 from glm3edge.engine.scheduler import Scheduler, Work
@@ -33,6 +34,9 @@ _Emitted = list[tuple[Sequence, Any]]
 NUM_IDLE_SLOTS = 48
 """Texts that are kept in memory after their requests, for what begins as they do."""
 
+_SAVE_SECONDS = 2.0
+"""How long the engine is idle before what it has computed goes to disk."""
+
 _GROWTH = 64
 """Tokens of room a sequence should find besides its own when it joins others."""
 
@@ -48,7 +52,12 @@ class Engine:
     """Runs sequences on a backend. Every submitted sequence gets exactly one ending."""
 
     def __init__(
-        self, backend: Backend[Any], *, max_running: int = 4, max_waiting: int = 64
+        self,
+        backend: Backend[Any],
+        *,
+        max_running: int = 4,
+        max_waiting: int = 64,
+        disk: DiskCache | None = None,
     ) -> None:
         """Prepare to run; ``start()`` does.
 
@@ -56,11 +65,12 @@ class Engine:
             backend: with ``num_slots(max_running)`` sequences.
             max_running: sequences that share a batch.
             max_waiting: sequences that may wait for a place.
+            disk: where what was computed is kept for the next start.
         """
         self.max_running = max_running
         self._max_waiting = max_waiting
         self._backend = backend
-        self._memory = Memory(backend, num_slots=num_slots(max_running))
+        self._memory = Memory(backend, num_slots=num_slots(max_running), disk=disk)
         self._pace = Pace()
         self._scheduler = Scheduler(
             max_running=max_running, batch_size=backend.batch_size, pace=self._pace
@@ -154,9 +164,14 @@ class Engine:
         finally:
             self.request_close()
             self._end(self._everything(), FinishReason.ERROR, error)
+            self._memory.save_idle()
 
     def _wait_for_work(self) -> bool:
         """Sleep until there is something to do; False when the engine closes."""
+        with self._wake:
+            if self._wake.wait_for(self._has_work, timeout=_SAVE_SECONDS):
+                return not self._closing
+        self._memory.save_idle()
         with self._wake:
             self._wake.wait_for(self._has_work)
             return not self._closing

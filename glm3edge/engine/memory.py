@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glm3edge.engine.backend import Backend
+from glm3edge.engine.disk import DiskCache, Entry, Ids, num_common
 
-Ids = NDArray[np.int32]
+MIN_SAVED_TOKENS = 32
+"""Fewer tokens are computed as fast as they are read."""
 
 
 class Match(NamedTuple):
@@ -27,8 +28,19 @@ class Memory:
     several that begin alike.
     """
 
-    def __init__(self, backend: Backend[Any], *, num_slots: int) -> None:
+    def __init__(
+        self, backend: Backend[Any], *, num_slots: int, disk: DiskCache | None = None
+    ) -> None:
+        """All slots are empty.
+
+        Args:
+            backend: which has ``num_slots`` sequences.
+            num_slots: texts that are held at once, running ones included.
+            disk: where texts are kept that have to go, and looked for.
+        """
         self._backend = backend
+        self._disk = disk
+        self._saved_lengths = [0] * num_slots  # of each slot, how much is on disk
         self._size = backend.context_size
         self._ids = np.zeros((num_slots, self._size), np.int32)
         self._cells = np.zeros((num_slots, self._size), np.int32)
@@ -81,6 +93,8 @@ class Memory:
         Raises:
             RuntimeError: every slot is busy.
         """
+        if reuse:
+            self._restore(token_ids)
         source, length = self._reusable(token_ids) if reuse else Match(0, 0)
         slot = source
         if length == 0 or self._busy[source] or self._lengths[source] > length:
@@ -92,7 +106,7 @@ class Memory:
         self._busy_holders[self._cells[slot, :length]] += 1
         return Match(slot, length)
 
-    def append(self, slot: int, token_ids: Sequence[int]) -> None:
+    def append(self, slot: int, token_ids: Sequence[int] | Ids) -> None:
         """Account for tokens that are about to be computed, after making room for them.
 
         Raises:
@@ -121,13 +135,47 @@ class Memory:
         self._busy[slot] = False
         self._touch(slot)
 
+    def save_idle(self) -> None:
+        """Hand to the disk cache what idle slots have and it has not."""
+        for slot, busy in enumerate(self._busy):
+            if not busy:
+                self._save(slot)
+
+    def _save(self, slot: int) -> None:
+        length = self._lengths[slot]
+        if self._disk is None or length < self._saved_lengths[slot] + MIN_SAVED_TOKENS:
+            return
+        ids = self._ids[slot, :length]
+        if not self._disk.holds(ids):
+            self._disk.save(ids, self._backend.state(slot))
+        self._saved_lengths[slot] = length
+
+    def _restore(self, token_ids: Sequence[int]) -> None:
+        """Bring the beginning of ``token_ids`` from disk, where that is worth the while."""
+        if self._disk is None:
+            return
+        entry, length = self._disk.match(token_ids)
+        known = self.match(token_ids).length
+        if entry is None or length < known + MIN_SAVED_TOKENS:
+            return
+        if len(entry.token_ids) <= self.num_available and (state := self._disk.load(entry)):
+            self._put(entry, state)
+
+    def _put(self, entry: Entry, state: bytes) -> None:
+        """An idle slot with what the disk had."""
+        slot = self._vacant(keep=None)
+        self._truncate(slot, 0)
+        self._busy[slot] = True
+        self.append(slot, entry.token_ids)
+        is_restored = self._backend.restore(slot, state)
+        self._saved_lengths[slot] = len(entry.token_ids)
+        self.release(slot, keep=is_restored)
+
     def _reusable(self, token_ids: Sequence[int]) -> Match:
         return self.match(token_ids[:-1])
 
     def _common(self, slot: int, ids: Ids) -> int:
-        length = min(self._lengths[slot], len(ids))
-        different = np.flatnonzero(self._ids[slot, :length] != ids[:length])
-        return int(different[0]) if different.size else length
+        return num_common(self._ids[slot, : self._lengths[slot]], ids)
 
     def _vacant(self, *, keep: int | None) -> int:
         """An empty slot, or the idle one that was used longest ago, ``keep`` only if need be."""
@@ -153,6 +201,9 @@ class Memory:
     def _truncate(self, slot: int, length: int) -> None:
         if self._lengths[slot] <= length:
             return
+        if not self._busy[slot]:
+            self._save(slot)
+        self._saved_lengths[slot] = min(self._saved_lengths[slot], length)
         cells = self._cells[slot, length : self._lengths[slot]]
         if self._busy[slot]:
             self._busy_holders[cells] -= 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import llama_cpp
 import llama_cpp.llama_cpp as native
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from glm3edge.llama import library
 from glm3edge.llama.model import Model
 from glm3edge.llama.sampler import Sampler
 from glm3edge.types import SamplingParams
+
+_BYTES = ctypes.POINTER(ctypes.c_uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,35 @@ class Context:
         with self._lock:
             self._open_handle()
             native.llama_memory_seq_rm(self._memory, sequence_id, length, -1)
+
+    @property
+    def state_key(self) -> str:
+        """What a state depends on besides its tokens: the model, and llama.cpp's layout of it."""
+        return f"{self.model.fingerprint} {llama_cpp.__version__} f16"
+
+    def state(self, sequence_id: int) -> bytes:
+        """Keys and values of a sequence, for ``restore()``: 28 KiB a token for ChatGLM3-6B."""
+        with self._lock:
+            handle = self._open_handle()
+            size = native.llama_state_seq_get_size(handle, sequence_id)
+            buffer = ctypes.create_string_buffer(size)
+            written = native.llama_state_seq_get_data(
+                handle, ctypes.cast(buffer, _BYTES), size, sequence_id
+            )
+            return buffer.raw[:written]
+
+    def restore(self, sequence_id: int, state: bytes) -> bool:
+        """Fill the empty sequence ``sequence_id`` with what ``state()`` gave.
+
+        The context must be of the same model and settings, and have the room.
+
+        Returns:
+            Whether llama.cpp took it; if not, the sequence is empty.
+        """
+        with self._lock:
+            handle = self._open_handle()
+            data = ctypes.cast(ctypes.c_char_p(state), _BYTES)
+            return bool(native.llama_state_seq_set_data(handle, data, len(state), sequence_id))
 
     def close(self) -> None:
         """Free the memory, after a running call; later calls do nothing."""

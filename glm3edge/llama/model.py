@@ -1,6 +1,8 @@
 """Model: a loaded GGUF file, its metadata and its vocabulary."""
 
 import ctypes
+import hashlib
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from glm3edge.llama import library
 _ARCHITECTURE = "chatglm"
 _GGUF_MAGIC = b"GGUF"
 _MAX_PIECE_BYTES = 1024
+_FINGERPRINT_BYTES = 2**20
 
 
 class Model:
@@ -100,6 +103,18 @@ class Model:
     def num_params(self) -> int:
         """Number of weights, feed-forward padding included."""
         return int(native.llama_model_n_params(self._open_handle()))
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells files apart: a digest of the size, the first MiB and the last."""
+        digest = hashlib.blake2b(digest_size=16)
+        with self.path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            digest.update(str(size).encode())
+            for start in (0, max(size - _FINGERPRINT_BYTES, 0)):
+                file.seek(start)
+                digest.update(file.read(_FINGERPRINT_BYTES))
+        return digest.hexdigest()
 
     def metadata(self, key: str) -> str | None:
         """A metadata value of the file as text, None if the file has no such key."""

@@ -1,5 +1,6 @@
 """Runtime: opens a model file and builds the services over it."""
 
+import logging
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +9,7 @@ from glm3edge.chatglm3.vocabulary import MissingTokenError
 from glm3edge.completion import ChatCompleter
 from glm3edge.config import Settings
 from glm3edge.embedding import EmbeddingMaker
+from glm3edge.engine.disk import DiskCache
 from glm3edge.engine.engine import Engine, num_slots
 from glm3edge.errors import ModelError, ModelLoadError
 from glm3edge.llama.context import Context
@@ -15,6 +17,8 @@ from glm3edge.llama.model import Model
 from glm3edge.llama.offload import key_value_bytes, physical_memory_bytes
 from glm3edge.schema.models import ModelCard
 from glm3edge.server.services import Services
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_CONTEXT_SIZE = 8192
 """Tokens of context unless told otherwise: 224 MiB of memory for ChatGLM3-6B."""
@@ -37,7 +41,12 @@ class Runtime:
         with ExitStack() as stack:
             self.model = stack.enter_context(Model(path))
             context = stack.enter_context(_open_context(self.model, settings))
-            engine = Engine(context, max_running=settings.parallel, max_waiting=settings.queue)
+            disk = _open_disk(context, settings)
+            if disk is not None:
+                stack.callback(disk.close)
+            engine = Engine(
+                context, max_running=settings.parallel, max_waiting=settings.queue, disk=disk
+            )
             stack.callback(engine.close)
             self.services = _make_services(engine, self.model, model_id or self.model.name)
             self._stack = stack.pop_all()
@@ -63,6 +72,18 @@ def _open_context(model: Model, settings: Settings) -> Context:
         num_sequences=num_slots(settings.parallel),
         num_threads=settings.num_threads,
     )
+
+
+def _open_disk(context: Context, settings: Settings) -> DiskCache | None:
+    """The disk cache, if one is wanted; a folder that cannot be had is no reason not to serve."""
+    if not settings.disk_cache:
+        return None
+    folder = settings.cache_dir / "states"
+    try:
+        return DiskCache(folder, key=context.state_key, max_bytes=settings.disk_cache)
+    except OSError as exc:
+        logger.warning("no disk cache: %s: %s", folder, exc.strerror or exc)
+        return None
 
 
 def _check_memory(model: Model, context_size: int) -> None:

@@ -1,11 +1,13 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from glm3edge.engine.disk import DiskCache
 from glm3edge.engine.embedder import Embedding, EmbeddingEvent
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Generation, GenerationRequest
@@ -83,6 +85,10 @@ def engine(backend: FakeBackend) -> Iterator[Engine]:
 @pytest.fixture
 def client(engine: Engine) -> Client:
     return Client(engine)
+
+
+def _num_tokens(batch: Sequence[Span]) -> int:
+    return sum(len(span.token_ids) for span in batch)
 
 
 def say(text: str) -> Callable[[Sequence[int]], list[int]]:
@@ -264,6 +270,46 @@ def test_a_second_turn_computes_what_is_new(backend: FakeBackend, client: Client
     assert (first.num_cached_tokens, second.num_cached_tokens) == (0, len("question reply"))
     num_tokens = sum(len(span.token_ids) for batch in backend.batches for span in batch)
     assert num_tokens == len("question reply") + len(" and more") + len("reply")
+
+
+def test_a_restart_does_not_lose_what_was_computed(tmp_path: Path) -> None:
+    num_tokens = []
+    for _ in range(2):
+        backend = FakeBackend(reply_for=say("reply"))
+        disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
+        engine = Engine(backend, disk=disk)
+        engine.start()
+        end = Client(engine).generate("question " * 10).end()
+        num_tokens.append((end.num_cached_tokens, sum(map(_num_tokens, backend.batches))))
+        engine.close()
+        disk.close()
+    assert num_tokens == [(0, 95), (89, 1 + 5)]
+
+
+def test_a_state_that_the_backend_refuses_is_computed(tmp_path: Path) -> None:
+    for takes_states in (True, False):
+        backend = FakeBackend(reply_for=say("reply"), takes_states=takes_states)
+        disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
+        engine = Engine(backend, disk=disk)
+        engine.start()
+        assert Client(engine).generate("question " * 10).text() == "reply"
+        engine.close()
+        disk.close()
+    assert sum(map(_num_tokens, backend.batches)) == 95
+
+
+def test_what_is_evicted_is_kept_on_disk(tmp_path: Path) -> None:
+    backend = FakeBackend(reply_for=say("ok"), context_size=200)
+    disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
+    engine = Engine(backend, disk=disk)
+    engine.start()
+    client = Client(engine)
+    texts = ["a" * 120, "b" * 120]
+    for text in texts * 2:
+        assert client.generate(text, max_new_tokens=20).text() == "ok"
+    assert client.generate(texts[0], max_new_tokens=20).end().num_cached_tokens == 119
+    engine.close()
+    disk.close()
 
 
 def test_the_same_prompt_at_the_same_time_is_computed_once(

@@ -78,6 +78,21 @@ def test_a_copy_goes_on_as_its_source_would(context: Context) -> None:
     sampler.close()
 
 
+def test_a_restored_state_goes_on_to_the_bit(tiny_model: Model) -> None:
+    options = {"context_size": 256, "batch_size": 32, "num_sequences": 2, "num_threads": 2}
+    with Context(tiny_model, **options) as first, Context(tiny_model, **options) as second:
+        first.decode([Span(0, 0, PROMPT, wants_output=False)])
+        state = first.state(0)
+        assert second.restore(0, state)
+        assert second.state(0) == state
+        span = Span(0, len(PROMPT), [70], wants_output=True)
+        first.decode([span], hidden_states=True)
+        second.decode([span], hidden_states=True)
+        np.testing.assert_array_equal(first.hidden_states(0, 1), second.hidden_states(0, 1))
+        assert not second.restore(1, state[:-100])
+        assert first.state_key == second.state_key
+
+
 def test_copies_share_memory(context: Context) -> None:
     for start in range(0, 224, 32):
         context.decode([Span(0, start, [1] * 32, wants_output=False)])

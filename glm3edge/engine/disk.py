@@ -1,0 +1,263 @@
+"""DiskCache: states of the key/value memory in files, so that conversations survive a restart."""
+
+import hashlib
+import logging
+import os
+import secrets
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+
+Ids = NDArray[np.int32]
+
+_MAGIC = b"GLM3EDGE-STATE1\n"
+_DIGEST_BYTES = 16
+_HEADER = struct.Struct(f"<16s{_DIGEST_BYTES}s{_DIGEST_BYTES}sIQ")
+"""Magic, digest of the key, digest of all, number of tokens, bytes of state."""
+
+_SUFFIX = ".state"
+_STALE_SECONDS = 3600
+_MAX_PENDING_BYTES = 2**29
+
+
+@dataclass(slots=True)
+class Entry:
+    """A file of the cache.
+
+    Attributes:
+        path: where it is.
+        token_ids: whose state it holds.
+        num_bytes: its size.
+        used_at: when it was last read or written, in nanoseconds since the epoch.
+    """
+
+    path: Path
+    token_ids: Ids
+    num_bytes: int
+    used_at: int
+
+
+class DiskCache:
+    """States by the token ids they belong to, written in the background.
+
+    A file holds _HEADER, the token ids as little-endian int32, and the state. Files appear under
+    their name only when they are whole. What is damaged is removed with a warning; states of other
+    models are left alone, and count for the limit.
+    """
+
+    def __init__(self, folder: Path, *, key: str, max_bytes: int) -> None:
+        """Read what is in ``folder``, and make it if need be.
+
+        Args:
+            folder: whose files named ``*.state`` are the cache's.
+            key: names the model and the settings that a state depends on.
+            max_bytes: of all files together; beyond it those unused for longest go.
+        """
+        self._folder = folder
+        self._key = hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest()
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._pending: deque[tuple[Ids, bytes]] = deque()
+        self._is_writing = False
+        self._closing = False
+        self._entries: dict[Path, Entry] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        self._scan()
+        self._thread = threading.Thread(target=self._write_all, name="glm3edge-disk", daemon=True)
+        self._thread.start()
+
+    def match(self, token_ids: Sequence[int]) -> tuple[Entry | None, int]:
+        """The entry with the longest common beginning, and its length in tokens."""
+        ids = np.asarray(token_ids, np.int32)
+        best, length = None, 0
+        with self._lock:
+            for entry in self._entries.values():
+                if (common := num_common(entry.token_ids, ids)) > length:
+                    best, length = entry, common
+        return best, length
+
+    def load(self, entry: Entry) -> bytes | None:
+        """The state of ``entry``; None if it has gone or is damaged, and is forgotten."""
+        try:
+            state = _parse(entry.path.read_bytes())
+            entry.used_at = time.time_ns()
+            os.utime(entry.path, ns=(entry.used_at, entry.used_at))
+        except (OSError, ValueError) as exc:
+            self._drop(entry.path, f"cannot be used: {exc}")
+            return None
+        return state
+
+    def holds(self, token_ids: Sequence[int] | Ids) -> bool:
+        """Whether a file, written or about to be, begins with ``token_ids``."""
+        ids = np.asarray(token_ids, np.int32)
+        with self._lock:
+            known = [entry.token_ids for entry in self._entries.values()]
+            known += [pending for pending, _ in self._pending]
+        return any(num_common(other, ids) == len(ids) for other in known)
+
+    def save(self, token_ids: Sequence[int] | Ids, state: bytes) -> None:
+        """Write a state in the background. When writing cannot keep up, the oldest is let go."""
+        with self._wake:
+            self._pending.append((np.array(token_ids, np.int32), state))
+            while sum(len(waiting) for _, waiting in self._pending) > _MAX_PENDING_BYTES:
+                self._pending.popleft()
+            self._wake.notify_all()
+
+    def flush(self) -> None:
+        """Wait until all that was saved is written."""
+        with self._wake:
+            self._wake.wait_for(lambda: not self._pending and not self._is_writing)
+
+    def close(self) -> None:
+        """``flush()``, and stop. Idempotent."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        self._thread.join()
+
+    def _scan(self) -> None:
+        for path in self._folder.iterdir():
+            try:
+                if path.suffix == ".part":
+                    if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                        path.unlink()
+                elif path.suffix == _SUFFIX:
+                    self._add(path)
+            except (OSError, ValueError) as exc:
+                self._drop(path, f"is no state of the key/value memory: {exc}")
+
+    def _add(self, path: Path) -> None:
+        status = path.stat()
+        with path.open("rb") as file:
+            key, _, ids = _parse_header(file.read(_HEADER.size), status.st_size)
+            if key != self._key:
+                return
+            token_ids = np.frombuffer(file.read(ids.stop - ids.start), "<i4")
+        self._entries[path] = Entry(path, token_ids, status.st_size, status.st_mtime_ns)
+
+    def _write_all(self) -> None:
+        while True:
+            with self._wake:
+                self._is_writing = False
+                self._wake.notify_all()
+                self._wake.wait_for(lambda: self._pending or self._closing)
+                if not self._pending:
+                    return
+                token_ids, state = self._pending.popleft()
+                self._is_writing = True
+            try:
+                self._write(token_ids, state)
+            except OSError as exc:
+                logger.warning("cannot write to the disk cache %s: %s", self._folder, exc)
+
+    def _write(self, token_ids: Ids, state: bytes) -> None:
+        data = _pack(self._key, token_ids, state)
+        if len(data) > self._max_bytes:
+            return
+        name = hashlib.blake2b(self._key + token_ids.tobytes(), digest_size=16).hexdigest()
+        path = self._folder / f"{name}{_SUFFIX}"
+        part = self._folder / f".{name}.{secrets.token_hex(4)}.part"
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        with self._lock:
+            self._entries[path] = Entry(path, token_ids, len(data), time.time_ns())
+            outdated = [
+                entry.path
+                for entry in self._entries.values()
+                if len(entry.token_ids) < len(token_ids)
+                and num_common(entry.token_ids, token_ids) == len(entry.token_ids)
+            ]
+        for old in outdated:
+            self._forget(old)
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Remove what was unused for longest, whatever model it is of, down to the limit."""
+        found = []
+        for path in self._folder.glob(f"*{_SUFFIX}"):
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            found.append((status.st_mtime_ns, status.st_size, path))
+        total = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if total <= self._max_bytes:
+                return
+            self._forget(path)
+            total -= size
+
+    def _drop(self, path: Path, reason: str) -> None:
+        logger.warning("%s %s; it is removed from the disk cache", path, reason)
+        self._forget(path)
+
+    def _forget(self, path: Path) -> None:
+        with self._lock:
+            self._entries.pop(path, None)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            logger.warning("cannot remove %s: %s", path, exc)
+
+
+def num_common(one: Ids, other: Ids) -> int:
+    """Tokens that two texts have in common at their beginning."""
+    length = min(len(one), len(other))
+    different = np.flatnonzero(one[:length] != other[:length])
+    return int(different[0]) if different.size else length
+
+
+def _pack(key: bytes, token_ids: Ids, state: bytes) -> bytes:
+    ids = token_ids.astype("<i4").tobytes()
+    digest = _digest(key, ids, state)
+    return b"".join((_HEADER.pack(_MAGIC, key, digest, len(token_ids), len(state)), ids, state))
+
+
+def _parse(data: bytes) -> bytes:
+    """The state in a file.
+
+    Raises:
+        ValueError: the file is damaged or none of ours.
+    """
+    key, digest, ids = _parse_header(data, len(data))
+    state = data[ids.stop :]
+    if _digest(key, data[ids], state) != digest:
+        raise ValueError("its bytes have changed")
+    return state
+
+
+def _parse_header(head: bytes, file_size: int) -> tuple[bytes, bytes, slice]:
+    """Key, digest, and where the token ids are.
+
+    Raises:
+        ValueError: the file is cut off or none of ours.
+    """
+    if len(head) < _HEADER.size:
+        raise ValueError("it is cut off")
+    magic, key, digest, num_tokens, num_bytes = _HEADER.unpack_from(head)
+    if magic != _MAGIC:
+        raise ValueError("its first bytes are of another kind of file")
+    ids = slice(_HEADER.size, _HEADER.size + 4 * num_tokens)
+    if file_size != ids.stop + num_bytes:
+        raise ValueError("it is cut off")
+    return key, digest, ids
+
+
+def _digest(key: bytes, ids: bytes, state: bytes) -> bytes:
+    digest = hashlib.blake2b(key, digest_size=_DIGEST_BYTES)
+    digest.update(ids)
+    digest.update(state)
+    return digest.digest()
