@@ -4,14 +4,14 @@ import time
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glm3edge.chatglm3.parser import Delta, ProseDelta, ReplyParser, ToolCallDelta
 from glm3edge.chatglm3.prompt import build_turns, encode_turns
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Generation, GenerationRequest
-from glm3edge.engine.stream import stream_events
+from glm3edge.engine.stream import gather, merge, stream_events
 from glm3edge.errors import InvalidRequestError
 from glm3edge.limits import new_token_limit
 from glm3edge.schema.base import PromptTokensDetails, Usage
@@ -38,7 +38,7 @@ class ChatJob:
 
     id: str
     created: int
-    generation: GenerationRequest
+    generations: tuple[GenerationRequest, ...]
     tool_names: frozenset[str]
     include_usage: bool
 
@@ -67,16 +67,50 @@ class ChatCompleter:
         return ChatJob(
             id=f"chatcmpl-{uuid.uuid4().hex}",
             created=int(time.time()),
-            generation=self._generation_request(request, prompt_ids),
+            generations=self._generation_requests(request, prompt_ids),
             tool_names=frozenset(tool.function.name for tool in tools),
             include_usage=bool(options and options.include_usage),
         )
 
     async def complete(self, job: ChatJob) -> ChatReply:
         """The whole reply."""
+        numbers = range(len(job.generations))
+        made = await gather(self._choice(job, number) for number in numbers)
+        return ChatReply(
+            id=job.id,
+            created=job.created,
+            model=self._model_id,
+            choices=[choice for choice, _ in made],
+            usage=_usage(job, [end for _, end in made]),
+        )
+
+    async def stream(self, job: ChatJob) -> AsyncGenerator[ChatChunk, None]:
+        """The reply in chunks: the role, what comes, the finish reason, and usage if asked for."""
+        numbers = range(len(job.generations))
+        for number in numbers:
+            yield self._chunk(job, number, ChunkDelta(role="assistant", content=""))
+        with_calls: set[int] = set()
+        ends: list[EndEvent] = []
+        # Closed here and not by the garbage collector: the sequence must stop when its client does.
+        async with aclosing(merge([self._run(job, number) for number in numbers])) as items:
+            async for number, item in items:
+                if isinstance(item, ProseDelta):
+                    yield self._chunk(job, number, ChunkDelta(content=item.text))
+                elif isinstance(item, ToolCallDelta):
+                    with_calls.add(number)
+                    yield self._chunk(job, number, ChunkDelta(tool_calls=[_tool_call_chunk(item)]))
+                else:
+                    ends.append(item)
+                    reason = _finish_reason(item, has_calls=number in with_calls)
+                    yield self._chunk(job, number, ChunkDelta(), reason)
+        if job.include_usage:
+            yield self._usage_chunk(job, ends)
+
+    async def _choice(self, job: ChatJob, number: int) -> tuple[Choice, EndEvent]:
+        """One whole reply, and its ending."""
         prose: list[str] = []
         calls: list[ReplyToolCall] = []
-        async with aclosing(self._run(job)) as items:
+        async with aclosing(self._run(job, number)) as items:
             async for item in items:
                 if isinstance(item, ProseDelta):
                     prose.append(item.text)
@@ -88,36 +122,14 @@ class ChatCompleter:
         message = ReplyMessage(
             content=content if content or not calls else None, tool_calls=calls or None
         )
-        choice = Choice(message=message, finish_reason=_finish_reason(end, has_calls=bool(calls)))
-        return ChatReply(
-            id=job.id,
-            created=job.created,
-            model=self._model_id,
-            choices=[choice],
-            usage=_usage(job, end),
-        )
+        reason = _finish_reason(end, has_calls=bool(calls))
+        return Choice(index=number, message=message, finish_reason=reason), end
 
-    async def stream(self, job: ChatJob) -> AsyncGenerator[ChatChunk, None]:
-        """The reply in chunks: the role, what comes, the finish reason, and usage if asked for."""
-        yield self._chunk(job, ChunkDelta(role="assistant", content=""))
-        has_calls = False
-        # Closed here and not by the garbage collector: the sequence must stop when its client does.
-        async with aclosing(self._run(job)) as items:
-            async for item in items:
-                if isinstance(item, ProseDelta):
-                    yield self._chunk(job, ChunkDelta(content=item.text))
-                elif isinstance(item, ToolCallDelta):
-                    has_calls = True
-                    yield self._chunk(job, ChunkDelta(tool_calls=[_tool_call_chunk(item)]))
-                else:
-                    yield self._chunk(job, ChunkDelta(), _finish_reason(item, has_calls=has_calls))
-                    if job.include_usage:
-                        yield self._chunk(job, usage=_usage(job, item))
-
-    async def _run(self, job: ChatJob) -> AsyncGenerator[Delta | EndEvent, None]:
+    async def _run(self, job: ChatJob, number: int) -> AsyncGenerator[Delta | EndEvent, None]:
         """Deltas, then the ending."""
         parser = ReplyParser(assistant_id=self._special.assistant, tool_names=job.tool_names)
-        events = stream_events(self._engine, lambda sink: Generation(job.generation, sink))
+        generation = job.generations[number]
+        events = stream_events(self._engine, lambda sink: Generation(generation, sink))
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, EndEvent):
@@ -128,39 +140,56 @@ class ChatCompleter:
                     for delta in parser.feed(event):
                         yield delta
 
-    def _generation_request(self, request: ChatRequest, prompt_ids: list[int]) -> GenerationRequest:
+    def _generation_requests(
+        self, request: ChatRequest, prompt_ids: list[int]
+    ) -> tuple[GenerationRequest, ...]:
+        """One for each choice; each has a seed of its own."""
         max_new_tokens = new_token_limit(
             num_prompt_tokens=len(prompt_ids),
             max_new_tokens=request.max_new_tokens,
             context_size=self._engine.context_size,
             param="messages",
         )
-        return GenerationRequest(
+        sampling = _sampling(request)
+        first = GenerationRequest(
             prompt_ids=prompt_ids,
             max_new_tokens=max_new_tokens,
-            sampling=_sampling(request),
+            sampling=sampling,
             stop_token_ids=self._special.stop_ids,
             stop_strings=request.stop_strings,
             priority=Priority[(request.priority or "interactive").upper()],
+        )
+        seed = sampling.seed
+        return tuple(
+            first
+            if seed is None or number == 0
+            else replace(first, sampling=replace(sampling, seed=seed + number))
+            for number in range(request.n or 1)
         )
 
     def _chunk(
         self,
         job: ChatJob,
-        delta: ChunkDelta | None = None,
+        number: int,
+        delta: ChunkDelta,
         finish_reason: FinishReasonName | None = None,
-        usage: Usage | None = None,
     ) -> ChatChunk:
-        choices = [] if delta is None else [ChunkChoice(delta=delta, finish_reason=finish_reason)]
+        choice = ChunkChoice(index=number, delta=delta, finish_reason=finish_reason)
+        return ChatChunk(id=job.id, created=job.created, model=self._model_id, choices=[choice])
+
+    def _usage_chunk(self, job: ChatJob, ends: list[EndEvent]) -> ChatChunk:
         return ChatChunk(
-            id=job.id, created=job.created, model=self._model_id, choices=choices, usage=usage
+            id=job.id,
+            created=job.created,
+            model=self._model_id,
+            choices=[],
+            usage=_usage(job, ends),
         )
 
 
 def _refuse_unsupported(request: ChatRequest) -> None:
     """Name what would otherwise be ignored without a word."""
     refused = {
-        "n": request.n not in (None, 1),
         "logprobs": bool(request.logprobs),
         "logit_bias": bool(request.logit_bias),
         "functions": bool(request.functions),
@@ -192,13 +221,16 @@ def _finish_reason(end: EndEvent, *, has_calls: bool) -> FinishReasonName:
     return "tool_calls" if has_calls else "stop"
 
 
-def _usage(job: ChatJob, end: EndEvent) -> Usage:
-    num_prompt_tokens = len(job.generation.prompt_ids)
+def _usage(job: ChatJob, ends: list[EndEvent]) -> Usage:
+    """The prompt counts once, however many replies there are."""
+    num_prompt_tokens = len(job.generations[0].prompt_ids)
+    num_completion_tokens = sum(end.num_completion_tokens for end in ends)
+    num_cached_tokens = min(end.num_cached_tokens for end in ends)
     return Usage(
         prompt_tokens=num_prompt_tokens,
-        completion_tokens=end.num_completion_tokens,
-        total_tokens=num_prompt_tokens + end.num_completion_tokens,
-        prompt_tokens_details=PromptTokensDetails(cached_tokens=end.num_cached_tokens),
+        completion_tokens=num_completion_tokens,
+        total_tokens=num_prompt_tokens + num_completion_tokens,
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=num_cached_tokens),
     )
 
 

@@ -164,7 +164,6 @@ def test_tool_choice_none_offers_no_tools(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("n", 2),
         ("logprobs", True),
         ("logit_bias", {"1": 2.0}),
         ("functions", [{"name": "f"}]),
@@ -187,19 +186,43 @@ def test_what_is_not_supported_is_refused(completer: ChatCompleter, field: str, 
     ],
 )
 def test_what_says_nothing_is_accepted(completer: ChatCompleter, fields: dict[str, Any]) -> None:
-    assert completer.prepare(request(**fields)).generation.max_new_tokens > 1
+    assert completer.prepare(request(**fields)).generations[0].max_new_tokens > 1
 
 
 def test_sampling_fields_reach_the_sampler(completer: ChatCompleter) -> None:
     job = completer.prepare(request(temperature=0, top_p=0.5, top_k=3, seed=7))
-    sampling = job.generation.sampling
+    sampling = job.generations[0].sampling
     assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed) == (0, 0.5, 3, 7)
     assert sampling.repetition_penalty == 1.1
 
 
+def test_each_choice_has_a_seed(completer: ChatCompleter) -> None:
+    jobs = completer.prepare(request(n=3, seed=7)), completer.prepare(request(n=2))
+    seeds = [[generation.sampling.seed for generation in job.generations] for job in jobs]
+    assert seeds == [[7, 8, 9], [None, None]]
+
+
+def test_leaving_several_streams_cancels_them_all(
+    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+) -> None:
+    backend.reply_for = lambda _prompt: spell("x" * 3000)
+
+    async def leave() -> None:
+        chunks = completer.stream(completer.prepare(request(n=3)))
+        for _ in range(10):
+            await anext(chunks)
+        await chunks.aclose()
+        while engine.num_running:
+            await asyncio.to_thread(time.sleep, 0.01)
+
+    run(engine, leave)
+    assert len(backend.samplers) == 3
+    assert all(sampler.is_closed and sampler.position < 3000 for sampler in backend.samplers)
+
+
 def test_max_completion_tokens_wins(completer: ChatCompleter) -> None:
     job = completer.prepare(request(max_tokens=5, max_completion_tokens=9))
-    assert job.generation.max_new_tokens == 9
+    assert job.generations[0].max_new_tokens == 9
 
 
 def test_too_long(completer: ChatCompleter) -> None:

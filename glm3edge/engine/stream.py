@@ -1,11 +1,13 @@
 """The bridge to asyncio: a sequence's events as an async iterator."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Sequence, Sink
+from glm3edge.engine.sequence import Sequence as EngineSequence
+from glm3edge.engine.sequence import Sink
 from glm3edge.types import Ending
 
 T = TypeVar("T")
@@ -21,8 +23,44 @@ async def gather(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             task.cancel()
 
 
+async def merge(
+    sources: Sequence[AsyncGenerator[T, None]],
+) -> AsyncGenerator[tuple[int, T], None]:
+    """Items of all ``sources`` as they come, each with the number of its source.
+
+    Leaving early, or a failure of one, closes them all.
+    """
+    if len(sources) == 1:
+        async with aclosing(sources[0]) as source:
+            async for item in source:
+                yield 0, item
+        return
+    items: asyncio.Queue[tuple[int, T] | None] = asyncio.Queue()
+
+    async def forward(number: int, source: AsyncGenerator[T, None]) -> None:
+        try:
+            async with aclosing(source):
+                async for item in source:
+                    items.put_nowait((number, item))
+        finally:
+            items.put_nowait(None)
+
+    tasks = [asyncio.ensure_future(forward(n, source)) for n, source in enumerate(sources)]
+    try:
+        for _ in sources:
+            while (numbered := await items.get()) is not None:
+                yield numbered
+            for task in tasks:
+                if task.done():
+                    task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def stream_events(
-    engine: Engine, make: Callable[[Sink], Sequence]
+    engine: Engine, make: Callable[[Sink], EngineSequence]
 ) -> AsyncGenerator[Any, None]:
     """Submit the sequence that ``make`` builds around a sink, and yield its events to the ending.
 

@@ -100,7 +100,7 @@ class ChatRequest(RequestModel):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     seed: int | None = None
     priority: Literal["interactive", "background"] | None = None
-    n: int | None = None
+    n: Annotated[int, Field(ge=1, le=64)] | None = None
     logprobs: bool | None = None
     logit_bias: dict[str, float] | None = None
     response_format: dict[str, Any] | None = None

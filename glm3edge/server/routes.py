@@ -71,7 +71,7 @@ async def create_chat_completion(
 ) -> Response:
     """A reply to a conversation, whole or (``stream: true``) in chunks as it is written."""
     job = await run_sync(services.chat.prepare, body)
-    services.engine.check_room()  # before a stream's headers are out
+    services.engine.check_room(len(job.generations))  # before a stream's headers are out
     if body.stream:
         return sse.stream(services.chat.stream(job))
     return await _reply(request, services.chat.complete(job))

@@ -1,6 +1,9 @@
 import base64
 import json
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ from starlette.testclient import TestClient
 from glm3edge.server.services import Services
 from tests.fakes import EOS, FakeBackend, spell
 
+CHAT = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "你好"}]}
 
 
@@ -90,6 +94,50 @@ def test_a_failure_in_a_stream_is_its_last_event(backend: FakeBackend, client: T
     assert all("choices" in chunk for chunk in chunks)
 
 
+def test_a_full_queue_is_a_429(
+    backend: FakeBackend, client: TestClient, services: Services
+) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = lambda _prompt: [*spell("\nok"), EOS]
+    with ThreadPoolExecutor(70) as pool:
+        waiting = [pool.submit(client.post, CHAT, json=HELLO) for _ in range(68)]
+        while services.engine.num_running + services.engine.num_waiting < 68:
+            time.sleep(0.01)
+        for stream in (False, True):
+            reply = client.post(CHAT, json=HELLO | {"stream": stream})
+            assert reply.status_code == 429
+            assert reply.json()["error"]["code"] == "queue_full"
+            assert 1 <= int(reply.headers["Retry-After"]) <= 60
+        backend.gate.release(10_000)
+        assert {future.result().status_code for future in waiting} == {200}
+
+
+def test_several_choices(backend: FakeBackend, client: TestClient) -> None:
+    backend.reply_for = lambda _prompt: [*spell("\n你好"), EOS]
+    body = client.post(CHAT, json=HELLO | {"n": 3}).json()
+    assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]
+    assert {choice["message"]["content"] for choice in body["choices"]} == {"你好"}
+    one = client.post(CHAT, json=HELLO).json()["usage"]
+    assert body["usage"]["prompt_tokens"] == one["prompt_tokens"]
+    assert body["usage"]["completion_tokens"] == 3 * one["completion_tokens"]
+
+
+def test_several_streamed_choices(backend: FakeBackend, client: TestClient) -> None:
+    backend.reply_for = lambda _prompt: [*spell("\n你好"), EOS]
+    options = {"n": 3, "stream": True, "stream_options": {"include_usage": True}}
+    *chunks, usage, done = events(client.post(CHAT, json=HELLO | options).text)
+    assert done == "[DONE]"
+    assert usage["choices"] == []
+    assert usage["usage"]["completion_tokens"] == 3 * 8
+    texts, reasons = ["", "", ""], []
+    for chunk in chunks:
+        (choice,) = chunk["choices"]
+        texts[choice["index"]] += choice["delta"].get("content", "")
+        reasons += [choice["finish_reason"]] if choice["finish_reason"] else []
+    assert texts == ["你好"] * 3
+    assert reasons == ["stop"] * 3
+
+
 def test_a_failure_of_the_engine_is_a_500(backend: FakeBackend, client: TestClient) -> None:
     backend.reply_for = lambda _prompt: []
     reply = client.post("/v1/chat/completions", json=HELLO)
@@ -133,7 +181,7 @@ def test_a_bug_tells_the_client_nothing(
         (HELLO | {"max_tokens": 0}, "max_tokens"),
         (HELLO | {"top_p": -0.1}, "top_p"),
         (HELLO | {"tools": [{"type": "function"}]}, "tools[0].function"),
-        (HELLO | {"n": 3}, "n"),
+        (HELLO | {"n": 0}, "n"),
         ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "c"}]}, "messages[0]"),
     ],
 )
