@@ -164,17 +164,23 @@ class Engine:
         finally:
             self.request_close()
             self._end(self._everything(), FinishReason.ERROR, error)
-            self._memory.save_idle()
+            self._save_idle()
 
     def _wait_for_work(self) -> bool:
         """Sleep until there is something to do; False when the engine closes."""
         with self._wake:
             if self._wake.wait_for(self._has_work, timeout=_SAVE_SECONDS):
                 return not self._closing
-        self._memory.save_idle()
+        self._save_idle()
         with self._wake:
             self._wake.wait_for(self._has_work)
             return not self._closing
+
+    def _save_idle(self) -> None:
+        try:
+            self._memory.save_idle()
+        except Exception:
+            logger.exception("what was computed could not be saved")
 
     def _has_work(self) -> bool:
         scheduler = self._scheduler
@@ -236,11 +242,12 @@ class Engine:
     def _start(self, sequence: Sequence) -> None:
         self._scheduler.run(sequence)
         sequence.started_at = time.monotonic()
-        slot, length = self._memory.take(sequence.token_ids, reuse=not sequence.needs_hidden_states)
         try:
+            slot, length = self._memory.take(
+                sequence.token_ids, reuse=not sequence.needs_hidden_states
+            )
             sequence.start(self._backend, slot, length)
         except Exception as exc:
-            sequence.slot = slot
             self._fail([sequence], exc)
 
     def _suspend(self, sequence: Sequence) -> None:
