@@ -1,0 +1,60 @@
+"""What was computed before a restart, by the figures that a client sees."""
+
+import time
+from pathlib import Path
+
+import openai
+import pytest
+
+from tests.conftest import Server, start_server, stop_server
+
+pytestmark = pytest.mark.live
+
+MESSAGES = [{"role": "user", "content": "量化是什么意思？请说说 q4_k_m 和 q8_0 的区别。" * 4}]
+
+
+def cached_tokens(server: Server) -> int:
+    client = openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0)
+    reply = client.chat.completions.create(
+        model="m",
+        messages=MESSAGES,  # type: ignore[arg-type]
+        max_tokens=4,
+    )
+    assert reply.usage is not None
+    assert reply.usage.prompt_tokens_details is not None
+    return reply.usage.prompt_tokens_details.cached_tokens or 0
+
+
+def served_twice(gguf: Path, cache: Path, *arguments: str) -> list[int]:
+    """Cached tokens of the same request, before a restart and after."""
+    found = []
+    for _ in range(2):
+        server = start_server(str(gguf), *arguments, GLM3EDGE_CACHE_DIR=str(cache))
+        found.append(cached_tokens(server))
+        assert stop_server(server) == 0
+    return found
+
+
+def test_a_restart_keeps_what_was_computed(tiny_gguf: Path, tmp_path: Path) -> None:
+    before, after = served_twice(tiny_gguf, tmp_path)
+    assert before == 0
+    assert after > 64
+
+
+def test_without_a_disk_cache_it_does_not(tiny_gguf: Path, tmp_path: Path) -> None:
+    assert served_twice(tiny_gguf, tmp_path, "--disk-cache", "0") == [0, 0]
+    assert not (tmp_path / "states").exists()
+
+
+def test_so_does_a_kill_once_the_server_was_idle(tiny_gguf: Path, tmp_path: Path) -> None:
+    server = start_server(str(tiny_gguf), GLM3EDGE_CACHE_DIR=str(tmp_path))
+    assert cached_tokens(server) == 0
+    for _ in range(500):
+        if list((tmp_path / "states").glob("*.state")):
+            break
+        time.sleep(0.02)
+    server.process.kill()
+    server.process.communicate()
+    again = start_server(str(tiny_gguf), GLM3EDGE_CACHE_DIR=str(tmp_path))
+    assert cached_tokens(again) > 64
+    assert stop_server(again) == 0
