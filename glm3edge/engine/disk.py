@@ -29,21 +29,17 @@ _STALE_SECONDS = 3600
 _MAX_PENDING_BYTES = 2**29
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file of the cache.
 
     Attributes:
         path: where it is.
         token_ids: whose state it holds.
-        num_bytes: its size.
-        used_at: when it was last read or written, in nanoseconds since the epoch.
     """
 
     path: Path
     token_ids: Ids
-    num_bytes: int
-    used_at: int
 
 
 class DiskCache:
@@ -90,8 +86,7 @@ class DiskCache:
         """The state of ``entry``; None if it has gone or is damaged, and is forgotten."""
         try:
             state = _parse(entry.path.read_bytes())
-            entry.used_at = time.time_ns()
-            os.utime(entry.path, ns=(entry.used_at, entry.used_at))
+            os.utime(entry.path)  # _shrink() goes by it
         except (OSError, ValueError) as exc:
             self._drop(entry.path, f"cannot be used: {exc}")
             return None
@@ -137,13 +132,13 @@ class DiskCache:
                 self._drop(path, f"is no state of the key/value memory: {exc}")
 
     def _add(self, path: Path) -> None:
-        status = path.stat()
+        size = path.stat().st_size
         with path.open("rb") as file:
-            key, _, ids = _parse_header(file.read(_HEADER.size), status.st_size)
+            key, _, ids = _parse_header(file.read(_HEADER.size), size)
             if key != self._key:
                 return
             token_ids = np.frombuffer(file.read(ids.stop - ids.start), "<i4")
-        self._entries[path] = Entry(path, token_ids, status.st_size, status.st_mtime_ns)
+        self._entries[path] = Entry(path, token_ids)
 
     def _write_all(self) -> None:
         while True:
@@ -173,7 +168,7 @@ class DiskCache:
         finally:
             part.unlink(missing_ok=True)
         with self._lock:
-            self._entries[path] = Entry(path, token_ids, len(data), time.time_ns())
+            self._entries[path] = Entry(path, token_ids)
             outdated = [
                 entry.path
                 for entry in self._entries.values()

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from glm3edge.engine.backend import Backend
-from glm3edge.engine.disk import DiskCache
+from glm3edge.engine.disk import DiskCache, num_common
 from glm3edge.engine.memory import Memory
 from glm3edge.engine.pace import Pace
 from glm3edge.engine.scheduler import Scheduler, Work
@@ -232,9 +234,10 @@ class Engine:
         running = [s for s in self._scheduler.running if s.num_pending > 1]
         if sequence.needs_hidden_states or not running:
             return False
+        ids = np.asarray(sequence.token_ids)
         known = self._memory.match(sequence.token_ids).length
         return any(
-            _num_common(sequence, other) >= max(known + 1, _WORTH_SHARING)
+            num_common(ids, np.asarray(other.token_ids)) >= max(known + 1, _WORTH_SHARING)
             for other in running
             if not other.needs_hidden_states and other.priority <= sequence.priority
         )
@@ -339,15 +342,6 @@ class Engine:
 def num_slots(max_running: int) -> int:
     """Sequences that a backend needs for an engine that runs ``max_running``."""
     return max_running + NUM_IDLE_SLOTS
-
-
-def _num_common(one: Sequence, other: Sequence) -> int:
-    """Tokens that two sequences have in common at their beginning."""
-    pairs = zip(one.token_ids, other.token_ids, strict=False)
-    return next(
-        (index for index, (a, b) in enumerate(pairs) if a != b),
-        min(len(one.token_ids), len(other.token_ids)),
-    )
 
 
 def _deliver(emitted: _Emitted) -> None:

@@ -1,4 +1,4 @@
-"""Training in phases: choosing tools, short dialogues, then all kinds. What counts is replies."""
+"""Training in phases: choosing tools, then all kinds. What counts is replies."""
 
 import itertools
 import logging
