@@ -28,7 +28,9 @@ from recipe.values import draw, is_held_out
 
 TRAINED = concepts_everyday.CONCEPTS + concepts_office.CONCEPTS
 HELD_OUT = concepts_held_out.CONCEPTS
-COINED = tuple(nonce_concept(random.Random(seed)) for seed in range(50))
+COINED = tuple(
+    nonce_concept(random.Random(seed), enums=enums) for seed in range(50) for enums in (0.0, 0.7)
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,14 @@ def test_the_last_turn_is_a_reply_and_calls_can_be_parsed() -> None:
             if turn.metadata:
                 assert turn.metadata in {tool["name"] for tool in dialogue.tools}
                 assert isinstance(json.loads(parse_call(turn.metadata, turn.content)), dict)
+
+
+def test_refining_has_more_options_that_only_a_definition_tells() -> None:
+    shares = []
+    for phase in ("all", "refine"):
+        definitions = json.dumps([d.tools for d in some(200, phase)])
+        shares.append(definitions.count('"enum"') / definitions.count('"type"'))
+    assert shares[1] > 1.3 * shares[0]
 
 
 def test_no_name_can_be_had_from_the_call_before() -> None:

@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pytest
 import sentencepiece
 from numpy.typing import NDArray
 
@@ -77,11 +78,21 @@ def test_a_new_model_can_look_up_tools(tmp_path: Path) -> None:
 
 
 def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    plan = Plan((Phase("short", 2), Phase("prose", 2, prompt_weight=0.1)), num_tokens=600)
+    plan = Plan((Phase("all", 2), Phase("prose", 2, prompt_weight=0.1)), num_tokens=600)
     whole = train(SMALL, Letters(), tmp_path / "whole", plan)
     train(SMALL, Letters(), tmp_path / "parts", plan, until=3)
     parts = train(SMALL, Letters(), tmp_path / "parts", plan)
     np.testing.assert_array_equal(weights(whole), weights(parts))
+
+
+def test_the_learning_rate_falls_to_zero_and_starts_again() -> None:
+    plan = Plan((Phase("all", 100), Phase("refine", 50, lr=0.5)), lr=1.0, decay=0.5)
+    rates = [plan.lr_at(step) for step in range(150)]
+    assert rates[0] < rates[29] == rates[50] == 1.0
+    assert rates[75] == rates[100] == 0.5
+    assert rates[99] == pytest.approx(0.02)
+    assert rates[125] == 0.25
+    assert rates[149] == pytest.approx(0.01)
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:

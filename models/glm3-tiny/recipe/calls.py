@@ -20,6 +20,8 @@ NO_TOOL = {
     "zh": "抱歉，我没有能做这件事的工具。",
     "en": "Sorry, I have no tool for that.",
 }
+ENGLISH = 0.15
+"""The share of definitions in English whatever the language of the questions."""
 _TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
 _TRAINED = concepts_everyday.CONCEPTS + concepts_office.CONCEPTS
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -52,13 +54,22 @@ class Offered:
     language: str
 
 
-def offer(rng: random.Random, concept: Concept, language: str, *, coined: float = 0.0) -> Offered:
+def offer(
+    rng: random.Random,
+    concept: Concept,
+    language: str,
+    *,
+    coined: float = 0.0,
+    english: float = ENGLISH,
+) -> Offered:
     """The definition of a tool, as OpenAI's ``function``.
+
+    ``english`` is the share of definitions in English whatever the language of the questions.
 
     ``coined`` is the share of names, of the tool and its parameters, that are made up, so that
     names are learned to be copied and not to be remembered.
     """
-    described = language if concept.is_coined or rng.random() < 0.85 else "en"
+    described = language if concept.is_coined or rng.random() < 1 - english else "en"
     asks = concept.asks_zh + concept.asks_en
     properties, required, name_of = {}, [], {}
     for param in concept.params:
@@ -167,15 +178,18 @@ def sample(
     num_tools: int,
     coined: float = 0.0,
     bare: float = 0.0,
+    enums: float = 0.0,
+    english: float = ENGLISH,
     held_out: bool = False,
 ) -> Dialogue:
     """A dialogue of ``exchanges``, with ``num_tools`` tools and the interpreter if it is used.
 
     No tool is called twice before each has been, or its name could be had from the call before.
-    ``coined`` is as for ``offer``; ``bare`` is the share of tools without parameters.
+    ``coined`` and ``english`` are as for ``offer``, ``enums`` as for ``nonce_concept``; ``bare`` is
+    the share of tools without parameters.
     """
-    pool = _pool(rng, num_tools + 2, bare=bare, held_out=held_out)
-    offers = [offer(rng, concept, language, coined=coined) for concept in pool]
+    pool = _pool(rng, num_tools + 2, bare=bare, enums=enums, held_out=held_out)
+    offers = [offer(rng, concept, language, coined=coined, english=english) for concept in pool]
     absent = [offers.pop(), offers.pop()]
     tools = [offered.tool for offered in offers]
     if any(kind.startswith("code") for kind in exchanges) or rng.random() < 0.05:
@@ -209,7 +223,9 @@ def _call(
     return turns
 
 
-def _pool(rng: random.Random, count: int, *, bare: float, held_out: bool) -> list[Concept]:
+def _pool(
+    rng: random.Random, count: int, *, bare: float, enums: float, held_out: bool
+) -> list[Concept]:
     if held_out:
         return rng.sample(concepts_held_out.CONCEPTS, count)
     real = rng.sample(_TRAINED, count)
@@ -218,7 +234,7 @@ def _pool(rng: random.Random, count: int, *, bare: float, held_out: bool) -> lis
         if rng.random() < bare
         else concept
         if rng.random() < 0.5
-        else nonce_concept(rng)
+        else nonce_concept(rng, enums=enums)
         for concept in real
     ]
 

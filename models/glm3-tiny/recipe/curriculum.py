@@ -5,14 +5,18 @@ import random
 from recipe import calls, prose
 from recipe.dialogue import Dialogue, say
 
+_PROSE = {"tools": 0.0, "all": 0.2, "refine": 0.15}
+"""The share of dialogues without tools, by phase."""
+
 
 def phase_dialogue(rng: random.Random, phase: str) -> Dialogue:
     """A dialogue as ``phase`` wants it.
 
-    prose: without tools. short: at most one tool and one or two exchanges. choose: two to five
-    tools, most without parameters, each asked for in turn. tools: one to four tools and up to six
-    exchanges, because a prompt with tools is long and what is learned from are the replies. all: a
-    fifth of prose, the rest tools.
+    prose: without tools. choose: two to five tools, most without parameters, each asked for in
+    turn. tools: one to four tools and up to six exchanges, because a prompt with tools is long and
+    what is learned from are the replies. all: tools and some prose. refine: as all, but with
+    options that only a definition tells, and more definitions in another language than the
+    questions.
     """
     language = "zh" if rng.random() < 0.55 else "en"
     if phase == "choose":
@@ -20,13 +24,14 @@ def phase_dialogue(rng: random.Random, phase: str) -> Dialogue:
         exchanges = ["result"] * num_tools
         exchanges[rng.randrange(num_tools)] = rng.choice(("result", "prose", "no_tool"))
         return calls.sample(rng, exchanges, language, num_tools=num_tools, coined=0.4, bare=0.9)
-    if phase == "prose" or rng.random() < {"short": 0.3, "tools": 0.0, "all": 0.2}[phase]:
+    if phase == "prose" or rng.random() < _PROSE[phase]:
         messages = prose.dialogue(rng, language)
         return Dialogue("chat", tuple(say(m["role"], m["content"]) for m in messages))
-    short = phase == "short"
-    num_tools = 1 if short else rng.choice((1, 2, 2, 3, 3, 4))
-    count = rng.choice((1, 1, 2) if short else (1, 3, 4, 5, 6))
+    num_tools = rng.choice((1, 2, 2, 3, 3, 4))
+    count = rng.choice((1, 3, 4, 5, 6))
     names, weights = list(calls.EXCHANGES), list(calls.EXCHANGES.values())
     exchanges = rng.choices(names, weights, k=count)
-    coined = 0.7 if short else 0.4
-    return calls.sample(rng, exchanges, language, num_tools=num_tools, coined=coined)
+    enums, english = (0.4, 0.4) if phase == "refine" else (0.0, calls.ENGLISH)
+    return calls.sample(
+        rng, exchanges, language, num_tools=num_tools, coined=0.4, enums=enums, english=english
+    )

@@ -132,9 +132,14 @@ def _values(returned: str) -> list[str]:
 
 @torch.no_grad()
 def same_as(model: ChatGLM3, encoder: Encoder, question: Question, said: Reply) -> bool:
-    """Whether ``model`` itself, greedy, would say the very same: one pass over what was said."""
+    """Whether ``model`` itself, greedy, would say the very same: one pass over what was said.
+
+    What was said in other pieces than its text is encoded to counts as different.
+    """
     turns = (*question.dialogue.turns[:-1], said.turn)
     ids, mine = encode(Dialogue(question.kind, turns, question.dialogue.tools), encoder)
+    if len(ids) > model.shape.seq_length:
+        return False
     start = len(ids) - mine[::-1].index(False)
     chosen = model.logits(model.hidden(torch.tensor([ids])))[0].argmax(-1).tolist()
     return bool(chosen[start - 1 : -1] == ids[start:])

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from recipe.coin import hanzi, identifier, pseudo_word, splice
 from recipe.concept import Both, Concept, Param
+from recipe.values import draw
 
 _KINDS = (
     "city", "person", "date", "time", "code", "title", "place", "company", "product", "text",
@@ -65,6 +66,7 @@ _TYPED = (
     (("keyword", "query", "word"), "word", "关键词", "keyword", "{}的", "with {}"),
 )
 """Parameters as questions name them: by their place in the sentence and the look of the value."""
+_UNITS = (("号", "number"), ("型", "type"), ("级", "class"), ("类", "kind"), ("款", "model"))
 _ASKS_ZH = (
     "{verb}{thing}", "请{verb}{thing}", "我想{verb}{thing}", "帮我{verb}{thing}",
     "能不能{verb}{thing}", "麻烦{verb}一下{thing}", "需要{verb}{thing}",
@@ -83,11 +85,12 @@ _SLOTS_ZH = (
 _SLOTS_EN = ("{label} {slot}", "the {label} is {slot}", "with {label} {slot}", "{label}: {slot}")
 
 
-def nonce_concept(rng: random.Random, *, bare: bool = False) -> Concept:
+def nonce_concept(rng: random.Random, *, bare: bool = False, enums: float = 0.0) -> Concept:
     """A tool about a coined thing, with zero to three parameters; with none if it is ``bare``.
 
     Half of the tools have parameters that a question names by their labels, which say nothing of
-    the kind of value; those of the other half have to be told by the kind.
+    the kind of value; those of the other half have to be told by the kind. Of the latter a share of
+    ``enums`` takes one of a few options, which only the definition tells.
     """
     verb, aspect = rng.choice(_VERBS), rng.choice(_ASPECTS)
     word = pseudo_word(rng, 2, 3) if rng.random() < 0.4 else splice(rng)
@@ -97,7 +100,7 @@ def nonce_concept(rng: random.Random, *, bare: bool = False) -> Concept:
     names = (stem, tail, word + verb[0].capitalize(), stem)
     count = 0 if bare else rng.choice((0, 1, 1, 2, 2, 3))
     is_typed = rng.random() < 0.5
-    slots = _typed_slots(rng, count) if is_typed else _labelled_slots(rng, count)
+    slots = _typed_slots(rng, count, enums) if is_typed else _labelled_slots(rng, count)
     num_required = rng.randint(0, count) if count > 1 else count
     asks_zh, asks_en = [], []
     for _ in range(3):
@@ -148,7 +151,7 @@ def _labelled_slots(rng: random.Random, count: int) -> list[_Slot]:
     return slots
 
 
-def _typed_slots(rng: random.Random, count: int) -> list[_Slot]:
+def _typed_slots(rng: random.Random, count: int, enums: float) -> list[_Slot]:
     """Parameters of different kinds: the look of the value says where it is."""
     slots: list[_Slot] = []
     for names, kind, about_zh, about_en, zh, en in rng.sample(_TYPED, len(_TYPED)):
@@ -157,10 +160,39 @@ def _typed_slots(rng: random.Random, count: int) -> list[_Slot]:
         name = rng.choice(names)
         if any(name == slot.param.names[0] for slot in slots):
             continue
+        if enums and rng.random() < enums:
+            slots.append(_enum_slot(rng))
+            continue
         place = f"{{{name}}}"
         param = Param((name,), kind, Both(about_zh, about_en))
         slots.append(_Slot(param, zh.format(place), en.format(place)))
     return slots
+
+
+def _enum_slot(rng: random.Random) -> _Slot:
+    """A coined parameter that a question names by one of its options alone."""
+    name = rng.choice((identifier(rng), rng.choice(_LABELS)[0]))
+    kind = rng.choice(("word", "word", "letter", "number", "title", "city"))
+    options: list[str] = []
+    for index in range(rng.randint(2, 5)):
+        if kind == "letter":
+            options.append("ABCDE"[index])
+        elif kind == "number":
+            options.append(str(rng.randint(1, 99)))
+        else:
+            options.append(str(draw(rng, kind, rng.choice(("zh", "en")))))
+    unit, word = rng.choice(_UNITS), rng.random() < 0.5
+    said: dict[str | bool, Both] = {
+        text: Both(text + (unit[0] if word else ""), f"{unit[1]} {text}" if word else text)
+        for text in options
+    }
+    place = f"{{{name}}}"
+    about = Both(hanzi(rng, 2, 3), splice(rng))
+    return _Slot(
+        Param((name,), "enum", about, said),
+        rng.choice(("{}的", "用{}", "{}", "在{}", "要{}")).format(place),
+        rng.choice(("in {}", "with {}", "for {}", "on {}", "{}")).format(place),
+    )
 
 
 def _param(rng: random.Random, label: tuple[str, str, str]) -> Param:

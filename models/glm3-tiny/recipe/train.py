@@ -1,4 +1,4 @@
-"""Training in phases: choosing tools, then all kinds. What counts is replies."""
+"""Training in phases: choosing tools, all kinds, harder tools. What counts is replies."""
 
 import itertools
 import logging
@@ -24,16 +24,24 @@ _WARM_UP_STEPS = 30
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps on one kind of data. ``prompt_weight`` is what tokens of the prompt count."""
+    """Steps on one kind of data.
+
+    ``prompt_weight`` is what tokens of the prompt count; ``lr``, a learning rate of its own.
+    """
 
     data: str
     num_steps: int
     prompt_weight: float = 0.0
+    lr: float | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole training. The learning rate falls to zero over the last ``decay`` of it."""
+    """The whole training.
+
+    The learning rate falls to zero over the last ``decay`` of it; a phase with a rate of its own
+    starts with that and falls to zero by its end.
+    """
 
     phases: tuple[Phase, ...]
     lr: float = 1.2e-3
@@ -47,7 +55,14 @@ class Plan:
 
     def lr_at(self, step: int) -> float:
         """The learning rate of ``step``, counted from 0."""
-        left = (self.num_steps - step) / (self.decay * self.num_steps)
+        start = 0
+        for phase in self.phases:
+            end = start + phase.num_steps
+            if phase.lr is not None and start <= step < end:
+                return phase.lr * (end - step) / phase.num_steps
+            start = end
+        num_steps = sum(phase.num_steps for phase in self.phases if phase.lr is None)
+        left = (num_steps - step) / (self.decay * num_steps)
         return self.lr * min(1.0, (step + 1) / _WARM_UP_STEPS, left)
 
 
@@ -55,6 +70,7 @@ PLAN = Plan(
     (
         Phase("choose", 300),
         Phase("all", 6200),
+        Phase("refine", 1500, lr=5e-4),
     )
 )
 
