@@ -80,7 +80,7 @@ def serve(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Compute threads. [all cores]")] = None,
     type: Annotated[  # noqa: A002 - the option's name
-        str | None, typer.Option(help="Quantization of a checkpoint folder. [q4_k_m]")
+        str | None, typer.Option(help="Quantization of a checkpoint. [q4_k_m; built-in: q8_0]")
     ] = None,
     disk_cache: Annotated[
         str | None,
@@ -158,7 +158,9 @@ def _banner(runtime: "Runtime", path: Path, host: str, port: int, *, is_demo: bo
         "stop     Ctrl-C",
     ]
     if is_demo:
-        lines.insert(2, "         Its weights are random: it answers, but what it says is noise.")
+        lines.insert(
+            2, "         A toy to try the API with: it greets, knows glm3edge, calls tools."
+        )
     return "\n".join(lines)
 
 

@@ -34,8 +34,8 @@ class Settings(BaseSettings):
     """Requests that may wait; more are refused with 429."""
     threads: Annotated[int, Field(ge=0, le=512)] = 0
     """Compute threads; 0 takes one for each core this process may use."""
-    type: str = "q4_k_m"
-    """What a checkpoint folder is quantized to."""
+    type: str | None = None
+    """What a checkpoint folder is quantized to; None takes what suits the model."""
     cors_origins: tuple[str, ...] = ()
     """Web origins allowed besides this machine's; ``*`` allows all."""
     disk_cache: ByteSize = ByteSize(4 * 2**30)

@@ -100,7 +100,7 @@ def stop_server(server: Server) -> int:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """``glm3edge serve`` with nothing said: the built-in default, made and converted on the way."""
+    """``glm3edge serve`` with nothing said: the built-in model, converted on the way."""
     cache = tmp_path_factory.mktemp("cache")
     server = start_server(GLM3EDGE_CACHE_DIR=str(cache))
     yield server

@@ -93,7 +93,7 @@ def test_a_busy_port() -> None:
 
 
 def test_the_banner_has_a_request_that_works(server: Server) -> None:
-    assert "random" in server.banner
+    assert "toy" in server.banner
     command = server.banner.partition("try      ")[2].partition("stop")[0]
     words = [word for word in shlex.split(command) if word.strip()]  # less the continued line's end
     result = subprocess.run(words, capture_output=True, text=True, check=True, timeout=100)

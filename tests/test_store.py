@@ -48,11 +48,26 @@ def test_each_type_has_its_file(tmp_path: Path, tiny_checkpoint: Path) -> None:
     assert len(paths) == 3
 
 
-def test_the_default_is_made_on_the_spot(store: Store) -> None:
+def test_the_type_suits_the_model_if_none_is_given(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    store = Store(tmp_path)
+    assert "-q4_k_m-" in store.find(str(tiny_checkpoint)).name
+    assert "-q8_0-" in store.find(None).name
+
+
+def test_the_default_is_the_built_in_model(store: Store) -> None:
     path = store.find(None)
+    assert path.name.startswith("glm3-tiny-q8_0-")
     with Model(path, vocab_only=True) as model:
         assert model.control_token_id("<|user|>")
     assert store.find(None) == path
+
+
+def test_an_installation_without_its_built_in_model(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glm3edge.store._DEFAULT_CHECKPOINTS", (tmp_path,))
+    with pytest.raises(ConfigError, match="lacks its built-in model glm3-tiny: name a model"):
+        store.find(None)
 
 
 def test_nothing_there(store: Store, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The official OpenAI client against a real server with a real, if random, model."""
+"""The official OpenAI client against a real server with the built-in model."""
 
 from pathlib import Path
 
@@ -73,7 +73,12 @@ def test_stream_usage(client: openai.OpenAI) -> None:
 def test_a_seed_repeats_a_reply(client: openai.OpenAI) -> None:
     def create(seed: int) -> str | None:
         reply = client.chat.completions.create(
-            model="m", messages=[{"role": "user", "content": "你好"}], max_tokens=24, seed=seed
+            model="m",
+            messages=[{"role": "user", "content": "你好"}],
+            max_tokens=24,
+            seed=seed,
+            temperature=2,
+            top_p=1,
         )
         return reply.choices[0].message.content
 
@@ -104,7 +109,10 @@ def test_a_prompt_that_is_too_long(client: openai.OpenAI) -> None:
     assert caught.value.code == "context_length_exceeded"
 
 
-def test_without_max_tokens_the_context_is_the_limit(client: openai.OpenAI) -> None:
+def test_without_max_tokens_the_context_is_the_limit(tiny_gguf: Path) -> None:
+    """Asked of random weights, which never stop."""
+    server = start_server(str(tiny_gguf))
+    client = openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0)
     reply = client.chat.completions.create(
         model="m",
         messages=[{"role": "user", "content": "x"}],
@@ -114,6 +122,7 @@ def test_without_max_tokens_the_context_is_the_limit(client: openai.OpenAI) -> N
     assert reply.choices[0].finish_reason == "length"
     assert reply.usage is not None
     assert reply.usage.total_tokens == 1024
+    assert stop_server(server) == 0
 
 
 def test_embeddings(client: openai.OpenAI) -> None:
