@@ -9,12 +9,13 @@ from glm3edge import __version__
 from glm3edge.errors import ConfigError
 from glm3edge_convert.convert import Progress, convert
 from glm3edge_convert.errors import OutputExistsError
+from glm3edge_convert.recipe import DEFAULT_TYPE
 
 DEFAULT_NAME = "glm3-tiny"
 """The built-in model: ChatGLM3 in small, trained to chat a little and to call tools."""
 
-DEFAULT_TYPE = "q4_k_m"
-_TYPE_OF_BUILT_IN = "q8_0"  # seven million parameters have none to spare, and take 7 MB
+_TYPE_OF_BUILT_IN = "q8_0"  # seven million parameters have none to spare, and take 8 MB
+
 _PACKAGE = Path(__file__).resolve().parent
 _DEFAULT_CHECKPOINTS = (
     _PACKAGE / "checkpoints" / DEFAULT_NAME,  # in a wheel
@@ -52,7 +53,7 @@ class Store:
             ConvertError: the folder could not be converted.
         """
         if name is None:
-            return self._converted(default_checkpoint(), self._type or _TYPE_OF_BUILT_IN)
+            return self._converted(_default_checkpoint(), self._type or _TYPE_OF_BUILT_IN)
         path = Path(name).expanduser()
         if path.is_dir():
             return self._converted(path, self._type or DEFAULT_TYPE)
@@ -71,7 +72,7 @@ class Store:
         return path
 
 
-def default_checkpoint() -> Path:
+def _default_checkpoint() -> Path:
     """The folder of the built-in model.
 
     Raises:

@@ -64,10 +64,9 @@ def offer(
 ) -> Offered:
     """The definition of a tool, as OpenAI's ``function``.
 
-    ``english`` is the share of definitions in English whatever the language of the questions.
-
     ``coined`` is the share of names, of the tool and its parameters, that are made up, so that
-    names are learned to be copied and not to be remembered.
+    names are learned to be copied and not to be remembered. ``english`` is the share of definitions
+    in English whatever the language of the questions.
     """
     described = language if concept.is_coined or rng.random() < 1 - english else "en"
     asks = concept.asks_zh + concept.asks_en

@@ -181,9 +181,10 @@ def _enum_slot(rng: random.Random) -> _Slot:
             options.append(str(rng.randint(1, 99)))
         else:
             options.append(str(draw(rng, kind, rng.choice(("zh", "en")))))
-    unit, word = rng.choice(_UNITS), rng.random() < 0.5
+    unit_zh, unit_en = rng.choice(_UNITS)
+    has_unit = rng.random() < 0.5
     said: dict[str | bool, Both] = {
-        text: Both(text + (unit[0] if word else ""), f"{unit[1]} {text}" if word else text)
+        text: Both(f"{text}{unit_zh}", f"{unit_en} {text}") if has_unit else Both(text, text)
         for text in options
     }
     place = f"{{{name}}}"
