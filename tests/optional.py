@@ -12,7 +12,7 @@ def missing(reason: str) -> NoReturn:
     """Skip the test, or fail it in CI, which installs everything."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI lacks what it should have installed: {reason}")
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)
 
 
 def need_module(name: str, reason: str) -> ModuleType:
