@@ -78,6 +78,17 @@ def serve(
     queue: Annotated[
         int | None, typer.Option(help="Requests that may wait; more get 429. [64]")
     ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds a request may take; 0 sets no limit. [0]")
+    ] = None,
+    drafts: Annotated[
+        bool | None,
+        typer.Option(help="Guess at tokens where the text repeats itself. [on]"),
+    ] = None,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option(help="Same seed, same text, always: one request at a time. [off]"),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Compute threads. [all cores]")] = None,
     type: Annotated[  # noqa: A002 - the option's name
         str | None, typer.Option(help="Quantization of a checkpoint. [q4_k_m; built-in: q8_0]")
@@ -107,6 +118,9 @@ def serve(
             ctx_size=ctx_size,
             parallel=parallel,
             queue=queue,
+            timeout=timeout,
+            drafts=drafts,
+            deterministic=deterministic,
             threads=threads,
             type=type,
             disk_cache=disk_cache,

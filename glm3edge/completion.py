@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from glm3edge.chatglm3.logprobs import ContentLogprobs, joined
 from glm3edge.chatglm3.parser import Delta, ProseDelta, ReplyParser, ToolCallDelta
 from glm3edge.chatglm3.prompt import build_turns, encode_turns
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
@@ -14,12 +15,13 @@ from glm3edge.engine.sequence import Generation, GenerationRequest
 from glm3edge.engine.stream import gather, merge, stream_events
 from glm3edge.errors import InvalidRequestError
 from glm3edge.limits import new_token_limit
-from glm3edge.schema.base import PromptTokensDetails, Usage
+from glm3edge.schema.base import CompletionTokensDetails, PromptTokensDetails, Usage
 from glm3edge.schema.chat import (
     ChatChunk,
     ChatReply,
     ChatRequest,
     Choice,
+    ChoiceLogprobs,
     ChunkChoice,
     ChunkDelta,
     FinishReasonName,
@@ -43,6 +45,14 @@ class ChatJob:
     include_usage: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a reply's events have led to, and the tokens of content that have come meanwhile."""
+
+    item: Delta | EndEvent
+    logprobs: ChoiceLogprobs | None = None
+
+
 class ChatCompleter:
     """Makes chat completions with one model."""
 
@@ -60,6 +70,7 @@ class ChatCompleter:
             ContextLengthExceededError: prompt and reply do not fit the context.
         """
         _refuse_unsupported(request)
+        self._check_biases(request)
         tools = _offered_tools(request)
         turns = build_turns(request.messages, tools)
         prompt_ids = encode_turns(turns, self._vocabulary, self._special)
@@ -71,6 +82,15 @@ class ChatCompleter:
             tool_names=frozenset(tool.function.name for tool in tools),
             include_usage=bool(options and options.include_usage),
         )
+
+    def _check_biases(self, request: ChatRequest) -> None:
+        largest = max((int(token_id) for token_id in request.logit_bias or ()), default=0)
+        if largest >= self._vocabulary.vocab_size:
+            raise InvalidRequestError(
+                f"logit_bias has token id {largest}; this model's are below "
+                f"{self._vocabulary.vocab_size}",
+                param="logit_bias",
+            )
 
     async def complete(self, job: ChatJob) -> ChatReply:
         """The whole reply."""
@@ -92,17 +112,13 @@ class ChatCompleter:
         with_calls: set[int] = set()
         ends: list[EndEvent] = []
         # Closed here and not by the garbage collector: the sequence must stop when its client does.
-        async with aclosing(merge([self._run(job, number) for number in numbers])) as items:
-            async for number, item in items:
-                if isinstance(item, ProseDelta):
-                    yield self._chunk(job, number, ChunkDelta(content=item.text))
-                elif isinstance(item, ToolCallDelta):
+        async with aclosing(merge([self._run(job, number) for number in numbers])) as parts:
+            async for number, part in parts:
+                if isinstance(part.item, ToolCallDelta):
                     with_calls.add(number)
-                    yield self._chunk(job, number, ChunkDelta(tool_calls=[_tool_call_chunk(item)]))
-                else:
-                    ends.append(item)
-                    reason = _finish_reason(item, has_calls=number in with_calls)
-                    yield self._chunk(job, number, ChunkDelta(), reason)
+                elif isinstance(part.item, EndEvent):
+                    ends.append(part.item)
+                yield self._part_chunk(job, number, part, has_calls=number in with_calls)
         if job.include_usage:
             yield self._usage_chunk(job, ends)
 
@@ -110,35 +126,44 @@ class ChatCompleter:
         """One whole reply, and its ending."""
         prose: list[str] = []
         calls: list[ReplyToolCall] = []
-        async with aclosing(self._run(job, number)) as items:
-            async for item in items:
-                if isinstance(item, ProseDelta):
-                    prose.append(item.text)
-                elif isinstance(item, ToolCallDelta):
-                    calls.append(_tool_call(item))
+        logprobs: list[ChoiceLogprobs | None] = []
+        async with aclosing(self._run(job, number)) as parts:
+            async for part in parts:
+                logprobs.append(part.logprobs)
+                if isinstance(part.item, ProseDelta):
+                    prose.append(part.item.text)
+                elif isinstance(part.item, ToolCallDelta):
+                    calls.append(_tool_call(part.item))
                 else:
-                    end = item
+                    end = part.item
         content = "".join(prose)
         message = ReplyMessage(
             content=content if content or not calls else None, tool_calls=calls or None
         )
         reason = _finish_reason(end, has_calls=bool(calls))
-        return Choice(index=number, message=message, finish_reason=reason), end
+        choice = Choice(
+            index=number, message=message, logprobs=joined(logprobs), finish_reason=reason
+        )
+        return choice, end
 
-    async def _run(self, job: ChatJob, number: int) -> AsyncGenerator[Delta | EndEvent, None]:
+    async def _run(self, job: ChatJob, number: int) -> AsyncGenerator[_Part, None]:
         """Deltas, then the ending."""
-        parser = ReplyParser(assistant_id=self._special.assistant, tool_names=job.tool_names)
+        assistant_id = self._special.assistant
+        parser = ReplyParser(assistant_id=assistant_id, tool_names=job.tool_names)
+        logprobs = ContentLogprobs(self._vocabulary, assistant_id=assistant_id)
         generation = job.generations[number]
         events = stream_events(self._engine, lambda sink: Generation(generation, sink))
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, EndEvent):
                     for delta in parser.finish(event.text):
-                        yield delta
-                    yield event
+                        yield _Part(delta)
+                    yield _Part(event, logprobs.take(at_end=not parser.is_in_call))
                 else:
-                    for delta in parser.feed(event):
-                        yield delta
+                    deltas = parser.feed(event)
+                    logprobs.feed(event, parser)
+                    for delta in deltas:
+                        yield _Part(delta, logprobs.take())
 
     def _generation_requests(
         self, request: ChatRequest, prompt_ids: list[int]
@@ -157,6 +182,7 @@ class ChatCompleter:
             sampling=sampling,
             stop_token_ids=self._special.stop_ids,
             stop_strings=request.stop_strings,
+            num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
             priority=Priority[(request.priority or "interactive").upper()],
         )
         seed = sampling.seed
@@ -167,14 +193,27 @@ class ChatCompleter:
             for number in range(request.n or 1)
         )
 
+    def _part_chunk(self, job: ChatJob, number: int, part: _Part, *, has_calls: bool) -> ChatChunk:
+        delta, reason = ChunkDelta(), None
+        if isinstance(part.item, ProseDelta):
+            delta = ChunkDelta(content=part.item.text)
+        elif isinstance(part.item, ToolCallDelta):
+            delta = ChunkDelta(tool_calls=[_tool_call_chunk(part.item)])
+        else:
+            reason = _finish_reason(part.item, has_calls=has_calls)
+        return self._chunk(job, number, delta, reason, part.logprobs)
+
     def _chunk(
         self,
         job: ChatJob,
         number: int,
         delta: ChunkDelta,
         finish_reason: FinishReasonName | None = None,
+        logprobs: ChoiceLogprobs | None = None,
     ) -> ChatChunk:
-        choice = ChunkChoice(index=number, delta=delta, finish_reason=finish_reason)
+        choice = ChunkChoice(
+            index=number, delta=delta, logprobs=logprobs, finish_reason=finish_reason
+        )
         return ChatChunk(id=job.id, created=job.created, model=self._model_id, choices=[choice])
 
     def _usage_chunk(self, job: ChatJob, ends: list[EndEvent]) -> ChatChunk:
@@ -189,9 +228,9 @@ class ChatCompleter:
 
 def _refuse_unsupported(request: ChatRequest) -> None:
     """Name what would otherwise be ignored without a word."""
+    if request.top_logprobs is not None and not request.logprobs:
+        raise InvalidRequestError("top_logprobs needs logprobs: true", param="top_logprobs")
     refused = {
-        "logprobs": bool(request.logprobs),
-        "logit_bias": bool(request.logit_bias),
         "functions": bool(request.functions),
         "response_format": (request.response_format or {}).get("type", "text") != "text",
         "tool_choice": request.tool_choice not in (None, "auto", "none"),
@@ -210,9 +249,10 @@ def _sampling(request: ChatRequest) -> SamplingParams:
     given = {
         name: value
         for name in SamplingParams.__dataclass_fields__
-        if (value := getattr(request, name)) is not None
+        if name != "logit_bias" and (value := getattr(request, name)) is not None
     }
-    return SamplingParams(**given)
+    biases = tuple((int(token_id), bias) for token_id, bias in (request.logit_bias or {}).items())
+    return SamplingParams(**given, logit_bias=biases)
 
 
 def _finish_reason(end: EndEvent, *, has_calls: bool) -> FinishReasonName:
@@ -231,6 +271,10 @@ def _usage(job: ChatJob, ends: list[EndEvent]) -> Usage:
         completion_tokens=num_completion_tokens,
         total_tokens=num_prompt_tokens + num_completion_tokens,
         prompt_tokens_details=PromptTokensDetails(cached_tokens=num_cached_tokens),
+        completion_tokens_details=CompletionTokensDetails(
+            accepted_prediction_tokens=sum(end.num_accepted_drafts for end in ends),
+            rejected_prediction_tokens=sum(end.num_rejected_drafts for end in ends),
+        ),
     )
 
 

@@ -32,6 +32,13 @@ class Settings(BaseSettings):
     """Requests that run at once; they share the context."""
     queue: Annotated[int, Field(ge=0, le=10_000)] = 64
     """Requests that may wait; more are refused with 429."""
+    timeout: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds from its arrival after which a request ends with an error; 0 sets no limit."""
+    drafts: bool = True
+    """Guess at tokens where the text repeats itself, and check the guesses in one batch."""
+    deterministic: bool = False
+    """One request at a time, in batches whose shape depends on nothing else: the same seed then
+    always gives the same text."""
     threads: Annotated[int, Field(ge=0, le=512)] = 0
     """Compute threads; 0 takes one for each core this process may use."""
     type: str | None = None

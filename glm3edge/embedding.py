@@ -30,14 +30,12 @@ class EmbeddingMaker:
         vocabulary: Vocabulary,
         *,
         model_id: str,
-        vocab_size: int,
         embedding_length: int,
     ) -> None:
         self._engine = engine
         self._vocabulary = vocabulary
         self._special = SpecialTokens.of(vocabulary)
         self._model_id = model_id
-        self._vocab_size = vocab_size
         self._embedding_length = embedding_length
 
     def prepare(self, request: EmbeddingsRequest) -> list[list[int]]:
@@ -82,8 +80,9 @@ class EmbeddingMaker:
         ids = self._vocabulary.tokenize(item) if isinstance(item, str) else item
         if not ids:
             raise InvalidRequestError("input has an empty text", param="input")
-        if max(ids) >= self._vocab_size:
-            text = f"input has token id {max(ids)}; this model's are below {self._vocab_size}"
+        vocab_size = self._vocabulary.vocab_size
+        if max(ids) >= vocab_size:
+            text = f"input has token id {max(ids)}; this model's are below {vocab_size}"
             raise InvalidRequestError(text, param="input")
         ids = [*self._special.prefix, *ids]
         if len(ids) > self._engine.context_size:

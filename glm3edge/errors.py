@@ -11,7 +11,9 @@
     └── EngineError               ours or the machine's
         ├── EngineClosedError
         ├── QueueFullError
+        ├── TimeoutExceededError
         └── DecodeError
+            └── DecodeAbortedError
 
 Exceptions carry fields; whoever needs a number reads the field, never the text.
 """
@@ -111,6 +113,20 @@ class QueueFullError(EngineError):
         self.retry_after = retry_after
 
 
+class TimeoutExceededError(EngineError):
+    """A request took longer than requests may.
+
+    Attributes:
+        seconds: how long they may take.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the request took longer than {seconds:g} s, which is this server's limit"
+        )
+        self.seconds = seconds
+
+
 class DecodeError(EngineError):
     """llama.cpp refused a batch.
 
@@ -121,3 +137,7 @@ class DecodeError(EngineError):
     def __init__(self, code: int) -> None:
         super().__init__(f"llama.cpp could not process the batch (llama_decode returned {code})")
         self.code = code
+
+
+class DecodeAbortedError(DecodeError):
+    """A batch was stopped on request; what it computed does not count."""

@@ -33,6 +33,7 @@ class SamplingParams:
         presence_penalty: taken once from the logit of a token the reply has.
         frequency_penalty: taken once for each time the reply has the token.
         seed: makes a reply repeatable; None draws one.
+        logit_bias: token ids and what is added to their logits; -100 bans a token.
     """
 
     temperature: float = 0.8
@@ -43,6 +44,20 @@ class SamplingParams:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     seed: int | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """How likely a token was to the model, before temperature, penalties and biases.
+
+    Attributes:
+        logprob: natural logarithm of its probability.
+        top: token ids and logarithms of the most probable tokens, best first.
+    """
+
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +68,12 @@ class TokenEvent:
         token_id: its id in the vocabulary.
         text: the text it completed. Empty for control tokens and in the middle of a character;
             the token that completes a character brings all of it.
+        logprobs: how likely it was, if that was asked for.
     """
 
     token_id: int
     text: str
+    logprobs: TokenLogprobs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +98,14 @@ class EndEvent(Ending):
         text: what was still held back: the broken character that a cut reply ends in.
         stop_token_id: the token that ended the reply, if one did.
         num_cached_tokens: tokens of the prompt that were in memory already.
+        num_accepted_drafts: tokens that were guessed right and so cost no step of their own.
+        num_rejected_drafts: tokens that were guessed wrong, and those after them.
     """
 
     num_completion_tokens: int
     num_cached_tokens: int = 0
+    num_accepted_drafts: int = 0
+    num_rejected_drafts: int = 0
     text: str = ""
     stop_token_id: int | None = None
 

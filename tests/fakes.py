@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge.llama.context import Span
-from glm3edge.types import SamplingParams
+from glm3edge.types import SamplingParams, TokenLogprobs
 
 EOS, USER, OBSERVATION, ASSISTANT, SYSTEM, GMASK, SOP = 2, 1001, 1002, 1003, 1004, 1005, 1006
 GATE_SECONDS = 10
@@ -27,12 +27,17 @@ class FakeVocabulary:
     """Tokens are bytes: id 3 + byte, so every text is its own golden case."""
 
     eos_id = EOS
+    vocab_size = 2000
 
     def tokenize(self, text: str) -> list[int]:
         return [3 + byte for byte in text.encode()]
 
     def control_token_id(self, text: str) -> int | None:
         return CONTROL_TOKENS.get(text)
+
+    def token_name(self, token_id: int) -> bytes:
+        names = {number: name for name, number in CONTROL_TOKENS.items()}
+        return names.get(token_id, "").encode() or piece(token_id)
 
 
 def spell(text: str) -> list[int]:
@@ -76,6 +81,7 @@ class FakeBackend:
     memory: dict[int, list[int]] = field(default_factory=dict)
     cells: dict[int, list[int]] = field(default_factory=dict)
     num_computed: int = 0
+    num_aborts: int = 0
     takes_states: bool = True
 
     def piece(self, token_id: int) -> bytes:
@@ -105,6 +111,12 @@ class FakeBackend:
         token_id = sampler.reply[sampler.position]
         sampler.position += 1
         return token_id
+
+    def abort(self) -> None:
+        self.num_aborts += 1
+
+    def logprobs(self, index: int, token_id: int, num_top: int) -> TokenLogprobs:
+        return TokenLogprobs(-1.0, tuple((token_id + rank, -1.0 - rank) for rank in range(num_top)))
 
     def hidden_states(self, start: int, num_tokens: int) -> NDArray[np.float32]:
         ids = [token_id for span in self.batches[-1] for token_id in span.token_ids]

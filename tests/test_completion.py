@@ -26,7 +26,7 @@ def backend() -> FakeBackend:
 
 @pytest.fixture
 def engine(backend: FakeBackend) -> Iterator[Engine]:
-    engine = Engine(backend)
+    engine = Engine(backend, use_drafts=False)
     yield engine
     engine.close()
 
@@ -164,8 +164,6 @@ def test_tool_choice_none_offers_no_tools(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("logprobs", True),
-        ("logit_bias", {"1": 2.0}),
         ("functions", [{"name": "f"}]),
         ("response_format", {"type": "json_object"}),
         ("tool_choice", "required"),
@@ -279,3 +277,87 @@ def test_leaving_a_stream_cancels_at_once(
         assert cancelled
 
     run(engine, leave)
+
+
+@pytest.mark.parametrize(
+    ("reply", "content"),
+    [
+        ([*spell("\n 你好!"), EOS], "你好!"),
+        (spell("no newline"), "no newline"),
+        ([*spell("\nfirst"), ASSISTANT, *CALL], "first"),
+        ([*spell("\nfirst"), ASSISTANT, *spell("\nsecond"), EOS], "firstsecond"),
+        (CALL, ""),
+        ([*spell("wea"), EOS], "wea"),
+        ([*spell("weather\nis fine"), EOS], "weather\nis fine"),
+    ],
+)
+def test_logprobs_are_those_of_the_content(
+    backend: FakeBackend,
+    completer: ChatCompleter,
+    engine: Engine,
+    reply: list[int],
+    content: str,
+) -> None:
+    backend.reply_for = lambda _prompt: reply
+    wanted: dict[str, Any] = {"tools": [WEATHER], "logprobs": True, "top_logprobs": 2}
+    wanted["max_tokens"] = len(reply)
+
+    async def both() -> tuple[ChatReply, list[ChatChunk]]:
+        job = completer.prepare(request(**wanted))
+        return await completer.complete(job), [chunk async for chunk in completer.stream(job)]
+
+    whole, streamed_chunks = run(engine, both)
+    choice = whole.choices[0].model_dump()
+    tokens = choice["logprobs"]["content"] if choice["logprobs"] else []
+    chunks = [json.loads(chunk.model_dump_json()) for chunk in streamed_chunks]
+    streamed = [c["logprobs"] for chunk in chunks for c in chunk["choices"] if "logprobs" in c]
+    assert [token for part in streamed for token in part["content"]] == tokens
+    is_call = "weather\nis" in content  # what looked like a call until its end has none
+    assert is_call or bytes(b for token in tokens for b in token["bytes"]).decode() == content
+    assert all(token["logprob"] == -1.0 for token in tokens)
+    assert all([top["logprob"] for top in token["top_logprobs"]] == [-1, -2] for token in tokens)
+
+
+@pytest.mark.parametrize(("wanted", "tops"), [(None, None), (False, None), (True, [[], []])])
+def test_logprobs_come_only_when_asked_for(
+    backend: FakeBackend,
+    completer: ChatCompleter,
+    engine: Engine,
+    wanted: bool | None,
+    tops: list[Any] | None,
+) -> None:
+    backend.reply_for = lambda _prompt: [*spell("hi"), EOS]
+    found = complete(completer, engine, logprobs=wanted).choices[0].logprobs
+    assert (found and [token.top_logprobs for token in found.content]) == tops
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "message"),
+    [
+        ({"top_logprobs": 3}, "top_logprobs", "needs logprobs"),
+        ({"logit_bias": {"2000": 1}}, "logit_bias", "token id 2000; this model's are below 2000"),
+    ],
+)
+def test_what_asks_for_no_tokens_of_the_model(
+    completer: ChatCompleter, fields: dict[str, Any], param: str, message: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=message) as caught:
+        completer.prepare(request(**fields))
+    assert caught.value.param == param
+
+
+def test_biases_reach_the_sampler(completer: ChatCompleter) -> None:
+    job = completer.prepare(request(logit_bias={"5": -100, "7": 2.5}))
+    assert job.generations[0].sampling.logit_bias == ((5, -100), (7, 2.5))
+
+
+def test_usage_tells_of_guesses(backend: FakeBackend, completer: ChatCompleter) -> None:
+    backend.reply_for = lambda _prompt: [*spell("ab" * 30), EOS]
+    engine = Engine(backend)
+    drafting = ChatCompleter(engine, FakeVocabulary(), model_id="fake")
+    usage = complete(drafting, engine).usage
+    engine.close()
+    details = usage.completion_tokens_details
+    assert details is not None
+    assert details.accepted_prediction_tokens == usage.completion_tokens - len(backend.batches)
+    assert details.accepted_prediction_tokens > 0

@@ -64,6 +64,16 @@ class ReplyParser:
         self._num_calls = 0
         self._begin_part()
 
+    @property
+    def is_in_prose(self) -> bool:
+        """Whether what came last is meant for the user."""
+        return self._state is _State.PROSE
+
+    @property
+    def is_in_call(self) -> bool:
+        """Whether what came last belongs to a tool call."""
+        return self._state is _State.CALL
+
     def feed(self, event: TokenEvent) -> list[Delta]:
         """Deltas that ``event`` completes."""
         deltas = self._feed_text(event.text)

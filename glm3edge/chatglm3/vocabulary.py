@@ -8,12 +8,16 @@ class Vocabulary(Protocol):
     """A tokenizer; ``glm3edge.llama.model.Model`` is one."""
 
     eos_id: int
+    vocab_size: int
 
     def tokenize(self, text: str) -> list[int]:
         """Ids of plain text, dummy prefix included, never a control token."""
 
     def control_token_id(self, text: str) -> int | None:
         """Id of the control token written ``text``."""
+
+    def token_name(self, token_id: int) -> bytes:
+        """Bytes that ``token_id`` stands for, or how a control token is written."""
 
 
 class MissingTokenError(ValueError):

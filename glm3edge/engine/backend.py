@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge.llama.context import Span
-from glm3edge.types import SamplingParams
+from glm3edge.types import SamplingParams, TokenLogprobs
 
 
 class SamplerHandle(Protocol):
@@ -31,7 +31,11 @@ class Backend(Protocol[S]):
 
     def decode(self, spans: Sequence[Span], *, hidden_states: bool = False) -> list[int]: ...
 
+    def abort(self) -> None: ...
+
     def sample(self, sampler: S, index: int) -> int: ...
+
+    def logprobs(self, index: int, token_id: int, num_top: int) -> TokenLogprobs: ...
 
     def hidden_states(self, start: int, num_tokens: int) -> NDArray[np.float32]: ...
 

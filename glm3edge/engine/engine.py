@@ -18,11 +18,19 @@ import numpy as np
 
 from glm3edge.engine.backend import Backend
 from glm3edge.engine.disk import DiskCache, num_common
+from glm3edge.engine.drafts import Drafter
 from glm3edge.engine.memory import Memory
 from glm3edge.engine.pace import Pace
 from glm3edge.engine.scheduler import Scheduler, Work
 from glm3edge.engine.sequence import Sequence
-from glm3edge.errors import EngineClosedError, EngineError, Glm3EdgeError, QueueFullError
+from glm3edge.errors import (
+    DecodeAbortedError,
+    EngineClosedError,
+    EngineError,
+    Glm3EdgeError,
+    QueueFullError,
+    TimeoutExceededError,
+)
 from glm3edge.llama.context import Span
 from glm3edge.types import FinishReason
 
@@ -46,6 +54,10 @@ _WORTH_SHARING = 32
 """Tokens two prompts must have in common for one to wait until the other has computed them."""
 
 
+_MANY_FAILURES = 3
+"""Batches in a row that fail before the engine counts as broken."""
+
+
 def _post_here(deliver: Callable[[], None]) -> None:
     deliver()
 
@@ -60,6 +72,10 @@ class Engine:
         max_running: int = 4,
         max_waiting: int = 64,
         disk: DiskCache | None = None,
+        timeout: float = math.inf,
+        use_drafts: bool = True,
+        deterministic: bool = False,
+        pace: Pace | None = None,
     ) -> None:
         """Prepare to run; ``start()`` does.
 
@@ -68,14 +84,31 @@ class Engine:
             max_running: sequences that share a batch.
             max_waiting: sequences that may wait for a place.
             disk: where what was computed is kept for the next start.
+            timeout: seconds from its arrival after which a sequence ends with an error.
+            use_drafts: guess at tokens where the text repeats itself.
+            deterministic: compute every token in a batch whose shape depends on nothing but its
+                request: one request at a time, prompts in pieces of the batch size, no guesses,
+                and from memory only such whole pieces. The same request then gives the same reply
+                to the bit.
+            pace: what is known of how long batches take.
         """
-        self.max_running = max_running
+        self.max_running = 1 if deterministic else max_running
+        self._deterministic = deterministic
         self._max_waiting = max_waiting
+        self._timeout = timeout
         self._backend = backend
-        self._memory = Memory(backend, num_slots=num_slots(max_running), disk=disk)
-        self._pace = Pace()
+        self._memory = Memory(
+            backend,
+            num_slots=1 if deterministic else num_slots(max_running),
+            disk=disk,
+            grain=backend.batch_size if deterministic else 1,
+        )
+        self._pace = pace or Pace()
+        self._drafter = Drafter(self._pace) if use_drafts and not deterministic else None
+        self._num_failures = 0  # batches in a row
+        self._computing: list[Work] = []  # the batch that is being decoded
         self._scheduler = Scheduler(
-            max_running=max_running, batch_size=backend.batch_size, pace=self._pace
+            max_running=self.max_running, batch_size=backend.batch_size, pace=self._pace
         )
         self._turn_seconds = 1.0  # that a sequence runs, as a running mean
         self._wake = threading.Condition()
@@ -94,6 +127,11 @@ class Engine:
     def is_running(self) -> bool:
         """Whether requests are being served."""
         return self._thread is not None and self._thread.is_alive() and not self._closing
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether requests are being served, and the last batches did not all fail."""
+        return self.is_running and self._num_failures < _MANY_FAILURES
 
     @property
     def num_running(self) -> int:
@@ -120,6 +158,7 @@ class Engine:
         """
         with self._wake:
             self.check_room()
+            sequence.deadline = time.monotonic() + self._timeout
             self._inbox.append(sequence)
             self._wake.notify()
 
@@ -140,12 +179,16 @@ class Engine:
             sequence.cancelled = True
             self._reap_needed = True
             self._wake.notify()
+        if any(work.sequence is sequence for work in self._computing):
+            self._backend.abort()
 
     def request_close(self) -> None:
         """Take no more sequences and end the others with EngineClosedError; does not wait."""
         with self._wake:
             self._closing = True
             self._wake.notify()
+        if self._computing:
+            self._backend.abort()
 
     def close(self) -> None:
         """``request_close()``, then wait for the thread. Idempotent."""
@@ -196,30 +239,43 @@ class Engine:
             return
         try:
             indices = self._decode(batch)
+        except DecodeAbortedError:
+            self._undo(batch)
         except Exception as exc:
+            self._num_failures += 1
             self._fail([work.sequence for work in batch], exc)
         else:
+            self._num_failures = 0
             self._advance(batch, indices)
 
     def _reap(self) -> None:
-        """End the sequences that were cancelled."""
+        """End the sequences that were cancelled, and those that have taken too long."""
         if self._reap_needed:
             self._reap_needed = False
             self._end([s for s in self._everything() if s.cancelled], FinishReason.CANCELLED)
+        now = time.monotonic()
+        scheduler = self._scheduler
+        late = [s for s in scheduler.running + scheduler.waiting if now >= s.deadline]
+        self._end(late, FinishReason.ERROR, TimeoutExceededError(self._timeout))
 
     def _admit(self) -> None:
         """Start the waiting sequences that there is a place and memory for, in their order."""
         scheduler = self._scheduler
         for sequence in list(scheduler.waiting):
-            if scheduler.is_full and scheduler.youngest(below=sequence) is None:
+            if scheduler.is_full and self._yielding_to(sequence) is None:
                 return
             if self._shares_a_running_prompt(sequence):
                 continue
             while not self._has_place(sequence):
-                if (other := scheduler.youngest(below=sequence)) is None:
+                if (other := self._yielding_to(sequence)) is None:
                     return
                 self._suspend(other)
             self._start(sequence)
+
+    def _yielding_to(self, sequence: Sequence) -> Sequence | None:
+        """A running sequence that has to wait for this one: what it has said would be computed in
+        other batches later, so there is none where that matters."""
+        return None if self._deterministic else self._scheduler.youngest(below=sequence)
 
     def _has_place(self, sequence: Sequence) -> bool:
         if not self._scheduler.running:
@@ -266,18 +322,38 @@ class Engine:
             if (last := self._scheduler.youngest()) is None:
                 break
             self._suspend(last)
+        if self._drafter is not None:
+            num_planned = sum(work.num_tokens for work in batch)
+            room = min(self._memory.num_available, self._backend.batch_size) - num_planned
+            self._drafter.draft(batch, room=room)
         return batch
 
     def _decode(self, batch: list[Work]) -> list[int]:
+        """Compute a batch; returns for each work the position of its last token before guesses."""
         spans = [_span(work) for work in batch]
         for span in spans:
             self._memory.append(span.sequence_id, span.token_ids)
         hidden_states = batch[0].sequence.needs_hidden_states
+        self._computing = batch
         start = time.perf_counter()
-        indices = self._backend.decode(spans, hidden_states=hidden_states)
-        num_tokens = sum(work.num_tokens for work in batch)
+        try:
+            indices = self._backend.decode(spans, hidden_states=hidden_states)
+        finally:
+            self._computing = []
+        num_tokens = sum(len(span.token_ids) for span in spans)
         self._pace.observe(num_tokens, time.perf_counter() - start)
-        return indices
+        return [index - span.num_drafts for index, span in zip(indices, spans, strict=True)]
+
+    def _undo(self, batch: list[Work]) -> None:
+        """Forget what an aborted batch has computed; its sequences go on from where they were."""
+        for work in batch:
+            self._trim(work.sequence)
+
+    def _trim(self, sequence: Sequence) -> None:
+        """Take from memory what is no part of the sequence's text, such as wrong guesses."""
+        slot = sequence.slot
+        if slot is not None and self._memory.length(slot) > sequence.num_computed:
+            self._memory.cut(slot, sequence.num_computed)
 
     def _advance(self, batch: list[Work], indices: list[int]) -> None:
         emitted: _Emitted = []
@@ -289,6 +365,7 @@ class Engine:
                 self._fail([sequence], exc)
                 continue
             emitted += [(sequence, event) for event in events]
+            self._trim(sequence)
             if sequence.is_done:
                 self._retire(sequence)
         self._emit(emitted)
@@ -315,10 +392,19 @@ class Engine:
         """Free what a sequence holds; what it computed stays in memory if it can be trusted."""
         self._scheduler.remove(sequence)
         if sequence.slot is not None:
+            if self._deterministic:
+                self._trim_to_whole_pieces(sequence)
             self._memory.release(sequence.slot, keep=keep and not sequence.needs_hidden_states)
             seconds = time.monotonic() - sequence.started_at
             self._turn_seconds += 0.2 * (seconds - self._turn_seconds)
         sequence.release()
+
+    def _trim_to_whole_pieces(self, sequence: Sequence) -> None:
+        """Keep of a sequence what the same prompt would compute again in the same batches."""
+        size = self._backend.batch_size
+        whole = sequence.num_prompt_tokens // size * size
+        sequence.num_computed = min(sequence.num_computed, whole)
+        self._trim(sequence)
 
     def _empty_inbox(self) -> None:
         with self._wake:
@@ -353,5 +439,11 @@ def _span(work: Work) -> Span:
     sequence = work.sequence
     assert sequence.slot is not None  # noqa: S101 - for the type checker; running means a slot
     start = sequence.num_computed
-    token_ids = sequence.token_ids[start : start + work.num_tokens]
-    return Span(sequence.slot, start, token_ids, wants_output=work.completes)
+    token_ids = sequence.token_ids[start : start + work.num_tokens] + sequence.draft_ids
+    return Span(
+        sequence.slot,
+        start,
+        token_ids,
+        wants_output=work.completes,
+        num_drafts=len(sequence.draft_ids),
+    )

@@ -29,7 +29,12 @@ class Memory:
     """
 
     def __init__(
-        self, backend: Backend[Any], *, num_slots: int, disk: DiskCache | None = None
+        self,
+        backend: Backend[Any],
+        *,
+        num_slots: int,
+        disk: DiskCache | None = None,
+        grain: int = 1,
     ) -> None:
         """All slots are empty.
 
@@ -37,7 +42,9 @@ class Memory:
             backend: which has ``num_slots`` sequences.
             num_slots: texts that are held at once, running ones included.
             disk: where texts are kept that have to go, and looked for.
+            grain: tokens are reused in whole multiples of it.
         """
+        self._grain = grain
         self._backend = backend
         self._disk = disk
         self._saved_lengths = [0] * num_slots  # of each slot, how much is on disk
@@ -172,7 +179,8 @@ class Memory:
         self.release(slot, keep=is_restored)
 
     def _reusable(self, token_ids: Sequence[int]) -> Match:
-        return self.match(token_ids[:-1])
+        slot, length = self.match(token_ids[:-1])
+        return Match(slot, length - length % self._grain)
 
     def _common(self, slot: int, ids: Ids) -> int:
         return num_common(self._ids[slot, : self._lengths[slot]], ids)

@@ -7,6 +7,7 @@
 A sequence is running while it has a slot: an id in the context's key/value memory.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
@@ -15,6 +16,7 @@ from typing import Any
 
 from glm3edge.engine.backend import Backend, SamplerHandle
 from glm3edge.engine.detokenizer import Detokenizer
+from glm3edge.engine.lookup import Acceptance, PromptLookup
 from glm3edge.engine.stops import StopStrings
 from glm3edge.types import (
     EndEvent,
@@ -41,6 +43,8 @@ class GenerationRequest:
         sampling: how tokens are chosen.
         stop_token_ids: tokens that end the reply and are not part of it.
         stop_strings: text that ends the reply and is not part of it.
+        num_logprobs: how many of the most probable tokens each token's event tells of; None for no
+            probabilities at all.
         priority: background requests wait for interactive ones.
     """
 
@@ -49,6 +53,7 @@ class GenerationRequest:
     sampling: SamplingParams = field(default_factory=SamplingParams)
     stop_token_ids: frozenset[int] = frozenset()
     stop_strings: tuple[str, ...] = ()
+    num_logprobs: int | None = None
     priority: Priority = Priority.INTERACTIVE
 
 
@@ -63,10 +68,14 @@ class Sequence(ABC):
         if not prompt_ids:
             raise ValueError("a sequence needs at least one token")
         self.token_ids = list(prompt_ids)
+        self.num_prompt_tokens = len(prompt_ids)
         self.num_computed = 0
+        self.draft_ids: list[int] = []  # guesses at what follows token_ids, in the next batch
+        self.acceptance = Acceptance()
         self.slot: int | None = None
         self.priority = priority
         self.number = 0  # the scheduler's: order of arrival
+        self.deadline = math.inf  # the engine's: when it has taken too long, in monotonic seconds
         self.started_at = 0.0  # the engine's: when it last took a slot, in monotonic seconds
         self.cancelled = False
         self.is_done = False
@@ -77,6 +86,15 @@ class Sequence(ABC):
         """Tokens not yet in the key/value memory."""
         return len(self.token_ids) - self.num_computed
 
+    @property
+    def num_wanted(self) -> int:
+        """Tokens that may still be sampled."""
+        return 0
+
+    def guess(self, limit: int) -> list[int]:
+        """Up to ``limit`` tokens that may come next."""
+        return []
+
     def start(self, backend: Backend[Any], slot: int, num_computed: int) -> None:
         """Take a slot that has the first ``num_computed`` tokens already."""
         self.slot = slot
@@ -86,6 +104,7 @@ class Sequence(ABC):
         """Leave the slot, to start again later where the text stands."""
         self.slot = None
         self.num_computed = 0
+        self.draft_ids = []
 
     def release(self) -> None:
         """Give up what ``start()`` took."""
@@ -97,8 +116,8 @@ class Sequence(ABC):
 
         Args:
             backend: where it was decoded.
-            num_tokens: how many of this sequence's tokens were in it.
-            index: batch position of the last of them.
+            num_tokens: how many of this sequence's tokens were in it, ``draft_ids`` not counted.
+            index: batch position of the last of them; ``draft_ids`` follow it.
 
         Returns:
             The events that follow. With the ending among them ``is_done`` is set.
@@ -116,6 +135,9 @@ class Generation(Sequence):
         super().__init__(request.prompt_ids, sink, priority=request.priority)
         self.request = request
         self._num_cached = 0
+        self._num_accepted_drafts = 0
+        self._num_rejected_drafts = 0
+        self._lookup = PromptLookup()
         self._sampler: SamplerHandle | None = None
         self._detokenizer = Detokenizer()
         self._stops = StopStrings(request.stop_strings)
@@ -123,7 +145,14 @@ class Generation(Sequence):
     @property
     def num_completion_tokens(self) -> int:
         """Tokens sampled so far."""
-        return len(self.token_ids) - len(self.request.prompt_ids)
+        return len(self.token_ids) - self.num_prompt_tokens
+
+    @property
+    def num_wanted(self) -> int:
+        return self.request.max_new_tokens - self.num_completion_tokens
+
+    def guess(self, limit: int) -> list[int]:
+        return self._lookup.guess(self.token_ids, limit)
 
     def start(self, backend: Backend[Any], slot: int, num_computed: int) -> None:
         super().start(backend, slot, num_computed)
@@ -141,26 +170,40 @@ class Generation(Sequence):
         self.num_computed += num_tokens
         if self.num_pending:
             return []
+        drafts, self.draft_ids = self.draft_ids, []
+        self._num_rejected_drafts += len(drafts)
+        events = self._next_events(backend, index)
+        num_accepted = 0
+        for draft_id in drafts:
+            if self.is_done or self.token_ids[-1] != draft_id:
+                break
+            num_accepted += 1
+            self.num_computed += 1
+            self._num_accepted_drafts += 1
+            self._num_rejected_drafts -= 1
+            events += self._next_events(backend, index + num_accepted)
+        self.acceptance.observe(num_accepted=num_accepted, num_drafts=len(drafts))
+        return events
+
+    def _next_events(self, backend: Backend[Any], index: int) -> list[Event]:
+        """Sample a token, and what follows from it."""
         token_id = backend.sample(self._sampler, index)
         self.token_ids.append(token_id)
         if token_id in self.request.stop_token_ids:
             return [self._finish(FinishReason.STOP, stop_token_id=token_id)]
         text, stopped = self._read(backend.piece(token_id))
-        events: list[Event] = [TokenEvent(token_id, text)]
+        num_logprobs = self.request.num_logprobs
+        logprobs = None if num_logprobs is None else backend.logprobs(index, token_id, num_logprobs)
+        events: list[Event] = [TokenEvent(token_id, text, logprobs)]
         if stopped:
             self.is_done = True
             events.append(self.end(FinishReason.STOP))
-        elif self.num_completion_tokens >= self.request.max_new_tokens:
+        elif not self.num_wanted:
             events.append(self._finish(FinishReason.LENGTH))
         return events
 
     def end(self, reason: FinishReason, error: Exception | None = None) -> EndEvent:
-        return EndEvent(
-            reason,
-            error,
-            num_completion_tokens=self.num_completion_tokens,
-            num_cached_tokens=self._num_cached,
-        )
+        return self._ending(reason, error=error)
 
     def _read(self, piece: bytes) -> tuple[str, bool]:
         """Text that a token adds, and whether it completes a stop string."""
@@ -176,10 +219,14 @@ class Generation(Sequence):
     def _finish(self, reason: FinishReason, stop_token_id: int | None = None) -> EndEvent:
         self.is_done = True
         text, _ = self._flush()
+        return self._ending(reason, text=text, stop_token_id=stop_token_id)
+
+    def _ending(self, reason: FinishReason, **fields: Any) -> EndEvent:
         return EndEvent(
             reason,
             num_completion_tokens=self.num_completion_tokens,
             num_cached_tokens=self._num_cached,
-            text=text,
-            stop_token_id=stop_token_id,
+            num_accepted_drafts=self._num_accepted_drafts,
+            num_rejected_drafts=self._num_rejected_drafts,
+            **fields,
         )

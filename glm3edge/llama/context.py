@@ -1,6 +1,8 @@
 """Context: decodes batches of tokens and owns the key/value memory of their sequences."""
 
 import ctypes
+import math
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +13,19 @@ import llama_cpp.llama_cpp as native
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.errors import DecodeError, ModelError, ResourceClosedError
+from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
 from glm3edge.llama import library
 from glm3edge.llama.model import Model
 from glm3edge.llama.sampler import Sampler
-from glm3edge.types import SamplingParams
+from glm3edge.types import SamplingParams, TokenLogprobs
 
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
+_ABORTED = 2  # what llama_decode returns then
+
+# llama.cpp asks a callback between operations, thousands of times a batch, whether to stop. One in
+# Python would wait for the interpreter's lock each time. C's strlen does as well: it returns 0 of
+# an empty string and 1 of one with a character.
+_STRLEN = ctypes.cast(ctypes.CDLL(None if os.name == "posix" else "msvcrt").strlen, ctypes.c_void_p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +37,15 @@ class Span:
         position: position of the first.
         token_ids: the tokens.
         wants_output: whether the logits after the last token will be sampled from.
+        num_drafts: how many of the last tokens are guesses; logits are kept after each of them and
+            after the token before them.
     """
 
     sequence_id: int
     position: int
     token_ids: Sequence[int]
     wants_output: bool
+    num_drafts: int = 0
 
 
 class Context:
@@ -84,6 +95,12 @@ class Context:
             model.release()
             raise
         self._memory = native.llama_get_memory(self._handle)
+        self._abort_flag = ctypes.create_string_buffer(2)
+        native.llama_set_abort_callback(
+            self._handle,
+            native.ggml_abort_callback(_STRLEN.value),
+            ctypes.cast(self._abort_flag, ctypes.c_void_p),
+        )
         self._batch = _Batch(batch_size)
 
     def __enter__(self) -> "Context":
@@ -117,6 +134,8 @@ class Context:
 
         Raises:
             DecodeError: llama.cpp failed; the spans' sequences are best removed.
+            DecodeAbortedError: ``abort()`` was called meanwhile; some of the spans may be in
+                memory, and are best cut off.
         """
         with self._lock:
             handle = self._open_handle()
@@ -124,15 +143,35 @@ class Context:
             if hidden_states != self._hidden_states_on:
                 native.llama_set_embeddings(handle, hidden_states)
                 self._hidden_states_on = hidden_states
+            self._abort_flag[0] = b"\0"
             code = native.llama_decode(handle, self._batch.native)
+            if code == _ABORTED:
+                raise DecodeAbortedError(code)
             if code != 0:
                 raise DecodeError(code)
             return last_positions
+
+    def abort(self) -> None:
+        """Stop a running ``decode()`` at once; without one it does nothing. From any thread."""
+        self._abort_flag[0] = b"\1"
 
     def sample(self, sampler: Sampler, index: int) -> int:
         """The next token, from the logits at batch position ``index`` of the last ``decode()``."""
         with self._lock:
             return sampler.sample(self._open_handle(), index)
+
+    def logprobs(self, index: int, token_id: int, num_top: int) -> TokenLogprobs:
+        """How likely ``token_id`` was after batch position ``index`` of the last ``decode()``.
+
+        Returns:
+            Its log probability, and those of the ``num_top`` most probable tokens.
+        """
+        with self._lock:
+            pointer = native.llama_get_logits_ith(self._open_handle(), index)
+            if not pointer:
+                raise ModelError("llama.cpp kept no logits at this position")
+            logits = np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
+            return token_logprobs(logits, token_id, num_top)
 
     def hidden_states(self, start: int, num_tokens: int) -> NDArray[np.float32]:
         """Hidden states after the final norm, from the last ``decode(hidden_states=True)``.
@@ -238,13 +277,29 @@ class _Batch:
         self._token_ids[start:end] = span.token_ids
         self._positions[start:end] = range(span.position, span.position + count)
         self._wants_output[start:end] = [int(hidden_states)] * count
-        self._wants_output[end - 1] = int(hidden_states or span.wants_output)
+        if span.wants_output and not hidden_states:
+            num_outputs = span.num_drafts + 1
+            self._wants_output[end - num_outputs : end] = [1] * num_outputs
         for index in range(start, end):
             self.native.seq_id[index][0] = span.sequence_id
         return end
 
     def close(self) -> None:
         native.llama_batch_free(self.native)
+
+
+def token_logprobs(logits: NDArray[np.float32], token_id: int, num_top: int) -> TokenLogprobs:
+    """Logarithms of the softmax of ``logits``, ``[vocab_size]``: of one token, and the largest."""
+    largest = float(logits.max())
+    total = largest + math.log(float(np.exp(logits - largest).sum(dtype=np.float64)))
+    top: NDArray[np.int64] = np.empty(0, np.int64)
+    if num_top:
+        best = np.argpartition(logits, -num_top)[-num_top:]
+        top = best[np.argsort(-logits[best], kind="stable")]
+    return TokenLogprobs(
+        float(logits[token_id]) - total,
+        tuple((int(best_id), float(logits[best_id]) - total) for best_id in top),
+    )
 
 
 def _as_array(pointer: Any, element: Any, length: int) -> Any:

@@ -151,6 +151,14 @@ class Model:
             cached = self._pieces[token_id] = self._read_piece(token_id)
         return cached
 
+    def token_name(self, token_id: int) -> bytes:
+        """Bytes that ``token_id`` stands for, or how a control token is written.
+
+        Raises:
+            IndexError: there is no such token.
+        """
+        return self._read_piece(token_id, special=True)
+
     def acquire(self) -> Any:
         """llama.cpp's handle, for a context that keeps it until ``release()``."""
         with self._lock:
@@ -199,12 +207,12 @@ class Model:
             capacity = -count
         raise OverflowError(f"text of {len(text)} bytes is too long to tokenize")
 
-    def _read_piece(self, token_id: int) -> bytes:
+    def _read_piece(self, token_id: int, *, special: bool = False) -> bytes:
         if not 0 <= token_id < self.vocab_size:
             raise IndexError(f"token id {token_id} is not in 0..{self.vocab_size - 1}")
         self._open_handle()
         buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
-        length = native.llama_token_to_piece(self._vocab, token_id, buffer, len(buffer), 0, False)
+        length = native.llama_token_to_piece(self._vocab, token_id, buffer, len(buffer), 0, special)
         return buffer.raw[: max(length, 0)]
 
 

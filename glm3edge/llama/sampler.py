@@ -14,9 +14,9 @@ _RANDOM_SEED = 0xFFFFFFFF  # LLAMA_DEFAULT_SEED: draw one
 class Sampler:
     """Turns logits into the next token, and remembers the tokens it chose.
 
-    The order is Hugging Face's: penalties, then top-k, temperature and top-p, so that parameters
-    mean what they mean to ChatGLM3's official server. (Top-k before the temperature keeps the same
-    candidates as after it, and is cheaper.)
+    The order is Hugging Face's: biases, penalties, then top-k, temperature and top-p, so that
+    parameters mean what they mean to ChatGLM3's official server. (Top-k before the temperature
+    keeps the same candidates as after it, and is cheaper.)
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Sampler:
         chain_params = native.llama_sampler_chain_default_params()
         chain_params.no_perf = True
         self._chain: Any = native.llama_sampler_chain_init(chain_params)
+        self._add_biases(params, vocab_size)
         self._add_penalties(params, vocab_size, context_size, prompt_ids)
         self._add_choice(params)
 
@@ -52,6 +53,14 @@ class Sampler:
             chain, self._chain = self._chain, None
         if chain is not None:
             native.llama_sampler_free(chain)
+
+    def _add_biases(self, params: SamplingParams, vocab_size: int) -> None:
+        count = len(params.logit_bias)
+        if count:
+            biases = (native.llama_logit_bias * count)(*params.logit_bias)
+            native.llama_sampler_chain_add(
+                self._chain, native.llama_sampler_init_logit_bias(vocab_size, count, biases)
+            )
 
     def _add_penalties(
         self, params: SamplingParams, vocab_size: int, window: int, prompt_ids: Sequence[int]

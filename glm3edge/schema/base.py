@@ -26,6 +26,13 @@ class PromptTokensDetails(ReplyModel):
     cached_tokens: int
 
 
+class CompletionTokensDetails(ReplyModel):
+    """What became of the guesses at a reply's tokens: right ones cost no step of their own."""
+
+    accepted_prediction_tokens: int
+    rejected_prediction_tokens: int
+
+
 class Usage(ReplyModel):
     """Tokens that a request took."""
 
@@ -33,3 +40,6 @@ class Usage(ReplyModel):
     completion_tokens: int = 0
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails | None = Field(default=None, exclude_if=is_none)
+    completion_tokens_details: CompletionTokensDetails | None = Field(
+        default=None, exclude_if=is_none
+    )

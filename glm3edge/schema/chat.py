@@ -6,6 +6,7 @@ from pydantic import Field
 
 from glm3edge.schema.base import ReplyModel, RequestModel, Usage, is_none
 
+TokenIdText = Annotated[str, Field(pattern=r"^\d{1,9}$")]
 ToolName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
 
 
@@ -102,7 +103,8 @@ class ChatRequest(RequestModel):
     priority: Literal["interactive", "background"] | None = None
     n: Annotated[int, Field(ge=1, le=64)] | None = None
     logprobs: bool | None = None
-    logit_bias: dict[str, float] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    logit_bias: dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]] | None = None
     response_format: dict[str, Any] | None = None
     functions: list[dict[str, Any]] | None = None
     user: str | None = None
@@ -148,11 +150,33 @@ class ReplyMessage(ReplyModel):
     tool_calls: list[ReplyToolCall] | None = Field(default=None, exclude_if=is_none)
 
 
+class TopLogprob(ReplyModel):
+    """A token that was possible: its text, its bytes, and the logarithm of its probability."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class TokenLogprob(TopLogprob):
+    """A token of the reply, and those that were most probable in its place."""
+
+    top_logprobs: list[TopLogprob]
+
+
+class ChoiceLogprobs(ReplyModel):
+    """Probabilities of the tokens of a reply's content. Natural logarithms, before sampling."""
+
+    content: list[TokenLogprob]
+    refusal: None = None
+
+
 class Choice(ReplyModel):
     """One reply."""
 
     index: int = 0
     message: ReplyMessage
+    logprobs: ChoiceLogprobs | None = None
     finish_reason: FinishReasonName
 
 
@@ -186,6 +210,7 @@ class ChunkChoice(ReplyModel):
 
     index: int = 0
     delta: ChunkDelta
+    logprobs: ChoiceLogprobs | None = Field(default=None, exclude_if=is_none)
     finish_reason: FinishReasonName | None = None
 
 

@@ -14,6 +14,7 @@ from glm3edge.errors import (
     InvalidRequestError,
     QueueFullError,
     RequestError,
+    TimeoutExceededError,
 )
 from glm3edge.schema.errors import ErrorDetail, ErrorReply
 
@@ -26,6 +27,7 @@ _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
     (InvalidRequestError, HTTPStatus.BAD_REQUEST, _INVALID, None),
     (QueueFullError, HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "queue_full"),
     (EngineClosedError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "server_shutting_down"),
+    (TimeoutExceededError, HTTPStatus.GATEWAY_TIMEOUT, _SERVER, "timeout"),
     (Glm3EdgeError, HTTPStatus.INTERNAL_SERVER_ERROR, _SERVER, "engine_error"),
     (Exception, HTTPStatus.INTERNAL_SERVER_ERROR, _SERVER, "internal_error"),
 ]
@@ -53,6 +55,8 @@ async def _on_exception(_request: Request, exc: Exception) -> Response:
     response = _response(status, reply)
     if isinstance(exc, QueueFullError):
         response.headers["Retry-After"] = str(exc.retry_after)
+    if isinstance(exc, TimeoutExceededError):  # OpenAI's clients would try again, and in vain
+        response.headers["x-should-retry"] = "false"
     return response
 
 

@@ -45,8 +45,8 @@ RunningServicesOf = Annotated[Services, Depends(_running_services)]
 
 @router.get("/health")
 async def health(services: ServicesOf) -> JSONResponse:
-    """Whether the server can take requests: 200, or 503 when its engine has stopped."""
-    if services.engine.is_running:
+    """Whether the server can take requests: 200, or 503 when its engine has stopped or fails."""
+    if services.engine.is_healthy:
         return JSONResponse({"status": "ok"})
     return JSONResponse({"status": "unavailable"}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
 

@@ -1,6 +1,7 @@
 """Runtime: opens a model file and builds the services over it."""
 
 import logging
+import math
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -45,7 +46,13 @@ class Runtime:
             if disk is not None:
                 stack.callback(disk.close)
             engine = Engine(
-                context, max_running=settings.parallel, max_waiting=settings.queue, disk=disk
+                context,
+                max_running=settings.parallel,
+                max_waiting=settings.queue,
+                disk=disk,
+                timeout=settings.timeout or math.inf,
+                use_drafts=settings.drafts,
+                deterministic=settings.deterministic,
             )
             stack.callback(engine.close)
             self.services = _make_services(engine, self.model, model_id or self.model.name)
@@ -80,7 +87,8 @@ def _open_disk(context: Context, settings: Settings) -> DiskCache | None:
         return None
     folder = settings.cache_dir / "states"
     try:
-        return DiskCache(folder, key=context.state_key, max_bytes=settings.disk_cache)
+        key = f"{context.state_key} deterministic" if settings.deterministic else context.state_key
+        return DiskCache(folder, key=key, max_bytes=settings.disk_cache)
     except OSError as exc:
         logger.warning("no disk cache: %s: %s", folder, exc.strerror or exc)
         return None
@@ -105,7 +113,6 @@ def _make_services(engine: Engine, model: Model, model_id: str) -> Services:
                 engine,
                 model,
                 model_id=model_id,
-                vocab_size=model.vocab_size,
                 embedding_length=model.embedding_length,
             ),
             card=ModelCard(

@@ -10,10 +10,18 @@ import pytest
 from glm3edge.engine.disk import DiskCache
 from glm3edge.engine.embedder import Embedding, EmbeddingEvent
 from glm3edge.engine.engine import Engine
+from glm3edge.engine.pace import Pace
 from glm3edge.engine.sequence import Generation, GenerationRequest
-from glm3edge.errors import DecodeError, EngineClosedError, EngineError, QueueFullError
+from glm3edge.errors import (
+    DecodeAbortedError,
+    DecodeError,
+    EngineClosedError,
+    EngineError,
+    QueueFullError,
+    TimeoutExceededError,
+)
 from glm3edge.llama.context import Span
-from glm3edge.types import EndEvent, Ending, FinishReason, Priority, TokenEvent
+from glm3edge.types import EndEvent, Ending, FinishReason, Priority, TokenEvent, TokenLogprobs
 from tests.fakes import ASSISTANT, EOS, FakeBackend, spell
 
 TIMEOUT = 10
@@ -74,7 +82,7 @@ def backend() -> FakeBackend:
 
 @pytest.fixture
 def engine(backend: FakeBackend) -> Iterator[Engine]:
-    engine = Engine(backend, max_running=2)
+    engine = Engine(backend, max_running=2, use_drafts=False)
     engine.start()
     yield engine
     engine.close()
@@ -89,6 +97,13 @@ def client(engine: Engine) -> Client:
 
 def _num_tokens(batch: Sequence[Span]) -> int:
     return sum(len(span.token_ids) for span in batch)
+
+
+class FlatPace(Pace):
+    """Every batch takes as long as any other: guesses cost nothing."""
+
+    def seconds(self, num_tokens: int) -> float:
+        return 1.0
 
 
 def say(text: str) -> Callable[[Sequence[int]], list[int]]:
@@ -231,7 +246,7 @@ def test_close_ends_everything_once(backend: FakeBackend, engine: Engine, client
 
 def test_events_of_a_step_are_posted_together(backend: FakeBackend) -> None:
     posted: list[Callable[[], None]] = []
-    engine = Engine(backend, max_running=2)
+    engine = Engine(backend, max_running=2, use_drafts=False)
     backend.gate = threading.Semaphore(0)
     backend.reply_for = say("x")
     engine.start(post=posted.append)
@@ -252,7 +267,7 @@ def test_a_gone_event_loop_does_not_stop_the_engine(
     def post(_deliver: Callable[[], None]) -> None:
         raise RuntimeError("Event loop is closed")
 
-    engine = Engine(backend)
+    engine = Engine(backend, use_drafts=False)
     engine.start(post)
     Client(engine).generate()
     Client(engine).generate()
@@ -277,7 +292,7 @@ def test_a_restart_does_not_lose_what_was_computed(tmp_path: Path) -> None:
     for _ in range(2):
         backend = FakeBackend(reply_for=say("reply"))
         disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
-        engine = Engine(backend, disk=disk)
+        engine = Engine(backend, disk=disk, use_drafts=False)
         engine.start()
         end = Client(engine).generate("question " * 10).end()
         num_tokens.append((end.num_cached_tokens, sum(map(_num_tokens, backend.batches))))
@@ -290,7 +305,7 @@ def test_a_state_that_the_backend_refuses_is_computed(tmp_path: Path) -> None:
     for takes_states in (True, False):
         backend = FakeBackend(reply_for=say("reply"), takes_states=takes_states)
         disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
-        engine = Engine(backend, disk=disk)
+        engine = Engine(backend, disk=disk, use_drafts=False)
         engine.start()
         assert Client(engine).generate("question " * 10).text() == "reply"
         engine.close()
@@ -301,7 +316,7 @@ def test_a_state_that_the_backend_refuses_is_computed(tmp_path: Path) -> None:
 def test_what_is_evicted_is_kept_on_disk(tmp_path: Path) -> None:
     backend = FakeBackend(reply_for=say("ok"), context_size=200)
     disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
-    engine = Engine(backend, disk=disk)
+    engine = Engine(backend, disk=disk, use_drafts=False)
     engine.start()
     client = Client(engine)
     texts = ["a" * 120, "b" * 120]
@@ -329,7 +344,7 @@ def test_where_memory_is_short_the_youngest_yields_and_goes_on(backend: FakeBack
     backend.context_size = 200
     backend.gate = threading.Semaphore(0)
     backend.reply_for = lambda prompt: [*list(prompt) * 12, EOS]
-    engine = Engine(backend, max_running=4)
+    engine = Engine(backend, max_running=4, use_drafts=False)
     engine.start()
     client = Client(engine)
     prompts = ["first 123", "second 12", "third 123", "fourth 12"]
@@ -375,6 +390,142 @@ def test_a_full_queue_refuses(backend: FakeBackend) -> None:
     assert [listener.text() for listener in listeners] == ["x"] * 3
     assert client.generate().text() == "x"
     engine.close()
+
+
+def test_a_text_that_repeats_itself_takes_fewer_steps() -> None:
+    reply = "the cat sat on the mat, the cat sat on the mat, the cat sat on the mat."
+    steps = {}
+    for use_drafts in (False, True):
+        backend = FakeBackend(reply_for=say(reply), batch_size=32)
+        engine = Engine(backend, use_drafts=use_drafts, pace=FlatPace())
+        engine.start()
+        events = Client(engine).generate("x").all()
+        engine.close()
+        assert [event.text for event in events] == [*reply, ""]
+        end = events[-1]
+        steps[use_drafts] = len(backend.batches)
+        accepted, rejected = end.num_accepted_drafts, end.num_rejected_drafts
+        num_tokens = sum(map(_num_tokens, backend.batches))
+        assert num_tokens == 1 + len(reply) + rejected
+        assert len(backend.batches) == 1 + len(reply) - accepted
+    assert steps[True] < 0.7 * steps[False]
+
+
+def test_wrong_guesses_leave_nothing_in_memory() -> None:
+    backend = FakeBackend(reply_for=say("ab1ab2ab3ab4 ab1ab2ab3"), batch_size=32)
+    engine = Engine(backend, pace=FlatPace())
+    engine.start()
+    first = Client(engine).generate("x").end()
+    assert first.num_rejected_drafts
+    second = Client(engine).generate("xab1ab2ab3ab4 ab1ab2ab3").end()
+    engine.close()
+    assert second.num_cached_tokens == len("ab1ab2ab3ab4 ab1ab2ab3")
+
+
+@pytest.mark.parametrize("max_new_tokens", range(1, 12))
+def test_guesses_end_where_the_reply_does(max_new_tokens: int) -> None:
+    backend = FakeBackend(reply_for=say("abababababab"), batch_size=32)
+    engine = Engine(backend, pace=FlatPace())
+    engine.start()
+    events = Client(engine).generate("ab", max_new_tokens=max_new_tokens).all()
+    engine.close()
+    assert "".join(event.text for event in events) == "abababababab"[:max_new_tokens]
+    assert events[-1].reason is FinishReason.LENGTH
+    assert max(len(backend.memory[0]), 0) <= 2 + max_new_tokens
+
+
+def test_each_token_can_tell_how_likely_it_was(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = say("ab")
+    first, _, end = client.generate(num_logprobs=2).all()
+    assert first.logprobs == TokenLogprobs(-1.0, ((100, -1.0), (101, -2.0)))
+    assert end.reason is FinishReason.STOP
+    assert client.generate().next().logprobs is None
+
+
+def test_a_cancelled_request_stops_the_batch_it_is_in(backend: FakeBackend, client: Client) -> None:
+    """As a long prompt takes seconds: the others in its batch go on as if it had not been."""
+    started, go = threading.Event(), threading.Event()
+
+    def wait_for_abort(spans: Sequence[Span]) -> None:
+        if any(len(span.token_ids) > 2 for span in spans):
+            started.set()
+            go.wait(TIMEOUT)
+            if backend.num_aborts:
+                backend.fail_decode = None
+                raise DecodeAbortedError(2)
+
+    backend.reply_for = lambda prompt: [*list(prompt)[:2] * 10, EOS]
+    backend.fail_decode = wait_for_abort
+    backend.gate = threading.Semaphore(2)
+    other = client.generate("ab")
+    assert other.next().text == "a"
+    long = client.generate("long" * 20)
+    backend.gate.release(1000)
+    assert started.wait(TIMEOUT)
+    long.cancel()
+    go.set()
+    assert long.end().reason is FinishReason.CANCELLED
+    assert other.text() == ("ab" * 10)[1:]
+    assert backend.num_aborts == 1
+
+
+def test_a_request_that_takes_too_long_ends_with_an_error(backend: FakeBackend) -> None:
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = say("x" * 100)
+    engine = Engine(backend, max_running=1, timeout=0.05)
+    engine.start()
+    listeners = [Client(engine).generate(), Client(engine).generate()]
+    threading.Event().wait(0.1)
+    backend.gate.release(1000)
+    for listener in listeners:
+        assert isinstance(listener.end().error, TimeoutExceededError)
+        listener.assert_no_more()
+    backend.reply_for = say("ok")
+    assert Client(engine).generate().text() == "ok"
+    engine.close()
+
+
+def test_an_engine_whose_batches_all_fail_is_not_healthy(backend: FakeBackend) -> None:
+    def fail(_spans: Sequence[Span]) -> None:
+        raise DecodeError(-3)
+
+    engine = Engine(backend)
+    engine.start()
+    health = [engine.is_healthy]
+    backend.fail_decode = fail
+    for _ in range(3):
+        assert Client(engine).generate().end().reason is FinishReason.ERROR
+        health.append(engine.is_healthy)
+    backend.fail_decode = None
+    assert Client(engine).generate().end().reason is FinishReason.STOP
+    health.append(engine.is_healthy)
+    engine.close()
+    assert health == [True, True, True, False, True]
+
+
+def test_a_deterministic_engine_computes_the_same_batches_each_time(
+    backend: FakeBackend,
+) -> None:
+    backend.reply_for = say("the reply, the reply")
+    engine = Engine(backend, max_running=4, deterministic=True)
+    engine.start()
+    client = Client(engine)
+    prompt = "p" * 40  # two whole batches of 16, and 8
+    shapes = []
+    for other in ("", "p" * 20, prompt + "the reply", "q" * 50):
+        if other:
+            client.generate(other, priority=Priority.BACKGROUND).end()
+        backend.batches.clear()
+        end = client.generate(prompt).end()
+        shapes.append([(span.position, len(span.token_ids)) for [span] in backend.batches])
+        assert end.num_cached_tokens % 16 == 0
+        assert not end.num_accepted_drafts
+    engine.close()
+    cold = shapes[0]
+    assert cold[:4] == [(0, 16), (16, 16), (32, 8), (40, 1)]
+    for shape in shapes[1:]:
+        assert shape == cold[len(cold) - len(shape) :]
+    assert [len(cold) - len(shape) for shape in shapes] == [0, 1, 2, 0]
 
 
 def test_an_embedding_is_the_normalized_mean(backend: FakeBackend, client: Client) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from glm3edge.errors import DecodeError, ModelError, ResourceClosedError
-from glm3edge.llama.context import Context, Span
+from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
+from glm3edge.llama.context import Context, Span, token_logprobs
 from glm3edge.llama.model import Model
 from glm3edge.types import SamplingParams
 
@@ -51,6 +51,71 @@ def test_a_prompt_in_chunks_is_the_same_prompt(context: Context) -> None:
     sampler = context.new_sampler(GREEDY, PROMPT)
     assert context.sample(sampler, first) == context.sample(sampler, second)
     sampler.close()
+
+
+@pytest.mark.parametrize("num_right", [0, 1, 3])
+def test_guesses_are_checked_in_one_batch(context: Context, num_right: int) -> None:
+    alone = greedy(context, 0, 6)
+    wrong = [(token_id + 1) % 100 for token_id in alone]
+    drafts = alone[:num_right] + wrong[num_right:4]
+    sampler = context.new_sampler(GREEDY, PROMPT)
+    span = Span(1, 0, PROMPT + drafts, wants_output=True, num_drafts=len(drafts))
+    (last,) = context.decode([span])
+    said = [context.sample(sampler, last - 4 + number) for number in range(num_right + 1)]
+    assert said == alone[: num_right + 1]
+    context.truncate(1, len(PROMPT) + num_right)
+    (index,) = context.decode([Span(1, len(PROMPT) + num_right, said[-1:], wants_output=True)])
+    assert context.sample(sampler, index) == alone[num_right + 1]
+    sampler.close()
+
+
+def test_logprobs_are_logarithms_of_the_softmax(context: Context, tiny_model: Model) -> None:
+    (index,) = context.decode([Span(0, 0, PROMPT, wants_output=True)])
+    every = [context.logprobs(index, token_id, 0) for token_id in range(tiny_model.vocab_size)]
+    probabilities = np.exp([one.logprob for one in every])
+    assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+    best = np.argsort(-probabilities, kind="stable")[:5]
+    told = context.logprobs(index, int(best[0]), 5)
+    assert [token_id for token_id, _ in told.top] == best.tolist()
+    assert [logprob for _, logprob in told.top] == [every[token_id].logprob for token_id in best]
+    sampler = context.new_sampler(GREEDY, PROMPT)
+    assert context.sample(sampler, index) == best[0]
+    sampler.close()
+
+
+def test_logprobs_of_a_known_distribution() -> None:
+    logits = np.log(np.array([0.1, 0.6, 0.3], np.float32)) + 50
+    told = token_logprobs(logits, 2, 2)
+    assert told.logprob == pytest.approx(np.log(0.3), abs=1e-4)
+    assert [token_id for token_id, _ in told.top] == [1, 2]
+    assert token_logprobs(logits, 0, 3).top[2][0] == 0
+
+
+def test_an_aborted_batch_leaves_a_context_that_works(tiny_model: Model) -> None:
+    with Context(
+        tiny_model, context_size=1024, batch_size=1024, num_sequences=1, num_threads=1
+    ) as context:
+        alone = greedy(context, 0, 4)
+        context.truncate(0, 0)
+        outcome: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                while True:
+                    context.decode([Span(0, 0, [1] * 1024, wants_output=True)])
+                    context.truncate(0, 0)
+            except DecodeAbortedError as exc:
+                outcome.append(exc)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        while thread.is_alive():
+            context.abort()
+            thread.join(0.001)
+        assert len(outcome) == 1
+        context.truncate(0, 0)
+        context.abort()  # with nothing to abort: the next batch is not concerned
+        assert greedy(context, 0, 4) == alone
 
 
 def test_hidden_states(context: Context, tiny_model: Model) -> None:

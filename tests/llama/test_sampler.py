@@ -102,3 +102,15 @@ def test_min_p_keeps_what_is_near_the_best() -> None:
     probabilities = softmax(LOGITS)
     kept = set(np.flatnonzero(probabilities >= 0.5 * probabilities.max()).tolist())
     assert candidates(params).keys() == kept
+
+
+def test_biases_are_added_before_all_else() -> None:
+    banned, liked = int(np.argmax(LOGITS)), 7
+    biased = LOGITS.copy()
+    biased[banned] -= 100
+    biased[liked] += 3
+    found = candidates(SamplingParams(**OFF, logit_bias=((banned, -100.0), (liked, 3.0))))
+    expected = np.exp(biased - biased.max()) / np.exp(biased - biased.max()).sum()
+    for token_id, probability in found.items():
+        assert probability == pytest.approx(float(expected[token_id]), abs=1e-5)
+    assert found.get(banned, 0.0) == pytest.approx(0, abs=1e-9)

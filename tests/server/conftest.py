@@ -25,7 +25,7 @@ def backend() -> FakeBackend:
 
 @pytest.fixture
 def services(backend: FakeBackend) -> Services:
-    engine = Engine(backend)
+    engine = Engine(backend, use_drafts=False)
     vocabulary = FakeVocabulary()
     return Services(
         engine=engine,
@@ -34,7 +34,6 @@ def services(backend: FakeBackend) -> Services:
             engine,
             vocabulary,
             model_id="fake",
-            vocab_size=2000,
             embedding_length=backend.embedding_length,
         ),
         card=ModelCard(id="fake", created=1, context_length=backend.context_size),

@@ -1,0 +1,62 @@
+"""Drafter: how many guesses go into a batch.
+
+The batch that computes a reply's next token computes guesses at those after it too. Each is
+compared with the token that is sampled in its place; the first wrong one and all after it are
+thrown away. What is said does not depend on the guesses: every token comes from the sampler, with
+the logits it would have had.
+"""
+
+from collections.abc import Sequence as Seq
+
+from glm3edge.engine.lookup import Acceptance
+from glm3edge.engine.pace import Pace
+from glm3edge.engine.scheduler import Work
+
+MAX_DRAFTS = 16
+"""Guesses in a row: more are seldom all right."""
+
+_WORTH = 1.05
+"""How many times faster a batch with guesses must be expected to be."""
+
+
+class Drafter:
+    """Puts guesses into a batch, where the measured times of batches say that they pay.
+
+    They pay if more tokens a second come out. One more token in a batch costs little on a GPU and
+    much on a processor that has other replies in the batch already, so it is measured: ``Pace``
+    knows how long batches take, and each sequence how often its guesses were right.
+    """
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+
+    def draft(self, batch: Seq[Work], *, room: int) -> None:
+        """Set ``draft_ids`` of the sequences in ``batch``: ``room`` tokens at the most."""
+        for work in batch:
+            work.sequence.draft_ids = []
+        if any(work.num_tokens > 1 for work in batch):
+            return  # a prompt is being computed beside: the processor is busy enough
+        num_tokens, expected = len(batch), float(len(batch))
+        for work in batch:
+            sequence = work.sequence
+            limit = min(MAX_DRAFTS, room, sequence.num_wanted - 1)
+            guess = sequence.guess(limit) if limit > 0 else []
+            count = self._best_count(sequence.acceptance, len(guess), num_tokens, expected)
+            if guess and not count:
+                sequence.acceptance.recover()
+            sequence.draft_ids = guess[:count]
+            num_tokens += count
+            expected += sequence.acceptance.expected(count)
+            room -= count
+
+    def _best_count(
+        self, acceptance: Acceptance, limit: int, num_tokens: int, expected: float
+    ) -> int:
+        """How many of ``limit`` guesses to add to a batch that gives ``expected`` tokens."""
+
+        def speed(count: int) -> float:
+            seconds = self._pace.seconds(num_tokens + count)
+            return (expected + acceptance.expected(count)) / max(seconds, 1e-9)
+
+        best = max(range(limit + 1), key=speed)
+        return best if best and speed(best) > _WORTH * speed(0) else 0
