@@ -16,17 +16,19 @@ from glm3edge.llama.model import Model
 from glm3edge.schema.chat import ChatRequest
 from glm3edge_convert.convert import convert
 from glm3edge_convert.synth import SHAPES, make_checkpoint
-from recipe import calls, concepts_everyday, concepts_held_out, concepts_office
+from recipe import calls, concepts_held_out
+from recipe.catalogue import read_concepts
 from recipe.coin import HANZI
 from recipe.concept import Concept
 from recipe.curriculum import phase_dialogue
 from recipe.dialogue import Dialogue, encode
 from recipe.nonce import nonce_concept
-from recipe.questions import messages, questions
+from recipe.questions import TOOLS, messages, questions
 from recipe.tokenizer import train_tokenizer
 from recipe.values import draw, is_held_out
 
-TRAINED = concepts_everyday.CONCEPTS + concepts_office.CONCEPTS
+TRAINED = calls.TRAINED
+DEVELOPMENT = read_concepts("development")
 HELD_OUT = concepts_held_out.CONCEPTS
 COINED = tuple(
     nonce_concept(random.Random(seed), enums=enums) for seed in range(50) for enums in (0.0, 0.7)
@@ -60,7 +62,9 @@ def some(count: int, phase: str = "all") -> list[Dialogue]:
     return [phase_dialogue(rng, phase) for _ in range(count)]
 
 
-@pytest.mark.parametrize("concept", TRAINED + HELD_OUT + COINED, ids=lambda c: c.names[0])
+@pytest.mark.parametrize(
+    "concept", TRAINED + DEVELOPMENT + HELD_OUT + COINED, ids=lambda c: c.names[0]
+)
 def test_a_concept_asks_for_what_it_has(concept: Concept) -> None:
     slots = {param.names[0] for param in concept.params}
     for ask in concept.asks_zh + concept.asks_en:
@@ -76,6 +80,19 @@ def test_tools_of_the_evaluation_are_not_trained_on() -> None:
         return {t for c in concepts for t in (*c.names, *c.asks_zh, *c.asks_en)}
 
     assert not texts(TRAINED) & texts(HELD_OUT)
+    assert not texts(TRAINED) & texts(DEVELOPMENT)
+
+
+def test_no_two_tools_have_a_name_in_common() -> None:
+    names = [name for concept in TRAINED for name in concept.names]
+    assert len(names) == len(set(names))
+
+
+def test_questions_can_be_about_any_set_of_tools() -> None:
+    for tools, concepts in zip(TOOLS, (HELD_OUT, DEVELOPMENT), strict=False):
+        known = {name for concept in concepts for name in (*concept.names, "interpreter")}
+        asked = questions(seed=1, tools=tools)
+        assert {tool["name"] for question in asked for tool in question.dialogue.tools} <= known
 
 
 @pytest.mark.parametrize("kind", ["city", "person", "title", "code", "date", "int:1:900"])
@@ -112,14 +129,6 @@ def test_the_last_turn_is_a_reply_and_calls_can_be_parsed() -> None:
             if turn.metadata:
                 assert turn.metadata in {tool["name"] for tool in dialogue.tools}
                 assert isinstance(json.loads(parse_call(turn.metadata, turn.content)), dict)
-
-
-def test_refining_has_more_options_that_only_a_definition_tells() -> None:
-    shares = []
-    for phase in ("all", "refine"):
-        definitions = json.dumps([d.tools for d in some(200, phase)])
-        shares.append(definitions.count('"enum"') / definitions.count('"type"'))
-    assert shares[1] > 1.3 * shares[0]
 
 
 def test_no_name_can_be_had_from_the_call_before() -> None:

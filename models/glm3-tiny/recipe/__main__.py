@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from recipe.evaluate import reply, same_as, scores, served
 from recipe.export import export, shape_for
 from recipe.model import ChatGLM3
-from recipe.questions import questions
+from recipe.questions import TOOLS, questions
 from recipe.tokenizer import train_tokenizer
 from recipe.train import PLAN, has_bfloat16, train
 
@@ -52,14 +52,14 @@ def evaluate_command(
     model: Annotated[Path, typer.Option(help="The checkpoint.")] = HERE,
     types: Annotated[str, typer.Option(help="Quantizations, by commas.")] = ",".join(TYPES),
     seed: int = 1,
-    held_out: Annotated[bool, typer.Option(help="Ask what was kept out of training.")] = True,
+    tools: Annotated[str, typer.Option(help="Whose tools: " + ", ".join(TOOLS))] = TOOLS[0],
     show: Annotated[int, typer.Option(help="Wrong replies to print.")] = 0,
 ) -> None:
     """Ask the server, for each quantization, and print what part is right."""
     encoder = _encoder(model)
     reference = ChatGLM3(shape_for(encoder))
     reference.load_state_dict(_weights(model))
-    asked = questions(seed=seed, held_out=held_out)
+    asked = questions(seed=seed, tools=tools)
     for name in types.split(","):
         with served(model, name) as client:
             replies = [reply(client, question) for question in asked]

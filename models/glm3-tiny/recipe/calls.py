@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glm3edge.chatglm3.prompt import Turn
-from recipe import concepts_everyday, concepts_held_out, concepts_office, prose
+from recipe import catalogue, concepts_everyday, concepts_office, prose
 from recipe.coin import hanzi, identifier, pseudo_word
 from recipe.concept import Concept, Param
 from recipe.dialogue import Dialogue, call, say
@@ -22,8 +22,14 @@ NO_TOOL = {
 }
 ENGLISH = 0.15
 """The share of definitions in English whatever the language of the questions."""
+_REAL = 0.7
+"""The share of tools that are not coined."""
 _TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
-_TRAINED = concepts_everyday.CONCEPTS + concepts_office.CONCEPTS
+TRAINED = (
+    concepts_everyday.CONCEPTS
+    + concepts_office.CONCEPTS
+    + tuple(concept for name in catalogue.TRAINED for concept in catalogue.read_concepts(name))
+)
 _SLOT = re.compile(r"\{(\w+)\}")
 _OPENERS = {
     "zh": ("", "", "", "", "请问", "你好，", "麻烦", "那", "嗯，", "现在"),
@@ -179,15 +185,18 @@ def sample(
     bare: float = 0.0,
     enums: float = 0.0,
     english: float = ENGLISH,
+    among: Sequence[Concept] = (),
     held_out: bool = False,
 ) -> Dialogue:
     """A dialogue of ``exchanges``, with ``num_tools`` tools and the interpreter if it is used.
 
     No tool is called twice before each has been, or its name could be had from the call before.
     ``coined`` and ``english`` are as for ``offer``, ``enums`` as for ``nonce_concept``; ``bare`` is
-    the share of tools without parameters.
+    the share of tools without parameters. The tools are ``among`` those given, if any are, or else
+    those of the training, three of ten coined.
     """
-    pool = _pool(rng, num_tools + 2, bare=bare, enums=enums, held_out=held_out)
+    count = num_tools + 2
+    pool = rng.sample(among, count) if among else _pool(rng, count, bare=bare, enums=enums)
     offers = [offer(rng, concept, language, coined=coined, english=english) for concept in pool]
     absent = [offers.pop(), offers.pop()]
     tools = [offered.tool for offered in offers]
@@ -222,17 +231,13 @@ def _call(
     return turns
 
 
-def _pool(
-    rng: random.Random, count: int, *, bare: float, enums: float, held_out: bool
-) -> list[Concept]:
-    if held_out:
-        return rng.sample(concepts_held_out.CONCEPTS, count)
-    real = rng.sample(_TRAINED, count)
+def _pool(rng: random.Random, count: int, *, bare: float, enums: float) -> list[Concept]:
+    real = rng.sample(TRAINED, count)
     return [
         nonce_concept(rng, bare=True)
         if rng.random() < bare
         else concept
-        if rng.random() < 0.5
+        if rng.random() < _REAL
         else nonce_concept(rng, enums=enums)
         for concept in real
     ]

@@ -5,8 +5,9 @@ import random
 from recipe import calls, prose
 from recipe.dialogue import Dialogue, say
 
-_PROSE = {"tools": 0.0, "all": 0.2, "refine": 0.15}
+_PROSE = {"tools": 0.0, "all": 0.2}
 """The share of dialogues without tools, by phase."""
+_ENUMS, _ENGLISH = 0.25, 0.25
 
 
 def phase_dialogue(rng: random.Random, phase: str) -> Dialogue:
@@ -14,9 +15,7 @@ def phase_dialogue(rng: random.Random, phase: str) -> Dialogue:
 
     prose: without tools. choose: two to five tools, most without parameters, each asked for in
     turn. tools: one to four tools and up to six exchanges, because a prompt with tools is long and
-    what is learned from are the replies. all: tools and some prose. refine: as all, but with
-    options that only a definition tells, and more definitions in another language than the
-    questions.
+    what is learned from are the replies. all: tools and some prose.
     """
     language = "zh" if rng.random() < 0.55 else "en"
     if phase == "choose":
@@ -31,7 +30,6 @@ def phase_dialogue(rng: random.Random, phase: str) -> Dialogue:
     count = rng.choice((1, 3, 4, 5, 6))
     names, weights = list(calls.EXCHANGES), list(calls.EXCHANGES.values())
     exchanges = rng.choices(names, weights, k=count)
-    enums, english = (0.4, 0.4) if phase == "refine" else (0.0, calls.ENGLISH)
     return calls.sample(
-        rng, exchanges, language, num_tools=num_tools, coined=0.4, enums=enums, english=english
+        rng, exchanges, language, num_tools=num_tools, coined=0.4, enums=_ENUMS, english=_ENGLISH
     )

@@ -160,8 +160,10 @@ def _typed_slots(rng: random.Random, count: int, enums: float) -> list[_Slot]:
         name = rng.choice(names)
         if any(name == slot.param.names[0] for slot in slots):
             continue
-        if enums and rng.random() < enums:
-            slots.append(_enum_slot(rng))
+        if rng.random() < enums:
+            slot = _enum_slot(rng)
+            if not any(slot.param.names == other.param.names for other in slots):
+                slots.append(slot)
             continue
         place = f"{{{name}}}"
         param = Param((name,), kind, Both(about_zh, about_en))

@@ -1708,7 +1708,8 @@ _SYSTEM = {
         "same": _split("请始终用中文回答。|只用中文回答|你必须用中文回答。|"
 "不管用户用什么语言，都用中文回答。"),
         "plain": _split("你是一个有用的助手。|请简短地回答。|请认真回答用户的问题。|"
-"请有礼貌地回答。|你是人工智能助手。"),
+"请有礼貌地回答。|你是人工智能助手。|你是一个乐于助人的助手。|你是一个有帮助的AI助手。|请简短回答。|"
+"请用简洁的语言回答。|你是一个智能助手，请回答用户的问题。"),
     },
     "en": {
         "name": _split("Your name is {}.|You are {}.|You are called {}.|"
@@ -1733,15 +1734,20 @@ _SYSTEM = {
         "same": _split("Always answer in English.|Reply only in English.|"
 "You must answer in English.|Whatever the language, answer in English."),
         "plain": _split("You are a helpful assistant.|Be brief.|Answer the user's questions.|"
-"Be polite.|You are an AI assistant."),
+"Be polite.|You are an AI assistant.|You are a helpful, respectful and honest assistant.|"
+"Answer briefly.|You are ChatGLM3, a large language model trained by Zhipu.AI. "
+"Follow the user's instructions carefully. Respond using markdown.|"
+"You are a helpful AI assistant.|You are a friendly chatbot."),
     },
 }  # fmt: skip
 _RULES = ("name", "name", "role", "role", "end", "end", "start", "start", "only", "call", "call",
-          "other", "other", "same", "plain")  # fmt: skip
+          "other", "other", "same", *("plain",) * 6)  # fmt: skip
 
 
 def _system(rng: random.Random, language: str, held: bool) -> list[_Message]:
     rule = rng.choice(_RULES)
+    if rule == "plain":
+        return _under_the_usual(rng, language, held)
     if rule in {"name", "call"}:
         value = _person(rng, language, held)
     elif rule == "role":
@@ -1766,6 +1772,15 @@ def _system(rng: random.Random, language: str, held: bool) -> list[_Message]:
             ask = _ask(rng, key, language, held)
             replies = {each: _reply(key, each) for each in ("zh", "en")}
         messages += _turn(ask, _ruled(rule, value, language, key, replies))
+    return messages
+
+
+def _under_the_usual(rng: random.Random, language: str, held: bool) -> list[_Message]:
+    """Any questions, in either language, under a system message that changes nothing."""
+    said_in = language if rng.random() < 0.8 else rng.choice(("zh", "en"))
+    messages = [{"role": "system", "content": rng.choice(_SYSTEM[said_in]["plain"])}]
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        messages += _turn(*question(rng, language, held_out=held))
     return messages
 
 
@@ -1797,7 +1812,7 @@ _SHAPES: tuple[tuple[Callable[[random.Random, str, bool], list[_Message]], int],
     (_intents, 40),
     (_fallback, 15),
     (_remember, 15),
-    (_system, 15),
+    (_system, 25),
     (_echoes, 10),
     (_again, 5),
 )

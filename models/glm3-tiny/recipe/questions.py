@@ -1,12 +1,15 @@
 """The questions of the evaluation: tools, values and phrasings that no training has seen."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from glm3edge.chatglm3.prompt import Role, Turn
 from glm3edge.chatglm3.tools import parse_call
-from recipe import calls, prose
+from recipe import calls, concepts_held_out, prose
+from recipe.catalogue import read_concepts
+from recipe.concept import Concept
 from recipe.dialogue import Dialogue, say
 
 COUNTS = {
@@ -34,8 +37,21 @@ class Question:
         return self.dialogue.turns[-1]
 
 
-def questions(*, seed: int, held_out: bool = True) -> list[Question]:
-    """The same questions for the same seed."""
+TOOLS = ("held-out", "development", "trained")
+"""Whose tools are asked for: ``development`` is for looking at errors, which makes them known."""
+
+
+def questions(*, seed: int, tools: str = "held-out") -> list[Question]:
+    """The same questions for the same seed, about one of ``TOOLS``.
+
+    Values and phrasings are those that training leaves out unless the tools are the trained ones.
+    """
+    held_out = tools != "trained"
+    among: Sequence[Concept] = ()
+    if tools == "held-out":
+        among = concepts_held_out.CONCEPTS
+    elif tools == "development":
+        among = read_concepts(tools)
     rng = random.Random(f"evaluation {seed}")
     found = []
     for kind, count in COUNTS.items():
@@ -51,6 +67,7 @@ def questions(*, seed: int, held_out: bool = True) -> list[Question]:
                 calls.KINDS[kind],
                 language,
                 num_tools=rng.choice((1, 2, 3)),
+                among=among,
                 held_out=held_out,
             )
             found.append(Question(kind, dialogue))

@@ -2,7 +2,8 @@
 
 A model of this size copies pieces, not letters. So pieces never cross from one of four classes to
 the next (letters, digits, Chinese characters, everything else with its white space), a digit and
-a Chinese character is a piece of its own, and white space never joins a word.
+a Chinese character is a piece of its own, and white space never joins a word. The quote of a call's
+arguments is a piece of its own too: that a value ends and what comes after it are two decisions.
 """
 
 import io
@@ -19,7 +20,7 @@ from recipe.coin import HANZI
 from recipe.curriculum import phase_dialogue
 
 NUM_PIECES = 5300
-_CUTS = re.compile(r"[A-Za-z]+|[0-9]|[㐀-鿿]|[^A-Za-z0-9㐀-鿿]+")
+_CUTS = re.compile(r"[A-Za-z]+|[0-9]|[㐀-鿿]|'|[^A-Za-z0-9㐀-鿿']+")
 _NUM_DIALOGUES = 12000
 
 

@@ -1,4 +1,4 @@
-"""Training in phases: choosing tools, all kinds, harder tools. What counts is replies."""
+"""Training in phases: choosing tools, then all kinds of dialogues. What counts is replies."""
 
 import itertools
 import logging
@@ -24,24 +24,16 @@ _WARM_UP_STEPS = 30
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps on one kind of data.
-
-    ``prompt_weight`` is what tokens of the prompt count; ``lr``, a learning rate of its own.
-    """
+    """Steps on one kind of data. ``prompt_weight`` is what tokens of the prompt count."""
 
     data: str
     num_steps: int
     prompt_weight: float = 0.0
-    lr: float | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole training.
-
-    The learning rate falls to zero over the last ``decay`` of it; a phase with a rate of its own
-    starts with that and falls to zero by its end.
-    """
+    """The whole training; the learning rate falls to zero over the last ``decay`` of it."""
 
     phases: tuple[Phase, ...]
     lr: float = 1.2e-3
@@ -55,24 +47,11 @@ class Plan:
 
     def lr_at(self, step: int) -> float:
         """The learning rate of ``step``, counted from 0."""
-        start = 0
-        for phase in self.phases:
-            end = start + phase.num_steps
-            if phase.lr is not None and start <= step < end:
-                return phase.lr * (end - step) / phase.num_steps
-            start = end
-        num_steps = sum(phase.num_steps for phase in self.phases if phase.lr is None)
-        left = (num_steps - step) / (self.decay * num_steps)
+        left = (self.num_steps - step) / (self.decay * self.num_steps)
         return self.lr * min(1.0, (step + 1) / _WARM_UP_STEPS, left)
 
 
-PLAN = Plan(
-    (
-        Phase("choose", 300),
-        Phase("all", 6200),
-        Phase("refine", 1500, lr=5e-4),
-    )
-)
+PLAN = Plan((Phase("choose", 300), Phase("all", 5300)))
 
 
 def has_bfloat16() -> bool:
