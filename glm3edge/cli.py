@@ -1,14 +1,17 @@
 """The ``glm3edge`` command: options in, parts wired together, exit codes out."""
 
+import functools
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
 from glm3edge import __version__
+from glm3edge.bench.cli import bench_command
 from glm3edge.config import Settings, load_settings
 from glm3edge.errors import ConfigError, Glm3EdgeError, ModelError
 from glm3edge.store import DEFAULT_NAME, Store
@@ -17,6 +20,8 @@ from glm3edge_convert.errors import ConvertError
 
 if TYPE_CHECKING:
     from glm3edge.server.runtime import Runtime
+
+P = ParamSpec("P")
 
 EXIT_CODES: dict[type[Glm3EdgeError], int] = {ConfigError: 2, ModelError: 8}
 """What a failure ends the program with; conversion has codes of its own, 2 to 7."""
@@ -33,6 +38,26 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("convert")(convert_command)
+
+
+def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
+    """``command``, whose failures end the program with a line and a code."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **options: P.kwargs) -> None:
+        try:
+            command(*args, **options)
+        except ConvertError as exc:
+            _fail(exc, exit_code(exc))
+        except Glm3EdgeError as exc:
+            _fail(exc, next((c for t, c in EXIT_CODES.items() if isinstance(exc, t)), 1))
+        except KeyboardInterrupt:
+            raise typer.Exit(_INTERRUPTED) from None
+
+    return run
+
+
+app.command("bench")(_with_exit_codes(bench_command))
 
 
 def main() -> None:
@@ -58,6 +83,7 @@ def _options(
 
 
 @app.command()
+@_with_exit_codes
 def serve(
     model: Annotated[
         str | None,
@@ -110,30 +136,23 @@ def serve(
 
     Every option can be set by an environment variable too: GLM3EDGE_CTX_SIZE for --ctx-size.
     """
-    try:
-        _start_logging(log_level)
-        settings = load_settings(
-            host=host,
-            port=port,
-            ctx_size=ctx_size,
-            parallel=parallel,
-            queue=queue,
-            timeout=timeout,
-            drafts=drafts,
-            deterministic=deterministic,
-            threads=threads,
-            type=type,
-            disk_cache=disk_cache,
-            cache_dir=cache_dir,
-            cors_origins=cors_origin or None,
-        )
-        _serve(model, settings)
-    except ConvertError as exc:
-        _fail(exc, exit_code(exc))
-    except Glm3EdgeError as exc:
-        _fail(exc, next((c for t, c in EXIT_CODES.items() if isinstance(exc, t)), 1))
-    except KeyboardInterrupt:
-        raise typer.Exit(_INTERRUPTED) from None
+    _start_logging(log_level)
+    settings = load_settings(
+        host=host,
+        port=port,
+        ctx_size=ctx_size,
+        parallel=parallel,
+        queue=queue,
+        timeout=timeout,
+        drafts=drafts,
+        deterministic=deterministic,
+        threads=threads,
+        type=type,
+        disk_cache=disk_cache,
+        cache_dir=cache_dir,
+        cors_origins=cors_origin or None,
+    )
+    _serve(model, settings)
 
 
 def _serve(model: str | None, settings: Settings) -> None:

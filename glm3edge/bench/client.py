@@ -1,0 +1,124 @@
+"""A client that costs little: what is measured is the server, and both share the cores."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class BenchError(Exception):
+    """A server answered what no measurement can be made of."""
+
+
+@dataclass
+class Timing:
+    """What one request took.
+
+    Attributes:
+        started: when it was sent, in monotonic seconds.
+        arrivals: when each event with a delta came.
+        ended: when the last byte came.
+        usage: the reply's usage, if it told.
+    """
+
+    started: float
+    arrivals: list[float] = field(default_factory=list)
+    ended: float = 0.0
+    usage: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """From request to last byte."""
+        return self.ended - self.started
+
+    @property
+    def first_token(self) -> float:
+        """Seconds from request to the first delta."""
+        if not self.arrivals:
+            raise BenchError("a stream had no delta")
+        return self.arrivals[0] - self.started
+
+    @property
+    def gaps(self) -> list[float]:
+        """Seconds between deltas."""
+        return [b - a for a, b in zip(self.arrivals, self.arrivals[1:], strict=False)]
+
+
+async def post(port: int, path: str, body: dict[str, Any]) -> tuple[Timing, dict[str, Any]]:
+    """Send ``body`` and read the whole reply as JSON.
+
+    Raises:
+        BenchError: the server refused.
+    """
+    async with _sent(port, path, body) as (timing, reader):
+        data = await _read_body(reader)
+        timing.ended = time.perf_counter()
+    reply: dict[str, Any] = json.loads(data)
+    timing.usage = reply.get("usage") or {}
+    return timing, reply
+
+
+async def stream(port: int, path: str, body: dict[str, Any]) -> Timing:
+    """Send ``body`` and read the events of the reply.
+
+    Raises:
+        BenchError: the server refused.
+    """
+    async with _sent(port, path, body) as (timing, reader):
+        while line := await reader.readline():
+            if line.startswith(b"data: {"):
+                _read_event(line, timing)
+            elif line.startswith(b"data: [DONE]"):
+                break
+        timing.ended = time.perf_counter()
+    return timing
+
+
+def _read_event(line: bytes, timing: Timing) -> None:
+    now = time.perf_counter()
+    if b'"choices":[]' in line or b'"finish_reason":"' in line:
+        timing.usage = json.loads(line[6:]).get("usage") or timing.usage
+    elif b'"content"' in line and b'"role"' not in line:
+        timing.arrivals.append(now)
+
+
+@asynccontextmanager
+async def _sent(
+    port: int, path: str, body: dict[str, Any]
+) -> AsyncIterator[tuple[Timing, asyncio.StreamReader]]:
+    """A connection of its own, over which ``body`` went and the reply comes."""
+    data = json.dumps(body, ensure_ascii=False).encode()
+    timing = Timing(time.perf_counter())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(data)}\r\nConnection: close\r\n\r\n"
+    )
+    try:
+        writer.write(head.encode() + data)
+        status = await reader.readline()
+        if b" 200 " not in status:
+            rest = (await reader.read(2000)).decode(errors="replace")
+            raise BenchError(f"{path} answered {status.decode().strip()}: {rest.strip()[-500:]}")
+        yield timing, reader
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _read_body(reader: asyncio.StreamReader) -> bytes:
+    """The body after the status line: all of it, chunked or not, up to the end."""
+    is_chunked = False
+    while (line := await reader.readline()).strip():
+        is_chunked |= line.lower().startswith(b"transfer-encoding: chunked")
+    if not is_chunked:
+        return await reader.read()
+    body = b""
+    while size := int((await reader.readline()).strip() or b"0", 16):
+        body += await reader.readexactly(size)
+        await reader.readline()
+    return body
