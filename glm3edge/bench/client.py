@@ -86,12 +86,8 @@ def _read_event(line: bytes, timing: Timing) -> None:
 
 
 @asynccontextmanager
-async def _sent(
-    port: int, path: str, body: dict[str, Any]
-) -> AsyncIterator[tuple[Timing, asyncio.StreamReader]]:
-    """A connection of its own, over which ``body`` went and the reply comes."""
-    data = json.dumps(body, ensure_ascii=False).encode()
-    timing = Timing(time.perf_counter())
+async def connection(port: int, path: str, data: bytes) -> AsyncIterator[asyncio.StreamReader]:
+    """A connection of its own, over which ``data`` was posted; gives where the reply comes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -99,15 +95,26 @@ async def _sent(
     )
     try:
         writer.write(head.encode() + data)
+        yield reader
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+@asynccontextmanager
+async def _sent(
+    port: int, path: str, body: dict[str, Any]
+) -> AsyncIterator[tuple[Timing, asyncio.StreamReader]]:
+    """``connection()`` with a body that the server takes, and the time it was sent."""
+    data = json.dumps(body, ensure_ascii=False).encode()
+    timing = Timing(time.perf_counter())
+    async with connection(port, path, data) as reader:
         status = await reader.readline()
         if b" 200 " not in status:
             rest = (await reader.read(2000)).decode(errors="replace")
             raise BenchError(f"{path} answered {status.decode().strip()}: {rest.strip()[-500:]}")
         yield timing, reader
-    finally:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
 
 
 async def _read_body(reader: asyncio.StreamReader) -> bytes:

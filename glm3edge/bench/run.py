@@ -68,7 +68,7 @@ def run(
         for system in systems:
             say(f"starting {system.name}")
             try:
-                ports[system.name] = stack.enter_context(running(system))
+                ports[system.name] = stack.enter_context(running(system)).port
                 asyncio.run(_warm_up(ports[system.name], load))
             except (BenchError, OSError) as exc:
                 results.failures[system.name] = str(exc)

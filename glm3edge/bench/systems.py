@@ -77,9 +77,17 @@ def peers(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def running(system: System) -> Iterator[int]:
-    """Start a server and give its port when it answers.
+def running(system: System) -> Iterator[Running]:
+    """Start a server, wait until it answers, and stop it in the end.
 
     Raises:
         BenchError: it ended, or did not answer in time.
@@ -92,7 +100,7 @@ def running(system: System) -> Iterator[int]:
         process = subprocess.Popen(command, stdout=said, stderr=said)
         try:
             _wait_for(system, port, process, said)
-            yield port
+            yield Running(port, process.pid)
         finally:
             process.terminate()
             try:

@@ -47,7 +47,8 @@ RunningServicesOf = Annotated[Services, Depends(_running_services)]
 async def health(services: ServicesOf) -> JSONResponse:
     """Whether the server can take requests: 200, or 503 when its engine has stopped or fails."""
     if services.engine.is_healthy:
-        return JSONResponse({"status": "ok"})
+        numbers = {"running": services.engine.num_running, "waiting": services.engine.num_waiting}
+        return JSONResponse({"status": "ok", **numbers})
     return JSONResponse({"status": "unavailable"}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
 
 

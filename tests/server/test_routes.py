@@ -25,7 +25,7 @@ def events(text: str) -> list[Any]:
 
 
 def test_health(client: TestClient, services: Services) -> None:
-    assert client.get("/health").json() == {"status": "ok"}
+    assert client.get("/health").json() == {"status": "ok", "running": 0, "waiting": 0}
     services.engine.close()
     reply = client.get("/health")
     assert (reply.status_code, reply.json()) == (503, {"status": "unavailable"})
