@@ -23,6 +23,7 @@ from glm3edge.engine.memory import Memory
 from glm3edge.engine.pace import Pace
 from glm3edge.engine.scheduler import Scheduler, Work
 from glm3edge.engine.sequence import Sequence
+from glm3edge.engine.stats import Stats
 from glm3edge.errors import (
     DecodeAbortedError,
     EngineClosedError,
@@ -32,7 +33,7 @@ from glm3edge.errors import (
     TimeoutExceededError,
 )
 from glm3edge.llama.context import Span
-from glm3edge.types import FinishReason
+from glm3edge.types import Ending, FinishReason
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ class Engine:
         )
         self._pace = pace or Pace()
         self._drafter = Drafter(self._pace) if use_drafts and not deterministic else None
+        self.stats = Stats()
         self._num_failures = 0  # batches in a row
         self._computing: list[Work] = []  # the batch that is being decoded
         self._scheduler = Scheduler(
@@ -419,6 +421,9 @@ class Engine:
     def _emit(self, emitted: _Emitted) -> None:
         if not emitted:
             return
+        for sequence, event in emitted:
+            if isinstance(event, Ending):
+                self.stats.count(event, num_prompt_tokens=sequence.num_prompt_tokens)
         try:
             self._post(partial(_deliver, emitted))
         except RuntimeError:  # the event loop is gone, and everybody who listened with it

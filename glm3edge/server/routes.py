@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from glm3edge.errors import EngineClosedError
@@ -15,7 +15,7 @@ from glm3edge.schema.chat import ChatReply, ChatRequest
 from glm3edge.schema.embeddings import EmbeddingsReply, EmbeddingsRequest
 from glm3edge.schema.errors import ErrorReply
 from glm3edge.schema.models import ModelCard, ModelList
-from glm3edge.server import sse
+from glm3edge.server import metrics, sse
 from glm3edge.server.disconnect import ClientDisconnectedError, until_disconnect
 from glm3edge.server.services import Services
 
@@ -50,6 +50,12 @@ async def health(services: ServicesOf) -> JSONResponse:
         numbers = {"running": services.engine.num_running, "waiting": services.engine.num_waiting}
         return JSONResponse({"status": "ok", **numbers})
     return JSONResponse({"status": "unavailable"}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def get_metrics(services: ServicesOf) -> Response:
+    """What the server has done, for Prometheus."""
+    return Response(metrics.render(services.engine), media_type=metrics.CONTENT_TYPE)
 
 
 @router.get("/v1/models")

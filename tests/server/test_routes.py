@@ -293,3 +293,16 @@ def test_docs_need_no_internet(client: TestClient, app: FastAPI) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert "/v1/chat/completions" in paths
     assert "422" not in json.dumps(paths)
+
+
+def test_metrics_count_what_was_done(backend: FakeBackend, client: TestClient) -> None:
+    assert "glm3edge_running 0.0" in client.get("/metrics").text
+    backend.reply_for = lambda _prompt: [*spell("hi"), EOS]
+    body = {"messages": [{"role": "user", "content": "hi"}]}
+    usage = client.post("/v1/chat/completions", json=body).json()["usage"]
+    client.post("/v1/embeddings", json={"input": "hi"})
+    reply = client.get("/metrics")
+    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'glm3edge_requests_total{reason="stop"} 2.0' in reply.text
+    assert f"glm3edge_completion_tokens_total {float(usage['completion_tokens'])}" in reply.text
+    assert "glm3edge_rejected_drafts_total 0.0" in reply.text

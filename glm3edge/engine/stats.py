@@ -1,0 +1,37 @@
+"""Stats: what an engine has done since it started."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from glm3edge.types import EndEvent, Ending, FinishReason
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counts that only grow.
+
+    Attributes:
+        endings: requests that have ended, by reason.
+        num_prompt_tokens: tokens of their prompts, those that were in memory included.
+        num_cached_tokens: those of them that were in memory.
+        num_completion_tokens: tokens sampled.
+        num_accepted_drafts: those of them that had been guessed.
+        num_rejected_drafts: guesses that were wrong.
+    """
+
+    endings: Counter[FinishReason] = field(default_factory=Counter)
+    num_prompt_tokens: int = 0
+    num_cached_tokens: int = 0
+    num_completion_tokens: int = 0
+    num_accepted_drafts: int = 0
+    num_rejected_drafts: int = 0
+
+    def count(self, ending: Ending, *, num_prompt_tokens: int) -> None:
+        """One more request has ended."""
+        self.endings[ending.reason] += 1
+        self.num_prompt_tokens += num_prompt_tokens
+        if isinstance(ending, EndEvent):
+            self.num_cached_tokens += ending.num_cached_tokens
+            self.num_completion_tokens += ending.num_completion_tokens
+            self.num_accepted_drafts += ending.num_accepted_drafts
+            self.num_rejected_drafts += ending.num_rejected_drafts
