@@ -1,8 +1,12 @@
 """What was computed before a restart, by the figures that a client sees."""
 
+import random
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 
@@ -58,3 +62,29 @@ def test_so_does_a_kill_once_the_server_was_idle(tiny_gguf: Path, tmp_path: Path
     again = start_server(str(tiny_gguf), GLM3EDGE_CACHE_DIR=str(tmp_path))
     assert cached_tokens(again) > 64
     assert stop_server(again) == 0
+
+
+def test_kills_at_any_moment_leave_a_cache_that_serves(tiny_gguf: Path, tmp_path: Path) -> None:
+    """While states are being written too: the pause before that is over by then."""
+    rng = random.Random(7)
+    for number in range(5):
+        server = start_server(str(tiny_gguf), GLM3EDGE_CACHE_DIR=str(tmp_path))
+        threads = [threading.Thread(target=_ask, args=(server, 10 * number + n)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(rng.choice((rng.uniform(0, 0.5), rng.uniform(2.0, 2.6))))
+        server.process.kill()
+        server.process.communicate()
+        for thread in threads:
+            thread.join()
+    server = start_server(str(tiny_gguf), GLM3EDGE_CACHE_DIR=str(tmp_path))
+    assert cached_tokens(server) == 0
+    assert cached_tokens(server) > 64
+    assert stop_server(server) == 0
+    assert not list((tmp_path / "states").glob(".*"))
+
+
+def _ask(server: Server, number: int) -> None:
+    messages = [{"role": "user", "content": f"{number}" + "请介绍一下这里。" * 20}]
+    with suppress(httpx.TransportError):  # it is killed meanwhile
+        httpx.post(f"{server.base_url}/chat/completions", json={"messages": messages}, timeout=60)
