@@ -2,19 +2,22 @@
 
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
+from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
 from glm3edge.chatglm3.logprobs import ContentLogprobs, joined
 from glm3edge.chatglm3.parser import Delta, ProseDelta, ReplyParser, ToolCallDelta
 from glm3edge.chatglm3.prompt import build_turns, encode_turns
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.engine.sequence import Constraint, Generation, GenerationRequest
 from glm3edge.engine.stream import gather, merge, stream_events
-from glm3edge.errors import InvalidRequestError
+from glm3edge.errors import GrammarError, InvalidRequestError
 from glm3edge.limits import new_token_limit
+from glm3edge.llama.guidance import Guide
 from glm3edge.schema.base import CompletionTokensDetails, PromptTokensDetails, Usage
 from glm3edge.schema.chat import (
     ChatChunk,
@@ -25,6 +28,7 @@ from glm3edge.schema.chat import (
     ChunkChoice,
     ChunkDelta,
     FinishReasonName,
+    NamedToolChoice,
     ReplyFunction,
     ReplyMessage,
     ReplyToolCall,
@@ -46,6 +50,14 @@ class ChatJob:
 
 
 @dataclass(frozen=True, slots=True)
+class _Whole:
+    """A grammar for all of a reply, and the request field that wants it."""
+
+    grammar: str
+    param: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
     """What a reply's events have led to, and the tokens of content that have come meanwhile."""
 
@@ -56,8 +68,17 @@ class _Part:
 class ChatCompleter:
     """Makes chat completions with one model."""
 
-    def __init__(self, engine: Engine, vocabulary: Vocabulary, *, model_id: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        vocabulary: Vocabulary,
+        *,
+        model_id: str,
+        guide: Guide | None = None,
+    ) -> None:
+        """Over one engine; without a ``guide`` replies are not held to grammars."""
         self._engine = engine
+        self._guide = guide
         self._vocabulary = vocabulary
         self._special = SpecialTokens.of(vocabulary)
         self._model_id = model_id
@@ -78,10 +99,47 @@ class ChatCompleter:
         return ChatJob(
             id=f"chatcmpl-{uuid.uuid4().hex}",
             created=int(time.time()),
-            generations=self._generation_requests(request, prompt_ids),
+            generations=self._generation_requests(
+                request, prompt_ids, self._constraint_maker(request, tools)
+            ),
             tool_names=frozenset(tool.function.name for tool in tools),
             include_usage=bool(options and options.include_usage),
         )
+
+    def _constraint_maker(
+        self, request: ChatRequest, tools: list[Tool]
+    ) -> Callable[[], Constraint] | None:
+        """What holds each reply to its tools, or to JSON; None if a reply may be anything."""
+        whole = _whole_reply(request, tools)
+        if self._guide is None:
+            if whole is not None:
+                raise InvalidRequestError(f"{whole.param} needs a model", param=whole.param)
+            return None
+        calls = {}
+        for tool in tools:
+            if tool.function.strict is False:
+                continue
+            if (grammar := call_grammar(tool)) is not None:
+                calls[tool.function.name] = self._matcher(grammar, "tools")
+        if not calls and whole is None:
+            return None
+        start = None if whole is None else self._matcher(whole.grammar, whole.param)
+        may_call_again = request.parallel_tool_calls is not False
+        return lambda: ReplyConstraint(
+            self._vocabulary,
+            end_ids=self._special.stop_ids,
+            assistant_id=self._special.assistant,
+            calls=calls,
+            whole=None if start is None else start.copy(),
+            may_call_again=may_call_again,
+        )
+
+    def _matcher(self, grammar: str, param: str) -> Matcher:
+        assert self._guide is not None  # noqa: S101 - for the type checker; the caller has looked
+        try:
+            return self._guide.matcher(grammar)
+        except GrammarError as exc:
+            raise InvalidRequestError(f"{param} cannot be followed: {exc}", param=param) from exc
 
     def _check_biases(self, request: ChatRequest) -> None:
         largest = max((int(token_id) for token_id in request.logit_bias or ()), default=0)
@@ -166,7 +224,10 @@ class ChatCompleter:
                         yield _Part(delta, logprobs.take())
 
     def _generation_requests(
-        self, request: ChatRequest, prompt_ids: list[int]
+        self,
+        request: ChatRequest,
+        prompt_ids: list[int],
+        make_constraint: Callable[[], Constraint] | None,
     ) -> tuple[GenerationRequest, ...]:
         """One for each choice; each has a seed of its own."""
         max_new_tokens = new_token_limit(
@@ -184,6 +245,7 @@ class ChatCompleter:
             stop_strings=request.stop_strings,
             num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
             priority=Priority[(request.priority or "interactive").upper()],
+            make_constraint=make_constraint,
         )
         seed = sampling.seed
         return tuple(
@@ -230,19 +292,36 @@ def _refuse_unsupported(request: ChatRequest) -> None:
     """Name what would otherwise be ignored without a word."""
     if request.top_logprobs is not None and not request.logprobs:
         raise InvalidRequestError("top_logprobs needs logprobs: true", param="top_logprobs")
-    refused = {
-        "functions": bool(request.functions),
-        "response_format": (request.response_format or {}).get("type", "text") != "text",
-        "tool_choice": request.tool_choice not in (None, "auto", "none"),
-    }
-    for name, is_refused in refused.items():
-        if is_refused:
-            message = f"{name} with this value is not supported by this server"
-            raise InvalidRequestError(message, param=name)
+    if request.functions:
+        raise InvalidRequestError("functions is not supported: use tools", param="functions")
 
 
 def _offered_tools(request: ChatRequest) -> list[Tool]:
     return [] if request.tool_choice == "none" else list(request.tools or ())
+
+
+def _whole_reply(request: ChatRequest, tools: list[Tool]) -> _Whole | None:
+    """What the reply has to be as a whole: a call, or JSON."""
+    choice = request.tool_choice
+    if choice == "required":
+        if not tools:
+            raise InvalidRequestError("tool_choice required needs tools", param="tool_choice")
+        return _Whole(required_grammar(tools), "tool_choice")
+    if isinstance(choice, NamedToolChoice):
+        name = choice.function.name
+        named = [tool for tool in tools if tool.function.name == name]
+        if not named:
+            raise InvalidRequestError(f"there is no tool {name!r} in tools", param="tool_choice")
+        return _Whole(required_grammar(named), "tool_choice")
+    wanted = request.response_format
+    if wanted is None or wanted.type == "text":
+        return None
+    if wanted.type == "json_object":
+        return _Whole(json_grammar(None), "response_format")
+    if wanted.json_schema is None or wanted.json_schema.definition is None:
+        message = "response_format json_schema needs json_schema.schema"
+        raise InvalidRequestError(message, param="response_format")
+    return _Whole(json_grammar(wanted.json_schema.definition), "response_format")
 
 
 def _sampling(request: ChatRequest) -> SamplingParams:

@@ -5,6 +5,7 @@
     ├── ModelError                the model file, or llama.cpp with it
     │   ├── ModelLoadError
     │   └── ResourceClosedError   used after close()
+    ├── GrammarError              a grammar that cannot be followed
     ├── RequestError              the caller's to mend
     │   ├── InvalidRequestError
     │   └── ContextLengthExceededError
@@ -49,6 +50,10 @@ class ModelLoadError(ModelError):
 
 class ResourceClosedError(ModelError):
     """A model or context was used after it had been closed."""
+
+
+class GrammarError(Glm3EdgeError):
+    """A grammar is too large, or no grammar."""
 
 
 class RequestError(Glm3EdgeError):

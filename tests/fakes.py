@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.llama.context import Span
+from glm3edge.llama.context import Mask, Span
 from glm3edge.types import SamplingParams, TokenLogprobs
 
 EOS, USER, OBSERVATION, ASSISTANT, SYSTEM, GMASK, SOP = 2, 1001, 1002, 1003, 1004, 1005, 1006
@@ -34,6 +34,9 @@ class FakeVocabulary:
 
     def control_token_id(self, text: str) -> int | None:
         return CONTROL_TOKENS.get(text)
+
+    def piece(self, token_id: int) -> bytes:
+        return piece(token_id)
 
     def token_name(self, token_id: int) -> bytes:
         names = {number: name for name, number in CONTROL_TOKENS.items()}
@@ -107,7 +110,7 @@ class FakeBackend:
             last.append(end - 1)
         return last
 
-    def sample(self, sampler: FakeSampler, index: int) -> int:
+    def sample(self, sampler: FakeSampler, index: int, allowed: Mask | None = None) -> int:
         token_id = sampler.reply[sampler.position]
         sampler.position += 1
         return token_id

@@ -165,15 +165,31 @@ def test_tool_choice_none_offers_no_tools(
     ("field", "value"),
     [
         ("functions", [{"name": "f"}]),
-        ("response_format", {"type": "json_object"}),
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "x"}}),
         ("tool_choice", "required"),
         ("tool_choice", {"type": "function", "function": {"name": "weather"}}),
     ],
 )
-def test_what_is_not_supported_is_refused(completer: ChatCompleter, field: str, value: Any) -> None:
-    with pytest.raises(InvalidRequestError, match=field) as caught:
+def test_what_cannot_be_is_refused(completer: ChatCompleter, field: str, value: Any) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
         completer.prepare(request(**{field: value}))
     assert caught.value.param == field
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"tool_choice": "required", "tools": [WEATHER]}, "tool_choice"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+    ],
+)
+def test_without_a_guide_no_reply_is_held_to_a_grammar(
+    completer: ChatCompleter, fields: dict[str, Any], param: str
+) -> None:
+    assert completer.prepare(request(tools=[WEATHER])).generations[0].make_constraint is None
+    with pytest.raises(InvalidRequestError, match="needs a model") as caught:
+        completer.prepare(request(**fields))
+    assert caught.value.param == param
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ class Vocabulary(Protocol):
     def control_token_id(self, text: str) -> int | None:
         """Id of the control token written ``text``."""
 
+    def piece(self, token_id: int) -> bytes:
+        """Bytes that ``token_id`` stands for; empty for control tokens."""
+
     def token_name(self, token_id: int) -> bytes:
         """Bytes that ``token_id`` stands for, or how a control token is written."""
 

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.llama.context import Span
+from glm3edge.llama.context import Mask, Span
 from glm3edge.types import SamplingParams, TokenLogprobs
 
 
@@ -33,7 +33,7 @@ class Backend(Protocol[S]):
 
     def abort(self) -> None: ...
 
-    def sample(self, sampler: S, index: int) -> int: ...
+    def sample(self, sampler: S, index: int, allowed: Mask | None = None) -> int: ...
 
     def logprobs(self, index: int, token_id: int, num_top: int) -> TokenLogprobs: ...
 

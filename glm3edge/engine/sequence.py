@@ -12,12 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from glm3edge.engine.backend import Backend, SamplerHandle
 from glm3edge.engine.detokenizer import Detokenizer
 from glm3edge.engine.lookup import Acceptance, PromptLookup
 from glm3edge.engine.stops import StopStrings
+from glm3edge.llama.context import Mask
 from glm3edge.types import (
     EndEvent,
     Ending,
@@ -46,6 +47,7 @@ class GenerationRequest:
         num_logprobs: how many of the most probable tokens each token's event tells of; None for no
             probabilities at all.
         priority: background requests wait for interactive ones.
+        make_constraint: gives what says which tokens may come, if not all may.
     """
 
     prompt_ids: Seq[int]
@@ -55,6 +57,15 @@ class GenerationRequest:
     stop_strings: tuple[str, ...] = ()
     num_logprobs: int | None = None
     priority: Priority = Priority.INTERACTIVE
+    make_constraint: "Callable[[], Constraint] | None" = None
+
+
+class Constraint(Protocol):
+    """Which tokens a reply may go on with; ``glm3edge.chatglm3.constraint`` has one."""
+
+    def allowed(self) -> Mask | None: ...
+
+    def accept(self, token_id: int) -> None: ...
 
 
 class Sequence(ABC):
@@ -138,6 +149,8 @@ class Generation(Sequence):
         self._num_accepted_drafts = 0
         self._num_rejected_drafts = 0
         self._lookup = PromptLookup()
+        make_constraint = request.make_constraint
+        self._constraint = make_constraint() if make_constraint is not None else None
         self._sampler: SamplerHandle | None = None
         self._detokenizer = Detokenizer()
         self._stops = StopStrings(request.stop_strings)
@@ -187,7 +200,7 @@ class Generation(Sequence):
 
     def _next_events(self, backend: Backend[Any], index: int) -> list[Event]:
         """Sample a token, and what follows from it."""
-        token_id = backend.sample(self._sampler, index)
+        token_id = self._sample(backend, index)
         self.token_ids.append(token_id)
         if token_id in self.request.stop_token_ids:
             return [self._finish(FinishReason.STOP, stop_token_id=token_id)]
@@ -201,6 +214,15 @@ class Generation(Sequence):
         elif not self.num_wanted:
             events.append(self._finish(FinishReason.LENGTH))
         return events
+
+    def _sample(self, backend: Backend[Any], index: int) -> int:
+        constraint = self._constraint
+        if constraint is None:
+            return backend.sample(self._sampler, index)
+        token_id = backend.sample(self._sampler, index, constraint.allowed())
+        if token_id not in self.request.stop_token_ids:
+            constraint.accept(token_id)
+        return token_id
 
     def end(self, reason: FinishReason, error: Exception | None = None) -> EndEvent:
         return self._ending(reason, error=error)

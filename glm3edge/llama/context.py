@@ -20,12 +20,17 @@ from glm3edge.llama.sampler import Sampler
 from glm3edge.types import SamplingParams, TokenLogprobs
 
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
+_NEVER = -9999.0  # what OpenAI's API says of tokens that are out of the question
 _ABORTED = 2  # what llama_decode returns then
 
 # llama.cpp asks a callback between operations, thousands of times a batch, whether to stop. One in
 # Python would wait for the interpreter's lock each time. C's strlen does as well: it returns 0 of
 # an empty string and 1 of one with a character.
 _STRLEN = ctypes.cast(ctypes.CDLL(None if os.name == "posix" else "msvcrt").strlen, ctypes.c_void_p)
+
+
+Mask = NDArray[np.uint8]
+"""One bit for each token of the vocabulary, the lowest of a byte first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +160,17 @@ class Context:
         """Stop a running ``decode()`` at once; without one it does nothing. From any thread."""
         self._abort_flag[0] = b"\1"
 
-    def sample(self, sampler: Sampler, index: int) -> int:
-        """The next token, from the logits at batch position ``index`` of the last ``decode()``."""
+    def sample(self, sampler: Sampler, index: int, allowed: Mask | None = None) -> int:
+        """The next token, from the logits at batch position ``index`` of the last ``decode()``.
+
+        ``allowed`` has a bit for each token that may be chosen; those beyond its end may not. The
+        logits of the others are gone afterwards.
+        """
         with self._lock:
-            return sampler.sample(self._open_handle(), index)
+            handle = self._open_handle()
+            if allowed is not None:
+                forbid(self._logits(index), allowed)
+            return sampler.sample(handle, index)
 
     def logprobs(self, index: int, token_id: int, num_top: int) -> TokenLogprobs:
         """How likely ``token_id`` was after batch position ``index`` of the last ``decode()``.
@@ -167,11 +179,14 @@ class Context:
             Its log probability, and those of the ``num_top`` most probable tokens.
         """
         with self._lock:
-            pointer = native.llama_get_logits_ith(self._open_handle(), index)
-            if not pointer:
-                raise ModelError("llama.cpp kept no logits at this position")
-            logits = np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
-            return token_logprobs(logits, token_id, num_top)
+            return token_logprobs(self._logits(index), token_id, num_top)
+
+    def _logits(self, index: int) -> NDArray[np.float32]:
+        """llama.cpp's own logits at a batch position, ``[vocab_size]``."""
+        pointer = native.llama_get_logits_ith(self._open_handle(), index)
+        if not pointer:
+            raise ModelError("llama.cpp kept no logits at this position")
+        return np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
 
     def hidden_states(self, start: int, num_tokens: int) -> NDArray[np.float32]:
         """Hidden states after the final norm, from the last ``decode(hidden_states=True)``.
@@ -288,8 +303,18 @@ class _Batch:
         native.llama_batch_free(self.native)
 
 
+def forbid(logits: NDArray[np.float32], allowed: Mask) -> None:
+    """Take the tokens without a bit in ``allowed`` out of ``logits``, ``[vocab_size]``."""
+    bits = np.unpackbits(allowed, count=min(8 * len(allowed), len(logits)), bitorder="little")
+    logits[: len(bits)][bits == 0] = -np.inf
+    logits[len(bits) :] = -np.inf
+
+
 def token_logprobs(logits: NDArray[np.float32], token_id: int, num_top: int) -> TokenLogprobs:
-    """Logarithms of the softmax of ``logits``, ``[vocab_size]``: of one token, and the largest."""
+    """Logarithms of the softmax of ``logits``, ``[vocab_size]``: of one token, and the largest.
+
+    What was taken out of the logits has ``_NEVER``, as JSON has no infinity.
+    """
     largest = float(logits.max())
     total = largest + math.log(float(np.exp(logits - largest).sum(dtype=np.float64)))
     top: NDArray[np.int64] = np.empty(0, np.int64)
@@ -297,8 +322,8 @@ def token_logprobs(logits: NDArray[np.float32], token_id: int, num_top: int) -> 
         best = np.argpartition(logits, -num_top)[-num_top:]
         top = best[np.argsort(-logits[best], kind="stable")]
     return TokenLogprobs(
-        float(logits[token_id]) - total,
-        tuple((int(best_id), float(logits[best_id]) - total) for best_id in top),
+        max(float(logits[token_id]) - total, _NEVER),
+        tuple((int(best_id), max(float(logits[best_id]) - total, _NEVER)) for best_id in top),
     )
 
 

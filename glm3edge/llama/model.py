@@ -136,9 +136,13 @@ class Model:
     def control_token_id(self, text: str) -> int | None:
         """Id of the control token that is written ``text``, None if there is none."""
         ids = self._tokenize(text.encode(), parse_special=True)
-        if len(ids) == 1 and native.llama_vocab_is_control(self._vocab, ids[0]):
+        if len(ids) == 1 and self.is_control(ids[0]):
             return ids[0]
         return None
+
+    def is_control(self, token_id: int) -> bool:
+        """Whether ``token_id`` is a control token, which stands for no text."""
+        return bool(native.llama_vocab_is_control(self._vocab, token_id))
 
     def piece(self, token_id: int) -> bytes:
         """Bytes that ``token_id`` stands for; empty for control and unused tokens.
@@ -158,6 +162,12 @@ class Model:
             IndexError: there is no such token.
         """
         return self._read_piece(token_id, special=True)
+
+    @property
+    def vocab_handle(self) -> Any:
+        """llama.cpp's handle of the vocabulary; the model stays open as long as it is used."""
+        self._open_handle()
+        return self._vocab
 
     def acquire(self) -> Any:
         """llama.cpp's handle, for a context that keeps it until ``release()``."""

@@ -55,11 +55,15 @@ class Message(RequestModel):
 
 
 class FunctionDefinition(RequestModel):
-    """A function the model may call; ``parameters`` is a JSON schema."""
+    """A function the model may call; ``parameters`` is a JSON schema.
+
+    Calls are held to it unless ``strict`` is false.
+    """
 
     name: ToolName
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class Tool(RequestModel):
@@ -67,6 +71,35 @@ class Tool(RequestModel):
 
     type: Literal["function"]
     function: FunctionDefinition
+
+
+class ChosenFunction(RequestModel):
+    """The function that has to be called."""
+
+    name: ToolName
+
+
+class NamedToolChoice(RequestModel):
+    """One tool that has to be called."""
+
+    type: Literal["function"]
+    function: ChosenFunction
+
+
+class JsonSchema(RequestModel):
+    """What the JSON of a reply has to be like; ``schema`` is a JSON schema."""
+
+    name: str | None = None
+    description: str | None = None
+    definition: dict[str, Any] | None = Field(default=None, alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(RequestModel):
+    """What a reply has to be: text, a JSON object, or JSON of a schema."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
 
 
 class StreamOptions(RequestModel):
@@ -86,7 +119,8 @@ class ChatRequest(RequestModel):
     model: str = ""
     messages: Annotated[list[Message], Field(min_length=1)]
     tools: list[Tool] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
+    parallel_tool_calls: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -105,7 +139,7 @@ class ChatRequest(RequestModel):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     logit_bias: dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]] | None = None
-    response_format: dict[str, Any] | None = None
+    response_format: ResponseFormat | None = None
     functions: list[dict[str, Any]] | None = None
     user: str | None = None
 

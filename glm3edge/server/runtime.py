@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from glm3edge.chatglm3.vocabulary import MissingTokenError
+from glm3edge.chatglm3.vocabulary import MissingTokenError, SpecialTokens
 from glm3edge.completion import ChatCompleter
 from glm3edge.config import Settings
 from glm3edge.embedding import EmbeddingMaker
@@ -14,6 +14,7 @@ from glm3edge.engine.disk import DiskCache
 from glm3edge.engine.engine import Engine, num_slots
 from glm3edge.errors import ModelError, ModelLoadError
 from glm3edge.llama.context import Context
+from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.llama.offload import key_value_bytes, physical_memory_bytes
 from glm3edge.schema.models import ModelCard
@@ -108,7 +109,12 @@ def _make_services(engine: Engine, model: Model, model_id: str) -> Services:
     try:
         return Services(
             engine=engine,
-            chat=ChatCompleter(engine, model, model_id=model_id),
+            chat=ChatCompleter(
+                engine,
+                model,
+                model_id=model_id,
+                guide=Guide(model, end_ids=SpecialTokens.of(model).stop_ids),
+            ),
             embeddings=EmbeddingMaker(
                 engine,
                 model,

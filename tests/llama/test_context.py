@@ -83,6 +83,17 @@ def test_logprobs_are_logarithms_of_the_softmax(context: Context, tiny_model: Mo
     sampler.close()
 
 
+def test_only_what_is_allowed_is_chosen(context: Context, tiny_model: Model) -> None:
+    mask = np.zeros(3, np.uint8)  # shorter than the vocabulary
+    mask[1], mask[2] = 0b100, 0b1  # tokens 10 and 16
+    (index,) = context.decode([Span(0, 0, PROMPT, wants_output=True)])
+    likelier = max((10, 16), key=lambda token_id: context.logprobs(index, token_id, 0).logprob)
+    sampler = context.new_sampler(GREEDY, PROMPT)
+    assert context.sample(sampler, index, mask) == likelier
+    assert context.logprobs(index, 11, 0).logprob == -9999
+    sampler.close()
+
+
 def test_logprobs_of_a_known_distribution() -> None:
     logits = np.log(np.array([0.1, 0.6, 0.3], np.float32)) + 50
     told = token_logprobs(logits, 2, 2)
@@ -139,7 +150,8 @@ def test_a_copy_goes_on_as_its_source_would(context: Context) -> None:
     sampler = context.new_sampler(GREEDY, PROMPT)
     for sequence_id in (1, 0):
         span = Span(sequence_id, len(PROMPT) - 1, PROMPT[-1:], wants_output=True)
-        assert context.sample(sampler, *context.decode([span])) == alone[0]
+        (index,) = context.decode([span])
+        assert context.sample(sampler, index) == alone[0]
     sampler.close()
 
 

@@ -72,9 +72,11 @@ def _base_url(process: "subprocess.Popen[str]") -> str:
     raise RuntimeError("the server did not start; see its message above")
 
 
-def reply(client: OpenAI, question: Question) -> Reply:
-    """Ask the server."""
-    tools = [{"type": "function", "function": f} for f in question.dialogue.tools]
+def reply(client: OpenAI, question: Question, *, strict: bool) -> Reply:
+    """Ask the server; calls are held to their tool's schema if ``strict``."""
+    tools = [
+        {"type": "function", "function": {**f, "strict": strict}} for f in question.dialogue.tools
+    ]
     options: dict[str, Any] = {"tools": tools} if tools else {}
     made: Any = client.chat.completions.create(
         model="glm3-tiny",

@@ -1,0 +1,240 @@
+"""Grammars that a reply is held to, in llguidance's dialect of Lark.
+
+A call's arguments follow their JSON schema in ChatGLM3's own form, Python keywords:
+
+    ```python
+    tool_call(city='北京', days=3, units=['c', 'f'], options={'wind': True})
+    ```
+
+Arguments come in the order of the schema, required ones always. White space is fixed. Values are
+Python literals, as ``chatglm3.tools`` parses them.
+"""
+
+import json
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from glm3edge.chatglm3.tools import INTERPRETER
+from glm3edge.errors import InvalidRequestError
+from glm3edge.schema.chat import Tool
+
+_HEAD = r"""
+ANY_STRING: /'([^'\\\x00-\x1f]|\\['"\\bfnrt]|\\u[0-9a-fA-F]{4})*'/ | /"([^"\\\x00-\x1f]|\\['"\\bfnrt]|\\u[0-9a-fA-F]{4})*"/
+INTEGER: /-?(0|[1-9][0-9]{0,17})/
+NUMBER: /-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?([eE][+-]?[0-9]{1,2})?/
+BOOLEAN: "True" | "False"
+NULL: "None"
+any_value: ANY_STRING | NUMBER | BOOLEAN | NULL | any_list | any_object
+any_list: "[" "]" | "[" any_value (", " any_value)* "]"
+any_object: "{" "}" | "{" any_pair (", " any_pair)* "}"
+any_pair: ANY_STRING ": " any_value
+"""  # noqa: E501 - a terminal of Lark is one line
+_TYPES = {
+    "string": "ANY_STRING",
+    "integer": "INTEGER",
+    "number": "NUMBER",
+    "boolean": "BOOLEAN",
+    "null": "NULL",
+}
+_BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+_LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_MAX_DEPTH = 32
+
+
+def call_grammar(tool: Tool) -> str | None:
+    """What may follow a tool's name; None where nothing is known of its arguments."""
+    rules = _Rules()
+    body = _call(tool, rules)
+    return None if body is None else f"start: {body}\n{rules.text}"
+
+
+def required_grammar(tools: Iterable[Tool]) -> str:
+    """A whole reply that is a call of one of ``tools``."""
+    rules = _Rules()
+    calls = []
+    for tool in tools:
+        body = _call(tool, rules)
+        if tool.function.name == INTERPRETER:
+            body = r'/ ?/ "```python\n" /(.|\n)*/ "\n```"'
+        elif body is None:
+            body = _fenced("any_arguments", rules)
+        calls.append(f"{_quoted(tool.function.name)} {_quoted(chr(10))} {body}")
+    return f"start: / ?/ ({' | '.join(calls)})\n{rules.text}"
+
+
+def json_grammar(schema: Mapping[str, Any] | None) -> str:
+    """A whole reply that is prose and nothing but JSON, of a schema or any object."""
+    wanted: dict[str, Any] = {"type": "object"} if schema is None else dict(schema)
+    wanted["x-guidance"] = _LAYOUT
+    return f"start: / ?\\n? ?/ value\nvalue: %json {json.dumps(wanted)}\n"
+
+
+class _Rules:
+    """The rules of a grammar, as they turn out to be needed."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._num_names = 0
+        self._known: dict[str, str] = {}  # $ref -> rule
+        self._free = False
+
+    @property
+    def text(self) -> str:
+        """All rules but ``start``."""
+        if self._free:
+            self.line(
+                'any_arguments: | any_argument (", " any_argument)*\n'
+                'any_argument: /[A-Za-z_][A-Za-z0-9_]*/ "=" any_value'
+            )
+            self._free = False
+        return _HEAD + "\n".join(self._lines) + "\n"
+
+    def need_free_arguments(self) -> None:
+        """``any_arguments`` is used."""
+        self._free = True
+
+    def name(self) -> str:
+        """A new rule's name."""
+        self._num_names += 1
+        return f"r{self._num_names}"
+
+    def line(self, text: str) -> None:
+        """Add a rule."""
+        self._lines.append(text)
+
+    def value(self, schema: object, root: Mapping[str, Any], depth: int = 0) -> str:
+        """An expression for a value of ``schema``."""
+        if not isinstance(schema, dict) or depth > _MAX_DEPTH:
+            return "any_value"
+        if isinstance(ref := schema.get("$ref"), str):
+            return self._reference(ref, root, depth)
+        if isinstance(options := schema.get("enum"), list) and options:
+            return "(" + " | ".join(_literal(option) for option in options) + ")"
+        if "const" in schema:
+            return _literal(schema["const"])
+        if isinstance(choices := schema.get("anyOf", schema.get("oneOf")), list) and choices:
+            return self._any_of(choices, root, depth)
+        return self._typed(schema, root, depth)
+
+    def _typed(self, schema: dict[str, Any], root: Mapping[str, Any], depth: int) -> str:
+        kind = schema.get("type", "object" if "properties" in schema else None)
+        if isinstance(kind, list) and kind:
+            return self._any_of([schema | {"type": one} for one in kind], root, depth)
+        if kind == "array":
+            return self._array(schema, root, depth)
+        if kind == "object":
+            return self._object(schema, root, depth)
+        if kind in {"integer", "number"} and _BOUNDS & schema.keys():
+            return self._number(schema)
+        return _TYPES.get(str(kind), "any_value")
+
+    def _number(self, schema: Mapping[str, Any]) -> str:
+        """A number within bounds, which JSON and Python spell alike."""
+        name = self.name()
+        bounds = {key: schema[key] for key in sorted(_BOUNDS & schema.keys())}
+        self.line(f"{name}: %json {json.dumps({'type': schema['type'], **bounds})}")
+        return name
+
+    def _any_of(self, schemas: list[Any], root: Mapping[str, Any], depth: int) -> str:
+        return "(" + " | ".join(self.value(one, root, depth + 1) for one in schemas) + ")"
+
+    def _reference(self, ref: str, root: Mapping[str, Any], depth: int) -> str:
+        if ref not in self._known:
+            self._known[ref] = name = self.name()
+            self.line(f"{name}: {self.value(_resolved(ref, root), root, depth + 1)}")
+        return self._known[ref]
+
+    def _array(self, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
+        item = self.value(schema.get("items"), root, depth + 1)
+        least = schema.get("minItems", 0)
+        name = self.name()
+        some = f'"[" {item} (", " {item})* "]"'
+        self.line(f"{name}: {some}" if least else f'{name}: "[" "]" | {some}')
+        return name
+
+    def _object(self, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
+        properties = schema.get("properties")
+        if not isinstance(properties, dict) or not properties:
+            return "any_object"
+        members = [
+            (f'{_literal(key)} ": " {self.value(value, root, depth + 1)}', key)
+            for key, value in properties.items()
+        ]
+        return f'("{{" {self.sequence(members, schema)} "}}")'
+
+    def sequence(self, members: list[tuple[str, str]], schema: Mapping[str, Any]) -> str:
+        """Expressions of ``members`` in order, with commas between; required keys are there."""
+        first, later = [self.name() for _ in members], [self.name() for _ in members]
+        for index, (text, key) in enumerate(members):
+            next_first, next_later = "", ""
+            if index + 1 < len(members):
+                next_first, next_later = first[index + 1], later[index + 1]
+            is_required = _is_required(schema, key)
+            skip_first = "" if is_required else f" | {next_first}"
+            skip_later = "" if is_required else f" | {next_later}"
+            self.line(f"{first[index]}: {text} {next_later}{skip_first}")
+            self.line(f'{later[index]}: ", " {text} {next_later}{skip_later}')
+        return first[0]
+
+
+def _call(tool: Tool, rules: _Rules) -> str | None:
+    """An expression for a call's code block."""
+    schema = tool.function.parameters
+    if tool.function.name == INTERPRETER or schema is None:
+        return None
+    properties = schema.get("properties")
+    if not properties:
+        return _fenced("", rules)
+    if not isinstance(properties, dict) or not all(map(_is_keyword_name, properties)):
+        return None
+    members = [
+        (f'"{name}=" {rules.value(value, schema)}', name) for name, value in properties.items()
+    ]
+    return _fenced(rules.sequence(members, schema), rules)
+
+
+def _fenced(arguments: str, rules: _Rules) -> str:
+    if arguments == "any_arguments":
+        rules.need_free_arguments()
+    return rf'/ ?/ "```python\ntool_call(" {arguments} ")\n```"'
+
+
+def _is_keyword_name(name: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)) and not keyword.iskeyword(name)
+
+
+def _is_required(schema: Mapping[str, Any], name: str) -> bool:
+    required = schema.get("required")
+    return isinstance(required, list) and name in required
+
+
+def _literal(value: object) -> str:
+    """A JSON value as Python spells it; a string in either kind of quotes."""
+    if isinstance(value, str):
+        body = repr(value + '"')[1:-2]  # the quote makes repr choose the other kind
+        single = f"'{body}'"
+        double = '"' + body.replace("\\'", "'").replace('"', '\\"') + '"'
+        return f"({_quoted(single)} | {_quoted(double)})"
+    return _quoted(repr(value))
+
+
+def _quoted(text: str) -> str:
+    """A string of Lark."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _resolved(ref: str, root: Mapping[str, Any]) -> object:
+    """What a local reference, ``#/$defs/name``, stands for.
+
+    Raises:
+        InvalidRequestError: nothing is there.
+    """
+    place: Any = root
+    for part in ref.removeprefix("#").strip("/").split("/"):
+        key = part.replace("~1", "/").replace("~0", "~")
+        if not ref.startswith("#") or not isinstance(place, dict) or key not in place:
+            raise InvalidRequestError(f"$ref {ref!r} leads nowhere in its schema", param="tools")
+        place = place[key]
+    return place

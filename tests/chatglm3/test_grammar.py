@@ -1,0 +1,242 @@
+"""What grammars let through: replies made of random tokens that they allow, and given texts."""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
+from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
+from glm3edge.chatglm3.parser import ProseDelta, ReplyParser, ToolCallDelta
+from glm3edge.chatglm3.tools import call_text, parse_call
+from glm3edge.chatglm3.vocabulary import SpecialTokens
+from glm3edge.errors import GrammarError, InvalidRequestError
+from glm3edge.llama.guidance import Guide
+from glm3edge.llama.model import Model
+from glm3edge.schema.chat import Tool
+from glm3edge.types import TokenEvent
+
+MAX_TOKENS = 4000
+
+
+@pytest.fixture(scope="module")
+def guide(tiny_model: Model) -> Guide:
+    return Guide(tiny_model, end_ids=SpecialTokens.of(tiny_model).stop_ids)
+
+
+def tool(parameters: dict[str, Any] | None, name: str = "find") -> Tool:
+    function = {"name": name, "parameters": parameters}
+    return Tool.model_validate({"type": "function", "function": function})
+
+
+def random_schema(rng: random.Random, depth: int = 0) -> dict[str, Any]:
+    kinds = ["string", "integer", "number", "boolean", "null", "enum", "const"]
+    kind = rng.choice(kinds + ["array", "object", "anyOf", "types"] * (depth < 3))
+    choices = ["a", "it's", 'say "hi"', "北京", "back\\slash", 3, -1.5, True, None, "\n"]
+    made: dict[str, Callable[[], dict[str, Any]]] = {
+        "enum": lambda: {"enum": rng.sample(choices, rng.randint(1, 4))},
+        "const": lambda: {"const": rng.choice(["x", 7, False])},
+        "array": lambda: {
+            "type": "array",
+            "items": random_schema(rng, depth + 1),
+            "minItems": depth % 2,
+        },
+        "object": lambda: random_object(rng, depth + 1),
+        "anyOf": lambda: {"anyOf": [random_schema(rng, depth + 1) for _ in range(2)]},
+        "types": lambda: {"type": rng.sample(["string", "integer", "null", "boolean"], 2)},
+    }
+    return made[kind]() if kind in made else {"type": kind}
+
+
+def random_object(rng: random.Random, depth: int = 0) -> dict[str, Any]:
+    names = rng.sample(["city", "days", "unit", "x", "y_2", "Zone", "from_"], rng.randint(1, 4))
+    properties = {name: random_schema(rng, depth) for name in names}
+    required = [name for name in names if rng.random() < 0.5]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def random_reply(
+    rng: random.Random, constraint: ReplyConstraint, model: Model, end_ids: frozenset[int]
+) -> Iterator[TokenEvent]:
+    """Tokens that ``constraint`` allows, those that end things rather than others."""
+    likely = {piece for text in "]}'\"),:0123" for piece in model.tokenize(text)} | set(end_ids)
+    for _ in range(MAX_TOKENS):
+        mask = constraint.allowed()
+        assert mask is not None
+        allowed = np.flatnonzero(np.unpackbits(mask, bitorder="little"))
+        assert len(allowed), "nothing is allowed"
+        chosen = [i for i in allowed.tolist() if i in likely] if rng.random() < 0.7 else []
+        token_id = rng.choice(chosen or allowed.tolist())
+        if token_id in end_ids:
+            return
+        constraint.accept(token_id)
+        yield TokenEvent(token_id, "")
+    raise AssertionError("the reply does not end")
+
+
+def constraint_of(
+    model: Model, *, calls: dict[str, Matcher] | None = None, whole: Matcher | None = None
+) -> ReplyConstraint:
+    special = SpecialTokens.of(model)
+    return ReplyConstraint(
+        model,
+        end_ids=special.stop_ids,
+        assistant_id=special.assistant,
+        calls=calls or {},
+        whole=whole,
+    )
+
+
+def text_of(events: Iterator[TokenEvent], model: Model) -> str:
+    return b"".join(model.piece(event.token_id) for event in events).decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_any_call_that_is_allowed_parses_and_fits_its_schema(
+    guide: Guide, tiny_model: Model, seed: int
+) -> None:
+    rng = random.Random(seed)
+    schema = random_object(rng)
+    matcher = guide.matcher(required_grammar([tool(schema)]))
+    special = SpecialTokens.of(tiny_model)
+    constraint = constraint_of(tiny_model, whole=matcher)
+    text = text_of(random_reply(rng, constraint, tiny_model, special.stop_ids), tiny_model)
+    parser = ReplyParser(assistant_id=special.assistant, tool_names={"find"})
+    deltas = parser.feed(TokenEvent(0, text)) + parser.finish()
+    assert len(deltas) == 1, text
+    assert isinstance(deltas[0], ToolCallDelta), text
+    jsonschema.validate(json.loads(deltas[0].arguments), schema)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_any_json_that_is_allowed_fits_its_schema(
+    guide: Guide, tiny_model: Model, seed: int
+) -> None:
+    rng = random.Random(seed)
+    schema = random_object(rng) | {"additionalProperties": False}
+    matcher = guide.matcher(json_grammar(schema))
+    special = SpecialTokens.of(tiny_model)
+    constraint = constraint_of(tiny_model, whole=matcher)
+    text = text_of(random_reply(rng, constraint, tiny_model, special.stop_ids), tiny_model)
+    parser = ReplyParser(assistant_id=special.assistant)
+    deltas = parser.feed(TokenEvent(0, text)) + parser.finish()
+    prose = "".join(delta.text for delta in deltas if isinstance(delta, ProseDelta))
+    jsonschema.validate(json.loads(prose), schema)
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "days": {"type": "integer", "minimum": -30, "maximum": 30},
+        "unit": {"enum": ["c", "it's"]},
+        "tree": {"$ref": "#/$defs/tree"},
+        "options": {"type": "object", "properties": {"wind": {"type": "boolean"}}},
+    },
+    "required": ["city"],
+    "$defs": {"tree": {"type": ["array", "null"], "items": {"$ref": "#/$defs/tree"}}},
+}
+
+
+def accepts(guide: Guide, model: Model, grammar: str, text: str) -> bool:
+    """Whether ``text`` is a whole text of ``grammar``."""
+    matcher = guide.matcher(grammar)
+    for token_id in model.tokenize(text):
+        if not matcher.allowed()[token_id // 8] >> token_id % 8 & 1:
+            return False
+        matcher.accept(token_id)
+    return matcher.is_complete
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_allowed"),
+    [
+        ("city='北京'", True),
+        ('city="北京"', True),
+        ("city='a', days=3", True),
+        ("city='a', days=-30, unit='c'", True),
+        ("city='a', unit=\"it's\"", True),
+        ("city='a', unit='it\\'s'", True),
+        ("city='a', tree=[[], [None]]", True),
+        ("city='a', options={'wind': True}", True),
+        ("city='say \\'hi\\' \\\\ \\n'", True),
+        ("", False),
+        ("days=3", False),
+        ("city=3", False),
+        ("city='a', days='3'", False),
+        ("city='a', days=3.5", False),
+        ("city='a', days=31", False),
+        ("city='a', days=03", False),
+        ("city='a', unit='k'", False),
+        ("city='a', unit='c', days=3", False),
+        ("city='a',days=3", False),
+        ("city='a', tree=[1]", False),
+        ("city='a', options={'rain': True}", False),
+        ("city='a', country='b'", False),
+        ("city='a\nb'", False),
+        ("city=__import__('os')", False),
+    ],
+)
+def test_calls(guide: Guide, tiny_model: Model, arguments: str, is_allowed: bool) -> None:
+    grammar = call_grammar(tool(SCHEMA))
+    assert grammar is not None
+    text = f"```python\ntool_call({arguments})\n```"
+    assert accepts(guide, tiny_model, grammar, text) == is_allowed
+    if is_allowed:
+        jsonschema.validate(json.loads(parse_call("find", text)), SCHEMA)
+
+
+def test_what_history_shows_is_what_grammars_allow(guide: Guide, tiny_model: Model) -> None:
+    values = {"city": 'It\'s "北京"', "days": 3, "tree": [[None]], "options": {"wind": False}}
+    grammar = call_grammar(tool(SCHEMA))
+    assert grammar is not None
+    assert accepts(guide, tiny_model, grammar, call_text("find", json.dumps(values)))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        None,
+        {"type": "object", "properties": {"not-a-name": {}}},
+        {"type": "object", "properties": {"from": {}}},
+    ],
+)
+def test_tools_of_which_nothing_is_known_are_free(parameters: dict[str, Any] | None) -> None:
+    assert call_grammar(tool(parameters)) is None
+
+
+def test_a_required_call_of_a_tool_without_a_schema(guide: Guide, tiny_model: Model) -> None:
+    grammar = required_grammar([tool(None), tool(SCHEMA, name="other"), tool(None, "interpreter")])
+    for text, is_allowed in (
+        ("find\n```python\ntool_call(a=1, b=[{'x': None}])\n```", True),
+        ("find\n```python\ntool_call()\n```", True),
+        ("other\n```python\ntool_call(city='a')\n```", True),
+        ("other\n```python\ntool_call()\n```", False),
+        ("third\n```python\ntool_call()\n```", False),
+        ("interpreter\n```python\nfor i in range(3):\n    print(i)\n```", True),
+        ("\nhello", False),
+    ):
+        matcher = guide.matcher(grammar)
+        found = True
+        for token_id in tiny_model.tokenize(text):
+            found = bool(matcher.allowed()[token_id // 8] >> token_id % 8 & 1)
+            if not found:
+                break
+            matcher.accept(token_id)
+        assert found == is_allowed, text
+
+
+def test_a_reference_to_nothing() -> None:
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/none"}}}
+    with pytest.raises(InvalidRequestError, match="leads nowhere"):
+        call_grammar(tool(schema))
+
+
+def test_a_keyword_that_cannot_be_followed_is_named(guide: Guide) -> None:
+    with pytest.raises(GrammarError, match="unevaluatedProperties") as caught:
+        guide.matcher(json_grammar({"type": "object", "unevaluatedProperties": False}))
+    assert "\n" not in str(caught.value)
