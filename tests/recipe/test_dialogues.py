@@ -83,6 +83,11 @@ def test_tools_of_the_evaluation_are_not_trained_on() -> None:
     assert not texts(TRAINED) & texts(DEVELOPMENT)
 
 
+def test_polishing_has_more_of_prose() -> None:
+    with_tools = [sum(bool(d.tools) for d in some(200, phase)) for phase in ("all", "polish")]
+    assert with_tools[1] < 0.8 * with_tools[0]
+
+
 def test_no_two_tools_have_a_name_in_common() -> None:
     names = [name for concept in TRAINED for name in concept.names]
     assert len(names) == len(set(names))

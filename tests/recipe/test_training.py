@@ -78,19 +78,31 @@ def test_a_new_model_can_look_up_tools(tmp_path: Path) -> None:
 
 
 def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    plan = Plan((Phase("all", 2), Phase("prose", 2, prompt_weight=0.1)), num_tokens=600)
+    plan = Plan((Phase("all", 2), Phase("prose", 2, prompt_weight=0.1)), num_tokens=600, blend=0.5)
     whole = train(SMALL, Letters(), tmp_path / "whole", plan)
     train(SMALL, Letters(), tmp_path / "parts", plan, until=3)
     parts = train(SMALL, Letters(), tmp_path / "parts", plan)
     np.testing.assert_array_equal(weights(whole), weights(parts))
 
 
-def test_the_learning_rate_rises_stays_and_falls_to_zero() -> None:
-    plan = Plan((Phase("choose", 40), Phase("all", 160)), lr=1.0, decay=0.5)
-    rates = [plan.lr_at(step) for step in range(200)]
-    assert rates[0] < rates[29] == rates[100] == 1.0
-    assert rates[150] == 0.5
-    assert rates[199] == pytest.approx(0.01)
+def test_the_last_phase_counts_as_far_as_it_is_blended(tmp_path: Path) -> None:
+    phases = (Phase("all", 2), Phase("prose", 2))
+    ends = []
+    for blend in (0.0, 0.5, 1.0):
+        plan = Plan(phases, num_tokens=600, blend=blend)
+        ends.append(weights(train(SMALL, Letters(), tmp_path / str(blend), plan)))
+    assert np.abs(ends[2] - ends[0]).max() > 1e-4
+    np.testing.assert_allclose(ends[1], (ends[0] + ends[2]) / 2, atol=1e-6)
+
+
+def test_the_learning_rate_falls_to_zero_and_starts_again() -> None:
+    plan = Plan((Phase("all", 100), Phase("polish", 50, lr=0.5)), lr=1.0, decay=0.5)
+    rates = [plan.lr_at(step) for step in range(150)]
+    assert rates[0] < rates[29] == rates[50] == 1.0
+    assert rates[75] == rates[100] == 0.5
+    assert rates[99] == pytest.approx(0.02)
+    assert rates[125] == 0.25
+    assert rates[149] == pytest.approx(0.01)
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:

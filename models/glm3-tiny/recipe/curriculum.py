@@ -5,7 +5,7 @@ import random
 from recipe import calls, prose
 from recipe.dialogue import Dialogue, say
 
-_PROSE = {"tools": 0.0, "all": 0.2}
+_PROSE = {"tools": 0.0, "all": 0.2, "polish": 0.5}
 """The share of dialogues without tools, by phase."""
 _ENUMS, _ENGLISH = 0.25, 0.25
 
@@ -15,7 +15,7 @@ def phase_dialogue(rng: random.Random, phase: str) -> Dialogue:
 
     prose: without tools. choose: two to five tools, most without parameters, each asked for in
     turn. tools: one to four tools and up to six exchanges, because a prompt with tools is long and
-    what is learned from are the replies. all: tools and some prose.
+    what is learned from are the replies. all: tools and some prose. polish: as much of either.
     """
     language = "zh" if rng.random() < 0.55 else "en"
     if phase == "choose":

@@ -1,4 +1,4 @@
-"""Training in phases: choosing tools, then all kinds of dialogues. What counts is replies."""
+"""Training in phases: choosing tools, all kinds, more of prose. What counts is replies."""
 
 import itertools
 import logging
@@ -24,34 +24,64 @@ _WARM_UP_STEPS = 30
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps on one kind of data. ``prompt_weight`` is what tokens of the prompt count."""
+    """Steps on one kind of data.
+
+    ``prompt_weight`` is what tokens of the prompt count; ``lr``, a learning rate of its own.
+    """
 
     data: str
     num_steps: int
     prompt_weight: float = 0.0
+    lr: float | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole training; the learning rate falls to zero over the last ``decay`` of it."""
+    """The whole training.
+
+    The learning rate falls to zero over the last ``decay`` of it; a phase with a rate of its own
+    starts with that and falls to zero by its end. ``blend`` is how far the weights go from those
+    before the last phase to those after it (Wortsman et al., "Robust fine-tuning of zero-shot
+    models", 2022): what the last phase is good for comes early, what it forgets late.
+    """
 
     phases: tuple[Phase, ...]
     lr: float = 1.2e-3
     num_tokens: int = 4096
     decay: float = 0.8
     seed: int = 1
+    blend: float = 1.0
 
     @property
     def num_steps(self) -> int:
         return sum(phase.num_steps for phase in self.phases)
 
+    @property
+    def last_start(self) -> int:
+        """The first step of the last phase."""
+        return self.num_steps - self.phases[-1].num_steps
+
     def lr_at(self, step: int) -> float:
         """The learning rate of ``step``, counted from 0."""
-        left = (self.num_steps - step) / (self.decay * self.num_steps)
+        start = 0
+        for phase in self.phases:
+            end = start + phase.num_steps
+            if phase.lr is not None and start <= step < end:
+                return phase.lr * (end - step) / phase.num_steps
+            start = end
+        num_steps = sum(phase.num_steps for phase in self.phases if phase.lr is None)
+        left = (num_steps - step) / (self.decay * num_steps)
         return self.lr * min(1.0, (step + 1) / _WARM_UP_STEPS, left)
 
 
-PLAN = Plan((Phase("choose", 300), Phase("all", 5300)))
+PLAN = Plan(
+    (
+        Phase("choose", 300),
+        Phase("all", 5300),
+        Phase("polish", 400, lr=4e-4),
+    ),
+    blend=0.7,
+)
 
 
 def has_bfloat16() -> bool:
@@ -83,9 +113,11 @@ def train(
     optimizers = _optimizers(model, plan.lr, torch.bfloat16 if bfloat16 else torch.float32)
     checkpoint = folder / "training.pt"
     done = 0
+    before = None
     if checkpoint.is_file():
         state = torch.load(checkpoint)
         done = state["step"]
+        before = state["before"]
         model.load_state_dict(state["model"])
         for optimizer, values in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(values)
@@ -95,6 +127,8 @@ def train(
     start = time.monotonic()
     losses: list[float] = []
     for step, batch in enumerate(itertools.islice(_from(plan, done, encoder), last - done), done):
+        if step == plan.last_start:
+            before = {name: value.clone() for name, value in model.state_dict().items()}
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = plan.lr_at(step)
@@ -112,7 +146,12 @@ def train(
             _LOG.info("step %d of %d, loss %.4f, %.0f s", step + 1, plan.num_steps, mean, seconds)
             losses.clear()
         if (step + 1) % _SAVE_STEPS == 0 or step + 1 == last:
-            _save(checkpoint, model, optimizers, step + 1)
+            _save(checkpoint, model, optimizers, step=step + 1, before=before)
+    if last == plan.num_steps and before is not None:
+        after = model.state_dict()
+        model.load_state_dict(
+            {name: torch.lerp(value, after[name], plan.blend) for name, value in before.items()}
+        )
     return model
 
 
@@ -160,11 +199,19 @@ def _optimizers(model: ChatGLM3, lr: float, dtype: torch.dtype) -> list[torch.op
     ]
 
 
-def _save(path: Path, model: ChatGLM3, optimizers: list[torch.optim.Optimizer], step: int) -> None:
+def _save(
+    path: Path,
+    model: ChatGLM3,
+    optimizers: list[torch.optim.Optimizer],
+    *,
+    step: int,
+    before: dict[str, Tensor] | None,
+) -> None:
     part = path.with_suffix(".part")
     torch.save(
         {
             "step": step,
+            "before": before,
             "model": model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         },
