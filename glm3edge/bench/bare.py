@@ -15,8 +15,6 @@ GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 class BareLoop:
     """A model that takes token ids and gives tokens, greedily."""
 
-    name = "bare"
-
     def __init__(
         self,
         path: Path,
