@@ -165,6 +165,10 @@ class Generation(Sequence):
         return self.request.max_new_tokens - self.num_completion_tokens
 
     def guess(self, limit: int) -> list[int]:
+        # How many guesses are made depends on measured times, and a batch's arithmetic on its size:
+        # who gives a seed wants the same text again.
+        if self.request.sampling.seed is not None:
+            return []
         return self._lookup.guess(self.token_ids, limit)
 
     def start(self, backend: Backend[Any], slot: int, num_computed: int) -> None:

@@ -4,6 +4,7 @@ from glm3edge.engine.drafts import MAX_DRAFTS, Drafter
 from glm3edge.engine.pace import Pace
 from glm3edge.engine.scheduler import Work
 from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.types import SamplingParams
 
 
 def generation(text: str = "abcabcabc", max_new_tokens: int = 100) -> Generation:
@@ -72,6 +73,14 @@ def test_the_room_is_shared() -> None:
 @pytest.mark.parametrize(("max_new_tokens", "count"), [(1, 0), (2, 1), (4, 3), (100, MAX_DRAFTS)])
 def test_no_guess_goes_beyond_the_reply(max_new_tokens: int, count: int) -> None:
     assert num_drafts([generation(max_new_tokens=max_new_tokens)], cost=0.0) == [count]
+
+
+def test_nothing_is_guessed_where_a_seed_asks_for_the_same_text_again() -> None:
+    request = GenerationRequest(
+        prompt_ids=[1, 2, 3, 1, 2, 3], max_new_tokens=9, sampling=SamplingParams(seed=1)
+    )
+    sequence = Generation(request, lambda _event: None)
+    assert num_drafts([sequence], cost=0.0) == [0]
 
 
 def test_beside_a_prompt_nothing_is_guessed() -> None:
