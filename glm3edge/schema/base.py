@@ -15,6 +15,12 @@ class ReplyModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class EventModel(ReplyModel):
+    """An event of a stream whose events are called by their ``type``."""
+
+    type: str
+
+
 def is_none(value: object) -> bool:
     """For ``Field(exclude_if=...)``: leaves a field out of the reply where it says nothing."""
     return value is None

@@ -1,16 +1,20 @@
 """Server-sent events as OpenAI's streams use them."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from typing import TypeVar
 
 from pydantic import BaseModel
 from sse_starlette.sse import AppStatus, EventSourceResponse
 
 from glm3edge.errors import Glm3EdgeError
+from glm3edge.schema.base import EventModel
 from glm3edge.server.errors import describe
 
 logger = logging.getLogger(__name__)
+
+Body = TypeVar("Body", bound=BaseModel)
 
 PING_SECONDS = 15
 _DONE = b"data: [DONE]\n\n"
@@ -28,23 +32,47 @@ def event(body: BaseModel) -> bytes:
     return f"data: {body.model_dump_json().translate(_LINE_ENDS)}\n\n".encode()
 
 
+def named_event(body: EventModel) -> bytes:
+    """``body`` as one event that is called what its ``type`` says."""
+    return f"event: {body.type}\n".encode() + event(body)
+
+
 def stream(items: AsyncGenerator[BaseModel, None]) -> EventSourceResponse:
-    """A response that sends ``items`` and ``[DONE]``.
+    """A response that sends ``items`` and ``[DONE]``, as chat completions are streamed.
 
     A failure on the way becomes an event with OpenAI's error body, which ends the stream. A client
     that leaves ends ``items`` at once. While nothing comes, a comment keeps the connection alive.
     """
-    return EventSourceResponse(_events(items), sep="\n", ping=PING_SECONDS)
+    encoded = _encoded(items, event, on_error=lambda exc: describe(exc)[1], end=_DONE)
+    return EventSourceResponse(encoded, sep="\n", ping=PING_SECONDS)
 
 
-async def _events(items: AsyncGenerator[BaseModel, None]) -> AsyncIterator[bytes]:
+def named_stream(
+    items: AsyncGenerator[EventModel, None], *, on_error: Callable[[Exception], EventModel]
+) -> EventSourceResponse:
+    """A response that sends ``items`` as events with names, and nothing after the last.
+
+    A failure on the way becomes the event that ``on_error`` makes of it; else as ``stream()``.
+    """
+    encoded = _encoded(items, named_event, on_error=on_error, end=b"")
+    return EventSourceResponse(encoded, sep="\n", ping=PING_SECONDS)
+
+
+async def _encoded(
+    items: AsyncGenerator[Body, None],
+    encode: Callable[[Body], bytes],
+    *,
+    on_error: Callable[[Exception], Body],
+    end: bytes,
+) -> AsyncIterator[bytes]:
     try:
         async with aclosing(items):
             async for item in items:
-                yield event(item)
+                yield encode(item)
     except Exception as exc:
         if not isinstance(exc, Glm3EdgeError):
             logger.exception("a stream failed")
-        yield event(describe(exc)[1])
+        yield encode(on_error(exc))
     else:
-        yield _DONE
+        if end:
+            yield end

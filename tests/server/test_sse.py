@@ -1,0 +1,66 @@
+"""Streams as bytes."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from glm3edge.errors import EngineError
+from glm3edge.schema.base import EventModel
+from glm3edge.server import sse
+
+
+class Said(EventModel):
+    text: str
+
+
+async def items(*texts: str, error: Exception | None = None) -> AsyncGenerator[Any, None]:
+    for text in texts:
+        yield Said(type="said", text=text)
+    if error is not None:
+        raise error
+
+
+def sent(response: Any) -> bytes:
+    async def collect() -> bytes:
+        return b"".join([part async for part in response.body_iterator])
+
+    return asyncio.run(collect())
+
+
+def test_a_stream_ends_with_done() -> None:
+    assert sent(sse.stream(items("a"))) == (b'data: {"type":"said","text":"a"}\n\ndata: [DONE]\n\n')
+
+
+def test_a_failure_is_the_last_event() -> None:
+    data = sent(sse.stream(items("a", error=EngineError("no memory"))))
+    assert data.count(b"\n\n") == 2
+    assert b'"message":"no memory"' in data
+    assert b"[DONE]" not in data
+
+
+def test_events_with_names() -> None:
+    response = sse.named_stream(items("a", "b"), on_error=wrong)
+    assert sent(response) == (
+        b'event: said\ndata: {"type":"said","text":"a"}\n\n'
+        b'event: said\ndata: {"type":"said","text":"b"}\n\n'
+    )
+
+
+def test_a_failure_among_events_with_names() -> None:
+    response = sse.named_stream(items("a", error=EngineError("no memory")), on_error=wrong)
+    assert sent(response).endswith(b'event: wrong\ndata: {"type":"wrong","text":"no memory"}\n\n')
+
+
+def wrong(exc: Exception) -> EventModel:
+    return Said(type="wrong", text=str(exc))
+
+
+@pytest.mark.parametrize("text", ["\x85", "\u2028", "\u2029", "\n", "\r", "\x0b\x1c"])
+def test_whatever_splits_lines_leaves_an_event_whole(text: str) -> None:
+    body: BaseModel = Said(type="said", text=f"a{text}b")
+    lines = sse.event(body).decode().splitlines()
+    assert len(lines) == 2
+    assert Said.model_validate_json(lines[0].removeprefix("data: ")) == body
