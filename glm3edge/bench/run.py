@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from glm3edge.bench.bare import BareLoop
-from glm3edge.bench.client import BenchError, post
-from glm3edge.bench.scenarios import SCENARIOS, Load, Scenario, body, prompt
+from glm3edge.bench.client import BenchError
+from glm3edge.bench.scenarios import SCENARIOS, Load, Scenario, warm_up
 from glm3edge.bench.systems import System, running
 
 BARE = "bare loop"
@@ -64,46 +64,46 @@ def run(
     with ExitStack() as stack:
         bare = make_bare()
         stack.callback(bare.close)
-        ports: dict[str, int] = {}
+        servers: dict[System, int] = {}
         for system in systems:
             say(f"starting {system.name}")
             try:
-                ports[system.name] = stack.enter_context(running(system)).port
-                asyncio.run(_warm_up(ports[system.name], load))
+                port = stack.enter_context(running(system)).port
+                asyncio.run(warm_up(port))
             except (BenchError, OSError) as exc:
                 results.failures[system.name] = str(exc)
-                ports.pop(system.name, None)
+            else:
+                servers[system] = port
         for name in names:
             for number in range(num_rounds):
                 say(f"{name}, round {number + 1} of {num_rounds}")
-                _round(name, bare, ports, load=load, results=results)
+                _round(name, bare, servers, load=load, results=results)
     return results
 
 
 def _round(
-    name: str, bare: BareLoop, ports: dict[str, int], *, load: Load, results: Results
+    name: str, bare: BareLoop, servers: Mapping[System, int], *, load: Load, results: Results
 ) -> None:
     """One number of each; the bare loop's is the mean of before and after."""
     scenario = SCENARIOS[name]
     before = scenario.bare(bare, load) if scenario.bare else 0.0
-    for system, port in ports.items():
-        failure = f"{system}, {name}"
+    for system, port in servers.items():
+        failure = f"{system.name}, {name}"
         if failure in results.failures:
             continue
         try:
-            number = asyncio.run(_measured(scenario, port, load))
+            number = asyncio.run(_measured(scenario, system, port, load))
         except (BenchError, OSError, ValueError, KeyError) as exc:
             results.failures[failure] = str(exc) or repr(exc)
         else:
-            results.add(name, system, number)
+            results.add(name, system.name, number)
     if scenario.bare:
         results.add(name, BARE, (before + scenario.bare(bare, load)) / 2)
 
 
-async def _measured(scenario: Scenario, port: int, load: Load) -> float:
-    return await scenario.measure(port, load)
-
-
-async def _warm_up(port: int, load: Load) -> None:
-    for _ in range(2):
-        await post(port, "/v1/chat/completions", body(prompt(), min(load.num_tokens, 16)))
+async def _measured(scenario: Scenario, system: System, port: int, load: Load) -> float:
+    if scenario.measure is not None:
+        return await scenario.measure(port, load)
+    if scenario.measure_restart is None or system.kept is None:
+        raise BenchError("it keeps no conversations")
+    return await scenario.measure_restart(system.kept, load)

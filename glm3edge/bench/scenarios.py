@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from glm3edge.bench.client import BenchError, Timing, post, stream
+from glm3edge.bench.systems import System, running
 
 if TYPE_CHECKING:
     from glm3edge.bench.bare import BareLoop
@@ -45,16 +46,16 @@ class Scenario:
     Attributes:
         name: what it is called in tables.
         unit: of its number.
-        more_is_better: or less.
         measure: of the server on a port.
         bare: the same of the bare loop, where that has a meaning.
+        measure_restart: of a system that this starts itself; then there is no ``measure``.
     """
 
     name: str
     unit: str
-    more_is_better: bool
-    measure: Callable[[int, Load], Awaitable[float]]
+    measure: Callable[[int, Load], Awaitable[float]] | None = None
     bare: "Callable[[BareLoop, Load], float] | None" = None
+    measure_restart: Callable[[System, Load], Awaitable[float]] | None = None
 
 
 def body(text: str, num_tokens: int, **fields: Any) -> dict[str, Any]:
@@ -138,6 +139,24 @@ async def _second_turn(port: int, load: Load) -> float:
     return warm.first_token / cold.first_token
 
 
+async def _restart(system: System, load: Load) -> float:
+    """Seconds to the first token of a conversation after a restart, to those before it."""
+    text = prompt(load.num_prompt_sentences)
+    with running(system) as server:
+        await warm_up(server.port)
+        cold = await _streamed(server.port, text, 8)
+    with running(system) as server:
+        await warm_up(server.port)
+        warm = await _streamed(server.port, text, 8)
+    return warm.first_token / cold.first_token
+
+
+async def warm_up(port: int) -> None:
+    """Let a server do everything once that is slower the first time."""
+    for _ in range(2):
+        await post(port, _CHAT, body(prompt(), 8))
+
+
 async def _embeddings(port: int, load: Load) -> float:
     texts = [prompt() for _ in range(load.num_texts)]
     timing, _ = await post(port, "/v1/embeddings", {"model": "any", "input": texts})
@@ -159,10 +178,11 @@ def _bare_many(loop: "BareLoop", load: Load) -> float:
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    "one-stream": Scenario("one stream", "tokens/s", True, _one_stream, _bare_one),
-    "many-clients": Scenario("many clients", "tokens/s", True, _many_clients, _bare_many),
-    "worst-gap": Scenario("worst gap / usual gap", "", False, _worst_gap),
-    "second-turn": Scenario("second turn / first", "", False, _second_turn),
-    "embeddings": Scenario("embeddings", "texts/s", True, _embeddings),
+    "one-stream": Scenario("one stream", "tokens/s", _one_stream, _bare_one),
+    "many-clients": Scenario("many clients", "tokens/s", _many_clients, _bare_many),
+    "worst-gap": Scenario("worst gap / usual gap", "", _worst_gap),
+    "second-turn": Scenario("second turn / first", "", _second_turn),
+    "restart": Scenario("after a restart / before", "", measure_restart=_restart),
+    "embeddings": Scenario("embeddings", "texts/s", _embeddings),
 }
 """By the names that ``glm3edge bench --scenario`` takes."""

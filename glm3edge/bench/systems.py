@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -21,11 +21,20 @@ _START_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A server and how to start it; ``{port}`` in its command is filled in."""
+    """A server and how to start it; ``{port}`` in its command is filled in.
+
+    ``keeping`` are options with which it knows its conversations after a restart, if it can.
+    """
 
     name: str
     command: tuple[str, ...]
     health: str = "/v1/models"
+    keeping: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> "System | None":
+        """The same, keeping its conversations."""
+        return replace(self, command=self.command + self.keeping) if self.keeping else None
 
 
 def glm3edge(
@@ -38,7 +47,7 @@ def glm3edge(
         *("--threads", str(threads), "--cache-dir", str(cache)),
         *options.split(),
     )
-    return System("glm3edge", command, health="/health")
+    return System("glm3edge", command, health="/health", keeping=("--disk-cache", "4GiB"))
 
 
 def llama_server(

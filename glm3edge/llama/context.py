@@ -120,12 +120,7 @@ class Context:
 
     def new_sampler(self, params: SamplingParams, prompt_ids: Sequence[int]) -> Sampler:
         """A sampler for one sequence of this context."""
-        return Sampler(
-            params,
-            vocab_size=self.model.vocab_size,
-            context_size=self.context_size,
-            prompt_ids=prompt_ids,
-        )
+        return Sampler(params, prompt_ids=prompt_ids)
 
     def decode(self, spans: Sequence[Span], *, hidden_states: bool = False) -> list[int]:
         """Compute ``spans`` in one batch.
@@ -170,7 +165,7 @@ class Context:
             handle = self._open_handle()
             if allowed is not None:
                 forbid(self._logits(index), allowed)
-            return sampler.sample(handle, index)
+            return sampler.sample(handle, index, lambda: self._logits(index))
 
     def logprobs(self, index: int, token_id: int, num_top: int) -> TokenLogprobs:
         """How likely ``token_id`` was after batch position ``index`` of the last ``decode()``.

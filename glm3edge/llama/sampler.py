@@ -1,11 +1,14 @@
-"""Sampler: a native sampler chain for one sequence."""
+"""Sampler: penalties, then a native sampler chain, for one sequence."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llama_cpp.llama_cpp as native
+import numpy as np
+from numpy.typing import NDArray
 
+from glm3edge.llama.penalties import Penalties
 from glm3edge.types import SamplingParams
 
 _RANDOM_SEED = 0xFFFFFFFF  # LLAMA_DEFAULT_SEED: draw one
@@ -19,32 +22,32 @@ class Sampler:
     keeps the same candidates as after it, and is cheaper.)
     """
 
-    def __init__(
-        self,
-        params: SamplingParams,
-        *,
-        vocab_size: int,
-        context_size: int,
-        prompt_ids: Sequence[int] = (),
-    ) -> None:
+    def __init__(self, params: SamplingParams, *, prompt_ids: Sequence[int] = ()) -> None:
         """Build the chain.
 
         Args:
             params: how to choose.
-            vocab_size: number of tokens in the vocabulary.
-            context_size: how many tokens back the penalties look.
             prompt_ids: tokens the repetition penalty counts besides the reply's own.
         """
         self._lock = threading.Lock()
         chain_params = native.llama_sampler_chain_default_params()
         chain_params.no_perf = True
         self._chain: Any = native.llama_sampler_chain_init(chain_params)
-        self._add_biases(params, vocab_size)
-        self._add_penalties(params, vocab_size, context_size, prompt_ids)
+        self.penalties = Penalties(params, prompt_ids)
         self._add_choice(params)
 
-    def sample(self, context_handle: Any, index: int) -> int:
-        """The token chosen from the logits at batch position ``index``."""
+    def sample(
+        self, context_handle: Any, index: int, logits: Callable[[], NDArray[np.float32]]
+    ) -> int:
+        """The token chosen from the logits at batch position ``index``.
+
+        ``logits`` gives them, to be changed for a moment where there are penalties.
+        """
+        if self.penalties.is_active:
+            with self.penalties.applied(logits()):
+                token_id = int(native.llama_sampler_sample(self._chain, context_handle, index))
+            self.penalties.accept(token_id)
+            return token_id
         return int(native.llama_sampler_sample(self._chain, context_handle, index))
 
     def close(self) -> None:
@@ -53,30 +56,6 @@ class Sampler:
             chain, self._chain = self._chain, None
         if chain is not None:
             native.llama_sampler_free(chain)
-
-    def _add_biases(self, params: SamplingParams, vocab_size: int) -> None:
-        count = len(params.logit_bias)
-        if count:
-            biases = (native.llama_logit_bias * count)(*params.logit_bias)
-            native.llama_sampler_chain_add(
-                self._chain, native.llama_sampler_init_logit_bias(vocab_size, count, biases)
-            )
-
-    def _add_penalties(
-        self, params: SamplingParams, vocab_size: int, window: int, prompt_ids: Sequence[int]
-    ) -> None:
-        if params.repetition_penalty != 1.0:
-            repetition = native.llama_sampler_init_penalties(
-                vocab_size, window, params.repetition_penalty, 0.0, 0.0
-            )
-            for token_id in prompt_ids:
-                native.llama_sampler_accept(repetition, token_id)
-            native.llama_sampler_chain_add(self._chain, repetition)
-        if params.presence_penalty or params.frequency_penalty:
-            counts = native.llama_sampler_init_penalties(
-                vocab_size, window, 1.0, params.frequency_penalty, params.presence_penalty
-            )
-            native.llama_sampler_chain_add(self._chain, counts)
 
     def _add_choice(self, params: SamplingParams) -> None:
         add, chain = native.llama_sampler_chain_add, self._chain

@@ -16,14 +16,19 @@ def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_one_round(tmp_path: Path) -> None:
-    scenarios = ("one-stream", "many-clients", "second-turn", "embeddings")
+    scenarios = ("one-stream", "many-clients", "second-turn", "restart", "embeddings")
     result = bench(
         *(word for name in scenarios for word in ("--scenario", name)),
         *("--rounds", "1", "--tokens", "4", "--requests", "2", "--clients", "2"),
         *("--sentences", "8", "--ctx-size", "1024"),
     )
     assert result.returncode == 0, result.stderr
-    for row in ("| one stream | glm3edge |", "| many clients | bare loop |", "| embeddings |"):
+    for row in (
+        "| one stream | glm3edge |",
+        "| many clients | bare loop |",
+        "| after a restart",
+        "| embeddings |",
+    ):
         assert row in result.stdout
     assert "embeddings, round 1 of 1" in result.stderr
     assert "\n- " not in result.stdout  # nothing failed

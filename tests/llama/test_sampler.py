@@ -1,4 +1,4 @@
-"""The native chain against Hugging Face's formulas, written out in NumPy."""
+"""Penalties and the native chain against Hugging Face's formulas, written out in NumPy."""
 
 import ctypes
 from collections import Counter
@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glm3edge.llama import library
+from glm3edge.llama.penalties import Penalties
 from glm3edge.llama.sampler import Sampler
 from glm3edge.types import SamplingParams
 
@@ -28,15 +29,17 @@ def candidates(
     params: SamplingParams, prompt_ids: Sequence[int] = (), output_ids: Sequence[int] = ()
 ) -> dict[int, float]:
     """Probabilities of the tokens that the chain leaves."""
-    sampler = Sampler(params, vocab_size=VOCAB_SIZE, context_size=1024, prompt_ids=prompt_ids)
-    chain: Any = sampler._chain
+    sampler = Sampler(params, prompt_ids=prompt_ids)
     for token_id in output_ids:
-        native.llama_sampler_accept(chain, token_id)
+        sampler.penalties.accept(token_id)
     data = (native.llama_token_data * VOCAB_SIZE)()
-    for token_id, logit in enumerate(LOGITS):
-        data[token_id] = native.llama_token_data(token_id, float(logit), 0.0)
+    logits = LOGITS.copy()
+    with sampler.penalties.applied(logits):
+        for token_id, logit in enumerate(logits):
+            data[token_id] = native.llama_token_data(token_id, float(logit), 0.0)
+    assert (logits == LOGITS).all()
     array = native.llama_token_data_array(data, VOCAB_SIZE, -1, False)
-    native.llama_sampler_apply(chain, ctypes.byref(array))
+    native.llama_sampler_apply(sampler._chain, ctypes.byref(array))
     left = [array.data[n] for n in range(array.size)]
     sampler.close()
     return {item.id: item.p for item in left}
@@ -114,3 +117,13 @@ def test_biases_are_added_before_all_else() -> None:
     for token_id, probability in found.items():
         assert probability == pytest.approx(float(expected[token_id]), abs=1e-5)
     assert found.get(banned, 0.0) == pytest.approx(0, abs=1e-9)
+
+
+def test_many_different_tokens() -> None:
+    penalties = Penalties(SamplingParams(**{**OFF, "repetition_penalty": 2.0}), range(300))
+    for token_id in range(200, 500):
+        penalties.accept(token_id)
+    logits = np.ones(600, np.float32)
+    with penalties.applied(logits):
+        assert (logits == [0.5] * 500 + [1.0] * 100).all()
+    assert (logits == 1).all()
