@@ -1,5 +1,6 @@
 """The join for chat: request -> prompt -> engine -> parser -> reply or chunks."""
 
+import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
@@ -36,6 +37,8 @@ from glm3edge.schema.chat import (
     ToolCallChunk,
 )
 from glm3edge.types import EndEvent, FinishReason, Priority, SamplingParams
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +120,8 @@ class ChatCompleter:
             return None
         calls = {}
         for tool in tools:
-            if tool.function.strict is False:
-                continue
-            if (grammar := call_grammar(tool)) is not None:
-                calls[tool.function.name] = self._matcher(grammar, "tools")
+            if (matcher := self._call_matcher(tool)) is not None:
+                calls[tool.function.name] = matcher
         if not calls and whole is None:
             return None
         start = None if whole is None else self._matcher(whole.grammar, whole.param)
@@ -133,6 +134,18 @@ class ChatCompleter:
             whole=None if start is None else start.copy(),
             may_call_again=may_call_again,
         )
+
+    def _call_matcher(self, tool: Tool) -> Matcher | None:
+        """What holds calls of ``tool`` to its schema, if anything can that does not have to."""
+        if tool.function.strict is False or (grammar := call_grammar(tool)) is None:
+            return None
+        try:
+            return self._matcher(grammar, "tools")
+        except InvalidRequestError as exc:
+            if tool.function.strict:
+                raise
+            logger.info("calls of %s are held to nothing: %s", tool.function.name, exc)
+            return None
 
     def _matcher(self, grammar: str, param: str) -> Matcher:
         assert self._guide is not None  # noqa: S101 - for the type checker; the caller has looked

@@ -20,8 +20,11 @@ from glm3edge.chatglm3.tools import INTERPRETER
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import Tool
 
-_HEAD = r"""
-ANY_STRING: /'([^'\\\x00-\x1f]|\\['"\\bfnrt]|\\u[0-9a-fA-F]{4})*'/ | /"([^"\\\x00-\x1f]|\\['"\\bfnrt]|\\u[0-9a-fA-F]{4})*"/
+_ESCAPE = r"""\\['"\\bfnrt]|\\u([0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2})"""
+_STRING = rf"""/'([^'\\\x00-\x1f]|{_ESCAPE})%s'/ | /"([^"\\\x00-\x1f]|{_ESCAPE})%s"/"""
+_HEAD = (
+    f"ANY_STRING: {_STRING % ('*', '*')}"
+    r"""
 INTEGER: /-?(0|[1-9][0-9]{0,17})/
 NUMBER: /-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?([eE][+-]?[0-9]{1,2})?/
 BOOLEAN: "True" | "False"
@@ -30,7 +33,8 @@ any_value: ANY_STRING | NUMBER | BOOLEAN | NULL | any_list | any_object
 any_list: "[" "]" | "[" any_value (", " any_value)* "]"
 any_object: "{" "}" | "{" any_pair (", " any_pair)* "}"
 any_pair: ANY_STRING ": " any_value
-"""  # noqa: E501 - a terminal of Lark is one line
+"""
+)
 _TYPES = {
     "string": "ANY_STRING",
     "integer": "INTEGER",
@@ -39,12 +43,35 @@ _TYPES = {
     "null": "NULL",
 }
 _BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+_LENGTHS = {"minLength", "maxLength"}
+_MOST_CHARACTERS, _MOST_ITEMS = 4096, 256
+"""Beyond these the length of strings and arrays is not counted."""
+_FORMATS = {
+    *("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"),
+}
+"""Those that llguidance knows; others say nothing that could be held."""
+_UNHELD = (
+    *("allOf", "not", "if", "then", "else", "patternProperties", "propertyNames", "contains"),
+    *("minContains", "maxContains", "uniqueItems", "minProperties", "maxProperties"),
+    *(
+        "prefixItems",
+        "dependentRequired",
+        "dependentSchemas",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+    ),
+)
+"""Keywords of JSON schema that a call is not held to."""
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _MAX_DEPTH = 32
 
 
 def call_grammar(tool: Tool) -> str | None:
-    """What may follow a tool's name; None where nothing is known of its arguments."""
+    """What may follow a tool's name; None where nothing is known of its arguments.
+
+    Raises:
+        InvalidRequestError: the tool is strict, and its schema has what a call cannot be held to.
+    """
     rules = _Rules()
     body = _call(tool, rules)
     return None if body is None else f"start: {body}\n{rules.text}"
@@ -79,6 +106,7 @@ class _Rules:
         self._num_names = 0
         self._known: dict[str, str] = {}  # $ref -> rule
         self._free = False
+        self.unheld: set[str] = set()
 
     @property
     def text(self) -> str:
@@ -108,6 +136,7 @@ class _Rules:
         """An expression for a value of ``schema``."""
         if not isinstance(schema, dict) or depth > _MAX_DEPTH:
             return "any_value"
+        self.unheld |= schema.keys() & set(_UNHELD)
         if isinstance(ref := schema.get("$ref"), str):
             return self._reference(ref, root, depth)
         if isinstance(options := schema.get("enum"), list) and options:
@@ -127,14 +156,29 @@ class _Rules:
         if kind == "object":
             return self._object(schema, root, depth)
         if kind in {"integer", "number"} and _BOUNDS & schema.keys():
-            return self._number(schema)
+            return self._json(schema, _BOUNDS)
+        if kind == "string":
+            return self._string(schema)
         return _TYPES.get(str(kind), "any_value")
 
-    def _number(self, schema: Mapping[str, Any]) -> str:
-        """A number within bounds, which JSON and Python spell alike."""
+    def _json(self, schema: Mapping[str, Any], keywords: set[str]) -> str:
+        """A number or a string held to some keywords, which JSON and Python spell alike."""
         name = self.name()
-        bounds = {key: schema[key] for key in sorted(_BOUNDS & schema.keys())}
-        self.line(f"{name}: %json {json.dumps({'type': schema['type'], **bounds})}")
+        held = {key: schema[key] for key in ["type", *sorted(keywords & schema.keys())]}
+        self.line(f"{name}: %json {json.dumps(held)}")
+        return name
+
+    def _string(self, schema: Mapping[str, Any]) -> str:
+        if "pattern" in schema:
+            return self._json(schema, {"pattern", *_LENGTHS})
+        if schema.get("format") in _FORMATS:
+            return self._json(schema, {"format", *_LENGTHS})
+        least, most = _range(schema, "minLength", "maxLength", _MOST_CHARACTERS)
+        if not least and most is None:
+            return "ANY_STRING"
+        times = _times(least, most)
+        name = self.name().upper()
+        self.line(f"{name}: {_STRING % (times, times)}")
         return name
 
     def _any_of(self, schemas: list[Any], root: Mapping[str, Any], depth: int) -> str:
@@ -148,9 +192,13 @@ class _Rules:
 
     def _array(self, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
         item = self.value(schema.get("items"), root, depth + 1)
-        least = schema.get("minItems", 0)
+        least, most = _range(schema, "minItems", "maxItems", _MOST_ITEMS)
         name = self.name()
-        some = f'"[" {item} (", " {item})* "]"'
+        if most == 0:
+            self.line(f'{name}: "[" "]"')
+            return name
+        more = f'(", " {item})' + _times(max(least - 1, 0), None if most is None else most - 1)
+        some = f'"[" {item} {more if most != 1 else ""} "]"'
         self.line(f"{name}: {some}" if least else f'{name}: "[" "]" | {some}')
         return name
 
@@ -179,6 +227,22 @@ class _Rules:
         return first[0]
 
 
+def _range(
+    schema: Mapping[str, Any], least_key: str, most_key: str, limit: int
+) -> tuple[int, int | None]:
+    """How many at least and at most, as far as that is counted."""
+    least, most = schema.get(least_key), schema.get(most_key)
+    return (
+        min(least, limit) if isinstance(least, int) and least > 0 else 0,
+        most if isinstance(most, int) and 0 <= most <= limit else None,
+    )
+
+
+def _times(least: int, most: int | None) -> str:
+    """How often something is repeated, as Lark and regular expressions spell it."""
+    return f"{{{least},{'' if most is None else most}}}"
+
+
 def _call(tool: Tool, rules: _Rules) -> str | None:
     """An expression for a call's code block."""
     schema = tool.function.parameters
@@ -192,6 +256,12 @@ def _call(tool: Tool, rules: _Rules) -> str | None:
     members = [
         (f'"{name}=" {rules.value(value, schema)}', name) for name, value in properties.items()
     ]
+    rules.unheld |= schema.keys() & set(_UNHELD)
+    if tool.function.strict and rules.unheld:
+        text = f"tool {tool.function.name!r} is strict, and no call can be held to " + ", ".join(
+            sorted(rules.unheld)
+        )
+        raise InvalidRequestError(text, param="tools")
     return _fenced(rules.sequence(members, schema), rules)
 
 

@@ -113,5 +113,5 @@ class Matcher:
 
 def _reason(error: str) -> str:
     """llguidance's message in one line, without the grammar that it quotes."""
-    text = re.split(r"\n +1 \|", error)[0]
+    text = re.split(r"\n *\d+ \|", error)[0]
     return " ".join(re.sub(r"^at \d+\(\d+\): ", "", text).split())

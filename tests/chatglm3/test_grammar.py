@@ -2,13 +2,14 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
 
+from benchmarks.random_schemas import random_object
 from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
 from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
 from glm3edge.chatglm3.parser import ProseDelta, ReplyParser, ToolCallDelta
@@ -31,32 +32,6 @@ def guide(tiny_model: Model) -> Guide:
 def tool(parameters: dict[str, Any] | None, name: str = "find") -> Tool:
     function = {"name": name, "parameters": parameters}
     return Tool.model_validate({"type": "function", "function": function})
-
-
-def random_schema(rng: random.Random, depth: int = 0) -> dict[str, Any]:
-    kinds = ["string", "integer", "number", "boolean", "null", "enum", "const"]
-    kind = rng.choice(kinds + ["array", "object", "anyOf", "types"] * (depth < 3))
-    choices = ["a", "it's", 'say "hi"', "北京", "back\\slash", 3, -1.5, True, None, "\n"]
-    made: dict[str, Callable[[], dict[str, Any]]] = {
-        "enum": lambda: {"enum": rng.sample(choices, rng.randint(1, 4))},
-        "const": lambda: {"const": rng.choice(["x", 7, False])},
-        "array": lambda: {
-            "type": "array",
-            "items": random_schema(rng, depth + 1),
-            "minItems": depth % 2,
-        },
-        "object": lambda: random_object(rng, depth + 1),
-        "anyOf": lambda: {"anyOf": [random_schema(rng, depth + 1) for _ in range(2)]},
-        "types": lambda: {"type": rng.sample(["string", "integer", "null", "boolean"], 2)},
-    }
-    return made[kind]() if kind in made else {"type": kind}
-
-
-def random_object(rng: random.Random, depth: int = 0) -> dict[str, Any]:
-    names = rng.sample(["city", "days", "unit", "x", "y_2", "Zone", "from_"], rng.randint(1, 4))
-    properties = {name: random_schema(rng, depth) for name in names}
-    required = [name for name in names if rng.random() < 0.5]
-    return {"type": "object", "properties": properties, "required": required}
 
 
 def random_reply(
@@ -117,7 +92,7 @@ def test_any_json_that_is_allowed_fits_its_schema(
     guide: Guide, tiny_model: Model, seed: int
 ) -> None:
     rng = random.Random(seed)
-    schema = random_object(rng) | {"additionalProperties": False}
+    schema = random_object(rng)
     matcher = guide.matcher(json_grammar(schema))
     special = SpecialTokens.of(tiny_model)
     constraint = constraint_of(tiny_model, whole=matcher)
@@ -240,3 +215,46 @@ def test_a_keyword_that_cannot_be_followed_is_named(guide: Guide) -> None:
     with pytest.raises(GrammarError, match="unevaluatedProperties") as caught:
         guide.matcher(json_grammar({"type": "object", "unevaluatedProperties": False}))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ({"type": "string", "maxLength": 2}, ["''", "'北京'", '"a\\n"'], ["'abc'"]),
+        ({"type": "string", "maxLength": 0}, ["''", '""'], ["'a'"]),
+        ({"type": "string", "minLength": 2}, ["'ab'", "'\\u5317京'"], ["''", "'a'"]),
+        ({"type": "string", "pattern": "^a+$"}, ['"aa"'], ['"ab"', '""']),
+        ({"type": "string", "format": "date"}, ['"2024-02-29"'], ['"soon"']),
+        ({"type": "string", "format": "colour"}, ["'red'"], ["3"]),
+        ({"type": "array", "maxItems": 0}, ["[]"], ["[1]"]),
+        ({"type": "array", "maxItems": 1}, ["[]", "[1]"], ["[1, 2]"]),
+        ({"type": "array", "maxItems": 2}, ["[]", "[1]", "[1, 2]"], ["[1, 2, 3]"]),
+        ({"type": "array", "minItems": 2, "maxItems": 3}, ["[1, 2]", "[1, 2, 3]"], ["[]", "[1]"]),
+        ({"type": "array", "minItems": 1}, ["[1]", "[1, 2, 3, 4]"], ["[]"]),
+    ],
+)
+def test_lengths_and_patterns(
+    guide: Guide, tiny_model: Model, schema: dict[str, Any], right: list[str], wrong: list[str]
+) -> None:
+    parameters = {"type": "object", "properties": {"x": schema}, "required": ["x"]}
+    grammar = call_grammar(tool(parameters))
+    assert grammar is not None
+    for value in right:
+        assert accepts(guide, tiny_model, grammar, f"```python\ntool_call(x={value})\n```"), value
+    for value in wrong:
+        assert not accepts(guide, tiny_model, grammar, f"```python\ntool_call(x={value})\n```"), (
+            value
+        )
+
+
+def test_a_strict_tool_says_what_it_cannot_be_held_to() -> None:
+    parameters = {
+        "type": "object",
+        "properties": {"x": {"type": "array", "uniqueItems": True}, "y": {"not": {}}},
+        "allOf": [],
+    }
+    definition = {"name": "find", "parameters": parameters, "strict": True}
+    strict = Tool.model_validate({"type": "function", "function": definition})
+    with pytest.raises(InvalidRequestError, match=r"'find' is strict.* to allOf, not, uniqueItems"):
+        call_grammar(strict)
+    assert call_grammar(tool(parameters)) is not None

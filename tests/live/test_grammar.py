@@ -9,6 +9,7 @@ import jsonschema
 import openai
 import pytest
 
+from benchmarks.random_schemas import check
 from tests.conftest import start_server, stop_server
 
 pytestmark = pytest.mark.live
@@ -112,3 +113,19 @@ def test_what_cannot_be_followed_is_refused(
 ) -> None:
     with pytest.raises(openai.BadRequestError, match=message):
         create(**fields)
+
+
+def test_a_pattern_that_cannot_be_held_is_refused_where_it_has_to_be(create: Any) -> None:
+    parameters = {"type": "object", "properties": {"x": {"type": "string", "pattern": "(?=a)b"}}}
+    function: dict[str, Any] = {"name": "find", "parameters": parameters}
+    tools = [{"type": "function", "function": function}]
+    assert create(tools=tools, seed=1).choices[0].finish_reason
+    with pytest.raises(openai.BadRequestError, match="tools cannot be followed"):
+        create(tools=[{"type": "function", "function": {**function, "strict": True}}])
+
+
+def test_random_schemas(tiny_gguf: Path) -> None:
+    """A short run: ``benchmarks/random_schemas.py`` is the long one."""
+    fitted, wrong = check(tiny_gguf, num_schemas=40)
+    assert wrong == []
+    assert set(fitted.values()) == {10}
