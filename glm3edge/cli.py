@@ -115,7 +115,7 @@ def serve(
         bool | None,
         typer.Option(help="Same seed, same text, always: one request at a time. [off]"),
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Compute threads. [all cores]")] = None,
+    threads: Annotated[int | None, typer.Option(help="Compute threads. [physical cores]")] = None,
     type: Annotated[  # noqa: A002 - the option's name
         str | None, typer.Option(help="Quantization of a checkpoint. [q4_k_m; built-in: q8_0]")
     ] = None,

@@ -1,6 +1,5 @@
 """Settings: frozen, checked once, from options and ``GLM3EDGE_*`` environment variables."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ from platformdirs import user_cache_path
 from pydantic import ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from glm3edge.cores import num_compute_cores
 from glm3edge.errors import ConfigError
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     """One request at a time, in batches whose shape depends on nothing else: the same seed then
     always gives the same text."""
     threads: Annotated[int, Field(ge=0, le=512)] = 0
-    """Compute threads; 0 takes one for each core this process may use."""
+    """Compute threads; 0 takes one for each physical core this process may use."""
     type: str | None = None
     """What a checkpoint folder is quantized to; None takes what suits the model."""
     cors_origins: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     @property
     def num_threads(self) -> int:
         """Compute threads, with 0 resolved."""
-        return self.threads or _num_usable_cores()
+        return self.threads or num_compute_cores()
 
 
 def load_settings(**options: object) -> Settings:
@@ -68,9 +68,3 @@ def load_settings(**options: object) -> Settings:
         first = exc.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"setting {name}: {first['msg']}, not {first['input']!r}") from exc
-
-
-def _num_usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

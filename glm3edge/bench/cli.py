@@ -38,7 +38,7 @@ def bench_command(
     clients: Annotated[int, typer.Option(min=1, help="Clients at once.")] = 16,
     sentences: Annotated[int, typer.Option(min=1, help="Sentences of a long prompt.")] = 24,
     ctx_size: Annotated[int, typer.Option(min=256, help="Tokens of context.")] = 4096,
-    threads: Annotated[int | None, typer.Option(help="Compute threads. [all cores]")] = None,
+    threads: Annotated[int | None, typer.Option(help="Compute threads. [physical cores]")] = None,
     llama_server: Annotated[
         str | None, typer.Option(help="llama.cpp's server, to compare with. [the one on PATH]")
     ] = None,

@@ -1,6 +1,6 @@
 """What fits into memory: the size of keys and values, and what the machine has."""
 
-import os
+import psutil
 
 from glm3edge.llama.model import Model
 
@@ -15,9 +15,6 @@ def key_value_bytes(model: Model, context_size: int) -> int:
     return 2 * model.num_layers * model.key_value_length * _F16_BYTES * context_size
 
 
-def physical_memory_bytes() -> int | None:
-    """Bytes of memory this machine has, None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+def physical_memory_bytes() -> int:
+    """Bytes of memory this machine has."""
+    return psutil.virtual_memory().total

@@ -98,7 +98,7 @@ def _open_disk(context: Context, settings: Settings) -> DiskCache | None:
 def _check_memory(model: Model, context_size: int) -> None:
     """Refuse what the system would kill the process for: memory is taken page by page."""
     needed, present = key_value_bytes(model, context_size), physical_memory_bytes()
-    if present is not None and needed > present:
+    if needed > present:
         raise ModelError(
             f"a context of {context_size} tokens takes {needed / _GIB:,.1f} GiB and this machine "
             f"has {present / _GIB:,.1f} GiB; choose a smaller --ctx-size"
