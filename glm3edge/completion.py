@@ -51,6 +51,11 @@ class ChatJob:
     tool_names: frozenset[str]
     include_usage: bool
 
+    @property
+    def num_prompt_tokens(self) -> int:
+        """Tokens of the prompt, which all replies share."""
+        return len(self.generations[0].prompt_ids)
+
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
@@ -96,8 +101,7 @@ class ChatCompleter:
         _refuse_unsupported(request)
         self._check_biases(request)
         tools = _offered_tools(request)
-        turns = build_turns(request.messages, tools)
-        prompt_ids = encode_turns(turns, self._vocabulary, self._special)
+        prompt_ids = self._prompt_ids(request, tools)
         options = request.stream_options
         return ChatJob(
             id=f"chatcmpl-{uuid.uuid4().hex}",
@@ -108,6 +112,18 @@ class ChatCompleter:
             tool_names=frozenset(tool.function.name for tool in tools),
             include_usage=bool(options and options.include_usage),
         )
+
+    def count_prompt_tokens(self, request: ChatRequest) -> int:
+        """Tokens of a request's prompt, whether it fits the context or not. Blocks.
+
+        Raises:
+            InvalidRequestError: a message has no meaning where it stands.
+        """
+        return len(self._prompt_ids(request, _offered_tools(request)))
+
+    def _prompt_ids(self, request: ChatRequest, tools: list[Tool]) -> list[int]:
+        turns = build_turns(request.messages, tools)
+        return encode_turns(turns, self._vocabulary, self._special)
 
     def _constraint_maker(
         self, request: ChatRequest, tools: list[Tool]
@@ -213,7 +229,11 @@ class ChatCompleter:
         )
         reason = _finish_reason(end, has_calls=bool(calls))
         choice = Choice(
-            index=number, message=message, logprobs=joined(logprobs), finish_reason=reason
+            index=number,
+            message=message,
+            logprobs=joined(logprobs),
+            finish_reason=reason,
+            stop_string=end.stop_string,
         )
         return choice, end
 
@@ -269,14 +289,17 @@ class ChatCompleter:
         )
 
     def _part_chunk(self, job: ChatJob, number: int, part: _Part, *, has_calls: bool) -> ChatChunk:
-        delta, reason = ChunkDelta(), None
+        delta, reason, stop_string = ChunkDelta(), None, None
         if isinstance(part.item, ProseDelta):
             delta = ChunkDelta(content=part.item.text)
         elif isinstance(part.item, ToolCallDelta):
             delta = ChunkDelta(tool_calls=[_tool_call_chunk(part.item)])
         else:
             reason = _finish_reason(part.item, has_calls=has_calls)
-        return self._chunk(job, number, delta, reason, part.logprobs)
+            stop_string = part.item.stop_string
+        return self._chunk(
+            job, number, delta, reason, logprobs=part.logprobs, stop_string=stop_string
+        )
 
     def _chunk(
         self,
@@ -284,10 +307,16 @@ class ChatCompleter:
         number: int,
         delta: ChunkDelta,
         finish_reason: FinishReasonName | None = None,
+        *,
         logprobs: ChoiceLogprobs | None = None,
+        stop_string: str | None = None,
     ) -> ChatChunk:
         choice = ChunkChoice(
-            index=number, delta=delta, logprobs=logprobs, finish_reason=finish_reason
+            index=number,
+            delta=delta,
+            logprobs=logprobs,
+            finish_reason=finish_reason,
+            stop_string=stop_string,
         )
         return ChatChunk(id=job.id, created=job.created, model=self._model_id, choices=[choice])
 
@@ -355,13 +384,12 @@ def _finish_reason(end: EndEvent, *, has_calls: bool) -> FinishReasonName:
 
 def _usage(job: ChatJob, ends: list[EndEvent]) -> Usage:
     """The prompt counts once, however many replies there are."""
-    num_prompt_tokens = len(job.generations[0].prompt_ids)
     num_completion_tokens = sum(end.num_completion_tokens for end in ends)
     num_cached_tokens = min(end.num_cached_tokens for end in ends)
     return Usage(
-        prompt_tokens=num_prompt_tokens,
+        prompt_tokens=job.num_prompt_tokens,
         completion_tokens=num_completion_tokens,
-        total_tokens=num_prompt_tokens + num_completion_tokens,
+        total_tokens=job.num_prompt_tokens + num_completion_tokens,
         prompt_tokens_details=PromptTokensDetails(cached_tokens=num_cached_tokens),
         completion_tokens_details=CompletionTokensDetails(
             accepted_prediction_tokens=sum(end.num_accepted_drafts for end in ends),

@@ -97,6 +97,7 @@ class EndEvent(Ending):
         num_completion_tokens: tokens sampled, the one that ended the reply included.
         text: what was still held back: the broken character that a cut reply ends in.
         stop_token_id: the token that ended the reply, if one did.
+        stop_string: the stop string that ended the reply, if one did.
         num_cached_tokens: tokens of the prompt that were in memory already.
         num_accepted_drafts: tokens that were guessed right and so cost no step of their own.
         num_rejected_drafts: tokens that were guessed wrong, and those after them.
@@ -108,6 +109,7 @@ class EndEvent(Ending):
     num_rejected_drafts: int = 0
     text: str = ""
     stop_token_id: int | None = None
+    stop_string: str | None = None
 
 
 Event = TokenEvent | EndEvent

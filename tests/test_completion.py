@@ -118,6 +118,8 @@ def test_a_stop_string(backend: FakeBackend, completer: ChatCompleter, engine: E
     reply = complete(completer, engine, stop=["Observation:", "never"])
     assert reply.choices[0].message.content == "one"
     assert reply.choices[0].finish_reason == "stop"
+    assert reply.choices[0].stop_string == "Observation:"
+    assert "stop_string" not in reply.model_dump_json()
 
 
 def test_a_tool_call(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:

@@ -208,13 +208,13 @@ class Generation(Sequence):
         self.token_ids.append(token_id)
         if token_id in self.request.stop_token_ids:
             return [self._finish(FinishReason.STOP, stop_token_id=token_id)]
-        text, stopped = self._read(backend.piece(token_id))
+        text, stop_string = self._read(backend.piece(token_id))
         num_logprobs = self.request.num_logprobs
         logprobs = None if num_logprobs is None else backend.logprobs(index, token_id, num_logprobs)
         events: list[Event] = [TokenEvent(token_id, text, logprobs)]
-        if stopped:
+        if stop_string is not None:
             self.is_done = True
-            events.append(self.end(FinishReason.STOP))
+            events.append(self._ending(FinishReason.STOP, stop_string=stop_string))
         elif not self.num_wanted:
             events.append(self._finish(FinishReason.LENGTH))
         return events
@@ -231,16 +231,16 @@ class Generation(Sequence):
     def end(self, reason: FinishReason, error: Exception | None = None) -> EndEvent:
         return self._ending(reason, error=error)
 
-    def _read(self, piece: bytes) -> tuple[str, bool]:
-        """Text that a token adds, and whether it completes a stop string."""
+    def _read(self, piece: bytes) -> tuple[str, str | None]:
+        """Text that a token adds, and the stop string that it completes, if it does."""
         if piece:
             return self._stops.feed(self._detokenizer.feed(piece))
         return self._flush()  # a control token: no stop string or character reaches across it
 
-    def _flush(self) -> tuple[str, bool]:
-        """Text that was held back, and whether it completes a stop string."""
-        text, stopped = self._stops.feed(self._detokenizer.finish())
-        return (text, True) if stopped else (text + self._stops.finish(), False)
+    def _flush(self) -> tuple[str, str | None]:
+        """Text that was held back, and the stop string that it completes, if it does."""
+        text, stop_string = self._stops.feed(self._detokenizer.finish())
+        return text + self._stops.finish(), stop_string
 
     def _finish(self, reason: FinishReason, stop_token_id: int | None = None) -> EndEvent:
         self.is_done = True

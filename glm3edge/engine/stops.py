@@ -15,18 +15,19 @@ class StopStrings:
         self._stops = tuple(filter(None, stops))
         self._held = ""
 
-    def feed(self, text: str) -> tuple[str, bool]:
-        """Returns the text that may go out, and whether a stop string ended it."""
+    def feed(self, text: str) -> tuple[str, str | None]:
+        """Returns the text that may go out, and the stop string that ended it, if one did."""
         if not self._stops:
-            return text, False
+            return text, None
         text = self._held + text
-        found = [start for stop in self._stops if (start := text.find(stop)) >= 0]
+        found = [(start, stop) for stop in self._stops if (start := text.find(stop)) >= 0]
         if found:
             self._held = ""
-            return text[: min(found)], True
+            start, stop = min(found)
+            return text[:start], stop
         keep = max(partial_marker(text, stop) for stop in self._stops)
         self._held = text[len(text) - keep :]
-        return text[: len(text) - keep], False
+        return text[: len(text) - keep], None
 
     def finish(self) -> str:
         """What was held back: it was no stop string after all."""

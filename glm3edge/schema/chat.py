@@ -206,12 +206,13 @@ class ChoiceLogprobs(ReplyModel):
 
 
 class Choice(ReplyModel):
-    """One reply."""
+    """One reply. ``stop_string``, which ended it, is for other routes and no field of OpenAI's."""
 
     index: int = 0
     message: ReplyMessage
     logprobs: ChoiceLogprobs | None = None
     finish_reason: FinishReasonName
+    stop_string: str | None = Field(default=None, exclude=True)
 
 
 class ChatReply(ReplyModel):
@@ -240,12 +241,13 @@ class ChunkDelta(ReplyModel):
 
 
 class ChunkChoice(ReplyModel):
-    """One reply's share of a chunk."""
+    """One reply's share of a chunk. ``stop_string`` is as in ``Choice``."""
 
     index: int = 0
     delta: ChunkDelta
     logprobs: ChoiceLogprobs | None = Field(default=None, exclude_if=is_none)
     finish_reason: FinishReasonName | None = None
+    stop_string: str | None = Field(default=None, exclude=True)
 
 
 class ChatChunk(ReplyModel):

@@ -141,7 +141,7 @@ def test_a_stop_string_across_tokens_is_not_part_of_the_reply(
     listener = client.generate(stop_strings=("END",))
     events = listener.all()
     assert "".join(event.text for event in events) == "one "
-    assert events[-1].reason is FinishReason.STOP
+    assert (events[-1].reason, events[-1].stop_string) == (FinishReason.STOP, "END")
     listener.assert_no_more()
 
 

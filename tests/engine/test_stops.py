@@ -5,31 +5,31 @@ from hypothesis import strategies as st
 from glm3edge.engine.stops import StopStrings
 
 
-def run(stops: list[str], pieces: list[str]) -> tuple[str, bool]:
+def run(stops: list[str], pieces: list[str]) -> tuple[str, str | None]:
     finder = StopStrings(stops)
     out = ""
     for piece in pieces:
-        text, stopped = finder.feed(piece)
+        text, stop = finder.feed(piece)
         out += text
-        if stopped:
-            return out, True
-    return out + finder.finish(), False
+        if stop is not None:
+            return out, stop
+    return out + finder.finish(), None
 
 
 @pytest.mark.parametrize(
     ("stops", "text", "expected"),
     [
-        ([], "all of it", ("all of it", False)),
-        (["STOP"], "before STOP after", ("before ", True)),
-        (["。"], "第一句。第二句。", ("第一句", True)),
-        (["bc", "b"], "abcd", ("a", True)),
-        (["aab"], "aaab", ("a", True)),
-        (["\n\n"], "one\ntwo\n\nthree", ("one\ntwo", True)),
-        (["never"], "neve", ("neve", False)),
-        ([""], "an empty stop string stops nothing", ("an empty stop string stops nothing", False)),
+        ([], "all of it", ("all of it", None)),
+        (["STOP"], "before STOP after", ("before ", "STOP")),
+        (["。"], "第一句。第二句。", ("第一句", "。")),
+        (["bc", "b"], "abcd", ("a", "b")),
+        (["aab"], "aaab", ("a", "aab")),
+        (["\n\n"], "one\ntwo\n\nthree", ("one\ntwo", "\n\n")),
+        (["never"], "neve", ("neve", None)),
+        ([""], "an empty stop string stops nothing", ("an empty stop string stops nothing", None)),
     ],
 )
-def test_every_split(stops: list[str], text: str, expected: tuple[str, bool]) -> None:
+def test_every_split(stops: list[str], text: str, expected: tuple[str, str | None]) -> None:
     for cut in range(len(text) + 1):
         assert run(stops, [text[:cut], text[cut:]]) == expected
     assert run(stops, list(text)) == expected
@@ -41,11 +41,12 @@ def test_agrees_with_looking_at_the_whole_text(stops: list[str], text: str) -> N
     ends = [(text.find(s) + len(s), text.find(s)) for s in stops if s in text]
     first_end = min((end for end, _ in ends), default=None)
     starts = [start for end, start in ends if end == first_end]
-    expected = (text[: min(starts)], True) if starts else (text, False)
+    start = min(starts, default=None)
+    expected = (text, None) if start is None else (text[:start], text[start:first_end])
     assert run(stops, list(text)) == expected
 
 
 def test_holds_back_no_more_than_it_must() -> None:
     finder = StopStrings(["stop"])
-    assert finder.feed("a stable st") == ("a stable ", False)
-    assert finder.feed("ate") == ("state", False)
+    assert finder.feed("a stable st") == ("a stable ", None)
+    assert finder.feed("ate") == ("state", None)
