@@ -1,1 +1,1 @@
-"""OpenAI's requests and replies as pydantic models."""
+"""OpenAI's requests and replies, and Anthropic's, as pydantic models."""

@@ -1,1 +1,1 @@
-"""OpenAI's routes over HTTP."""
+"""OpenAI's routes, and Anthropic's, over HTTP."""

@@ -9,7 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from glm3edge import __version__
 from glm3edge.config import LOCAL_ORIGINS, Settings
-from glm3edge.server import docs, errors
+from glm3edge.server import docs, errors, messages
 from glm3edge.server.routes import router
 from glm3edge.server.services import Services
 
@@ -18,7 +18,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     """An application that serves ``services``; the engine runs while the application does."""
     app = FastAPI(
         title="glm3edge",
-        summary="ChatGLM3 behind OpenAI's routes.",
+        summary="ChatGLM3 behind OpenAI's routes and Anthropic's.",
         version=__version__,
         docs_url=None,
         redoc_url=None,
@@ -35,6 +35,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     errors.install(app)
     docs.install(app)
     app.include_router(router)
+    app.include_router(messages.router)
     return app
 
 

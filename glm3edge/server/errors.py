@@ -1,6 +1,11 @@
-"""Exceptions to OpenAI's error bodies: one table gives each type its status."""
+"""Exceptions to error bodies: one table gives each type its status.
+
+Bodies are OpenAI's; below ``/v1/messages`` they are Anthropic's, whose types go by the status
+(https://docs.anthropic.com/en/api/errors).
+"""
 
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +22,7 @@ from glm3edge.errors import (
     TimeoutExceededError,
 )
 from glm3edge.schema.errors import ErrorDetail, ErrorReply
+from glm3edge.schema.messages import ErrorEvent, MessageErrorDetail
 
 _INVALID = "invalid_request_error"
 _SERVER = "server_error"
@@ -33,6 +39,17 @@ _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
 ]
 _CODES = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed"}
 
+_ANTHROPIC_ROUTES = "/v1/messages"
+_ANTHROPIC_TYPES: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "authentication_error",
+    HTTPStatus.FORBIDDEN: "permission_error",
+    HTTPStatus.NOT_FOUND: "not_found_error",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "overloaded_error",
+    HTTPStatus.GATEWAY_TIMEOUT: "timeout_error",
+}
+
 
 def describe(exc: Exception) -> tuple[HTTPStatus, ErrorReply]:
     """Status and body for an exception. What is none of ours is not told to the client."""
@@ -42,17 +59,22 @@ def describe(exc: Exception) -> tuple[HTTPStatus, ErrorReply]:
     return status, _reply(message, kind, param, code)
 
 
+def message_error(exc: Exception) -> ErrorEvent:
+    """Anthropic's body for an exception, which is also the event that ends a stream."""
+    return _anthropic(*describe(exc))
+
+
 def install(app: FastAPI) -> None:
-    """Answer every failure of ``app`` with an OpenAI error body."""
+    """Answer every failure of ``app`` with an error body."""
     app.add_exception_handler(Glm3EdgeError, _on_exception)
     app.add_exception_handler(Exception, _on_exception)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
 
 
-async def _on_exception(_request: Request, exc: Exception) -> Response:
+async def _on_exception(request: Request, exc: Exception) -> Response:
     status, reply = describe(exc)
-    response = _response(status, reply)
+    response = _response(request, status, reply)
     if isinstance(exc, QueueFullError):
         response.headers["Retry-After"] = str(exc.retry_after)
     if isinstance(exc, TimeoutExceededError):  # OpenAI's clients would try again, and in vain
@@ -65,33 +87,36 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
         raise exc
     message = f"{exc.detail}: {request.method} {request.url.path}"
     reply = _reply(message, _INVALID, None, _CODES.get(HTTPStatus(exc.status_code)))
-    response = _response(exc.status_code, reply)
+    response = _response(request, exc.status_code, reply)
     response.headers.update(exc.headers or {})
     return response
 
 
-async def _on_validation_error(_request: Request, exc: Exception) -> Response:
+async def _on_validation_error(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, RequestValidationError):
         raise exc
     first = exc.errors()[0]
-    param = _path(first["loc"])
+    param = _path(first["loc"], exc.body, is_missing=first["type"] == "missing")
     message = f"{param or 'body'}: {first['msg']}"
-    return _response(HTTPStatus.BAD_REQUEST, _reply(message, _INVALID, param, None))
+    return _response(request, HTTPStatus.BAD_REQUEST, _reply(message, _INVALID, param, None))
 
 
-def _path(location: tuple[str | int, ...]) -> str | None:
+def _path(location: tuple[str | int, ...], body: Any, *, is_missing: bool) -> str | None:
     """``("body", "messages", 0, "content", "str")`` as ``messages[0].content``.
 
-    Pydantic appends the branch of a union that it tried; those names are no fields.
+    Among the fields pydantic names the branches of unions that it tried; those are not in the body.
+    Of a field that is missing only the name, which comes last, is known.
     """
-    path = ""
-    for part in location[1:]:
+    if location[0] != "body":
+        return str(location[-1])
+    path, value = "", body
+    for index, part in enumerate(location[1:], start=2):
         if isinstance(part, int):
-            path += f"[{part}]" if path else ""
-        elif part in ("str", "constrained-str") or "[" in part:
-            break
-        else:
+            path += f"[{part}]" if isinstance(value, list) else ""
+            value = value[part] if isinstance(value, list) else None
+        elif isinstance(value, dict) and (part in value or (is_missing and index == len(location))):
             path += f".{part}" if path else part
+            value = value.get(part)
     return path or None
 
 
@@ -99,5 +124,14 @@ def _reply(message: str, kind: str, param: str | None, code: str | None) -> Erro
     return ErrorReply(error=ErrorDetail(message=message, type=kind, param=param, code=code))
 
 
-def _response(status: int, reply: ErrorReply) -> Response:
-    return Response(reply.model_dump_json(), status_code=status, media_type="application/json")
+def _anthropic(status: int, reply: ErrorReply) -> ErrorEvent:
+    other = "api_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _INVALID
+    kind = _ANTHROPIC_TYPES.get(status, other)
+    return ErrorEvent(error=MessageErrorDetail(type=kind, message=reply.error.message))
+
+
+def _response(request: Request, status: int, reply: ErrorReply) -> Response:
+    path = request.url.path
+    is_anthropic = path == _ANTHROPIC_ROUTES or path.startswith(f"{_ANTHROPIC_ROUTES}/")
+    body = _anthropic(status, reply) if is_anthropic else reply
+    return Response(body.model_dump_json(), status_code=status, media_type="application/json")

@@ -81,7 +81,7 @@ async def create_chat_completion(
     services.engine.check_room(len(job.generations))  # before a stream's headers are out
     if body.stream:
         return sse.stream(services.chat.stream(job))
-    return await _reply(request, services.chat.complete(job))
+    return await reply(request, services.chat.complete(job))
 
 
 @router.post("/v1/embeddings", response_model=EmbeddingsReply)
@@ -90,13 +90,13 @@ async def create_embeddings(
 ) -> Response:
     """Vectors of texts: unit length, pooled from the chat model's hidden states."""
     inputs = await run_sync(services.embeddings.prepare, body)
-    return await _reply(request, services.embeddings.embed(body, inputs))
+    return await reply(request, services.embeddings.embed(body, inputs))
 
 
-async def _reply(request: Request, work: Coroutine[Any, Any, ReplyModel]) -> Response:
+async def reply(request: Request, work: Coroutine[Any, Any, ReplyModel]) -> Response:
     """The result of ``work`` as JSON; nothing, if the client has left before it is there."""
     try:
-        reply = await until_disconnect(request, work)
+        body = await until_disconnect(request, work)
     except ClientDisconnectedError:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
-    return Response(reply.model_dump_json(), media_type="application/json")
+    return Response(body.model_dump_json(), media_type="application/json")

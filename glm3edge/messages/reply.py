@@ -1,0 +1,153 @@
+"""Chat replies to messages, and chunks to events."""
+
+import json
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+
+from glm3edge.schema import chat
+from glm3edge.schema.base import EventModel, Usage
+from glm3edge.schema.chat import ChatChunk, ChatReply
+from glm3edge.schema.message_events import (
+    BlockDeltaEvent,
+    BlockStartEvent,
+    BlockStopEvent,
+    InputJsonDelta,
+    MessageDeltaEvent,
+    MessageStartEvent,
+    MessageStopEvent,
+    PingEvent,
+    Stop,
+    TextDelta,
+)
+from glm3edge.schema.messages import (
+    MessageReply,
+    MessageUsage,
+    ReplyBlock,
+    ReplyTextBlock,
+    ReplyToolUseBlock,
+    StopReason,
+)
+
+_STOP_REASONS: dict[chat.FinishReasonName, StopReason] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+}
+
+
+def message(reply: ChatReply) -> MessageReply:
+    """A chat completion as a message."""
+    (choice,) = reply.choices
+    text = choice.message.content
+    content: list[ReplyBlock] = [ReplyTextBlock(text=text)] if text else []
+    for call in choice.message.tool_calls or ():
+        arguments = json.loads(call.function.arguments)
+        content.append(ReplyToolUseBlock(id=call.id, name=call.function.name, input=arguments))
+    stop = _stop(choice.finish_reason, choice.stop_string)
+    return MessageReply(
+        id=_message_id(reply.id),
+        model=reply.model,
+        content=content,
+        stop_reason=stop.stop_reason,
+        stop_sequence=stop.stop_sequence,
+        usage=_usage(reply.usage),
+    )
+
+
+async def message_events(
+    chunks: AsyncGenerator[ChatChunk, None], *, num_prompt_tokens: int
+) -> AsyncGenerator[EventModel, None]:
+    """A streamed chat completion, which must tell its usage, as a streamed message.
+
+    How many of the prompt's tokens were in memory is known at the end only: ``message_start``
+    counts all as input, ``message_delta`` tells them apart.
+    """
+    writer = _EventWriter(num_prompt_tokens)
+    # Closed here and not by the garbage collector: the sequence must stop when its client does.
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            for event in writer.feed(chunk):
+                yield event
+
+
+class _EventWriter:
+    """Feed it a stream's chunks; the one with the usage is the last."""
+
+    def __init__(self, num_prompt_tokens: int) -> None:
+        self._num_prompt_tokens = num_prompt_tokens
+        self._num_blocks = 0
+        self._text_is_open = False
+        self._stop = _stop("stop", None)
+
+    def feed(self, chunk: ChatChunk) -> Iterator[EventModel]:
+        """Events that follow from ``chunk``."""
+        for choice in chunk.choices:
+            if choice.delta.role is not None:
+                yield self._start(chunk)
+                yield PingEvent()
+            if choice.delta.content:
+                yield from self._text(choice.delta.content)
+            for call in choice.delta.tool_calls or ():
+                yield from self._call(call)
+            if choice.finish_reason is not None:
+                self._stop = _stop(choice.finish_reason, choice.stop_string)
+        if chunk.usage is not None:
+            yield from self._end_text()
+            yield MessageDeltaEvent(delta=self._stop, usage=_usage(chunk.usage))
+            yield MessageStopEvent()
+
+    def _start(self, chunk: ChatChunk) -> EventModel:
+        usage = MessageUsage(
+            input_tokens=self._num_prompt_tokens, cache_read_input_tokens=0, output_tokens=0
+        )
+        begun = MessageReply(
+            id=_message_id(chunk.id),
+            model=chunk.model,
+            content=[],
+            stop_reason=None,
+            stop_sequence=None,
+            usage=usage,
+        )
+        return MessageStartEvent(message=begun)
+
+    def _text(self, text: str) -> Iterator[EventModel]:
+        if not self._text_is_open:
+            self._text_is_open = True
+            yield self._open(ReplyTextBlock(text=""))
+        yield BlockDeltaEvent(index=self._num_blocks - 1, delta=TextDelta(text=text))
+
+    def _call(self, call: chat.ToolCallChunk) -> Iterator[EventModel]:
+        yield from self._end_text()
+        yield self._open(ReplyToolUseBlock(id=call.id, name=call.function.name, input={}))
+        delta = InputJsonDelta(partial_json=call.function.arguments)
+        yield BlockDeltaEvent(index=self._num_blocks - 1, delta=delta)
+        yield BlockStopEvent(index=self._num_blocks - 1)
+
+    def _open(self, block: ReplyBlock) -> EventModel:
+        self._num_blocks += 1
+        return BlockStartEvent(index=self._num_blocks - 1, content_block=block)
+
+    def _end_text(self) -> Iterator[EventModel]:
+        if self._text_is_open:
+            self._text_is_open = False
+            yield BlockStopEvent(index=self._num_blocks - 1)
+
+
+def _message_id(chat_id: str) -> str:
+    return f"msg_{chat_id.removeprefix('chatcmpl-')}"
+
+
+def _stop(reason: chat.FinishReasonName, stop_string: str | None) -> Stop:
+    if reason == "stop" and stop_string is not None:
+        return Stop(stop_reason="stop_sequence", stop_sequence=stop_string)
+    return Stop(stop_reason=_STOP_REASONS[reason], stop_sequence=None)
+
+
+def _usage(usage: Usage) -> MessageUsage:
+    details = usage.prompt_tokens_details
+    num_cached_tokens = details.cached_tokens if details is not None else 0
+    return MessageUsage(
+        input_tokens=usage.prompt_tokens - num_cached_tokens,
+        cache_read_input_tokens=num_cached_tokens,
+        output_tokens=usage.completion_tokens,
+    )

@@ -1,0 +1,48 @@
+"""Anthropic's routes: each checks its body, hands it to the chat join and sends back a message."""
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from glm3edge.completion import ChatCompleter, ChatJob
+from glm3edge.messages.reply import message, message_events
+from glm3edge.messages.request import chat_request, prompt_request
+from glm3edge.schema.messages import (
+    Conversation,
+    ErrorEvent,
+    MessageReply,
+    MessagesRequest,
+    TokenCount,
+)
+from glm3edge.server import sse
+from glm3edge.server.errors import message_error
+from glm3edge.server.routes import RunningServicesOf, ServicesOf, reply
+
+router = APIRouter(
+    prefix="/v1/messages", responses={"4XX": {"model": ErrorEvent}, "5XX": {"model": ErrorEvent}}
+)
+
+
+@router.post("", response_model=MessageReply)
+async def create_message(
+    request: Request, services: RunningServicesOf, body: MessagesRequest
+) -> Response:
+    """A reply in Anthropic's form, whole or (``stream: true``) in events as it is written."""
+    job = await run_sync(services.chat.prepare, chat_request(body))
+    services.engine.check_room(len(job.generations))  # before a stream's headers are out
+    if body.stream:
+        chunks = services.chat.stream(job)
+        events = message_events(chunks, num_prompt_tokens=job.num_prompt_tokens)
+        return sse.named_stream(events, on_error=message_error)
+    return await reply(request, _message(services.chat, job))
+
+
+@router.post("/count_tokens")
+async def count_tokens(services: ServicesOf, body: Conversation) -> TokenCount:
+    """Tokens of a prompt, before it is sent."""
+    num_tokens = await run_sync(services.chat.count_prompt_tokens, prompt_request(body))
+    return TokenCount(input_tokens=num_tokens)
+
+
+async def _message(chat: ChatCompleter, job: ChatJob) -> MessageReply:
+    return message(await chat.complete(job))
