@@ -8,6 +8,14 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from glm3edge.errors import (
+    ContextLengthExceededError,
+    DecodeError,
+    EngineClosedError,
+    QueueFullError,
+    TimeoutExceededError,
+)
+from glm3edge.server.errors import message_error
 from glm3edge.server.services import Services
 from tests.fakes import EOS, OBSERVATION, FakeBackend, spell
 from tests.server.test_connections import is_freed, let_one_through, wait_for
@@ -38,7 +46,7 @@ def events(text: str) -> list[tuple[str, Any]]:
     ]
 
 
-def error_of(reply: httpx.Response) -> tuple[int, str, str]:
+def error_of(reply: Any) -> tuple[int, str, str]:
     body = reply.json()
     assert (body.keys(), body["type"]) == ({"type", "error"}, "error")
     assert body["error"].keys() == {"type", "message"}
@@ -218,6 +226,30 @@ def test_a_failure_in_a_stream_is_its_last_event(backend: FakeBackend, client: T
     name, data = found[-1]
     assert (name, data["type"], data["error"]["type"]) == ("error", "error", "api_error")
     assert found[0][0] == "message_start"
+
+
+@pytest.mark.parametrize(
+    ("exc", "kind", "message"),
+    [
+        (
+            ContextLengthExceededError(
+                num_prompt_tokens=1, num_new_tokens=2, context_size=2, param="messages"
+            ),
+            "invalid_request_error",
+            "maximum context length is 2",
+        ),
+        (QueueFullError(num_waiting=3, retry_after=9), "rate_limit_error", "try again in 9 s"),
+        (EngineClosedError("the server is shutting down"), "overloaded_error", "shutting down"),
+        (TimeoutExceededError(5), "timeout_error", "longer than 5 s"),
+        (DecodeError(-3), "api_error", "returned -3"),
+        (KeyError("secret"), "api_error", "internal error"),
+    ],
+)
+def test_error_types(exc: Exception, kind: str, message: str) -> None:
+    error = message_error(exc).error
+    assert error.type == kind
+    assert message in error.message
+    assert "secret" not in error.message
 
 
 def test_a_closed_engine(client: TestClient, services: Services) -> None:
