@@ -91,8 +91,10 @@ class ChatCompleter:
         self._special = SpecialTokens.of(vocabulary)
         self._model_id = model_id
 
-    def prepare(self, request: ChatRequest) -> ChatJob:
+    def prepare(self, request: ChatRequest, *, shorten: bool = False) -> ChatJob:
         """Check a request and encode its prompt. May take a while; blocks.
+
+        With ``shorten`` more new tokens may be asked for than fit beside the prompt.
 
         Raises:
             InvalidRequestError: a field asks for what this server cannot do.
@@ -107,7 +109,7 @@ class ChatCompleter:
             id=f"chatcmpl-{uuid.uuid4().hex}",
             created=int(time.time()),
             generations=self._generation_requests(
-                request, prompt_ids, self._constraint_maker(request, tools)
+                request, prompt_ids, self._constraint_maker(request, tools), shorten=shorten
             ),
             tool_names=frozenset(tool.function.name for tool in tools),
             include_usage=bool(options and options.include_usage),
@@ -261,6 +263,8 @@ class ChatCompleter:
         request: ChatRequest,
         prompt_ids: list[int],
         make_constraint: Callable[[], Constraint] | None,
+        *,
+        shorten: bool,
     ) -> tuple[GenerationRequest, ...]:
         """One for each choice; each has a seed of its own."""
         max_new_tokens = new_token_limit(
@@ -268,6 +272,7 @@ class ChatCompleter:
             max_new_tokens=request.max_new_tokens,
             context_size=self._engine.context_size,
             param="messages",
+            shorten=shorten,
         )
         sampling = _sampling(request)
         first = GenerationRequest(

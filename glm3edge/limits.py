@@ -4,7 +4,12 @@ from glm3edge.errors import ContextLengthExceededError
 
 
 def new_token_limit(
-    *, num_prompt_tokens: int, max_new_tokens: int | None, context_size: int, param: str
+    *,
+    num_prompt_tokens: int,
+    max_new_tokens: int | None,
+    context_size: int,
+    param: str,
+    shorten: bool = False,
 ) -> int:
     """Tokens a reply may have: what was asked for, or all that is left of the context.
 
@@ -13,12 +18,13 @@ def new_token_limit(
         max_new_tokens: tokens asked for (``max_tokens``), None for as many as fit.
         context_size: tokens that prompt and reply may have together.
         param: the request field that the prompt comes from.
+        shorten: give what is left where more was asked for.
 
     Raises:
         ContextLengthExceededError: prompt and reply together do not fit, or nothing is left.
     """
     num_left = context_size - num_prompt_tokens
-    if max_new_tokens is None:
+    if max_new_tokens is None or (shorten and max_new_tokens > num_left):
         max_new_tokens = max(num_left, 1)
     if max_new_tokens > num_left:
         raise ContextLengthExceededError(

@@ -22,9 +22,7 @@ def test_quota(text: str, cores: int | None) -> None:
     assert quota_cores(text) == cores
 
 
-@pytest.mark.parametrize(
-    ("physical", "cores"), [(None, 8), (4, 4), (16, 8), (0, 1)], ids=str
-)
+@pytest.mark.parametrize(("physical", "cores"), [(None, 8), (4, 4), (16, 8), (0, 1)], ids=str)
 def test_physical_cores_that_may_be_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, physical: int | None, cores: int
 ) -> None:

@@ -40,3 +40,17 @@ def test_what_does_not(num_prompt_tokens: int, max_new_tokens: int | None, asked
     )
     for number in (num_prompt_tokens, asked, 100):
         assert str(number) in str(error)
+
+
+@pytest.mark.parametrize(("max_new_tokens", "limit"), [(None, 90), (500, 90), (90, 90), (3, 3)])
+def test_what_is_shortened(max_new_tokens: int | None, limit: int) -> None:
+    assert (
+        new_token_limit(
+            num_prompt_tokens=10,
+            max_new_tokens=max_new_tokens,
+            context_size=100,
+            param="messages",
+            shorten=True,
+        )
+        == limit
+    )

@@ -1,5 +1,7 @@
 """Anthropic's routes: each checks its body, hands it to the chat join and sends back a message."""
 
+from functools import partial
+
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -27,8 +29,13 @@ router = APIRouter(
 async def create_message(
     request: Request, services: RunningServicesOf, body: MessagesRequest
 ) -> Response:
-    """A reply in Anthropic's form, whole or (``stream: true``) in events as it is written."""
-    job = await run_sync(services.chat.prepare, chat_request(body))
+    """A reply in Anthropic's form, whole or (``stream: true``) in events as it is written.
+
+    ``max_tokens`` cannot be left out here, and clients set it to what larger models can do, so it
+    is a limit and no demand: a reply that fills the context ends with ``max_tokens``.
+    """
+    prepare = partial(services.chat.prepare, shorten=True)
+    job = await run_sync(prepare, chat_request(body))
     services.engine.check_room(len(job.generations))  # before a stream's headers are out
     if body.stream:
         chunks = services.chat.stream(job)

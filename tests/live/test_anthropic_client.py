@@ -155,6 +155,10 @@ def test_stop_sequences(client: anthropic.Anthropic, stream: bool) -> None:
     assert text_of(message) == whole.partition(stop)[0].rstrip()
 
 
+def test_max_tokens_beyond_the_context_are_no_demand(client: anthropic.Anthropic) -> None:
+    assert create(client, max_tokens=5_000).stop_reason in ("end_turn", "max_tokens")
+
+
 def test_max_tokens(client: anthropic.Anthropic) -> None:
     message = create(client, max_tokens=2)
     assert (message.stop_reason, message.usage.output_tokens) == ("max_tokens", 2)
@@ -190,7 +194,10 @@ def test_json_of_a_schema(client: anthropic.Anthropic) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"max_tokens": 5000}, "maximum context length is 1024"),
+        (
+            {"messages": [{"role": "user", "content": "长" * 3000}]},
+            "maximum context length is 1024",
+        ),
         (
             {
                 "messages": [

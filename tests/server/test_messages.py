@@ -172,7 +172,10 @@ def test_a_count_may_be_larger_than_the_context(client: TestClient) -> None:
         ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0].type"),
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
-        ({"max_tokens": 5000}, "maximum context length is 4096"),
+        (
+            {"messages": [{"role": "user", "content": "长" * 13_000}]},
+            "maximum context length is 4096",
+        ),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
