@@ -31,15 +31,17 @@ _MAX_PENDING_BYTES = 2**29
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of the cache.
+    """A state in the cache.
 
     Attributes:
-        path: where it is.
-        token_ids: whose state it holds.
+        token_ids: whose state it is.
+        path: the file it is in.
+        state: the state itself as long as it is not written.
     """
 
-    path: Path
     token_ids: Ids
+    path: Path | None = None
+    state: bytes | None = None
 
 
 class DiskCache:
@@ -63,8 +65,8 @@ class DiskCache:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
-        self._pending: deque[tuple[Ids, bytes]] = deque()
-        self._is_writing = False
+        self._pending: deque[Entry] = deque()
+        self._writing: Entry | None = None
         self._closing = False
         self._entries: dict[Path, Entry] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,14 +78,15 @@ class DiskCache:
         """The entry with the longest common beginning, and its length in tokens."""
         ids = np.asarray(token_ids, np.int32)
         best, length = None, 0
-        with self._lock:
-            for entry in self._entries.values():
-                if (common := num_common(entry.token_ids, ids)) > length:
-                    best, length = entry, common
+        for entry in self._known():
+            if (common := num_common(entry.token_ids, ids)) > length:
+                best, length = entry, common
         return best, length
 
     def load(self, entry: Entry) -> bytes | None:
         """The state of ``entry``; None if it has gone or is damaged, and is forgotten."""
+        if entry.path is None:
+            return entry.state
         try:
             state = _parse(entry.path.read_bytes())
             os.utime(entry.path)  # _shrink() goes by it
@@ -95,23 +98,20 @@ class DiskCache:
     def holds(self, token_ids: Sequence[int] | Ids) -> bool:
         """Whether a file, written or about to be, begins with ``token_ids``."""
         ids = np.asarray(token_ids, np.int32)
-        with self._lock:
-            known = [entry.token_ids for entry in self._entries.values()]
-            known += [pending for pending, _ in self._pending]
-        return any(num_common(other, ids) == len(ids) for other in known)
+        return any(num_common(entry.token_ids, ids) == len(ids) for entry in self._known())
 
     def save(self, token_ids: Sequence[int] | Ids, state: bytes) -> None:
         """Write a state in the background. When writing cannot keep up, the oldest is let go."""
         with self._wake:
-            self._pending.append((np.array(token_ids, np.int32), state))
-            while sum(len(waiting) for _, waiting in self._pending) > _MAX_PENDING_BYTES:
+            self._pending.append(Entry(np.array(token_ids, np.int32), state=state))
+            while sum(len(entry.state or b"") for entry in self._pending) > _MAX_PENDING_BYTES:
                 self._pending.popleft()
             self._wake.notify_all()
 
     def flush(self) -> None:
         """Wait until all that was saved is written."""
         with self._wake:
-            self._wake.wait_for(lambda: not self._pending and not self._is_writing)
+            self._wake.wait_for(lambda: not self._pending and self._writing is None)
 
     def close(self) -> None:
         """``flush()``, and stop. Idempotent."""
@@ -119,6 +119,11 @@ class DiskCache:
             self._closing = True
             self._wake.notify_all()
         self._thread.join()
+
+    def _known(self) -> list[Entry]:
+        with self._lock:
+            unwritten = [*self._pending, *([self._writing] if self._writing else [])]
+            return [*unwritten, *self._entries.values()]
 
     def _scan(self) -> None:
         for path in self._folder.iterdir():
@@ -138,20 +143,19 @@ class DiskCache:
             if key != self._key:
                 return
             token_ids = np.frombuffer(file.read(ids.stop - ids.start), "<i4")
-        self._entries[path] = Entry(path, token_ids)
+        self._entries[path] = Entry(token_ids, path)
 
     def _write_all(self) -> None:
         while True:
             with self._wake:
-                self._is_writing = False
+                self._writing = None
                 self._wake.notify_all()
                 self._wake.wait_for(lambda: self._pending or self._closing)
                 if not self._pending:
                     return
-                token_ids, state = self._pending.popleft()
-                self._is_writing = True
+                entry = self._writing = self._pending.popleft()
             try:
-                self._write(token_ids, state)
+                self._write(entry.token_ids, entry.state or b"")
             except OSError as exc:
                 logger.warning("cannot write to the disk cache %s: %s", self._folder, exc)
 
@@ -168,10 +172,10 @@ class DiskCache:
         finally:
             part.unlink(missing_ok=True)
         with self._lock:
-            self._entries[path] = Entry(path, token_ids)
+            self._entries[path] = Entry(token_ids, path)
             outdated = [
-                entry.path
-                for entry in self._entries.values()
+                other
+                for other, entry in self._entries.items()
                 if len(entry.token_ids) < len(token_ids)
                 and num_common(entry.token_ids, token_ids) == len(entry.token_ids)
             ]

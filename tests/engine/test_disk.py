@@ -1,8 +1,10 @@
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -50,10 +52,27 @@ def test_what_was_saved_is_found_by_the_next_start(open_cache: Callable[..., Dis
     assert not again.holds([1, 2, 3, 4])
 
 
-def test_what_is_about_to_be_written_is_held(open_cache: Callable[..., DiskCache]) -> None:
+def test_what_is_about_to_be_written_is_found(
+    open_cache: Callable[..., DiskCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While files are written slowly, states come from memory."""
+    gate = threading.Event()
+    write = DiskCache._write
+
+    def write_slowly(cache: DiskCache, token_ids: Any, state: bytes) -> None:
+        gate.wait()
+        write(cache, token_ids, state)
+
+    monkeypatch.setattr(DiskCache, "_write", write_slowly)
     cache = open_cache()
     cache.save([1, 2, 3], STATE)
-    assert cache.holds([1, 2, 3])
+    cache.save([4, 5], STATE[:9])
+    for _ in range(2):
+        assert cache.holds([1, 2, 3])
+        assert loaded(cache, [1, 2, 3, 4]) == (STATE, 3)
+        assert loaded(cache, [4, 5]) == (STATE[:9], 2)
+        gate.set()
+        cache.flush()
 
 
 def test_other_models_and_settings_are_left_alone(
