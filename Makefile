@@ -3,7 +3,7 @@
 #   make serve                      serve the built-in demo model
 #   make serve ARGS="DIR --port 8010"   options of `glm3edge serve`
 #   make test                       all checks
-#   make train-tiny                 train the demo model anew (an hour and a half on two cores with AVX512-BF16, else twice that)
+#   make train-tiny                 train the demo model anew (two and a half hours on two cores with AVX512-BF16, else twice that)
 #   make evaluate-tiny              ask it what its training left out
 
 VENV := .venv

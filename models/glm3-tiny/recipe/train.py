@@ -78,6 +78,7 @@ PLAN = Plan(
     (
         Phase("choose", 300),
         Phase("all", 5300),
+        Phase("all", 2700, lr=7e-4),
         Phase("polish", 400, lr=4e-4),
     ),
     blend=0.7,
