@@ -2,8 +2,9 @@
 
     submit() ──> inbox ──> step(): reap, admit, plan, decode, advance, emit ──> post(events)
 
-Any thread may submit and cancel. Events leave the engine's thread through ``post``, once per step
-for all sequences together, so that an event loop is woken once and not once per token.
+Any thread may submit and cancel. Events leave the engine's thread through ``post``, for all
+sequences together, so that an event loop is woken once per step at the most, and less often where
+steps are shorter than anyone can see: it takes its time from the same processor.
 """
 
 import logging
@@ -77,6 +78,7 @@ class Engine:
         use_drafts: bool = True,
         deterministic: bool = False,
         pace: Pace | None = None,
+        hold_seconds: float = 0.0,
     ) -> None:
         """Prepare to run; ``start()`` does.
 
@@ -92,6 +94,8 @@ class Engine:
                 and from memory only such whole pieces. The same request then gives the same reply
                 to the bit.
             pace: what is known of how long batches take.
+            hold_seconds: how long tokens may wait for others to be posted with them; a sequence's
+                first token and its ending do not wait.
         """
         self.max_running = 1 if deterministic else max_running
         self._deterministic = deterministic
@@ -107,6 +111,9 @@ class Engine:
         self._pace = pace or Pace()
         self._drafter = Drafter(self._pace) if use_drafts and not deterministic else None
         self.stats = Stats()
+        self._hold_seconds = hold_seconds
+        self._outbox: _Emitted = []
+        self._outbox_since = 0.0  # when the first of them came, in seconds of perf_counter()
         self._num_failures = 0  # batches in a row
         self._computing: list[Work] = []  # the batch that is being decoded
         self._scheduler = Scheduler(
@@ -337,12 +344,13 @@ class Engine:
             self._memory.append(span.sequence_id, span.token_ids)
         hidden_states = batch[0].sequence.needs_hidden_states
         self._computing = batch
+        num_tokens = sum(len(span.token_ids) for span in spans)
+        self._flush_before(num_tokens)
         start = time.perf_counter()
         try:
             indices = self._backend.decode(spans, hidden_states=hidden_states)
         finally:
             self._computing = []
-        num_tokens = sum(len(span.token_ids) for span in spans)
         self._pace.observe(num_tokens, time.perf_counter() - start)
         return [index - span.num_drafts for index, span in zip(indices, spans, strict=True)]
 
@@ -419,11 +427,31 @@ class Engine:
         return [*self._scheduler.running, *self._scheduler.waiting]
 
     def _emit(self, emitted: _Emitted) -> None:
+        """Take note of events, and post them if they cannot wait."""
         if not emitted:
             return
+        if not self._outbox:
+            self._outbox_since = time.perf_counter()
+        self._outbox += emitted
+        is_urgent = not self._hold_seconds
         for sequence, event in emitted:
+            is_urgent |= isinstance(event, Ending) or not sequence.has_emitted
+            sequence.has_emitted = True
             if isinstance(event, Ending):
                 self.stats.count(event, num_prompt_tokens=sequence.num_prompt_tokens)
+        if is_urgent:
+            self._flush()
+
+    def _flush_before(self, num_tokens: int) -> None:
+        """Post what would wait too long while a batch of ``num_tokens`` is computed."""
+        if self._outbox:
+            waited = time.perf_counter() - self._outbox_since
+            expected = self._pace.seconds(num_tokens) or math.inf
+            if waited + expected > self._hold_seconds:
+                self._flush()
+
+    def _flush(self) -> None:
+        emitted, self._outbox = self._outbox, []
         try:
             self._post(partial(_deliver, emitted))
         except RuntimeError:  # the event loop is gone, and everybody who listened with it

@@ -8,6 +8,9 @@ import numpy as np
 from glm3edge.engine.backend import Backend
 from glm3edge.engine.disk import DiskCache, Entry, Ids, num_common
 
+_SPARE_SHARE = 32
+"""Where cells are taken from idle slots, it is this part of all of them more than is needed."""
+
 MIN_SAVED_TOKENS = 32
 """Fewer tokens are computed as fast as they are read."""
 
@@ -221,10 +224,13 @@ class Memory:
         self._backend.truncate(slot, length)
 
     def _make_room(self, count: int) -> None:
-        """Take cells from idle slots until ``count`` are free."""
+        """Have ``count`` cells free. Idle slots lose more than that at once, because it is slow."""
+        if count <= len(self._free):
+            return
+        wanted = count + self._size // _SPARE_SHARE
         idle = [slot for slot, busy in enumerate(self._busy) if not busy and self._lengths[slot]]
         for slot in sorted(idle, key=self._used_at.__getitem__):
-            missing = count - len(self._free)
+            missing = wanted - len(self._free)
             if missing <= 0:
                 return
             self._shorten(slot, missing)

@@ -88,6 +88,7 @@ class Sequence(ABC):
         self.number = 0  # the scheduler's: order of arrival
         self.deadline = math.inf  # the engine's: when it has taken too long, in monotonic seconds
         self.started_at = 0.0  # the engine's: when it last took a slot, in monotonic seconds
+        self.has_emitted = False  # the engine's: whether anybody has heard of it
         self.cancelled = False
         self.is_done = False
         self.sink = sink

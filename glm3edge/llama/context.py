@@ -181,7 +181,10 @@ class Context:
         pointer = native.llama_get_logits_ith(self._open_handle(), index)
         if not pointer:
             raise ModelError("llama.cpp kept no logits at this position")
-        return np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
+        address = ctypes.addressof(pointer.contents)
+        vector: Any = (ctypes.c_float * self.model.vocab_size).from_address(address)
+        logits: NDArray[np.float32] = np.frombuffer(vector, np.float32)  # faster than as_array()
+        return logits
 
     def hidden_states(self, start: int, num_tokens: int) -> NDArray[np.float32]:
         """Hidden states after the final norm, from the last ``decode(hidden_states=True)``.

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from glm3edge.llama.penalties import Penalties
 from glm3edge.types import SamplingParams
 
+_Logits = NDArray[np.float32]
+
 _RANDOM_SEED = 0xFFFFFFFF  # LLAMA_DEFAULT_SEED: draw one
 
 
@@ -34,20 +36,24 @@ class Sampler:
         chain_params.no_perf = True
         self._chain: Any = native.llama_sampler_chain_init(chain_params)
         self.penalties = Penalties(params, prompt_ids)
+        self._is_greedy = params.temperature == 0
         self._add_choice(params)
 
-    def sample(
-        self, context_handle: Any, index: int, logits: Callable[[], NDArray[np.float32]]
-    ) -> int:
+    def sample(self, context_handle: Any, index: int, logits: Callable[[], _Logits]) -> int:
         """The token chosen from the logits at batch position ``index``.
 
         ``logits`` gives them, to be changed for a moment where there are penalties.
         """
-        if self.penalties.is_active:
-            with self.penalties.applied(logits()):
-                token_id = int(native.llama_sampler_sample(self._chain, context_handle, index))
-            self.penalties.accept(token_id)
-            return token_id
+        if not self.penalties.is_active:
+            return self._choose(context_handle, index, logits)
+        with self.penalties.applied(logits()):
+            token_id = self._choose(context_handle, index, logits)
+        self.penalties.accept(token_id)
+        return token_id
+
+    def _choose(self, context_handle: Any, index: int, logits: Callable[[], _Logits]) -> int:
+        if self._is_greedy:  # llama.cpp would make a list of all candidates first
+            return int(logits().argmax())
         return int(native.llama_sampler_sample(self._chain, context_handle, index))
 
     def close(self) -> None:

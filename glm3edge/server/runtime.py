@@ -30,6 +30,9 @@ _GIB = 2**30
 BATCH_SIZE = 128
 """Tokens in a batch: enough to keep the processor busy, few enough to stop soon when cancelled."""
 
+HOLD_SECONDS = 1 / 60
+"""How long tokens may wait for others that are sent with them: no screen shows more often."""
+
 
 class Runtime:
     """A model, its context and what serves requests with them. Closing it closes them all."""
@@ -54,6 +57,7 @@ class Runtime:
                 timeout=settings.timeout or math.inf,
                 use_drafts=settings.drafts,
                 deterministic=settings.deterministic,
+                hold_seconds=HOLD_SECONDS,
             )
             stack.callback(engine.close)
             self.services = _make_services(engine, self.model, model_id or self.model.name)

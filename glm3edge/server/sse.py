@@ -1,5 +1,6 @@
 """Server-sent events as OpenAI's streams use them."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
@@ -20,7 +21,7 @@ PING_SECONDS = 15
 _DONE = b"data: [DONE]\n\n"
 
 # Line ends to str.splitlines, which some clients split streams with, and not to JSON.
-_LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 # When the server stops, the engine ends every stream with an event that says so. The library would
 # cut them off instead.
@@ -29,7 +30,10 @@ AppStatus.enable_automatic_graceful_drain = False
 
 def event(body: BaseModel) -> bytes:
     """``body`` as one event, on one line whatever splits the lines."""
-    return f"data: {body.model_dump_json().translate(_LINE_ENDS)}\n\n".encode()
+    text = body.model_dump_json()
+    for line_end, escaped in _LINE_ENDS.items():
+        text = text.replace(line_end, escaped)
+    return f"data: {text}\n\n".encode()
 
 
 def named_event(body: EventModel) -> bytes:
@@ -44,7 +48,7 @@ def stream(items: AsyncGenerator[BaseModel, None]) -> EventSourceResponse:
     that leaves ends ``items`` at once. While nothing comes, a comment keeps the connection alive.
     """
     encoded = _encoded(items, event, on_error=lambda exc: describe(exc)[1], end=_DONE)
-    return EventSourceResponse(encoded, sep="\n", ping=PING_SECONDS)
+    return EventSourceResponse(_joined(encoded), sep="\n", ping=PING_SECONDS)
 
 
 def named_stream(
@@ -55,7 +59,7 @@ def named_stream(
     A failure on the way becomes the event that ``on_error`` makes of it; else as ``stream()``.
     """
     encoded = _encoded(items, named_event, on_error=on_error, end=b"")
-    return EventSourceResponse(encoded, sep="\n", ping=PING_SECONDS)
+    return EventSourceResponse(_joined(encoded), sep="\n", ping=PING_SECONDS)
 
 
 async def _encoded(
@@ -64,7 +68,7 @@ async def _encoded(
     *,
     on_error: Callable[[Exception], Body],
     end: bytes,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     try:
         async with aclosing(items):
             async for item in items:
@@ -76,3 +80,31 @@ async def _encoded(
     else:
         if end:
             yield end
+
+
+async def _joined(parts: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """What comes at once as one: each send is a call of the system, and wakes the client."""
+    waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def fill() -> None:
+        try:
+            async with aclosing(parts):
+                async for part in parts:
+                    waiting.put_nowait(part)
+        finally:
+            waiting.put_nowait(None)
+
+    task = asyncio.ensure_future(fill())
+    try:
+        while (part := await waiting.get()) is not None:
+            found = [part, *_taken(waiting)]
+            yield b"".join(filter(None, found))
+            if found[-1] is None:
+                return
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _taken(queue: "asyncio.Queue[bytes | None]") -> list[bytes | None]:
+    return [queue.get_nowait() for _ in range(queue.qsize())]

@@ -313,6 +313,34 @@ def test_a_state_that_the_backend_refuses_is_computed(tmp_path: Path) -> None:
     assert sum(map(_num_tokens, backend.batches)) == 95
 
 
+@pytest.mark.parametrize(
+    ("seconds_per_batch", "num_posts"),
+    [
+        (0.0, 2),  # the first token, and all others with the ending
+        (3600.0, 7),  # batches that are too long to wait for: a post each
+    ],
+)
+def test_tokens_wait_for_others_as_long_as_they_may(
+    seconds_per_batch: float, num_posts: int
+) -> None:
+    pace = Pace()
+    pace.observe(1, seconds_per_batch or 1e-9)
+    engine = Engine(
+        FakeBackend(reply_for=say("abcdef")), use_drafts=False, pace=pace, hold_seconds=60
+    )
+    num_delivered = []
+
+    def post(deliver: Callable[[], None]) -> None:
+        num_delivered.append(1)
+        deliver()
+
+    engine.start(post)
+    events = Client(engine).generate("x").all()
+    engine.close()
+    assert [event.text for event in events] == [*"abcdef", ""]
+    assert len(num_delivered) == num_posts
+
+
 def test_what_is_evicted_is_kept_on_disk(tmp_path: Path) -> None:
     backend = FakeBackend(reply_for=say("ok"), context_size=200)
     disk = DiskCache(tmp_path, key="model", max_bytes=2**20)

@@ -58,6 +58,44 @@ def wrong(exc: Exception) -> EventModel:
     return Said(type="wrong", text=str(exc))
 
 
+def test_what_comes_at_once_is_sent_at_once() -> None:
+    """Tokens that the engine posts together cost one send."""
+
+    async def collect() -> list[bytes]:
+        response: Any = sse.stream(pauses())
+        return [part async for part in response.body_iterator]
+
+    async def pauses() -> AsyncGenerator[Any, None]:
+        for text in "ab cd e":
+            if text == " ":
+                await asyncio.sleep(0.01)
+            else:
+                yield Said(type="said", text=text)
+
+    parts = asyncio.run(collect())
+    assert [part.count(b"data:") for part in parts] == [2, 2, 2]  # the last is [DONE]
+
+
+def test_leaving_a_stream_closes_what_it_comes_from() -> None:
+    closed = []
+
+    async def endless() -> AsyncGenerator[Any, None]:
+        try:
+            while True:
+                yield Said(type="said", text="a")
+                await asyncio.sleep(0)
+        finally:
+            closed.append(True)
+
+    async def leave() -> None:
+        response: Any = sse.stream(endless())
+        await anext(response.body_iterator)
+        await response.body_iterator.aclose()
+        assert closed
+
+    asyncio.run(leave())
+
+
 @pytest.mark.parametrize("text", ["\x85", "\u2028", "\u2029", "\n", "\r", "\x0b\x1c"])
 def test_whatever_splits_lines_leaves_an_event_whole(text: str) -> None:
     body: BaseModel = Said(type="said", text=f"a{text}b")
