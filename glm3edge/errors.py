@@ -8,7 +8,9 @@
     ├── GrammarError              a grammar that cannot be followed
     ├── RequestError              the caller's to mend
     │   ├── InvalidRequestError
-    │   └── ContextLengthExceededError
+    │   ├── ContextLengthExceededError
+    │   ├── ResponseNotFoundError
+    │   └── PreviousResponseNotFoundError
     └── EngineError               ours or the machine's
         ├── EngineClosedError
         ├── QueueFullError
@@ -94,6 +96,32 @@ class ContextLengthExceededError(RequestError):
         self.num_prompt_tokens = num_prompt_tokens
         self.num_new_tokens = num_new_tokens
         self.context_size = context_size
+
+
+class ResponseNotFoundError(RequestError):
+    """A response was never kept, or is no longer.
+
+    Attributes:
+        response_id: what it was asked for by.
+    """
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(f"Response with id {response_id!r} not found.")
+        self.response_id = response_id
+
+
+class PreviousResponseNotFoundError(RequestError):
+    """The response that a request follows is not kept.
+
+    Attributes:
+        response_id: what the request calls it.
+    """
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(
+            f"Previous response with id {response_id!r} not found.", param="previous_response_id"
+        )
+        self.response_id = response_id
 
 
 class EngineError(Glm3EdgeError):

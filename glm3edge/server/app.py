@@ -9,7 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from glm3edge import __version__
 from glm3edge.config import LOCAL_ORIGINS, Settings
-from glm3edge.server import docs, errors, messages
+from glm3edge.server import docs, errors, messages, responses
 from glm3edge.server.routes import router
 from glm3edge.server.services import Services
 
@@ -29,13 +29,14 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_origin_regex=LOCAL_ORIGINS,
-        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
         allow_headers=["*"],
     )
     errors.install(app)
     docs.install(app)
     app.include_router(router)
     app.include_router(messages.router)
+    app.include_router(responses.router)
     return app
 
 

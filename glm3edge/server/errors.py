@@ -17,8 +17,10 @@ from glm3edge.errors import (
     EngineClosedError,
     Glm3EdgeError,
     InvalidRequestError,
+    PreviousResponseNotFoundError,
     QueueFullError,
     RequestError,
+    ResponseNotFoundError,
     TimeoutExceededError,
 )
 from glm3edge.schema.errors import ErrorDetail, ErrorReply
@@ -31,6 +33,13 @@ _SERVER = "server_error"
 _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
     (ContextLengthExceededError, HTTPStatus.BAD_REQUEST, _INVALID, "context_length_exceeded"),
     (InvalidRequestError, HTTPStatus.BAD_REQUEST, _INVALID, None),
+    (
+        PreviousResponseNotFoundError,
+        HTTPStatus.BAD_REQUEST,
+        _INVALID,
+        "previous_response_not_found",
+    ),
+    (ResponseNotFoundError, HTTPStatus.NOT_FOUND, _INVALID, None),
     (QueueFullError, HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "queue_full"),
     (EngineClosedError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "server_shutting_down"),
     (TimeoutExceededError, HTTPStatus.GATEWAY_TIMEOUT, _SERVER, "timeout"),

@@ -1,10 +1,11 @@
 """Services: what the routes serve requests with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glm3edge.completion import ChatCompleter
 from glm3edge.embedding import EmbeddingMaker
 from glm3edge.engine.engine import Engine
+from glm3edge.responses.store import ResponseStore
 from glm3edge.schema.models import ModelCard
 
 
@@ -16,3 +17,4 @@ class Services:
     chat: ChatCompleter
     embeddings: EmbeddingMaker
     card: ModelCard
+    responses: ResponseStore = field(default_factory=ResponseStore)

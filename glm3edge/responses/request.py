@@ -1,0 +1,136 @@
+"""Requests for responses to requests for chat completions."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from glm3edge.errors import ContextLengthExceededError, InvalidRequestError, RequestError
+from glm3edge.schema.chat import (
+    ChatRequest,
+    JsonSchema,
+    Message,
+    NamedToolChoice,
+    ResponseFormat,
+    StreamOptions,
+    TextPart,
+    Tool,
+    ToolCall,
+)
+from glm3edge.schema.chat import ChosenFunction as ChatChosenFunction
+from glm3edge.schema.chat import FunctionCall as ChatFunctionCall
+from glm3edge.schema.response_items import (
+    FunctionCall,
+    FunctionCallOutput,
+    InputText,
+    Item,
+    OutputText,
+)
+from glm3edge.schema.responses import (
+    ChosenFunction,
+    PlainFormat,
+    ResponseRequest,
+    TextOptions,
+    ToolChoice,
+)
+
+_SAME_FIELDS = (
+    "model",
+    "stream",
+    "temperature",
+    "top_p",
+    "parallel_tool_calls",
+    "top_logprobs",
+    "user",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "priority",
+)
+# What chat requests call their fields: a part of what is blamed.
+_CHAT_NAMES = {"messages": "input", "response_format": "text.format"}
+
+
+def chat_request(request: ResponseRequest, earlier: Sequence[Item]) -> ChatRequest:
+    """The chat completion that answers ``request`` after the ``earlier`` items.
+
+    Instructions of earlier responses are not among those: OpenAI does not carry them over.
+
+    Raises:
+        InvalidRequestError: a result is of no call before it.
+    """
+    _check_call_ids(request.input, earlier)
+    return ChatRequest(
+        messages=list(_messages(request.instructions, [*earlier, *request.input])),
+        tools=[Tool(type="function", function=tool) for tool in request.tools or ()] or None,
+        tool_choice=_tool_choice(request.tool_choice),
+        response_format=_response_format(request.text),
+        max_completion_tokens=request.max_output_tokens,
+        stream_options=StreamOptions(include_usage=True) if request.stream else None,
+        logprobs=request.wants_logprobs,
+        **{name: getattr(request, name) for name in _SAME_FIELDS},
+    )
+
+
+def in_terms_of_responses(error: RequestError) -> RequestError:
+    """An error of chat's that blames the field which the caller has sent."""
+    if isinstance(error, ContextLengthExceededError):
+        return ContextLengthExceededError(
+            num_prompt_tokens=error.num_prompt_tokens,
+            num_new_tokens=error.num_new_tokens,
+            context_size=error.context_size,
+            param="input",
+        )
+    name = _CHAT_NAMES.get((error.param or "").partition("[")[0])
+    if name is None or error.param is None:
+        return error
+    return InvalidRequestError(str(error).replace(error.param, name), param=name)
+
+
+def _check_call_ids(items: Sequence[Item], earlier: Sequence[Item]) -> None:
+    known = {item.call_id for item in earlier if isinstance(item, FunctionCall)}
+    for index, item in enumerate(items):
+        if isinstance(item, FunctionCall):
+            known.add(item.call_id)
+        elif isinstance(item, FunctionCallOutput) and item.call_id not in known:
+            param = f"input[{index}].call_id"
+            message = f"{param}: there is no function_call of call_id {item.call_id!r} before it"
+            raise InvalidRequestError(message, param=param)
+
+
+def _messages(instructions: str | None, items: Sequence[Item]) -> Iterator[Message]:
+    if instructions:
+        yield Message(role="system", content=instructions)
+    for item in items:
+        if isinstance(item, FunctionCall):
+            function = ChatFunctionCall(name=item.name, arguments=item.arguments)
+            call = ToolCall(id=item.call_id, function=function)
+            yield Message(role="assistant", tool_calls=[call])
+        elif isinstance(item, FunctionCallOutput):
+            yield Message(role="tool", tool_call_id=item.call_id, content=_texts(item.output))
+        else:
+            yield Message(role=item.role, content=_texts(item.content))
+
+
+def _texts(parts: Sequence[InputText | OutputText]) -> list[TextPart]:
+    return [TextPart(type="text", text=part.text) for part in parts]
+
+
+def _tool_choice(
+    choice: ToolChoice | None,
+) -> Literal["none", "auto", "required"] | NamedToolChoice | None:
+    if isinstance(choice, ChosenFunction):
+        function = ChatChosenFunction(name=choice.name)
+        return NamedToolChoice(type="function", function=function)
+    return choice
+
+
+def _response_format(text: TextOptions | None) -> ResponseFormat | None:
+    wanted = text.format if text is not None else None
+    if wanted is None:
+        return None
+    if isinstance(wanted, PlainFormat):
+        return ResponseFormat(type=wanted.type)
+    schema = JsonSchema(name=wanted.name, strict=wanted.strict, schema=wanted.definition)
+    return ResponseFormat(type=wanted.type, json_schema=schema)

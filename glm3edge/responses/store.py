@@ -1,0 +1,90 @@
+"""Responses that were made lately, in memory: the oldest go first, and none outlives the server."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glm3edge.errors import PreviousResponseNotFoundError, ResponseNotFoundError
+from glm3edge.schema.response_items import Item
+from glm3edge.schema.responses import ResponseReply, ResponseRequest
+
+MAX_RESPONSES = 1000
+MAX_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response and ``items``, all that it was made from: earlier ones' input and output too."""
+
+    response: ResponseReply
+    items: tuple[Item, ...]
+
+    @property
+    def conversation(self) -> tuple[Item, ...]:
+        """What a next response follows."""
+        return (*self.items, *self.response.output)
+
+
+class ResponseStore:
+    """Keeps responses by their ids, up to a number and a size. For one thread."""
+
+    def __init__(self, *, max_responses: int = MAX_RESPONSES, max_bytes: int = MAX_BYTES) -> None:
+        """Sizes are those of the JSON. Each response counts all that it was made from."""
+        self._max_responses = max_responses
+        self._max_bytes = max_bytes
+        self._stored: OrderedDict[str, StoredResponse] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+
+    def put(self, response: ResponseReply, items: Sequence[Item]) -> None:
+        """Keep ``response``, which was made from ``items``, unless it is larger than all may be."""
+        size = _num_bytes(response, items)
+        if size > self._max_bytes:
+            return
+        self._stored[response.id] = StoredResponse(response, tuple(items))
+        self._sizes[response.id] = size
+        while len(self._stored) > self._max_responses or self.num_bytes > self._max_bytes:
+            self.delete(next(iter(self._stored)))
+
+    def get(self, response_id: str) -> StoredResponse:
+        """What is kept under an id.
+
+        Raises:
+            ResponseNotFoundError: there is nothing, or no longer.
+        """
+        try:
+            return self._stored[response_id]
+        except KeyError:
+            raise ResponseNotFoundError(response_id) from None
+
+    def delete(self, response_id: str) -> None:
+        """Forget a response; those that follow it keep what they were made from.
+
+        Raises:
+            ResponseNotFoundError: there is nothing, or no longer.
+        """
+        if response_id not in self._stored:
+            raise ResponseNotFoundError(response_id)
+        del self._stored[response_id], self._sizes[response_id]
+
+    def earlier(self, request: ResponseRequest) -> tuple[Item, ...]:
+        """What ``request`` follows: nothing, unless it names a response.
+
+        Raises:
+            PreviousResponseNotFoundError: that response is not kept.
+        """
+        response_id = request.previous_response_id
+        if response_id is None:
+            return ()
+        try:
+            return self.get(response_id).conversation
+        except ResponseNotFoundError as exc:
+            raise PreviousResponseNotFoundError(response_id) from exc
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all that is kept."""
+        return sum(self._sizes.values())
+
+
+def _num_bytes(response: ResponseReply, items: Sequence[Item]) -> int:
+    return sum(len(model.model_dump_json().encode()) for model in (response, *items))

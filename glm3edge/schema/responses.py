@@ -1,0 +1,209 @@
+"""POST /v1/responses, and what is kept of it: GET and DELETE /v1/responses/{id}."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from glm3edge.schema.base import ReplyModel, RequestModel, is_none
+from glm3edge.schema.chat import FunctionDefinition, ToolName
+from glm3edge.schema.response_items import Item, OutputItem
+
+
+def _items_of(value: object) -> object:
+    """A string is short for one message of the user's."""
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+
+def _refuse(reason: str, *, but: tuple[object, ...] = (None,)) -> BeforeValidator:
+    """Refuses all values ``but`` some: what would otherwise be ignored without a word."""
+
+    def check(value: object) -> object:
+        if value not in but:
+            raise PydanticCustomError("unsupported", "{reason}", {"reason": reason})
+        return value
+
+    return BeforeValidator(check)
+
+
+def _function_type(kind: object) -> object:
+    if kind != "function":
+        message = "this server runs no tools: offer functions, and run what the model calls"
+        raise PydanticCustomError("unsupported", message)
+    return kind
+
+
+class FunctionTool(FunctionDefinition):
+    """A function the model may call. Tools that OpenAI's servers run are refused."""
+
+    type: Annotated[Literal["function"], BeforeValidator(_function_type)]
+
+
+class ChosenFunction(RequestModel):
+    """The function that has to be called."""
+
+    type: Annotated[Literal["function"], BeforeValidator(_function_type)]
+    name: ToolName
+
+
+class PlainFormat(RequestModel):
+    """A reply that is text, or a JSON object."""
+
+    type: Literal["text", "json_object"] = "text"
+
+
+class SchemaFormat(RequestModel):
+    """A reply that is JSON of a schema."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    type: Literal["json_schema"]
+    name: str
+    description: str | None = Field(default=None, exclude_if=is_none)
+    definition: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class TextOptions(RequestModel):
+    """What the text of a reply has to be."""
+
+    format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
+
+
+ToolChoice = Literal["none", "auto", "required"] | ChosenFunction
+
+
+class ResponseRequest(RequestModel):
+    """A response to make: ``instructions``, what came before, and ``input``.
+
+    ``top_k`` and what follows are no fields of OpenAI's, but this server's, as in chat. A field
+    that is null counts as not given.
+    """
+
+    model: str = ""
+    input: Annotated[
+        list[Item],
+        Field(min_length=1),
+        BeforeValidator(_items_of, json_schema_input_type=str | list[Item]),
+    ]
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    store: bool | None = None
+    stream: bool | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    tools: list[FunctionTool] | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    text: TextOptions | None = None
+    include: list[str] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    metadata: Annotated[dict[str, str], Field(max_length=16)] | None = None
+    user: str | None = None
+    truncation: Annotated[
+        Literal["disabled"] | None,
+        _refuse("only disabled is supported: nothing is left out", but=(None, "disabled")),
+    ] = None
+    background: Annotated[
+        bool | None, _refuse("no response is made in the background", but=(None, False))
+    ] = None
+    conversation: Annotated[None, _refuse("not supported: use previous_response_id")] = None
+    prompt: Annotated[None, _refuse("not supported: use instructions and input")] = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    seed: int | None = None
+    priority: Literal["interactive", "background"] | None = None
+
+    @property
+    def wants_logprobs(self) -> bool:
+        """Whether probabilities of tokens are to be told, which Responses calls an inclusion."""
+        return self.top_logprobs is not None or "message.output_text.logprobs" in (
+            self.include or ()
+        )
+
+
+class InputTokensDetails(ReplyModel):
+    """Where a prompt's tokens came from. That they are kept costs nothing and is not counted."""
+
+    cached_tokens: int
+    cache_write_tokens: int = 0
+
+
+class OutputTokensDetails(ReplyModel):
+    """ChatGLM3 does not reason before it speaks."""
+
+    reasoning_tokens: int = 0
+
+
+class ResponseUsage(ReplyModel):
+    """Tokens that a response took."""
+
+    input_tokens: int
+    input_tokens_details: InputTokensDetails
+    output_tokens: int
+    output_tokens_details: OutputTokensDetails = OutputTokensDetails()
+    total_tokens: int
+
+
+class IncompleteDetails(ReplyModel):
+    """Why a response ended early."""
+
+    reason: Literal["max_output_tokens"] = "max_output_tokens"
+
+
+class ResponseFailure(ReplyModel):
+    """What went wrong after a stream had begun."""
+
+    code: Literal["server_error", "rate_limit_exceeded"]
+    message: str
+
+
+class ResponseReply(ReplyModel):
+    """A response, and what it was asked to be."""
+
+    id: str
+    object: Literal["response"] = "response"
+    created_at: int
+    status: Literal["in_progress", "completed", "incomplete", "failed"] = "in_progress"
+    background: Literal[False] = False
+    error: ResponseFailure | None = None
+    incomplete_details: IncompleteDetails | None = None
+    instructions: str | None
+    max_output_tokens: int | None
+    metadata: dict[str, str]
+    model: str
+    output: list[OutputItem] = Field(default_factory=list)
+    parallel_tool_calls: bool
+    previous_response_id: str | None
+    store: bool
+    temperature: float
+    text: TextOptions
+    tool_choice: ToolChoice
+    tools: list[FunctionTool]
+    top_logprobs: int | None
+    top_p: float
+    truncation: Literal["disabled"] = "disabled"
+    usage: ResponseUsage | None = None
+    user: str | None
+
+
+class ItemList(ReplyModel):
+    """A page of the items that a response was made from."""
+
+    object: Literal["list"] = "list"
+    data: list[Item]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class DeletedResponse(ReplyModel):
+    """What is left of a response that was deleted."""
+
+    id: str
+    object: Literal["response"] = "response"
+    deleted: Literal[True] = True
