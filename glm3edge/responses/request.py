@@ -6,6 +6,7 @@ from typing import Literal
 from glm3edge.errors import ContextLengthExceededError, InvalidRequestError, RequestError
 from glm3edge.schema.chat import (
     ChatRequest,
+    FunctionDefinition,
     JsonSchema,
     Message,
     NamedToolChoice,
@@ -26,6 +27,7 @@ from glm3edge.schema.response_items import (
 )
 from glm3edge.schema.responses import (
     ChosenFunction,
+    FunctionTool,
     PlainFormat,
     ResponseRequest,
     TextOptions,
@@ -63,7 +65,7 @@ def chat_request(request: ResponseRequest, earlier: Sequence[Item]) -> ChatReque
     _check_call_ids(request.input, earlier)
     return ChatRequest(
         messages=list(_messages(request.instructions, [*earlier, *request.input])),
-        tools=[Tool(type="function", function=tool) for tool in request.tools or ()] or None,
+        tools=[_tool(tool) for tool in request.tools or ()] or None,
         tool_choice=_tool_choice(request.tool_choice),
         response_format=_response_format(request.text),
         max_completion_tokens=request.max_output_tokens,
@@ -115,6 +117,16 @@ def _messages(instructions: str | None, items: Sequence[Item]) -> Iterator[Messa
 
 def _texts(parts: Sequence[InputText | OutputText]) -> list[TextPart]:
     return [TextPart(type="text", text=part.text) for part in parts]
+
+
+def _tool(tool: FunctionTool) -> Tool:
+    function = FunctionDefinition(
+        name=tool.name,
+        description=tool.description,
+        parameters=tool.parameters,
+        strict=tool.strict,
+    )
+    return Tool(type="function", function=function)
 
 
 def _tool_choice(

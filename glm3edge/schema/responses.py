@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from glm3edge.schema.base import ReplyModel, RequestModel, is_none
-from glm3edge.schema.chat import FunctionDefinition, ToolName
+from glm3edge.schema.chat import ToolName
 from glm3edge.schema.response_items import Item, OutputItem
 
 
@@ -33,10 +33,14 @@ def _function_type(kind: object) -> object:
     return kind
 
 
-class FunctionTool(FunctionDefinition):
-    """A function the model may call. Tools that OpenAI's servers run are refused."""
+class FunctionTool(RequestModel):
+    """A function the model may call, as in chat. Tools that OpenAI's servers run are refused."""
 
     type: Annotated[Literal["function"], BeforeValidator(_function_type)]
+    name: ToolName
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class ChosenFunction(RequestModel):
