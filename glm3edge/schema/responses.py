@@ -107,7 +107,7 @@ class ResponseRequest(RequestModel):
     user: str | None = None
     truncation: Annotated[
         Literal["disabled"] | None,
-        _refuse("only disabled is supported: nothing is left out", but=(None, "disabled")),
+        _refuse("only disabled is supported yet: no items are left out", but=(None, "disabled")),
     ] = None
     background: Annotated[
         bool | None, _refuse("no response is made in the background", but=(None, False))

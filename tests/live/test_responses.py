@@ -71,7 +71,7 @@ def test_a_stream_is_the_plain_response_in_pieces(client: openai.OpenAI) -> None
 
 
 def test_raw_events(client: openai.OpenAI) -> None:
-    events = list(client.responses.create(model="m", input="你好", stream=True))
+    events = list(client.responses.create(model="m", input="你好", temperature=0, stream=True))
     assert [event.type for event in events[:4]] == [
         "response.created",
         "response.in_progress",
@@ -102,14 +102,19 @@ def test_a_whole_tool_round_trip(client: openai.OpenAI) -> None:
         for call in calls
     ]
     second = client.responses.create(
-        model="m", input=results, previous_response_id=first.id, tools=[WEATHER], tool_choice="none"
+        model="m",
+        input=results,
+        previous_response_id=first.id,
+        tools=[WEATHER],
+        tool_choice="none",
+        max_output_tokens=16,
     )
     assert second.output_text
     assert second.previous_response_id == first.id
-    third = client.responses.create(model="m", input="谢谢", previous_response_id=second.id)
+    third = client.responses.create(
+        model="m", input="谢谢", previous_response_id=second.id, max_output_tokens=16
+    )
     assert third.output_text
-    assert third.usage is not None
-    assert third.usage.input_tokens_details.cached_tokens >= 0
 
 
 def test_a_round_trip_without_the_server_s_memory(client: openai.OpenAI) -> None:
@@ -125,10 +130,13 @@ def test_a_round_trip_without_the_server_s_memory(client: openai.OpenAI) -> None
         for item in first.output
         if item.type == "function_call"
     ]
-    second = client.responses.create(model="m", input=conversation, store=False)
+    second = client.responses.create(
+        model="m", input=conversation, max_output_tokens=16, store=False
+    )
     conversation += [item.model_dump() for item in second.output]
     conversation += [{"role": "user", "content": [{"type": "input_text", "text": "谢谢"}]}]
-    assert client.responses.create(model="m", input=conversation).output_text
+    last = client.responses.create(model="m", input=conversation, max_output_tokens=16)
+    assert last.output_text
 
 
 def test_a_streamed_call(client: openai.OpenAI) -> None:
@@ -144,7 +152,11 @@ def test_a_streamed_call(client: openai.OpenAI) -> None:
 
 def test_logprobs(client: openai.OpenAI) -> None:
     response = client.responses.create(
-        model="m", input="你好", include=["message.output_text.logprobs"], top_logprobs=2
+        model="m",
+        input="你好",
+        include=["message.output_text.logprobs"],
+        top_logprobs=2,
+        max_output_tokens=8,
     )
     (message,) = response.output
     assert isinstance(message, official.ResponseOutputMessage)
@@ -206,8 +218,9 @@ def test_what_is_kept(client: openai.OpenAI) -> None:
 def test_errors(
     client: openai.OpenAI, fields: dict[str, Any], param: str, code: str | None, streamed: bool
 ) -> None:
+    options: dict[str, Any] = {"model": "m", "input": "你好", "stream": streamed} | fields
     with pytest.raises(openai.BadRequestError) as caught:
-        client.responses.create(**{"model": "m", "input": "你好", "stream": streamed} | fields)
+        client.responses.create(**options)
     assert (caught.value.param, caught.value.code) == (param, code)
     assert caught.value.type == "invalid_request_error"
 
@@ -216,7 +229,7 @@ async def _async_responses(base_url: str) -> tuple[str, str]:
     async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
         first = await client.responses.create(model="m", input="你好", temperature=0)
         async with client.responses.stream(
-            model="m", input="再见", previous_response_id=first.id
+            model="m", input="再见", previous_response_id=first.id, temperature=0
         ) as stream:
             return first.output_text, (await stream.get_final_response()).output_text
 

@@ -143,7 +143,7 @@ def test_what_is_not_to_be_kept_is_not(
 ) -> None:
     says(backend, "您好")
     response = stream(client, store=False)[-1].response if streamed else create(client, store=False)
-    assert response.model_extra["store"] is False
+    assert response.to_dict()["store"] is False
     assert client.get(f"{URL}/{response.id}").status_code == 404
     reply = client.post(URL, json=HELLO | {"previous_response_id": response.id})
     assert reply.status_code == 400
