@@ -21,6 +21,7 @@ from glm3edge.limits import new_token_limit
 from glm3edge.llama.guidance import Guide
 from glm3edge.schema.base import CompletionTokensDetails, PromptTokensDetails, Usage
 from glm3edge.schema.chat import (
+    AllowedToolChoice,
     ChatChunk,
     ChatReply,
     ChatRequest,
@@ -35,6 +36,7 @@ from glm3edge.schema.chat import (
     ReplyToolCall,
     Tool,
     ToolCallChunk,
+    ToolChoice,
 )
 from glm3edge.types import EndEvent, FinishReason, Priority, SamplingParams
 
@@ -339,27 +341,41 @@ def _refuse_unsupported(request: ChatRequest) -> None:
     """Name what would otherwise be ignored without a word."""
     if request.top_logprobs is not None and not request.logprobs:
         raise InvalidRequestError("top_logprobs needs logprobs: true", param="top_logprobs")
-    if request.functions:
-        raise InvalidRequestError("functions is not supported: use tools", param="functions")
 
 
 def _offered_tools(request: ChatRequest) -> list[Tool]:
-    return [] if request.tool_choice == "none" else list(request.tools or ())
+    choice, tools = request.tool_choice, list(request.tools or ())
+    if choice == "none":
+        return []
+    if isinstance(choice, AllowedToolChoice):
+        return _named_tools(tools, choice.allowed_tools.tools)
+    return tools
+
+
+def _named_tools(tools: list[Tool], choices: list[NamedToolChoice]) -> list[Tool]:
+    """Those of ``tools`` that ``choices`` name, in their own order."""
+    names = {choice.function.name for choice in choices}
+    if unknown := names - {tool.function.name for tool in tools}:
+        message = f"there is no tool {min(unknown)!r} in tools"
+        raise InvalidRequestError(message, param="tool_choice")
+    return [tool for tool in tools if tool.function.name in names]
+
+
+def _has_to_call(choice: ToolChoice | None) -> bool:
+    if isinstance(choice, AllowedToolChoice):
+        return choice.allowed_tools.mode == "required"
+    return choice == "required"
 
 
 def _whole_reply(request: ChatRequest, tools: list[Tool]) -> _Whole | None:
     """What the reply has to be as a whole: a call, or JSON."""
     choice = request.tool_choice
-    if choice == "required":
+    if _has_to_call(choice):
         if not tools:
             raise InvalidRequestError("tool_choice required needs tools", param="tool_choice")
         return _Whole(required_grammar(tools), "tool_choice")
     if isinstance(choice, NamedToolChoice):
-        name = choice.function.name
-        named = [tool for tool in tools if tool.function.name == name]
-        if not named:
-            raise InvalidRequestError(f"there is no tool {name!r} in tools", param="tool_choice")
-        return _Whole(required_grammar(named), "tool_choice")
+        return _Whole(required_grammar(_named_tools(tools, [choice])), "tool_choice")
     wanted = request.response_format
     if wanted is None or wanted.type == "text":
         return None

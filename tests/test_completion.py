@@ -166,7 +166,6 @@ def test_tool_choice_none_offers_no_tools(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("functions", [{"name": "f"}]),
         ("response_format", {"type": "json_schema", "json_schema": {"name": "x"}}),
         ("tool_choice", "required"),
         ("tool_choice", {"type": "function", "function": {"name": "weather"}}),

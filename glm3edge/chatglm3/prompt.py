@@ -80,6 +80,8 @@ def _turns_of(message: Message, known_call_ids: set[str], *, param: str) -> Iter
             text = f"{param}: no assistant message before it has a tool call of this tool_call_id"
             raise InvalidRequestError(text, param=param)
         yield Turn(Role.OBSERVATION, message.text)
+    elif message.role == "observation":
+        yield Turn(Role.OBSERVATION, message.text)
 
 
 def _assistant_turns(message: Message, known_call_ids: set[str], *, param: str) -> Iterator[Turn]:

@@ -2,19 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from glm3edge.schema.base import ReplyModel, RequestModel, Usage, is_none
+from glm3edge.schema.checks import kind_of, no_custom_tools, refused
+from glm3edge.schema.content import Content, text_of
+from glm3edge.schema.hints import Hints
 
 TokenIdText = Annotated[str, Field(pattern=r"^\d{1,9}$")]
 ToolName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
-
-
-class TextPart(RequestModel):
-    """A text part of a message. Other kinds of part are refused."""
-
-    type: Literal["text"]
-    text: str
 
 
 class FunctionCall(RequestModel):
@@ -28,25 +24,35 @@ class ToolCall(RequestModel):
     """A call with the id its result refers to."""
 
     id: str
-    type: Literal["function"] = "function"
+    type: Annotated[Literal["function"], no_custom_tools] = "function"
     function: FunctionCall
 
 
-class Message(RequestModel):
-    """A message of the conversation so far."""
+class MessageFields(RequestModel):
+    """What a message has besides its role."""
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] | None = None
+    content: Content | None = None
     name: str | None = None
+    refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
+    audio: Annotated[
+        None, refused("earlier audio is not kept here: send what was said as content")
+    ] = None
 
     @property
     def text(self) -> str:
-        """The content as one string."""
-        if isinstance(self.content, list):
-            return "".join(part.text for part in self.content)
-        return self.content or ""
+        """The content as one string; where there is none, a refusal."""
+        return text_of(self.content) or self.refusal or ""
+
+
+class Message(MessageFields):
+    """A message of the conversation so far.
+
+    ``observation`` is ChatGLM3's own name for the result of a tool; it refers to no call by an id.
+    """
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "observation"]
 
     @property
     def is_system(self) -> bool:
@@ -69,7 +75,7 @@ class FunctionDefinition(RequestModel):
 class Tool(RequestModel):
     """A tool the model may use."""
 
-    type: Literal["function"]
+    type: Annotated[Literal["function"], no_custom_tools]
     function: FunctionDefinition
 
 
@@ -82,8 +88,36 @@ class ChosenFunction(RequestModel):
 class NamedToolChoice(RequestModel):
     """One tool that has to be called."""
 
-    type: Literal["function"]
+    type: Annotated[Literal["function"], no_custom_tools]
     function: ChosenFunction
+
+
+class AllowedTools(RequestModel):
+    """Some of the tools, and whether one of them has to be called."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedToolChoice], Field(min_length=1)]
+
+
+class AllowedToolChoice(RequestModel):
+    """A choice among some of the tools only."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedTools
+
+
+def _tool_choice_tag(value: object) -> str:
+    kind = kind_of(value)
+    return f"<{kind}>" if kind in ("function", "allowed_tools") else "<word>"
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("<word>")]
+    | Annotated[NamedToolChoice, Tag("<function>")]
+    | Annotated[AllowedToolChoice, Tag("<allowed_tools>")],
+    Discriminator(_tool_choice_tag),
+    no_custom_tools,
+]
 
 
 class JsonSchema(RequestModel):
@@ -103,13 +137,14 @@ class ResponseFormat(RequestModel):
 
 
 class StreamOptions(RequestModel):
-    """What a stream carries besides the reply."""
+    """What a stream carries besides the reply. Nothing is obfuscated here, whatever is asked."""
 
     include_usage: bool | None = None
+    include_obfuscation: bool | None = None
 
 
-class ChatRequest(RequestModel):
-    """A chat completion to make.
+class ChatOptions(Hints):
+    """How to reply.
 
     ``top_k``, ``min_p`` and ``repetition_penalty`` are no fields of OpenAI's; the official ChatGLM3
     server and others know them. ``priority`` is this server's: background requests wait for
@@ -117,9 +152,6 @@ class ChatRequest(RequestModel):
     """
 
     model: str = ""
-    messages: Annotated[list[Message], Field(min_length=1)]
-    tools: list[Tool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
     parallel_tool_calls: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -140,8 +172,6 @@ class ChatRequest(RequestModel):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     logit_bias: dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]] | None = None
     response_format: ResponseFormat | None = None
-    functions: list[dict[str, Any]] | None = None
-    user: str | None = None
 
     @property
     def max_new_tokens(self) -> int | None:
@@ -156,6 +186,14 @@ class ChatRequest(RequestModel):
         if isinstance(self.stop, str):
             return (self.stop,)
         return tuple(self.stop or ())
+
+
+class ChatRequest(ChatOptions):
+    """A chat completion to make."""
+
+    messages: Annotated[list[Message], Field(min_length=1)]
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
 
 
 FinishReasonName = Literal["stop", "length", "tool_calls"]

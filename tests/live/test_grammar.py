@@ -28,6 +28,7 @@ TOOLS: list[dict[str, Any]] = [
     {"type": "function", "function": {"name": name, "parameters": SCHEMA}}
     for name in ("find_place", "leave_place")
 ]
+NAMED = {"type": "function", "function": {"name": "leave_place"}}
 MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": "你好"}]
 
 
@@ -50,7 +51,11 @@ def create(tiny_gguf: Path) -> Iterator[Any]:
     ("choice", "names"),
     [
         ("required", {"find_place", "leave_place"}),
-        ({"type": "function", "function": {"name": "leave_place"}}, {"leave_place"}),
+        (NAMED, {"leave_place"}),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [NAMED]}},
+            {"leave_place"},
+        ),
     ],
 )
 def test_a_call_that_has_to_be_is_one(create: Any, choice: Any, names: set[str], seed: int) -> None:

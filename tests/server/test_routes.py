@@ -175,7 +175,7 @@ def test_a_bug_tells_the_client_nothing(
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
-            "messages[0].content",
+            "messages[0].content[0]",
         ),
         (HELLO | {"temperature": 3}, "temperature"),
         (HELLO | {"max_tokens": 0}, "max_tokens"),

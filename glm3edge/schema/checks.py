@@ -1,0 +1,38 @@
+"""Checks of request fields whose errors say what to do instead."""
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+
+def refusal(reason: str) -> PydanticCustomError:
+    """An error to raise in a validator; ``reason`` is all that the client reads of it."""
+    return PydanticCustomError("unsupported", "{reason}", {"reason": reason})
+
+
+def refused(reason: str) -> BeforeValidator:
+    """For a field that a local text model cannot obey: anything but null is an error."""
+
+    def check(value: object) -> object:
+        if value is not None:
+            raise refusal(reason)
+        return value
+
+    return BeforeValidator(check)
+
+
+def kind_of(value: object) -> object:
+    """The ``type`` of a JSON object, or of a model that was made from one."""
+    return value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+
+
+def _refuse_custom(value: object) -> object:
+    kind = value if isinstance(value, str) else kind_of(value)
+    if kind == "custom":
+        raise refusal(
+            "custom tools are not supported: use a tool of type function with one string parameter"
+        )
+    return value
+
+
+no_custom_tools = BeforeValidator(_refuse_custom)
+"""For whatever has ``type: "custom"``, or for that type."""
