@@ -196,7 +196,7 @@ class ChatRequest(ChatOptions):
     tool_choice: ToolChoice | None = None
 
 
-FinishReasonName = Literal["stop", "length", "tool_calls"]
+FinishReasonName = Literal["stop", "length", "tool_calls", "function_call"]
 
 
 class ReplyFunction(ReplyModel):
@@ -220,6 +220,7 @@ class ReplyMessage(ReplyModel):
     role: Literal["assistant"] = "assistant"
     content: str | None
     tool_calls: list[ReplyToolCall] | None = Field(default=None, exclude_if=is_none)
+    function_call: ReplyFunction | None = Field(default=None, exclude_if=is_none)
 
 
 class TopLogprob(ReplyModel):
@@ -270,12 +271,20 @@ class ToolCallChunk(ReplyToolCall):
     index: int
 
 
+class FunctionCallChunk(ReplyModel):
+    """A call in the old form, or a piece of one, in a stream."""
+
+    name: str | None = Field(default=None, exclude_if=is_none)
+    arguments: str
+
+
 class ChunkDelta(ReplyModel):
     """What a chunk adds to the message."""
 
     role: Literal["assistant"] | None = Field(default=None, exclude_if=is_none)
     content: str | None = Field(default=None, exclude_if=is_none)
     tool_calls: list[ToolCallChunk] | None = Field(default=None, exclude_if=is_none)
+    function_call: FunctionCallChunk | None = Field(default=None, exclude_if=is_none)
 
 
 class ChunkChoice(ReplyModel):

@@ -9,11 +9,16 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
+from glm3edge.completion import ChatJob
 from glm3edge.errors import EngineClosedError
+from glm3edge.legacy.form import Form
+from glm3edge.legacy.reply import legacy_chunks, legacy_reply
+from glm3edge.legacy.request import todays_request
 from glm3edge.schema.base import ReplyModel
-from glm3edge.schema.chat import ChatReply, ChatRequest
+from glm3edge.schema.chat import ChatReply
 from glm3edge.schema.embeddings import EmbeddingsReply, EmbeddingsRequest
 from glm3edge.schema.errors import ErrorReply
+from glm3edge.schema.legacy import ChatBody
 from glm3edge.schema.models import ModelCard, ModelList
 from glm3edge.server import metrics, sse
 from glm3edge.server.disconnect import ClientDisconnectedError, until_disconnect
@@ -74,14 +79,15 @@ async def get_model(services: ServicesOf, model_id: str) -> ModelCard:
 
 @router.post("/v1/chat/completions", response_model=ChatReply)
 async def create_chat_completion(
-    request: Request, services: RunningServicesOf, body: ChatRequest
+    request: Request, services: RunningServicesOf, body: ChatBody
 ) -> Response:
     """A reply to a conversation, whole or (``stream: true``) in chunks as it is written."""
-    job = await run_sync(services.chat.prepare, body)
+    form = Form.of(body)
+    job = await run_sync(lambda: services.chat.prepare(todays_request(body)))
     services.engine.check_room(len(job.generations))  # before a stream's headers are out
     if body.stream:
-        return sse.stream(services.chat.stream(job))
-    return await reply(request, services.chat.complete(job))
+        return sse.stream(legacy_chunks(services.chat.stream(job), form))
+    return await reply(request, _chat_reply(services, job, form))
 
 
 @router.post("/v1/embeddings", response_model=EmbeddingsReply)
@@ -91,6 +97,10 @@ async def create_embeddings(
     """Vectors of texts: unit length, pooled from the chat model's hidden states."""
     inputs = await run_sync(services.embeddings.prepare, body)
     return await reply(request, services.embeddings.embed(body, inputs))
+
+
+async def _chat_reply(services: Services, job: ChatJob, form: Form) -> ChatReply:
+    return legacy_reply(await services.chat.complete(job), form)
 
 
 async def reply(request: Request, work: Coroutine[Any, Any, ReplyModel]) -> Response:

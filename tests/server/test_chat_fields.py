@@ -7,6 +7,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsBas
 from starlette.testclient import TestClient
 
 from glm3edge.schema.chat import ChatRequest
+from glm3edge.schema.legacy import ChatBody
 from tests.fakes import EOS, FakeBackend, spell
 
 CHAT = "/v1/chat/completions"
@@ -74,6 +75,10 @@ FIELDS: list[tuple[str, Any, Any, str]] = [
     ("user", "u", 1, "user"),
     ("verbosity", "low", "chatty", "verbosity"),
     ("web_search_options", None, {}, "web_search_options"),
+    ("functions", [WEATHER["function"]], [{}], "functions[0].name"),
+    ("functions", [], "查询天气", "functions"),
+    ("function_call", "auto", "required", "function_call"),
+    ("function_call", "none", {"name": ""}, "function_call.name"),
     # Not OpenAI's, but the official ChatGLM3 server's and others'.
     ("repetition_penalty", 1.1, 0, "repetition_penalty"),
     ("top_k", 50, -1, "top_k"),
@@ -93,12 +98,11 @@ def post(client: TestClient, **fields: Any) -> tuple[int, Any]:
 
 
 def test_no_field_of_the_reference_is_unknown() -> None:
-    legacy = {"functions", "function_call"}
-    assert set(CompletionCreateParamsBase.__annotations__) - legacy <= set(ChatRequest.model_fields)
+    assert set(CompletionCreateParamsBase.__annotations__) <= set(ChatBody.model_fields)
 
 
 def test_the_table_has_every_field() -> None:
-    assert {field for field, *_ in FIELDS} | {"top_logprobs"} >= set(ChatRequest.model_fields)
+    assert {field for field, *_ in FIELDS} | {"top_logprobs"} >= set(ChatBody.model_fields)
 
 
 @pytest.mark.parametrize(("field", "accepted", "refused", "param"), FIELDS)
@@ -113,7 +117,7 @@ def test_a_field(
     assert body["error"]["message"].startswith(f"{param}: ")
 
 
-@pytest.mark.parametrize("field", [name for name in ChatRequest.model_fields if name != "messages"])
+@pytest.mark.parametrize("field", [name for name in ChatBody.model_fields if name != "messages"])
 def test_null_is_as_good_as_nothing(client: TestClient, field: str) -> None:
     assert post(client, **{field: None})[0] == (400 if field == "model" else 200)
 

@@ -1,0 +1,76 @@
+"""POST /v1/chat/completions as it is posted: today's form, and two that are older.
+
+- OpenAI's ``functions`` and ``function_call``, with results in messages of the role ``function``.
+- ``tools`` as one object, as ChatGLM3's official server takes them (``tool_register.py`` of its
+  demos): ``{name: {"name", "description", "params": [{"name", "description", "type", ...}]}}``.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from glm3edge.schema.base import RequestModel
+from glm3edge.schema.chat import (
+    ChatOptions,
+    ChosenFunction,
+    FunctionCall,
+    FunctionDefinition,
+    MessageFields,
+    Tool,
+    ToolChoice,
+    ToolName,
+)
+
+
+class BodyMessage(MessageFields):
+    """A message, its call and its result in today's form or the old one."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "observation", "function"]
+    function_call: FunctionCall | None = None
+
+
+class OfficialParam(RequestModel):
+    """A parameter; ``type`` is a Python annotation, such as ``str`` or ``tuple[int, int]``."""
+
+    name: ToolName
+    description: str | None = None
+    type: str | None = None
+    required: bool | None = None
+
+
+class OfficialTool(RequestModel):
+    """A tool as the official server's clients describe it; without a name it has its key's."""
+
+    name: ToolName | None = None
+    description: str | None = None
+    params: list[OfficialParam] | None = None
+
+
+def _tools_tag(tools: object) -> str:
+    return "<official>" if isinstance(tools, dict) else "<list>"
+
+
+def _function_call_tag(choice: object) -> str:
+    return "<word>" if isinstance(choice, str) else "<function>"
+
+
+BodyTools = Annotated[
+    Annotated[list[Tool], Tag("<list>")]
+    | Annotated[dict[ToolName, OfficialTool], Tag("<official>")],
+    Discriminator(_tools_tag),
+]
+FunctionCallOption = Annotated[
+    Annotated[Literal["none", "auto"], Tag("<word>")]
+    | Annotated[ChosenFunction, Tag("<function>")],
+    Discriminator(_function_call_tag),
+]
+
+
+class ChatBody(ChatOptions):
+    """A chat completion to make, in any form."""
+
+    messages: Annotated[list[BodyMessage], Field(min_length=1)]
+    tools: BodyTools | None = None
+    tool_choice: ToolChoice | None = None
+    functions: list[FunctionDefinition] | None = None
+    function_call: FunctionCallOption | None = None
