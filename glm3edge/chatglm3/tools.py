@@ -5,12 +5,14 @@ only literals are accepted. Nothing a model writes is ever evaluated.
 """
 
 import ast
+import io
 import itertools
 import json
 import keyword
 import tokenize
 import unicodedata
 import warnings
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,14 +121,17 @@ def _parse_expression(code: str) -> ast.expr:
 
 def _escape_keywords(code: str) -> str:
     """``from="a"`` is a fine argument of a tool and a syntax error in Python: rename it."""
-    lines = code.splitlines(keepends=True)
-    tokens = list(tokenize.generate_tokens(iter(lines).__next__))
-    for token, following in reversed(list(itertools.pairwise(tokens))):
+    ends: defaultdict[int, list[int]] = defaultdict(list)  # row -> where keywords end
+    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
+    for token, following in itertools.pairwise(tokens):
         if keyword.iskeyword(token.string) and following.string == "=":
             row, column = token.end
-            line = lines[row - 1]
-            lines[row - 1] = line[:column] + _ESCAPE + line[column:]
-    return "".join(lines)
+            ends[row - 1].append(column)
+    lines = code.split("\n")  # as StringIO does; splitlines() knows more line ends
+    for row, columns in ends.items():
+        cuts = itertools.pairwise([0, *columns, len(lines[row])])
+        lines[row] = _ESCAPE.join(lines[row][start:end] for start, end in cuts)
+    return "\n".join(lines)
 
 
 def _call_keywords(node: ast.expr) -> dict[str, Any]:

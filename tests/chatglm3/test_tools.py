@@ -28,6 +28,8 @@ def call(arguments: str) -> str:
         ("a={'k': {'n': [1]}}", {"a": {"k": {"n": [1]}}}),
         ("城市='北京'", {"城市": "北京"}),
         ("from='北京', to='上海', class=2", {"from": "北京", "to": "上海", "class": 2}),
+        ("from='a\u2028b\x85c\x0c', class=1", {"from": "a\u2028b\x85c\x0c", "class": 1}),
+        ("\n    from='北京',\n    in=1, is=2\n", {"from": "北京", "in": 1, "is": 2}),
         ("a='from=1, class=2', from='x'", {"a": "from=1, class=2", "from": "x"}),
         ("**{'user-id': 3}, b=1", {"user-id": 3, "b": 1}),
         (r"a='\u4f60\n'", {"a": "你\n"}),
