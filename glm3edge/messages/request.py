@@ -7,6 +7,7 @@ from typing import Literal
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema import chat
 from glm3edge.schema.chat import ChatRequest
+from glm3edge.schema.content import TextPart
 from glm3edge.schema.messages import (
     AssistantMessage,
     ClientTool,
@@ -112,8 +113,8 @@ def _results(given: UserMessage, known_ids: set[str], *, param: str) -> Iterator
         )
 
 
-def _parts(blocks: Sequence[TextBlock]) -> list[chat.TextPart]:
-    return [chat.TextPart(type="text", text=block.text) for block in blocks]
+def _parts(blocks: Sequence[TextBlock]) -> list[TextPart]:
+    return [TextPart(type="text", text=block.text) for block in blocks]
 
 
 def _chat_call(block: ToolUseBlock) -> chat.ToolCall:

@@ -12,12 +12,12 @@ from glm3edge.schema.chat import (
     NamedToolChoice,
     ResponseFormat,
     StreamOptions,
-    TextPart,
     Tool,
     ToolCall,
 )
 from glm3edge.schema.chat import ChosenFunction as ChatChosenFunction
 from glm3edge.schema.chat import FunctionCall as ChatFunctionCall
+from glm3edge.schema.content import TextPart
 from glm3edge.schema.response_items import (
     FunctionCall,
     FunctionCallOutput,
