@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
 from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
@@ -17,9 +17,10 @@ from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Constraint, Generation, GenerationRequest
 from glm3edge.engine.stream import gather, merge, stream_events
 from glm3edge.errors import GrammarError, InvalidRequestError
+from glm3edge.generation import check_biases, generation_requests, usage
 from glm3edge.limits import new_token_limit
 from glm3edge.llama.guidance import Guide
-from glm3edge.schema.base import CompletionTokensDetails, PromptTokensDetails, Usage
+from glm3edge.schema.base import Usage
 from glm3edge.schema.chat import (
     AllowedToolChoice,
     ChatChunk,
@@ -38,7 +39,7 @@ from glm3edge.schema.chat import (
     ToolCallChunk,
     ToolChoice,
 )
-from glm3edge.types import EndEvent, FinishReason, Priority, SamplingParams
+from glm3edge.types import EndEvent, FinishReason
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class ChatCompleter:
             ContextLengthExceededError: prompt and reply do not fit the context.
         """
         _refuse_unsupported(request)
-        self._check_biases(request)
+        check_biases(request, self._vocabulary)
         tools = _offered_tools(request)
         prompt_ids = self._prompt_ids(request, tools)
         options = request.stream_options
@@ -173,15 +174,6 @@ class ChatCompleter:
             return self._guide.matcher(grammar)
         except GrammarError as exc:
             raise InvalidRequestError(f"{param} cannot be followed: {exc}", param=param) from exc
-
-    def _check_biases(self, request: ChatRequest) -> None:
-        largest = max((int(token_id) for token_id in request.logit_bias or ()), default=0)
-        if largest >= self._vocabulary.vocab_size:
-            raise InvalidRequestError(
-                f"logit_bias has token id {largest}; this model's are below "
-                f"{self._vocabulary.vocab_size}",
-                param="logit_bias",
-            )
 
     async def complete(self, job: ChatJob) -> ChatReply:
         """The whole reply."""
@@ -268,7 +260,7 @@ class ChatCompleter:
         *,
         shorten: bool,
     ) -> tuple[GenerationRequest, ...]:
-        """One for each choice; each has a seed of its own."""
+        """One for each choice, all with the same prompt."""
         max_new_tokens = new_token_limit(
             num_prompt_tokens=len(prompt_ids),
             max_new_tokens=request.max_new_tokens,
@@ -276,23 +268,13 @@ class ChatCompleter:
             param="messages",
             shorten=shorten,
         )
-        sampling = _sampling(request)
-        first = GenerationRequest(
-            prompt_ids=prompt_ids,
+        return generation_requests(
+            request,
+            prompt_ids,
             max_new_tokens=max_new_tokens,
-            sampling=sampling,
             stop_token_ids=self._special.stop_ids,
-            stop_strings=request.stop_strings,
             num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
-            priority=Priority[(request.priority or "interactive").upper()],
             make_constraint=make_constraint,
-        )
-        seed = sampling.seed
-        return tuple(
-            first
-            if seed is None or number == 0
-            else replace(first, sampling=replace(sampling, seed=seed + number))
-            for number in range(request.n or 1)
         )
 
     def _part_chunk(self, job: ChatJob, number: int, part: _Part, *, has_calls: bool) -> ChatChunk:
@@ -387,16 +369,6 @@ def _whole_reply(request: ChatRequest, tools: list[Tool]) -> _Whole | None:
     return _Whole(json_grammar(wanted.json_schema.definition), "response_format")
 
 
-def _sampling(request: ChatRequest) -> SamplingParams:
-    given = {
-        name: value
-        for name in SamplingParams.__dataclass_fields__
-        if name != "logit_bias" and (value := getattr(request, name)) is not None
-    }
-    biases = tuple((int(token_id), bias) for token_id, bias in (request.logit_bias or {}).items())
-    return SamplingParams(**given, logit_bias=biases)
-
-
 def _finish_reason(end: EndEvent, *, has_calls: bool) -> FinishReasonName:
     if end.reason is FinishReason.LENGTH:
         return "length"
@@ -404,19 +376,7 @@ def _finish_reason(end: EndEvent, *, has_calls: bool) -> FinishReasonName:
 
 
 def _usage(job: ChatJob, ends: list[EndEvent]) -> Usage:
-    """The prompt counts once, however many replies there are."""
-    num_completion_tokens = sum(end.num_completion_tokens for end in ends)
-    num_cached_tokens = min(end.num_cached_tokens for end in ends)
-    return Usage(
-        prompt_tokens=job.num_prompt_tokens,
-        completion_tokens=num_completion_tokens,
-        total_tokens=job.num_prompt_tokens + num_completion_tokens,
-        prompt_tokens_details=PromptTokensDetails(cached_tokens=num_cached_tokens),
-        completion_tokens_details=CompletionTokensDetails(
-            accepted_prediction_tokens=sum(end.num_accepted_drafts for end in ends),
-            rejected_prediction_tokens=sum(end.num_rejected_drafts for end in ends),
-        ),
-    )
+    return usage([(job.num_prompt_tokens, ends)])
 
 
 def _tool_call(delta: ToolCallDelta) -> ReplyToolCall:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
+from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, check_token_ids
 from glm3edge.engine.embedder import Embedding, EmbeddingEvent, normalized
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.stream import gather, stream_events
@@ -80,10 +80,7 @@ class EmbeddingMaker:
         ids = self._vocabulary.tokenize(item) if isinstance(item, str) else item
         if not ids:
             raise InvalidRequestError("input has an empty text", param="input")
-        vocab_size = self._vocabulary.vocab_size
-        if max(ids) >= vocab_size:
-            text = f"input has token id {max(ids)}; this model's are below {vocab_size}"
-            raise InvalidRequestError(text, param="input")
+        check_token_ids(ids, self._vocabulary, param="input")
         ids = [*self._special.prefix, *ids]
         if len(ids) > self._engine.context_size:
             raise ContextLengthExceededError(

@@ -30,7 +30,7 @@ class FakeVocabulary:
     vocab_size = 2000
 
     def tokenize(self, text: str) -> list[int]:
-        return [3 + byte for byte in text.encode()]
+        return [3 + byte for byte in text.encode("utf-8", errors="replace")]
 
     def control_token_id(self, text: str) -> int | None:
         return CONTROL_TOKENS.get(text)

@@ -1,7 +1,10 @@
 """Vocabulary: what the protocol needs of a tokenizer, and ChatGLM3's special tokens in it."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from glm3edge.errors import InvalidRequestError
 
 
 class Vocabulary(Protocol):
@@ -65,6 +68,39 @@ class SpecialTokens:
     def stop_ids(self) -> frozenset[int]:
         """Tokens that end a reply."""
         return frozenset({self.eos, self.user, self.observation})
+
+
+def check_token_ids(token_ids: Iterable[int], vocabulary: Vocabulary, *, param: str) -> None:
+    """Look at ids that a request has in its field ``param``.
+
+    Raises:
+        InvalidRequestError: there is no such token.
+    """
+    largest = max(token_ids, default=0)
+    if largest >= vocabulary.vocab_size:
+        message = f"{param} has token id {largest}; this model's are below {vocabulary.vocab_size}"
+        raise InvalidRequestError(message, param=param)
+
+
+def text_of(
+    token_ids: Sequence[int], vocabulary: Vocabulary, *, with_control_tokens: bool = False
+) -> str:
+    """The text that ``token_ids`` are: ``tokenize()`` undone, its dummy prefix included.
+
+    Bytes that are no UTF-8 become U+FFFD. Control tokens are left out unless they are asked for.
+    """
+    pieces = [vocabulary.piece(token_id) for token_id in token_ids]
+    first = next((number for number, piece in enumerate(pieces) if piece), None)
+    if with_control_tokens:
+        pieces = [vocabulary.token_name(token_id) for token_id in token_ids]
+    if first is not None and _has_dummy_prefix(vocabulary):
+        pieces[first] = pieces[first].removeprefix(b" ")
+    return b"".join(pieces).decode("utf-8", errors="replace")
+
+
+def _has_dummy_prefix(vocabulary: Vocabulary) -> bool:
+    """Whether the tokenizer puts a space before every text."""
+    return vocabulary.piece(vocabulary.tokenize("a")[0]).startswith(b" ")
 
 
 def _find(vocabulary: Vocabulary, *spellings: str) -> int:

@@ -8,8 +8,8 @@ from glm3edge.schema.base import ReplyModel, RequestModel, Usage, is_none
 from glm3edge.schema.checks import kind_of, no_custom_tools, refused
 from glm3edge.schema.content import Content, text_of
 from glm3edge.schema.hints import Hints
+from glm3edge.schema.sampling import SamplingOptions
 
-TokenIdText = Annotated[str, Field(pattern=r"^\d{1,9}$")]
 ToolName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
 
 
@@ -143,13 +143,8 @@ class StreamOptions(RequestModel):
     include_obfuscation: bool | None = None
 
 
-class ChatOptions(Hints):
-    """How to reply.
-
-    ``top_k``, ``min_p`` and ``repetition_penalty`` are no fields of OpenAI's; the official ChatGLM3
-    server and others know them. ``priority`` is this server's: background requests wait for
-    interactive ones. A field that is null counts as not given.
-    """
+class ChatOptions(Hints, SamplingOptions):
+    """How to reply. A field that is null counts as not given."""
 
     model: str = ""
     parallel_tool_calls: bool | None = None
@@ -157,20 +152,8 @@ class ChatOptions(Hints):
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=0)] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    seed: int | None = None
-    priority: Literal["interactive", "background"] | None = None
-    n: Annotated[int, Field(ge=1, le=64)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    logit_bias: dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]] | None = None
     response_format: ResponseFormat | None = None
 
     @property
@@ -179,13 +162,6 @@ class ChatOptions(Hints):
         if self.max_completion_tokens is not None:
             return self.max_completion_tokens
         return self.max_tokens
-
-    @property
-    def stop_strings(self) -> tuple[str, ...]:
-        """Text that ends the reply."""
-        if isinstance(self.stop, str):
-            return (self.stop,)
-        return tuple(self.stop or ())
 
 
 class ChatRequest(ChatOptions):

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from glm3edge.schema.base import ReplyModel, RequestModel, Usage
+from glm3edge.schema.tokens import TokenIds
 
-TokenIds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 MAX_INPUTS = 2048
 
 

@@ -19,6 +19,7 @@ from glm3edge.llama.model import Model
 from glm3edge.llama.offload import key_value_bytes, physical_memory_bytes
 from glm3edge.schema.models import ModelCard
 from glm3edge.server.services import Services
+from glm3edge.text_completion import TextCompleter
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ def _make_services(engine: Engine, model: Model, model_id: str) -> Services:
                 model_id=model_id,
                 guide=Guide(model, end_ids=SpecialTokens.of(model).stop_ids),
             ),
+            texts=TextCompleter(engine, model, model_id=model_id),
             embeddings=EmbeddingMaker(
                 engine,
                 model,

@@ -7,6 +7,7 @@ from glm3edge.embedding import EmbeddingMaker
 from glm3edge.engine.engine import Engine
 from glm3edge.responses.store import ResponseStore
 from glm3edge.schema.models import ModelCard
+from glm3edge.text_completion import TextCompleter
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Services:
 
     engine: Engine
     chat: ChatCompleter
+    texts: TextCompleter
     embeddings: EmbeddingMaker
     card: ModelCard
     responses: ResponseStore = field(default_factory=ResponseStore)

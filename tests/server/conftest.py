@@ -15,6 +15,7 @@ from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
 from glm3edge.server.app import create_app
 from glm3edge.server.services import Services
+from glm3edge.text_completion import TextCompleter
 from tests.fakes import FakeBackend, FakeVocabulary
 
 
@@ -30,6 +31,7 @@ def services(backend: FakeBackend) -> Services:
     return Services(
         engine=engine,
         chat=ChatCompleter(engine, vocabulary, model_id="fake"),
+        texts=TextCompleter(engine, vocabulary, model_id="fake"),
         embeddings=EmbeddingMaker(
             engine,
             vocabulary,
