@@ -9,7 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from glm3edge import __version__
 from glm3edge.config import LOCAL_ORIGINS, Settings
-from glm3edge.server import completions, docs, errors, messages, responses
+from glm3edge.server import completions, docs, errors, messages, responses, tokenize
 from glm3edge.server.routes import router
 from glm3edge.server.services import Services
 
@@ -38,6 +38,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     app.include_router(completions.router)
     app.include_router(messages.router)
     app.include_router(responses.router)
+    app.include_router(tokenize.router)
     return app
 
 

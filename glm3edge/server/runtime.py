@@ -20,6 +20,7 @@ from glm3edge.llama.offload import key_value_bytes, physical_memory_bytes
 from glm3edge.schema.models import ModelCard
 from glm3edge.server.services import Services
 from glm3edge.text_completion import TextCompleter
+from glm3edge.tokenization import Tokenization
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ def _make_services(engine: Engine, model: Model, model_id: str) -> Services:
                 model_id=model_id,
                 embedding_length=model.embedding_length,
             ),
+            tokens=Tokenization(model),
             card=ModelCard(
                 id=model_id, created=int(time.time()), context_length=engine.context_size
             ),

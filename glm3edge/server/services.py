@@ -8,6 +8,7 @@ from glm3edge.engine.engine import Engine
 from glm3edge.responses.store import ResponseStore
 from glm3edge.schema.models import ModelCard
 from glm3edge.text_completion import TextCompleter
+from glm3edge.tokenization import Tokenization
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,5 +19,6 @@ class Services:
     chat: ChatCompleter
     texts: TextCompleter
     embeddings: EmbeddingMaker
+    tokens: Tokenization
     card: ModelCard
     responses: ResponseStore = field(default_factory=ResponseStore)

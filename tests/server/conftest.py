@@ -16,6 +16,7 @@ from glm3edge.schema.models import ModelCard
 from glm3edge.server.app import create_app
 from glm3edge.server.services import Services
 from glm3edge.text_completion import TextCompleter
+from glm3edge.tokenization import Tokenization
 from tests.fakes import FakeBackend, FakeVocabulary
 
 
@@ -38,6 +39,7 @@ def services(backend: FakeBackend) -> Services:
             model_id="fake",
             embedding_length=backend.embedding_length,
         ),
+        tokens=Tokenization(vocabulary),
         card=ModelCard(id="fake", created=1, context_length=backend.context_size),
     )
 
