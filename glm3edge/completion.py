@@ -11,14 +11,15 @@ from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
 from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
 from glm3edge.chatglm3.logprobs import ContentLogprobs, joined
 from glm3edge.chatglm3.parser import Delta, ProseDelta, ReplyParser, ToolCallDelta
-from glm3edge.chatglm3.prompt import build_turns, encode_turns
+from glm3edge.chatglm3.prompt import build_turns, encode_turn, encode_turns, turns_by_message
+from glm3edge.chatglm3.truncation import drop_oldest
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Constraint, Generation, GenerationRequest
 from glm3edge.engine.stream import gather, merge, stream_events
 from glm3edge.errors import GrammarError, InvalidRequestError
 from glm3edge.generation import check_biases, generation_requests, usage
-from glm3edge.limits import new_token_limit
+from glm3edge.limits import new_token_limit, reserved_tokens
 from glm3edge.llama.guidance import Guide
 from glm3edge.schema.base import Usage
 from glm3edge.schema.chat import (
@@ -31,6 +32,7 @@ from glm3edge.schema.chat import (
     ChunkChoice,
     ChunkDelta,
     FinishReasonName,
+    Message,
     NamedToolChoice,
     ReplyFunction,
     ReplyMessage,
@@ -38,6 +40,7 @@ from glm3edge.schema.chat import (
     Tool,
     ToolCallChunk,
     ToolChoice,
+    Truncation,
 )
 from glm3edge.types import EndEvent, FinishReason
 
@@ -53,6 +56,7 @@ class ChatJob:
     generations: tuple[GenerationRequest, ...]
     tool_names: frozenset[str]
     include_usage: bool
+    truncation: Truncation | None
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -106,7 +110,7 @@ class ChatCompleter:
         _refuse_unsupported(request)
         check_biases(request, self._vocabulary)
         tools = _offered_tools(request)
-        prompt_ids = self._prompt_ids(request, tools)
+        prompt_ids, truncation = self._fitted_prompt(request, tools)
         options = request.stream_options
         return ChatJob(
             id=f"chatcmpl-{uuid.uuid4().hex}",
@@ -116,6 +120,7 @@ class ChatCompleter:
             ),
             tool_names=frozenset(tool.function.name for tool in tools),
             include_usage=bool(options and options.include_usage),
+            truncation=truncation,
         )
 
     def count_prompt_tokens(self, request: ChatRequest) -> int:
@@ -124,11 +129,38 @@ class ChatCompleter:
         Raises:
             InvalidRequestError: a message has no meaning where it stands.
         """
-        return len(self._prompt_ids(request, _offered_tools(request)))
+        return len(self._encode(request.messages, _offered_tools(request)))
 
-    def _prompt_ids(self, request: ChatRequest, tools: list[Tool]) -> list[int]:
-        turns = build_turns(request.messages, tools)
-        return encode_turns(turns, self._vocabulary, self._special)
+    def _fitted_prompt(
+        self, request: ChatRequest, tools: list[Tool]
+    ) -> tuple[list[int], Truncation | None]:
+        """The prompt, and what was left out of it so that it fits, if that was asked for."""
+        prompt_ids = self._encode(request.messages, tools)
+        if request.truncation != "auto":
+            return prompt_ids, None
+        context_size = self._engine.context_size
+        num_wanted = request.max_new_tokens or reserved_tokens(context_size)
+        num_excess = len(prompt_ids) + num_wanted - context_size
+        if num_excess <= 0:
+            return prompt_ids, None
+        kept = drop_oldest(
+            request.messages, self._message_sizes(request.messages), num_excess=num_excess
+        )
+        if not kept.num_dropped_messages:
+            return prompt_ids, None
+        return self._encode(kept.messages, tools), Truncation(
+            dropped_messages=kept.num_dropped_messages, dropped_tokens=kept.num_dropped_tokens
+        )
+
+    def _encode(self, messages: list[Message], tools: list[Tool]) -> list[int]:
+        return encode_turns(build_turns(messages, tools), self._vocabulary, self._special)
+
+    def _message_sizes(self, messages: list[Message]) -> list[int]:
+        """Tokens that each message takes in the prompt, system messages apart."""
+        return [
+            sum(len(encode_turn(turn, self._vocabulary, self._special)) for turn in turns)
+            for turns in turns_by_message(messages)
+        ]
 
     def _constraint_maker(
         self, request: ChatRequest, tools: list[Tool]
@@ -185,13 +217,16 @@ class ChatCompleter:
             model=self._model_id,
             choices=[choice for choice, _ in made],
             usage=_usage(job, [end for _, end in made]),
+            truncation=job.truncation,
         )
 
     async def stream(self, job: ChatJob) -> AsyncGenerator[ChatChunk, None]:
         """The reply in chunks: the role, what comes, the finish reason, and usage if asked for."""
         numbers = range(len(job.generations))
         for number in numbers:
-            yield self._chunk(job, number, ChunkDelta(role="assistant", content=""))
+            chunk = self._chunk(job, number, ChunkDelta(role="assistant", content=""))
+            is_first = number == 0
+            yield chunk.model_copy(update={"truncation": job.truncation}) if is_first else chunk
         with_calls: set[int] = set()
         ends: list[EndEvent] = []
         # Closed here and not by the garbage collector: the sequence must stop when its client does.

@@ -2,6 +2,8 @@
 
 from glm3edge.errors import ContextLengthExceededError
 
+_MOST_RESERVED = 1024
+
 
 def new_token_limit(
     *,
@@ -34,3 +36,9 @@ def new_token_limit(
             param=param,
         )
     return max_new_tokens
+
+
+def reserved_tokens(context_size: int) -> int:
+    """Tokens to keep free for a reply of unknown length when a prompt is shortened to fit: a
+    quarter of the context, at most 1024."""
+    return min(context_size // 4, _MOST_RESERVED)

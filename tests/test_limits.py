@@ -1,7 +1,7 @@
 import pytest
 
 from glm3edge.errors import ContextLengthExceededError
-from glm3edge.limits import new_token_limit
+from glm3edge.limits import new_token_limit, reserved_tokens
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,10 @@ def test_what_is_shortened(max_new_tokens: int | None, limit: int) -> None:
         )
         == limit
     )
+
+
+@pytest.mark.parametrize(
+    ("context_size", "num_tokens"), [(8192, 1024), (4096, 1024), (1024, 256), (3, 0)]
+)
+def test_what_is_kept_free_for_a_reply(context_size: int, num_tokens: int) -> None:
+    assert reserved_tokens(context_size) == num_tokens

@@ -45,29 +45,43 @@ def build_turns(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list
     system = [message.text for message in messages if message.is_system]
     parts = ([system_text(tools)] if tools else []) + [text for text in system if text]
     turns = [Turn(Role.SYSTEM, "\n\n".join(parts))] if parts else []
+    return turns + [turn for of_message in turns_by_message(messages) for turn in of_message]
+
+
+def turns_by_message(messages: Sequence[Message]) -> list[list[Turn]]:
+    """The turns that each message is; none where it is a system message.
+
+    Raises:
+        InvalidRequestError: a message has no meaning where it stands.
+    """
     known_call_ids: set[str] = set()
-    for index, message in enumerate(messages):
-        turns += _turns_of(message, known_call_ids, param=f"messages[{index}]")
-    return turns
+    return [
+        list(_turns_of(message, known_call_ids, param=f"messages[{index}]"))
+        for index, message in enumerate(messages)
+    ]
 
 
 def encode_turns(
     turns: Sequence[Turn], vocabulary: Vocabulary, special: SpecialTokens
 ) -> list[int]:
     """The prompt that asks for the assistant's next turn."""
+    ids = list(special.prefix)
+    for turn in turns:
+        ids += encode_turn(turn, vocabulary, special)
+    ids.append(special.assistant)
+    return ids
+
+
+def encode_turn(turn: Turn, vocabulary: Vocabulary, special: SpecialTokens) -> list[int]:
+    """One block of the prompt; it does not depend on the others."""
     role_ids = {
         Role.SYSTEM: special.system,
         Role.USER: special.user,
         Role.ASSISTANT: special.assistant,
         Role.OBSERVATION: special.observation,
     }
-    ids = list(special.prefix)
-    for turn in turns:
-        ids.append(role_ids[turn.role])
-        ids += vocabulary.tokenize(turn.metadata + "\n")
-        ids += vocabulary.tokenize(turn.content)
-    ids.append(special.assistant)
-    return ids
+    metadata_ids = vocabulary.tokenize(turn.metadata + "\n")
+    return [role_ids[turn.role], *metadata_ids, *vocabulary.tokenize(turn.content)]
 
 
 def _turns_of(message: Message, known_call_ids: set[str], *, param: str) -> Iterator[Turn]:

@@ -144,7 +144,15 @@ class StreamOptions(RequestModel):
 
 
 class ChatOptions(Hints, SamplingOptions):
-    """How to reply. A field that is null counts as not given."""
+    """How to reply. A field that is null counts as not given.
+
+    ``truncation`` is this server's. A conversation that does not fit the context is refused unless
+    it is ``auto``: then the oldest exchanges (a user's message with what follows it) are left out,
+    as few as may be, until prompt and ``max_tokens`` fit; without ``max_tokens`` until a quarter of
+    the context is free, at most 1024 tokens. System messages, tools and the last user message with
+    what follows it stay; if they do not fit, the request is refused. The reply says what was left
+    out, in a stream its first chunk.
+    """
 
     model: str = ""
     parallel_tool_calls: bool | None = None
@@ -155,6 +163,7 @@ class ChatOptions(Hints, SamplingOptions):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     response_format: ResponseFormat | None = None
+    truncation: Literal["auto", "disabled"] | None = None
 
     @property
     def max_new_tokens(self) -> int | None:
@@ -230,6 +239,13 @@ class Choice(ReplyModel):
     stop_string: str | None = Field(default=None, exclude=True)
 
 
+class Truncation(ReplyModel):
+    """What was left out of a conversation so that it fits."""
+
+    dropped_messages: int
+    dropped_tokens: int
+
+
 class ChatReply(ReplyModel):
     """A chat completion."""
 
@@ -239,6 +255,7 @@ class ChatReply(ReplyModel):
     model: str
     choices: list[Choice]
     usage: Usage
+    truncation: Truncation | None = Field(default=None, exclude_if=is_none)
 
 
 class ToolCallChunk(ReplyToolCall):
@@ -282,3 +299,4 @@ class ChatChunk(ReplyModel):
     model: str
     choices: list[ChunkChoice]
     usage: Usage | None = Field(default=None, exclude_if=is_none)
+    truncation: Truncation | None = Field(default=None, exclude_if=is_none)
