@@ -28,6 +28,7 @@ EXIT_CODES: dict[type[Glm3EdgeError], int] = {ConfigError: 2, ModelError: 8}
 
 _INTERRUPTED = 130
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_KEY_HEADER = '           -H "Authorization: Bearer $GLM3EDGE_API_KEY" \\'
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,  # one of them is the API key
 )
 app.command("convert")(convert_command)
 
@@ -93,7 +95,10 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on; others' need a key. [127.0.0.1]"),
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. [8000]")] = None,
     ctx_size: Annotated[
         int | None, typer.Option(help="Tokens of context. [the model's own, up to 8192]")
@@ -130,6 +135,21 @@ def serve(
         list[str] | None,
         typer.Option(help="Web origin allowed besides this machine's; * allows all. Repeatable."),
     ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(help="What callers must send; better set GLM3EDGE_API_KEY. [none]"),
+    ] = None,
+    no_auth: Annotated[
+        bool | None,
+        typer.Option("--no-auth", help="Let other machines in without a key. [off]"),
+    ] = None,
+    allowed_hosts: Annotated[
+        list[str] | None,
+        typer.Option(help="Names of this server besides --host; * allows all. Repeatable."),
+    ] = None,
+    max_body: Annotated[
+        str | None, typer.Option(help="Size that the body of a request may have. [32MiB]")
+    ] = None,
     log_level: Annotated[str, typer.Option(help=f"One of {', '.join(_LOG_LEVELS)}.")] = "warning",
 ) -> None:
     """Serve a model on OpenAI's routes.
@@ -151,6 +171,10 @@ def serve(
         disk_cache=disk_cache,
         cache_dir=cache_dir,
         cors_origins=cors_origin or None,
+        api_key=api_key,
+        no_auth=no_auth,
+        allowed_hosts=allowed_hosts or None,
+        max_body=max_body,
     )
     _serve(model, settings)
 
@@ -168,7 +192,7 @@ def _serve(model: str | None, settings: Settings) -> None:
             port = sock.getsockname()[1]
 
             def announce() -> None:
-                print(_banner(runtime, path, settings.host, port, is_demo=model is None))
+                print(_banner(runtime, path, settings, port, is_demo=model is None))
                 sys.stdout.flush()
 
             app = create_app(runtime.services, settings)
@@ -176,8 +200,8 @@ def _serve(model: str | None, settings: Settings) -> None:
     print("stopped")
 
 
-def _banner(runtime: "Runtime", path: Path, host: str, port: int, *, is_demo: bool) -> str:
-    url_host = f"[{host}]" if ":" in host else host
+def _banner(runtime: "Runtime", path: Path, settings: Settings, port: int, *, is_demo: bool) -> str:
+    url_host = f"[{settings.host}]" if ":" in settings.host else settings.host
     base_url = f"http://{url_host}:{port}/v1"
     model, card = runtime.model, runtime.services.card
     size = f"{model.num_bytes / 2**20:,.1f} MiB"
@@ -187,9 +211,12 @@ def _banner(runtime: "Runtime", path: Path, host: str, port: int, *, is_demo: bo
         f"         {model.description}, {size}, context {card.context_length} tokens",
         f"server   {base_url}  (docs: {base_url.removesuffix('/v1')}/docs)",
         f"try      curl {base_url}/chat/completions -H 'Content-Type: application/json' \\",
+        *([_KEY_HEADER] if settings.api_key is not None else []),
         f"           -d '{json.dumps(body, ensure_ascii=False)}'",
         "stop     Ctrl-C",
     ]
+    if settings.no_auth:
+        lines.insert(3, "         no key: whoever reaches this address can use it")
     if is_demo:
         lines.insert(
             2, "         A toy to try the API with: it greets, knows glm3edge, calls tools."

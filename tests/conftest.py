@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -63,13 +64,18 @@ class Server:
         return f"{self.url}/v1"
 
 
-def start_server(*arguments: str, **environment: str) -> Server:
-    """Run ``glm3edge serve`` on a free port and wait until it listens."""
+def start_server(
+    *arguments: str, stderr: TextIO | int = subprocess.PIPE, **environment: str
+) -> Server:
+    """Run ``glm3edge serve`` on a free port and wait until it listens.
+
+    What writes much to ``stderr`` needs a file for it: nobody reads a pipe before the end.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "glm3edge", "serve", "--port", "0", *arguments],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
     banner = _read_banner(process)

@@ -1,6 +1,7 @@
 """Servers to measure: this one, and the peers that are installed."""
 
 import importlib.util
+import os
 import shutil
 import socket
 import subprocess
@@ -42,7 +43,8 @@ def glm3edge(
 ) -> System:
     """This server."""
     command = (
-        *(sys.executable, "-m", "glm3edge", "serve", str(model), "--port", "{port}"),
+        *(sys.executable, "-m", "glm3edge", "serve", str(model)),
+        *("--host", "127.0.0.1", "--port", "{port}"),
         *("--ctx-size", str(context_size), "--parallel", str(parallel)),
         *("--threads", str(threads), "--cache-dir", str(cache)),
         *options.split(),
@@ -106,7 +108,7 @@ def running(system: System) -> Iterator[Running]:
         port = sock.getsockname()[1]
     command = [part.replace("{port}", str(port)) for part in system.command]
     with tempfile.TemporaryFile("w+") as said:  # a pipe that nobody reads would fill up
-        process = subprocess.Popen(command, stdout=said, stderr=said)
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=_environment())
         try:
             _wait_for(system, port, process, said)
             yield Running(port, process.pid)
@@ -116,6 +118,11 @@ def running(system: System) -> Iterator[Running]:
                 process.wait(60)
             finally:
                 process.kill()
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the API key, which the client that measures does not send."""
+    return {name: value for name, value in os.environ.items() if name != "GLM3EDGE_API_KEY"}
 
 
 def _wait_for(system: System, port: int, process: "subprocess.Popen[bytes]", said: TextIO) -> None:

@@ -6,13 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field
 class RequestModel(BaseModel):
     """A request body: fields this server does not know are ignored, as OpenAI's clients expect."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Errors end in logs, and values are prompts.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class ReplyModel(BaseModel):
     """A reply body."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class EventModel(ReplyModel):

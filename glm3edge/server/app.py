@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from glm3edge import __version__
-from glm3edge.config import LOCAL_ORIGINS, Settings
-from glm3edge.server import completions, docs, errors, messages, responses, tokenize
+from glm3edge.config import Settings
+from glm3edge.server import completions, docs, errors, guard, messages, responses, tokenize
 from glm3edge.server.routes import router
 from glm3edge.server.services import Services
 
@@ -25,13 +24,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
         lifespan=_lifespan(services),
     )
     app.state.services = services
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_origin_regex=LOCAL_ORIGINS,
-        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
-        allow_headers=["*"],
-    )
+    guard.install(app, settings)
     errors.install(app)
     docs.install(app)
     app.include_router(router)

@@ -13,10 +13,14 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from glm3edge.errors import (
+    AuthenticationError,
+    BodyTooLargeError,
     ContextLengthExceededError,
     EngineClosedError,
     Glm3EdgeError,
+    HostNotAllowedError,
     InvalidRequestError,
+    OriginNotAllowedError,
     PreviousResponseNotFoundError,
     QueueFullError,
     RequestError,
@@ -40,6 +44,10 @@ _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
         "previous_response_not_found",
     ),
     (ResponseNotFoundError, HTTPStatus.NOT_FOUND, _INVALID, None),
+    (AuthenticationError, HTTPStatus.UNAUTHORIZED, _INVALID, "invalid_api_key"),
+    (HostNotAllowedError, HTTPStatus.FORBIDDEN, _INVALID, "host_not_allowed"),
+    (OriginNotAllowedError, HTTPStatus.FORBIDDEN, _INVALID, "origin_not_allowed"),
+    (BodyTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _INVALID, "request_too_large"),
     (QueueFullError, HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "queue_full"),
     (EngineClosedError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "server_shutting_down"),
     (TimeoutExceededError, HTTPStatus.GATEWAY_TIMEOUT, _SERVER, "timeout"),
@@ -73,6 +81,18 @@ def message_error(exc: Exception) -> ErrorEvent:
     return _anthropic(*describe(exc))
 
 
+def response(exc: Exception, *, path: str) -> Response:
+    """The reply that an exception becomes where ``path`` was asked for."""
+    made = _response(path, *describe(exc))
+    if isinstance(exc, QueueFullError):
+        made.headers["Retry-After"] = str(exc.retry_after)
+    if isinstance(exc, TimeoutExceededError):  # OpenAI's clients would try again, and in vain
+        made.headers["x-should-retry"] = "false"
+    if isinstance(exc, AuthenticationError):
+        made.headers["WWW-Authenticate"] = "Bearer"
+    return made
+
+
 def install(app: FastAPI) -> None:
     """Answer every failure of ``app`` with an error body."""
     app.add_exception_handler(Glm3EdgeError, _on_exception)
@@ -82,13 +102,7 @@ def install(app: FastAPI) -> None:
 
 
 async def _on_exception(request: Request, exc: Exception) -> Response:
-    status, reply = describe(exc)
-    response = _response(request, status, reply)
-    if isinstance(exc, QueueFullError):
-        response.headers["Retry-After"] = str(exc.retry_after)
-    if isinstance(exc, TimeoutExceededError):  # OpenAI's clients would try again, and in vain
-        response.headers["x-should-retry"] = "false"
-    return response
+    return response(exc, path=request.url.path)
 
 
 async def _on_http_exception(request: Request, exc: Exception) -> Response:
@@ -96,9 +110,9 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
         raise exc
     message = f"{exc.detail}: {request.method} {request.url.path}"
     reply = _reply(message, _INVALID, None, _CODES.get(HTTPStatus(exc.status_code)))
-    response = _response(request, exc.status_code, reply)
-    response.headers.update(exc.headers or {})
-    return response
+    made = _response(request.url.path, exc.status_code, reply)
+    made.headers.update(exc.headers or {})
+    return made
 
 
 async def _on_validation_error(request: Request, exc: Exception) -> Response:
@@ -107,7 +121,7 @@ async def _on_validation_error(request: Request, exc: Exception) -> Response:
     first = exc.errors()[0]
     param = _path(first["loc"], exc.body, is_missing=first["type"] == "missing")
     message = f"{param or 'body'}: {first['msg']}"
-    return _response(request, HTTPStatus.BAD_REQUEST, _reply(message, _INVALID, param, None))
+    return _response(request.url.path, HTTPStatus.BAD_REQUEST, _reply(message, _INVALID, param, None))
 
 
 def _path(location: tuple[str | int, ...], body: Any, *, is_missing: bool) -> str | None:
@@ -139,8 +153,7 @@ def _anthropic(status: int, reply: ErrorReply) -> ErrorEvent:
     return ErrorEvent(error=MessageErrorDetail(type=kind, message=reply.error.message))
 
 
-def _response(request: Request, status: int, reply: ErrorReply) -> Response:
-    path = request.url.path
+def _response(path: str, status: int, reply: ErrorReply) -> Response:
     is_anthropic = path == _ANTHROPIC_ROUTES or path.startswith(f"{_ANTHROPIC_ROUTES}/")
     body = _anthropic(status, reply) if is_anthropic else reply
     return Response(body.model_dump_json(), status_code=status, media_type="application/json")

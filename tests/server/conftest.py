@@ -46,7 +46,11 @@ def services(backend: FakeBackend) -> Services:
 
 @pytest.fixture
 def app(services: Services) -> FastAPI:
-    return create_app(services, load_settings(cors_origins=("https://front.example",)))
+    settings = load_settings(
+        cors_origins=("https://front.example",),
+        allowed_hosts=("testserver",),  # what starlette's client calls it
+    )
+    return create_app(services, settings)
 
 
 @pytest.fixture

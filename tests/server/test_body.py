@@ -1,0 +1,191 @@
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from glm3edge.config import load_settings
+from glm3edge.errors import InvalidRequestError
+from glm3edge.server import body
+from glm3edge.server.app import create_app
+from glm3edge.server.services import Services
+from tests.fakes import EOS, FakeBackend, spell
+
+CHAT = "/v1/chat/completions"
+HELLO = {"messages": [{"role": "user", "content": "hi"}]}
+JSON = {"Content-Type": "application/json"}
+MAX_BYTES = 20_000
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    """With room for deep tools, which the prompt indents."""
+    return FakeBackend(batch_size=512, context_size=100_000)
+
+
+@pytest.fixture
+def app(services: Services, backend: FakeBackend) -> FastAPI:
+    backend.reply_for = lambda _prompt: [*spell("\nok"), EOS]
+    settings = load_settings(
+        max_body=MAX_BYTES, allowed_hosts=["testserver"], cors_origins=["https://front.example"]
+    )
+    return create_app(services, settings)
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        value = {"properties": value}
+    return value
+
+
+def real_depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(real_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(real_depth, value), default=0)
+    return 0
+
+
+@pytest.mark.parametrize("levels", [100, 101, 500, 5000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_depth(levels: int, opening: str, closing: str) -> None:
+    expected = levels if levels > body.MAX_DEPTH else 0
+    assert body.depth((opening * levels + '"]"' + closing * levels).encode()) == expected
+    assert body.depth((opening * levels).encode()) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["' + "[" * 300 + '"]',
+        r'["\"' + "[" * 300 + '"]',
+        r'["\\\"' + "[" * 300 + '"]',
+        r'["a\\", "\\\\", "' + "{" * 300 + r'\\"]',
+        "[" + ",".join(["[]"] * 300) + "]",
+        "[" + "[],{}," * 300 + "1]",
+    ],
+)
+def test_brackets_that_do_not_nest(text: str) -> None:
+    assert body.depth(text.encode()) <= 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'["\\",' + "[" * 300,
+        r'["\\\\",' + "[" * 300,
+        r'["\"",' + "[" * 300,
+        r'["\\\"",' + "[" * 300,
+        '["",' + "[" * 300,
+        '["é你",' + "[" * 300,
+    ],
+)
+def test_brackets_after_strings(text: str) -> None:
+    assert body.depth(text.encode()) == 301
+
+
+VALUES = st.recursive(
+    st.text(alphabet='[]{}"\\,: \u4f60', max_size=6) | st.integers() | st.none(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=40,
+)
+
+
+@given(value=VALUES, block_bytes=st.sampled_from([1, 2, 3, 7, 2**20]), as_ascii=st.booleans())
+def test_depth_is_that_of_the_value(value: object, block_bytes: int, as_ascii: bool) -> None:
+    """Over blocks of any size; brackets are added so that depth() looks at all."""
+    many: list[object] = [[] for _ in range(body.MAX_DEPTH)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(body, "_BLOCK_BYTES", block_bytes)
+        text = json.dumps([many, value], ensure_ascii=as_ascii)
+        assert body.depth(text.encode(errors="replace")) == real_depth([many, value])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_other_encodings_cannot_hide_depth(encoding: str) -> None:
+    """A character of UTF-16 may look like a quote and a bracket."""
+    with pytest.raises(InvalidRequestError, match="UTF-8"):
+        body.check_json(("[" * 300 + '"\u225b"').encode(encoding))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 10_000,
+        b'{"messages":' + b"[" * 10_000,
+        b'{"a":' * 2000 + b"1" + b"}" * 2000,
+        b"[" * 101 + b"]" * 101,
+        json.dumps(HELLO | {"unknown": nested(100)}).encode(),
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT, "/v1/embeddings"])
+def test_deep_bodies(client: TestClient, path: str, content: bytes) -> None:
+    reply = client.post(path, content=content, headers=JSON)
+    assert reply.status_code == 400
+    error = reply.json()["error"]
+    assert error["type"] == "invalid_request_error"
+    assert "100 levels" in error["message"]
+
+
+def test_a_deep_body_of_a_megabyte(services: Services) -> None:
+    settings = load_settings(allowed_hosts=["testserver"])
+    with TestClient(create_app(services, settings)) as client:
+        for content in (b"[" * 10**6, b'{"messages":' + b"[" * 10**6, b'{"":' * 10**6):
+            reply = client.post(CHAT, content=content, headers=JSON)
+            assert reply.status_code == 400
+            assert "100 levels" in reply.json()["error"]["message"]
+
+
+def test_the_deepest_tools_that_are_taken(client: TestClient) -> None:
+    """With those around them: body, tools, tool, function."""
+    for levels, status in ((96, 200), (97, 400)):
+        tool = {"type": "function", "function": {"name": "f", "parameters": nested(levels)}}
+        text = json.dumps(HELLO | {"max_tokens": 4, "tools": [tool]})
+        assert real_depth(json.loads(text)) == levels + 4
+        assert client.post(CHAT, content=text, headers=JSON).status_code == status
+
+
+def sized(num_bytes: int) -> bytes:
+    start = json.dumps(HELLO | {"max_tokens": 4, "user": ""}).encode()
+    return start.replace(b'"user": "', b'"user": "' + b"x" * (num_bytes - len(start)))
+
+
+def check_too_large(reply: httpx.Response) -> None:
+    assert reply.status_code == 413
+    error = reply.json()["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "request_too_large")
+    assert str(MAX_BYTES) in error["message"]
+    assert "--max-body" in error["message"]
+
+
+def test_the_largest_body_that_is_taken(client: TestClient) -> None:
+    assert client.post(CHAT, content=sized(MAX_BYTES), headers=JSON).status_code == 200
+    check_too_large(client.post(CHAT, content=sized(MAX_BYTES + 1), headers=JSON))
+
+
+def test_browsers_can_read_that_a_body_is_too_large(client: TestClient) -> None:
+    headers = JSON | {"Origin": "https://front.example"}
+    reply = client.post(CHAT, content=sized(MAX_BYTES + 1), headers=headers)
+    check_too_large(reply)
+    assert reply.headers["access-control-allow-origin"] == "https://front.example"
+
+
+def test_pieces_are_counted(url: str) -> None:
+    """A body in chunks does not say how long it will be."""
+
+    def pieces(num_bytes: int) -> Iterator[bytes]:
+        content = sized(num_bytes)
+        for start in range(0, len(content), 777):
+            yield content[start : start + 777]
+
+    with httpx.Client(base_url=url, headers=JSON, timeout=20) as client:
+        assert client.post(CHAT, content=pieces(MAX_BYTES)).status_code == 200
+        check_too_large(client.post(CHAT, content=pieces(MAX_BYTES + 1)))
+        check_too_large(client.post(CHAT, content=pieces(200 * MAX_BYTES)))
+        assert client.post(CHAT, json=HELLO).status_code == 200
