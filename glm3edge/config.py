@@ -95,7 +95,7 @@ def load_settings(**options: object) -> Settings:
     except ValidationError as exc:
         raise ConfigError(_first_error(exc)) from exc
     except ValueError as exc:  # an environment variable that ought to be JSON
-        raise ConfigError(str(exc)) from exc
+        raise ConfigError(f"{exc}: a JSON list is wanted") from exc
     _check_exposure(settings)
     return settings
 

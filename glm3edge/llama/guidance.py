@@ -1,6 +1,7 @@
 """Guide: which tokens a grammar allows next, through llguidance."""
 
 import ctypes
+import logging
 import re
 import threading
 from collections.abc import Iterable
@@ -14,6 +15,8 @@ import numpy as np
 from glm3edge.errors import GrammarError
 from glm3edge.llama.context import Mask
 from glm3edge.llama.model import Model
+
+logger = logging.getLogger(__name__)
 
 _CONTROL = b"\xff"  # what llguidance wants in front of tokens that are no text
 _NUM_KEPT = 64  # grammars: clients offer the same tools again and again
@@ -108,7 +111,9 @@ class Matcher:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            raise GrammarError(self._matcher.get_error())
+            # What llguidance says quotes the text and the grammar, and errors end in logs.
+            logger.debug("%s", self._matcher.get_error())
+            raise GrammarError(f"the grammar cannot be followed ({self._matcher.stop_reason()})")
 
 
 def _reason(error: str) -> str:
