@@ -121,7 +121,9 @@ async def _on_validation_error(request: Request, exc: Exception) -> Response:
     first = exc.errors()[0]
     param = _path(first["loc"], exc.body, is_missing=first["type"] == "missing")
     message = f"{param or 'body'}: {first['msg']}"
-    return _response(request.url.path, HTTPStatus.BAD_REQUEST, _reply(message, _INVALID, param, None))
+    return _response(
+        request.url.path, HTTPStatus.BAD_REQUEST, _reply(message, _INVALID, param, None)
+    )
 
 
 def _path(location: tuple[str | int, ...], body: Any, *, is_missing: bool) -> str | None:

@@ -25,7 +25,7 @@ from glm3edge.server.origins import HostCheck, OriginCheck
 
 
 class Guard:
-    """Shows each request to ``check``, and answers what that raises with an OpenAI error body."""
+    """Shows each request to ``check``, and answers what that raises with an error body."""
 
     def __init__(self, app: ASGIApp, check: Callable[[HTTPConnection], None]) -> None:
         self._app = app
@@ -51,7 +51,7 @@ def install(app: FastAPI, settings: Settings) -> None:
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_origin_regex=LOCAL_ORIGINS,
-        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
         allow_headers=["*"],
     )
     app.add_middleware(Guard, check=OriginCheck(settings))
