@@ -7,7 +7,7 @@ from typing import Literal
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema import chat
 from glm3edge.schema.chat import ChatRequest
-from glm3edge.schema.content import TextPart
+from glm3edge.schema.content import Part, TextPart
 from glm3edge.schema.messages import (
     AssistantMessage,
     ClientTool,
@@ -113,7 +113,7 @@ def _results(given: UserMessage, known_ids: set[str], *, param: str) -> Iterator
         )
 
 
-def _parts(blocks: Sequence[TextBlock]) -> list[TextPart]:
+def _parts(blocks: Sequence[TextBlock]) -> list[Part]:
     return [TextPart(type="text", text=block.text) for block in blocks]
 
 

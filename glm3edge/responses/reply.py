@@ -47,6 +47,7 @@ def begun(request: ResponseRequest, *, created_at: int, model: str) -> ResponseR
         tool_choice=request.tool_choice or "auto",
         tools=request.tools or [],
         top_logprobs=request.top_logprobs,
+        truncation=request.truncation or "disabled",
         top_p=_DEFAULTS.top_p if top_p is None else top_p,
         user=request.user,
     )

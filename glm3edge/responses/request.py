@@ -17,7 +17,7 @@ from glm3edge.schema.chat import (
 )
 from glm3edge.schema.chat import ChosenFunction as ChatChosenFunction
 from glm3edge.schema.chat import FunctionCall as ChatFunctionCall
-from glm3edge.schema.content import TextPart
+from glm3edge.schema.content import Part, TextPart
 from glm3edge.schema.response_items import (
     FunctionCall,
     FunctionCallOutput,
@@ -41,6 +41,7 @@ _SAME_FIELDS = (
     "top_p",
     "parallel_tool_calls",
     "top_logprobs",
+    "truncation",
     "user",
     "top_k",
     "min_p",
@@ -115,7 +116,7 @@ def _messages(instructions: str | None, items: Sequence[Item]) -> Iterator[Messa
             yield Message(role=item.role, content=_texts(item.content))
 
 
-def _texts(parts: Sequence[InputText | OutputText]) -> list[TextPart]:
+def _texts(parts: Sequence[InputText | OutputText]) -> list[Part]:
     return [TextPart(type="text", text=part.text) for part in parts]
 
 

@@ -105,10 +105,7 @@ class ResponseRequest(RequestModel):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     metadata: Annotated[dict[str, str], Field(max_length=16)] | None = None
     user: str | None = None
-    truncation: Annotated[
-        Literal["disabled"] | None,
-        _refuse("only disabled is supported yet: no items are left out", but=(None, "disabled")),
-    ] = None
+    truncation: Literal["auto", "disabled"] | None = None
     background: Annotated[
         bool | None, _refuse("no response is made in the background", but=(None, False))
     ] = None
@@ -190,7 +187,7 @@ class ResponseReply(ReplyModel):
     tools: list[FunctionTool]
     top_logprobs: int | None
     top_p: float
-    truncation: Literal["disabled"] = "disabled"
+    truncation: Literal["auto", "disabled"] = "disabled"
     usage: ResponseUsage | None = None
     user: str | None
 

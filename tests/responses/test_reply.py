@@ -149,7 +149,7 @@ def test_logprobs() -> None:
         ),
         ("top_logprobs", 2, None),
         ("top_p", 0.0, 0.8),
-        ("truncation", "disabled", "disabled"),
+        ("truncation", "auto", "disabled"),
         ("user", "我", None),
     ],
 )

@@ -159,12 +159,12 @@ def test_instructions_come_first_and_what_was_said_earlier_before_the_input() ->
             },
         ),
         ({"include": ["message.output_text.logprobs"]}, {"logprobs": True}),
+        ({"truncation": "auto"}, {"truncation": "auto"}),
         ({"top_logprobs": 2}, {"logprobs": True, "top_logprobs": 2}),
         (
             {
                 "include": ["reasoning.encrypted_content"],
                 "reasoning": {"effort": "low"},
-                "truncation": "disabled",
                 "background": False,
                 "conversation": None,
                 "metadata": {"a": "b"},
@@ -202,7 +202,7 @@ def test_a_tool_has_no_field_that_chat_lacks() -> None:
         ({"input": [RESULT | {"output": [{"type": "input_file"}]}]}, ("type",)),
         ({"tools": [{"type": "web_search"}]}, ("type",)),
         ({"tool_choice": {"type": "file_search"}}, ("type",)),
-        ({"truncation": "auto"}, ("truncation",)),
+        ({"truncation": "oldest"}, ("truncation",)),
         ({"background": True}, ("background",)),
         ({"conversation": "conv_1"}, ("conversation",)),
         ({"prompt": {"id": "p"}}, ("prompt",)),

@@ -84,6 +84,7 @@ FIELDS: list[tuple[str, Any, Any, str]] = [
     ("top_k", 50, -1, "top_k"),
     ("min_p", 0.1, 2, "min_p"),
     ("priority", "background", "urgent", "priority"),
+    ("truncation", "auto", "oldest", "truncation"),
 ]
 
 

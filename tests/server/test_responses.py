@@ -184,7 +184,7 @@ def test_a_response_is_not_streamed_again(backend: FakeBackend, client: TestClie
         ),
         (HELLO | {"temperature": 3}, "temperature"),
         (HELLO | {"max_output_tokens": 0}, "max_output_tokens"),
-        (HELLO | {"truncation": "auto"}, "truncation"),
+        (HELLO | {"truncation": "oldest"}, "truncation"),
         (HELLO | {"background": True}, "background"),
         (HELLO | {"conversation": {"id": "conv_1"}}, "conversation"),
         (HELLO | {"prompt": {"id": "pmpt_1"}}, "prompt"),
