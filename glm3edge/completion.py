@@ -19,7 +19,7 @@ from glm3edge.engine.sequence import Constraint, Generation, GenerationRequest
 from glm3edge.engine.stream import gather, merge, stream_events
 from glm3edge.errors import GrammarError, InvalidRequestError
 from glm3edge.generation import check_biases, generation_requests, usage
-from glm3edge.limits import new_token_limit, reserved_tokens
+from glm3edge.limits import demanded_tokens, new_token_limit, reserved_tokens
 from glm3edge.llama.guidance import Guide
 from glm3edge.schema.base import Usage
 from glm3edge.schema.chat import (
@@ -139,7 +139,9 @@ class ChatCompleter:
         if request.truncation != "auto":
             return prompt_ids, None
         context_size = self._engine.context_size
-        num_wanted = request.max_new_tokens or reserved_tokens(context_size)
+        num_wanted = demanded_tokens(request.max_new_tokens, context_size) or reserved_tokens(
+            context_size
+        )
         num_excess = len(prompt_ids) + num_wanted - context_size
         if num_excess <= 0:
             return prompt_ids, None

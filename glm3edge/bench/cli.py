@@ -1,6 +1,7 @@
 """``glm3edge bench``: options in, a table out."""
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -107,7 +108,8 @@ def _write(results: "Results", out: Path, model: Path) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     results.write(out / "results.json")
-    about = {"model": model.name, "date": time.strftime("%Y-%m-%d"), "command": sys.argv[1:]}
+    command = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
+    about = {"model": model.name, "date": time.strftime("%Y-%m-%d"), "command": command}
     (out / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     (out / "table.md").write_text(markdown(results), encoding="utf-8")
     try:

@@ -8,6 +8,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+_TOGETHER_SECONDS = 0.0005
+"""Deltas that are closer were sent at once."""
+
 
 class BenchError(Exception):
     """A server answered what no measurement can be made of."""
@@ -43,8 +46,9 @@ class Timing:
 
     @property
     def gaps(self) -> list[float]:
-        """Seconds between deltas."""
-        return [b - a for a, b in zip(self.arrivals, self.arrivals[1:], strict=False)]
+        """Seconds between deltas, those that came together counted once."""
+        gaps = [b - a for a, b in zip(self.arrivals, self.arrivals[1:], strict=False)]
+        return [gap for gap in gaps if gap > _TOGETHER_SECONDS]
 
 
 async def post(port: int, path: str, body: dict[str, Any]) -> tuple[Timing, dict[str, Any]]:

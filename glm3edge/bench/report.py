@@ -44,13 +44,15 @@ def plot(results: Results, path: Path) -> None:
     """Ratios to the bare loop as bars, their ranges as lines: an SVG.
 
     Raises:
-        ConfigError: matplotlib is not installed.
+        ConfigError: matplotlib is not installed, or there are no ratios.
     """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as exc:
         raise ConfigError("a plot needs matplotlib: pip install 'glm3edge[bench]'") from exc
     names = [name for name in results.numbers if BARE in results.numbers[name]]
+    if not names:
+        raise ConfigError("nothing was compared with the bare loop")
     systems = list(dict.fromkeys(s for n in names for s in results.numbers[n] if s != BARE))
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.add_subplot()

@@ -55,6 +55,12 @@ def test_a_stream() -> None:
     assert timing.usage == {"completion_tokens": 3}
 
 
+def test_deltas_that_come_together_have_no_gap() -> None:
+    assert Timing(0.0, [1.0, 1.0001, 1.0002, 1.5, 1.5001, 2.5]).gaps == pytest.approx(
+        [0.4998, 0.9999]
+    )
+
+
 def test_a_stream_without_a_token() -> None:
     timing = served([HEAD + "\r\n", EVENTS[-1]], lambda port: stream(port, "/", {}))
     with pytest.raises(BenchError, match="no delta"):

@@ -5,6 +5,7 @@ import pytest
 
 from glm3edge.bench.report import markdown, plot, rows, spread
 from glm3edge.bench.run import BARE, Results
+from glm3edge.errors import ConfigError
 
 
 def results() -> Results:
@@ -55,3 +56,8 @@ def test_a_plot(tmp_path: Path) -> None:
     plot(results(), tmp_path / "plot.svg")
     text = (tmp_path / "plot.svg").read_text(encoding="utf-8")
     assert text.count("<svg") == 1
+
+
+def test_no_plot_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing was compared"):
+        plot(Results(), tmp_path / "plot.svg")

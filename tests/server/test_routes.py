@@ -77,12 +77,12 @@ def test_no_event_is_split_by_any_line_splitter(backend: FakeBackend, client: Te
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_too_long_is_refused_before_any_stream(client: TestClient, stream: bool) -> None:
-    body = HELLO | {"max_tokens": 5000, "stream": stream}
+    body = HELLO | {"max_tokens": 4090, "stream": stream}
     reply = client.post("/v1/chat/completions", json=body)
     assert reply.status_code == 400
     error = reply.json()["error"]
     assert (error["type"], error["code"]) == ("invalid_request_error", "context_length_exceeded")
-    assert re.findall(r"\d+", error["message"]) == ["4096", "5011", "11", "5000"]
+    assert re.findall(r"\d+", error["message"]) == ["4096", "4101", "11", "4090"]
 
 
 def test_a_failure_in_a_stream_is_its_last_event(backend: FakeBackend, client: TestClient) -> None:
