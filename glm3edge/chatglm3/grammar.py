@@ -62,6 +62,9 @@ _UNHELD = (
     ),
 )
 """Keywords of JSON schema that a call is not held to."""
+_NAMED_SCHEMAS = {"properties", "$defs", "definitions"}
+_SCHEMAS = {"items", "prefixItems", "anyOf", "oneOf"}
+_MORE_PROPERTIES = {"additionalProperties", "patternProperties", "unevaluatedProperties"}
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _MAX_DEPTH = 32
 
@@ -92,10 +95,37 @@ def required_grammar(tools: Iterable[Tool]) -> str:
 
 
 def json_grammar(schema: Mapping[str, Any] | None) -> str:
-    """A whole reply that is prose and nothing but JSON, of a schema or any object."""
-    wanted: dict[str, Any] = {"type": "object"} if schema is None else dict(schema)
+    """A whole reply that is prose and nothing but JSON, of a schema or any object.
+
+    Where a schema leaves open whether an object may have more properties than it names, there are
+    none: a model that has said what was asked for would go on to make some up.
+    """
+    wanted: dict[str, Any] = {"type": "object"} if schema is None else dict(_closed(schema))
     wanted["x-guidance"] = _LAYOUT
     return f"start: / ?\\n? ?/ value\nvalue: %json {json.dumps(wanted)}\n"
+
+
+def _closed(schema: Any) -> Any:
+    """``schema`` without further properties, unless ``allOf`` adds up what each part names."""
+    return schema if '"allOf"' in json.dumps(schema) else _close(schema)
+
+
+def _close(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_close(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {
+        key: {name: _close(one) for name, one in value.items()}
+        if key in _NAMED_SCHEMAS and isinstance(value, dict)
+        else _close(value)
+        if key in _SCHEMAS
+        else value
+        for key, value in schema.items()
+    }
+    if "properties" in closed and not closed.keys() & _MORE_PROPERTIES:
+        closed["additionalProperties"] = False
+    return closed
 
 
 class _Rules:

@@ -247,6 +247,40 @@ def test_lengths_and_patterns(
         )
 
 
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ({"properties": {"a": {"type": "null"}}}, '{"a": null}', '{"a": null, "b": 1}'),
+        (
+            {"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"properties": {}}}},
+            '{"a": {}}',
+            '{"a": {"b": 1}}',
+        ),
+        ({"items": {"properties": {"a": {}}}, "type": "array"}, '[{"a": 1}]', '[{"b": 1}]'),
+        (
+            {"properties": {"properties": {"const": {"properties": {}}}}},
+            '{"properties": {"properties": {}}}',
+            '{"properties": {}}',
+        ),
+        ({"properties": {"a": {}}, "additionalProperties": True}, '{"b": 1}', "[]"),
+    ],
+)
+def test_objects_have_no_properties_that_nobody_asked_for(
+    guide: Guide, tiny_model: Model, schema: dict[str, Any], right: str, wrong: str
+) -> None:
+    grammar = json_grammar({"type": "object"} | schema)
+    assert accepts(guide, tiny_model, grammar, right)
+    assert not accepts(guide, tiny_model, grammar, wrong)
+
+
+def test_parts_that_add_up_stay_open(guide: Guide, tiny_model: Model) -> None:
+    part: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "null"}}}
+    other: dict[str, Any] = {"type": "object", "properties": {"b": {"type": "null"}}}
+    assert accepts(
+        guide, tiny_model, json_grammar({"allOf": [part, other]}), '{"a": null, "b": null}'
+    )
+
+
 def test_a_strict_tool_says_what_it_cannot_be_held_to() -> None:
     parameters = {
         "type": "object",
