@@ -12,7 +12,7 @@ from glm3edge.server.routes import RunningServicesOf, reply
 router = APIRouter(responses={"4XX": {"model": ErrorReply}, "5XX": {"model": ErrorReply}})
 
 
-@router.post("/v1/completions", response_model=CompletionReply)
+@router.post("/v1/completions", response_model=CompletionReply, responses=sse.OR_EVENTS)
 async def create_completion(
     request: Request, services: RunningServicesOf, body: CompletionRequest
 ) -> Response:

@@ -25,7 +25,7 @@ router = APIRouter(
 )
 
 
-@router.post("", response_model=MessageReply)
+@router.post("", response_model=MessageReply, responses=sse.OR_EVENTS)
 async def create_message(
     request: Request, services: RunningServicesOf, body: MessagesRequest
 ) -> Response:

@@ -25,7 +25,7 @@ router = APIRouter(
 )
 
 
-@router.post("", response_model=ResponseReply)
+@router.post("", response_model=ResponseReply, responses=sse.OR_EVENTS)
 async def create_response(
     request: Request, services: RunningServicesOf, body: ResponseRequest
 ) -> Response:

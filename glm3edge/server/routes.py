@@ -77,7 +77,7 @@ async def get_model(services: ServicesOf, model_id: str) -> ModelCard:
     return services.card
 
 
-@router.post("/v1/chat/completions", response_model=ChatReply)
+@router.post("/v1/chat/completions", response_model=ChatReply, responses=sse.OR_EVENTS)
 async def create_chat_completion(
     request: Request, services: RunningServicesOf, body: ChatBody
 ) -> Response:

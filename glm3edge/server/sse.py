@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from sse_starlette.sse import AppStatus, EventSourceResponse
@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 Body = TypeVar("Body", bound=BaseModel)
 
 PING_SECONDS = 15
+OR_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
+"""For a route's documentation: with ``stream: true`` the reply is a stream of events."""
+
 _DONE = b"data: [DONE]\n\n"
 
 # Line ends to str.splitlines, which some clients split streams with, and not to JSON.
