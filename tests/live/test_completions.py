@@ -109,7 +109,7 @@ def test_choices_have_seeds_of_their_own(client: openai.OpenAI) -> None:
         ({"best_of": 2}, "best_of"),
         ({"echo": True, "logprobs": 1}, "logprobs"),
         ({"prompt": [10_000_000]}, "prompt"),
-        ({"max_tokens": 100_000}, "prompt"),
+        ({"max_tokens": 1023}, "prompt"),
     ],
 )
 def test_what_cannot_be_is_refused(
