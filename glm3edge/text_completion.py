@@ -187,7 +187,7 @@ class TextCompleter:
         return generation_requests(
             request,
             prompt_ids,
-            max_new_tokens=request.max_tokens or min(limit, DEFAULT_MAX_TOKENS),
+            max_new_tokens=limit if request.max_tokens else min(limit, DEFAULT_MAX_TOKENS),
             stop_token_ids=self._stop_ids,
             num_logprobs=request.logprobs,
         )

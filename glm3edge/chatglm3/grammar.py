@@ -64,6 +64,7 @@ _UNHELD = (
 """Keywords of JSON schema that a call is not held to."""
 _NAMED_SCHEMAS = {"properties", "$defs", "definitions"}
 _SCHEMAS = {"items", "prefixItems", "anyOf", "oneOf"}
+_OTHER_PARTS = {"anyOf", "oneOf", "$ref", "if", "not", "dependentSchemas"}
 _MORE_PROPERTIES = {"additionalProperties", "patternProperties", "unevaluatedProperties"}
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _MAX_DEPTH = 32
@@ -106,8 +107,17 @@ def json_grammar(schema: Mapping[str, Any] | None) -> str:
 
 
 def _closed(schema: Any) -> Any:
-    """``schema`` without further properties, unless ``allOf`` adds up what each part names."""
-    return schema if '"allOf"' in json.dumps(schema) else _close(schema)
+    """``schema`` without further properties, unless parts add up what each of them names."""
+    return schema if _adds_up(schema) else _close(schema)
+
+
+def _adds_up(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_adds_up, schema))
+    if not isinstance(schema, dict):
+        return False
+    is_sum = "allOf" in schema or ("properties" in schema and schema.keys() & _OTHER_PARTS)
+    return bool(is_sum) or any(map(_adds_up, schema.values()))
 
 
 def _close(schema: Any) -> Any:
@@ -123,8 +133,11 @@ def _close(schema: Any) -> Any:
         else value
         for key, value in schema.items()
     }
-    if "properties" in closed and not closed.keys() & _MORE_PROPERTIES:
-        closed["additionalProperties"] = False
+    properties = closed.get("properties")
+    if isinstance(properties, dict) and not closed.keys() & _MORE_PROPERTIES:
+        required = closed.get("required")
+        if not isinstance(required, list) or set(map(str, required)) <= properties.keys():
+            closed["additionalProperties"] = False
     return closed
 
 
@@ -137,6 +150,11 @@ class _Rules:
         self._known: dict[str, str] = {}  # $ref -> rule
         self._free = False
         self.unheld: set[str] = set()
+
+    def begin(self) -> None:
+        """Another schema comes, whose references are its own."""
+        self._known = {}
+        self.unheld = set()
 
     @property
     def text(self) -> str:
@@ -275,24 +293,46 @@ def _times(least: int, most: int | None) -> str:
 
 def _call(tool: Tool, rules: _Rules) -> str | None:
     """An expression for a call's code block."""
-    schema = tool.function.parameters
-    if tool.function.name == INTERPRETER or schema is None:
+    root = tool.function.parameters
+    if tool.function.name == INTERPRETER or root is None:
         return None
+    rules.begin()
+    schema = _object_at(root)
+    arguments = None if schema is None else _arguments(schema, root, rules)
+    if tool.function.strict and (rules.unheld or arguments is None):
+        what = (
+            ", ".join(sorted(rules.unheld)) or "parameters that are no object of named properties"
+        )
+        text = f"tool {tool.function.name!r} is strict, and no call can be held to {what}"
+        raise InvalidRequestError(text, param="tools")
+    return None if arguments is None else _fenced(arguments, rules)
+
+
+def _object_at(root: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The schema of the arguments, which ``root`` may only refer to."""
+    schema: Any = root
+    for _ in range(_MAX_DEPTH):
+        if not isinstance(schema, dict):
+            return None
+        if not isinstance(ref := schema.get("$ref"), str):
+            return schema
+        schema = _resolved(ref, root)
+    return None
+
+
+def _arguments(schema: Mapping[str, Any], root: Mapping[str, Any], rules: _Rules) -> str | None:
+    """An expression for the arguments; None where they could be anything."""
     properties = schema.get("properties")
+    rules.unheld |= schema.keys() & {*_UNHELD, "anyOf", "oneOf"}
     if not properties:
-        return _fenced("", rules)
+        is_open = rules.unheld or schema.get("additionalProperties") or schema.get("required")
+        return None if is_open else ""
     if not isinstance(properties, dict) or not all(map(_is_keyword_name, properties)):
         return None
     members = [
-        (f'"{name}=" {rules.value(value, schema)}', name) for name, value in properties.items()
+        (f'"{name}=" {rules.value(value, root)}', name) for name, value in properties.items()
     ]
-    rules.unheld |= schema.keys() & set(_UNHELD)
-    if tool.function.strict and rules.unheld:
-        text = f"tool {tool.function.name!r} is strict, and no call can be held to " + ", ".join(
-            sorted(rules.unheld)
-        )
-        raise InvalidRequestError(text, param="tools")
-    return _fenced(rules.sequence(members, schema), rules)
+    return rules.sequence(members, schema)
 
 
 def _fenced(arguments: str, rules: _Rules) -> str:
@@ -332,9 +372,12 @@ def _resolved(ref: str, root: Mapping[str, Any]) -> object:
         InvalidRequestError: nothing is there.
     """
     place: Any = root
-    for part in ref.removeprefix("#").strip("/").split("/"):
-        key = part.replace("~1", "/").replace("~0", "~")
-        if not ref.startswith("#") or not isinstance(place, dict) or key not in place:
+    for part in filter(None, ref.removeprefix("#").split("/")):
+        key: Any = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(place, list):
+            key = int(key) if key.isdecimal() and int(key) < len(place) else None
+        is_there = key in place if isinstance(place, dict) else key is not None
+        if not ref.startswith("#") or not isinstance(place, dict | list) or not is_there:
             raise InvalidRequestError(f"$ref {ref!r} leads nowhere in its schema", param="tools")
         place = place[key]
     return place

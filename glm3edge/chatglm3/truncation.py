@@ -56,12 +56,15 @@ def _between(messages: Sequence[Message], start: int, end: int) -> set[int]:
 def _cuts(messages: Sequence[Message]) -> list[int]:
     """Positions before which everything may be left out: user messages that stand between no call
     and its result."""
-    results = _calls_of_results(messages)
-    return [
-        cut
-        for cut, message in enumerate(messages)
-        if message.role == "user" and not any(call < cut < result for call, result in results)
-    ]
+    last_results = dict[int, int]()
+    for call, result in _calls_of_results(messages):
+        last_results[call] = max(result, last_results.get(call, 0))
+    cuts, reach = [], 0  # up to where results of the calls so far go
+    for cut, message in enumerate(messages):
+        if message.role == "user" and reach <= cut:
+            cuts.append(cut)
+        reach = max(reach, last_results.get(cut, 0))
+    return cuts
 
 
 def _calls_of_results(messages: Sequence[Message]) -> list[tuple[int, int]]:

@@ -104,7 +104,7 @@ class DiskCache:
         """Write a state in the background. When writing cannot keep up, the oldest is let go."""
         with self._wake:
             self._pending.append(Entry(np.array(token_ids, np.int32), state=state))
-            while sum(len(entry.state or b"") for entry in self._pending) > _MAX_PENDING_BYTES:
+            while len(self._pending) > 1 and self._num_pending_bytes > _MAX_PENDING_BYTES:
                 self._pending.popleft()
             self._wake.notify_all()
 
@@ -119,6 +119,10 @@ class DiskCache:
             self._closing = True
             self._wake.notify_all()
         self._thread.join()
+
+    @property
+    def _num_pending_bytes(self) -> int:
+        return sum(len(entry.state or b"") for entry in self._pending)
 
     def _known(self) -> list[Entry]:
         with self._lock:
@@ -156,7 +160,7 @@ class DiskCache:
                 entry = self._writing = self._pending.popleft()
             try:
                 self._write(entry.token_ids, entry.state or b"")
-            except OSError as exc:
+            except (OSError, MemoryError) as exc:
                 logger.warning("cannot write to the disk cache %s: %s", self._folder, exc)
 
     def _write(self, token_ids: Ids, state: bytes) -> None:

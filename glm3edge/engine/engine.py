@@ -164,7 +164,10 @@ class Engine:
         Raises:
             EngineClosedError: the engine is closed or closing.
             QueueFullError: as many sequences wait as may.
+            ValueError: it may become longer than the context, and would never end.
         """
+        if sequence.num_prompt_tokens + sequence.num_wanted > self.context_size:
+            raise ValueError("a sequence that does not fit the context")
         with self._wake:
             self.check_room()
             sequence.deadline = time.monotonic() + self._timeout

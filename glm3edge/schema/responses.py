@@ -2,12 +2,22 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from glm3edge.schema.base import ReplyModel, RequestModel, is_none
 from glm3edge.schema.chat import ToolName
 from glm3edge.schema.response_items import Item, OutputItem
+
+
+def _mended(value: object) -> object:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_mended(one) for one in value]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(one) for key, one in value.items()}
+    return value
 
 
 def _items_of(value: object) -> object:
@@ -83,6 +93,12 @@ class ResponseRequest(RequestModel):
     ``top_k`` and what follows are no fields of OpenAI's, but this server's, as in chat. A field
     that is null counts as not given.
     """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mend_text(cls, body: object) -> object:
+        """Halves of surrogate pairs, which no reply could repeat, become question marks."""
+        return _mended(body)
 
     model: str = ""
     input: Annotated[

@@ -273,6 +273,93 @@ def test_objects_have_no_properties_that_nobody_asked_for(
     assert not accepts(guide, tiny_model, grammar, wrong)
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "properties": {"a": {"const": 1}},
+            "required": ["a"],
+            "anyOf": [{"properties": {"b": {"const": 2}}, "required": ["b"]}],
+        },
+        {
+            "properties": {"a": {"const": 1}},
+            "$ref": "#/$defs/x",
+            "$defs": {"x": {"properties": {"b": {"const": 2}}, "required": ["b"]}},
+        },
+        {"properties": {"a": {"const": 1}}, "required": ["a", "b"]},
+    ],
+)
+def test_closing_leaves_nothing_impossible(
+    guide: Guide, tiny_model: Model, schema: dict[str, Any]
+) -> None:
+    grammar = json_grammar({"type": "object"} | schema)
+    assert accepts(guide, tiny_model, grammar, '{"a": 1, "b": 2}')
+
+
+def call_of(value: str) -> str:
+    return f"```python\ntool_call({value})\n```"
+
+
+def test_references_are_each_tools_own(guide: Guide, tiny_model: Model) -> None:
+    """They were the first tool's for all."""
+    tools = [
+        tool(
+            {"properties": {"x": {"$ref": "#/$defs/I"}}, "$defs": {"I": {"type": kind}}},
+            name=name,
+        )
+        for name, kind in (("f", "integer"), ("g", "string"))
+    ]
+    grammar = required_grammar(tools)
+    assert accepts(guide, tiny_model, grammar, "f\n" + call_of("x=1"))
+    assert accepts(guide, tiny_model, grammar, "g\n" + call_of("x='a'"))
+    assert not accepts(guide, tiny_model, grammar, "g\n" + call_of("x=1"))
+
+
+def test_arguments_may_be_what_a_reference_leads_to(guide: Guide, tiny_model: Model) -> None:
+    """As of pydantic's recursive models; such tools could only be called without arguments."""
+    node = {
+        "type": "object",
+        "properties": {"x": {"type": "integer"}, "next": {"$ref": "#/$defs/N"}},
+        "required": ["x"],
+    }
+    grammar = call_grammar(tool({"$ref": "#/$defs/N", "$defs": {"N": node}}))
+    assert grammar is not None
+    assert accepts(guide, tiny_model, grammar, call_of("x=1, next={'x': 2}"))
+    assert not accepts(guide, tiny_model, grammar, call_of(""))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        {"anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]},
+        {"required": ["a"]},
+        {"$ref": "#"},
+    ],
+)
+def test_arguments_without_names_are_held_to_nothing(parameters: dict[str, Any]) -> None:
+    assert call_grammar(tool(parameters)) is None
+    strict = tool(parameters).model_copy(deep=True)
+    definition = strict.function.model_copy(update={"strict": True})
+    with pytest.raises(InvalidRequestError, match="is strict"):
+        call_grammar(strict.model_copy(update={"function": definition}))
+
+
+def test_a_schema_may_refer_to_itself(guide: Guide, tiny_model: Model) -> None:
+    parameters = {"type": "object", "properties": {"children": {"items": {"$ref": "#"}}}}
+    parameters["properties"]["children"]["type"] = "array"  # type: ignore[index]
+    grammar = call_grammar(tool(parameters))
+    assert grammar is not None
+    assert accepts(guide, tiny_model, grammar, call_of("children=[{'children': []}]"))
+
+
+def test_a_strict_tool_answers_for_itself_alone() -> None:
+    loose = tool({"properties": {"x": {"allOf": []}}}, name="f")
+    definition = {"name": "g", "parameters": {"properties": {"x": {}}}, "strict": True}
+    strict = Tool.model_validate({"type": "function", "function": definition})
+    assert required_grammar([loose, strict])
+
+
 def test_parts_that_add_up_stay_open(guide: Guide, tiny_model: Model) -> None:
     part: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "null"}}}
     other: dict[str, Any] = {"type": "object", "properties": {"b": {"type": "null"}}}

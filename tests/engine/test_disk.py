@@ -201,3 +201,29 @@ def test_a_full_disk_is_a_warning(
     cache.flush()
     assert "No space left" in caplog.text
     assert files(tmp_path / "cache") == []
+
+
+def test_a_state_larger_than_what_may_wait_is_written_all_the_same(
+    open_cache: Callable[..., DiskCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glm3edge.engine.disk._MAX_PENDING_BYTES", 10)
+    cache = open_cache()
+    cache.save([1, 2, 3], STATE)
+    cache.flush()
+    assert loaded(cache, [1, 2, 3]) == (STATE, 3)
+
+
+def test_a_lack_of_memory_does_not_end_the_writing(
+    open_cache: Callable[..., DiskCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    cache = open_cache()
+    with monkeypatch.context() as patch:
+        patch.setattr("glm3edge.engine.disk._pack", fail)
+        cache.save([1, 2], STATE)
+        cache.flush()
+    cache.save([3, 4], STATE)
+    cache.flush()
+    assert loaded(cache, [3, 4]) == (STATE, 2)

@@ -582,3 +582,9 @@ def test_empty_sequences_are_refused() -> None:
         Embedding([], lambda _event: None)
     with pytest.raises(ValueError, match="no tokens are left"):
         Embedding([1, 2], lambda _event: None, num_skipped=2)
+
+
+def test_what_may_outgrow_the_context_is_refused(client: Client, backend: FakeBackend) -> None:
+    """It would wait for room for ever."""
+    with pytest.raises(ValueError, match="does not fit"):
+        client.generate("x" * 100, max_new_tokens=backend.context_size - 99)

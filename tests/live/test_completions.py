@@ -1,13 +1,14 @@
 """OpenAI's client asks for text completions of a real server with the built-in model."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
 
-from tests.conftest import Server
+from tests.conftest import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
 
@@ -110,6 +111,7 @@ def test_choices_have_seeds_of_their_own(client: openai.OpenAI) -> None:
         ({"echo": True, "logprobs": 1}, "logprobs"),
         ({"prompt": [10_000_000]}, "prompt"),
         ({"max_tokens": 1023}, "prompt"),
+        ({"max_tokens": 1024, "prompt": "长" * 3000}, "prompt"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -137,3 +139,16 @@ def test_half_of_a_surrogate_pair(server: Server) -> None:
     reply = httpx.post(f"{server.base_url}/completions", content=content, headers=headers)
     assert reply.status_code == 200
     assert reply.json()["choices"][0]["text"].startswith("?")
+
+
+def test_as_many_tokens_as_fit(tiny_gguf: Path) -> None:
+    """Asked of random weights, which never stop: the engine did not either."""
+    server = start_server(str(tiny_gguf), "--ctx-size", "256")
+    with openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as client:
+        reply = client.completions.create(
+            model="m", prompt="你好", max_tokens=5000, temperature=0, timeout=60
+        )
+    assert reply.choices[0].finish_reason == "length"
+    assert reply.usage is not None
+    assert reply.usage.total_tokens == 256
+    assert stop_server(server) == 0

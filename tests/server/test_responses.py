@@ -258,3 +258,15 @@ def test_leaving_frees_the_sequence_and_keeps_nothing(
 def test_browsers_may_delete(client: TestClient) -> None:
     headers = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "DELETE"}
     assert client.options(f"{URL}/resp_1", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_half_of_a_surrogate_pair_is_a_question_mark(client: TestClient, stream: bool) -> None:
+    """As JavaScript cuts an emoji: the reply repeats the instructions, and could not."""
+    body = {"input": "\ud83d", "instructions": "\ud83d", "stream": stream}
+    reply = client.post(
+        URL, content=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
+    assert reply.status_code == 200
+    assert '"instructions":"?"' in reply.text
+    assert "response.failed" not in reply.text
