@@ -1,5 +1,6 @@
 """The official OpenAI client against a real server with the built-in model."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def client(server: Server) -> openai.OpenAI:
-    return openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0)
+def client(server: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as client:
+        yield client
 
 
 def test_models(client: openai.OpenAI) -> None:
@@ -119,13 +121,13 @@ def test_a_prompt_that_is_too_long(client: openai.OpenAI) -> None:
 def test_without_max_tokens_the_context_is_the_limit(tiny_gguf: Path) -> None:
     """Asked of random weights, which never stop."""
     server = start_server(str(tiny_gguf))
-    client = openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0)
-    reply = client.chat.completions.create(
-        model="m",
-        messages=[{"role": "user", "content": "x"}],
-        temperature=0,
-        extra_body={"repetition_penalty": 1},
-    )
+    with openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as client:
+        reply = client.chat.completions.create(
+            model="m",
+            messages=[{"role": "user", "content": "x"}],
+            temperature=0,
+            extra_body={"repetition_penalty": 1},
+        )
     assert reply.choices[0].finish_reason == "length"
     assert reply.usage is not None
     assert reply.usage.total_tokens == 1024
@@ -210,6 +212,7 @@ def test_leaving_a_stream_frees_the_server(tiny_gguf: Path) -> None:
     reply = client.chat.completions.create(
         model="m", messages=[{"role": "user", "content": "y"}], max_tokens=4
     )
+    client.close()
     assert reply.choices
     assert stop_server(server) == 0
 
@@ -218,5 +221,6 @@ def test_a_checkpoint_folder_is_served(tiny_checkpoint: Path, tmp_path: Path) ->
     server = start_server(str(tiny_checkpoint), "--type", "q8_0", GLM3EDGE_CACHE_DIR=str(tmp_path))
     client = openai.OpenAI(base_url=server.base_url, api_key="none")
     assert [model.id for model in client.models.list().data] == ["tiny"]
+    client.close()
     assert stop_server(server) == 0
     assert [path.suffix for path in (tmp_path / "converted").iterdir()] == [".gguf"]
