@@ -57,7 +57,8 @@ class EmbeddingMaker:
 
         async def item(index: int, token_ids: list[int]) -> EmbeddingItem:
             async with places:
-                vector = await self._vector(token_ids, priority)
+                waits = index >= self._engine.max_running
+                vector = await self._vector(token_ids, priority, waits=waits)
             embedding = _encoded(_shortened(vector, request.dimensions), request)
             return EmbeddingItem(index=index, embedding=embedding)
 
@@ -66,11 +67,11 @@ class EmbeddingMaker:
         usage = Usage(prompt_tokens=num_tokens, total_tokens=num_tokens)
         return EmbeddingsReply(data=data, model=self._model_id, usage=usage)
 
-    async def _vector(self, token_ids: list[int], priority: Priority) -> Vector:
+    async def _vector(self, token_ids: list[int], priority: Priority, *, waits: bool) -> Vector:
         make = partial(
             Embedding, token_ids, num_skipped=len(self._special.prefix), priority=priority
         )
-        async with aclosing(stream_events(self._engine, make)) as events:
+        async with aclosing(stream_events(self._engine, make, waits=waits)) as events:
             async for event in events:
                 if isinstance(event, EmbeddingEvent) and event.vector is not None:
                     return event.vector

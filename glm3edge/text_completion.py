@@ -149,7 +149,11 @@ class TextCompleter:
         generation = job.generations[number]
         logprobs = TextLogprobs(self._vocabulary)
         num_chars = 0
-        events = stream_events(self._engine, lambda sink: Generation(generation, sink))
+        events = stream_events(
+            self._engine,
+            lambda sink: Generation(generation, sink),
+            waits=number >= job.num_at_once,
+        )
         async with places, aclosing(events):
             async for event in events:
                 if isinstance(event, TokenEvent):

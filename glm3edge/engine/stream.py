@@ -8,9 +8,13 @@ from typing import Any, TypeVar
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Sequence as EngineSequence
 from glm3edge.engine.sequence import Sink
+from glm3edge.errors import QueueFullError
 from glm3edge.types import Ending
 
 T = TypeVar("T")
+
+_QUEUE_SECONDS = 0.1
+"""Between looks at a full queue."""
 
 
 async def gather(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -60,11 +64,12 @@ async def merge(
 
 
 async def stream_events(
-    engine: Engine, make: Callable[[Sink], EngineSequence]
+    engine: Engine, make: Callable[[Sink], EngineSequence], *, waits: bool = False
 ) -> AsyncGenerator[Any, None]:
     """Submit the sequence that ``make`` builds around a sink, and yield its events to the ending.
 
-    The engine must post to the running loop. Leaving early, for whatever reason, cancels.
+    The engine must post to the running loop. Leaving early, for whatever reason, cancels. With
+    ``waits`` a full queue is waited for: the sequence is part of a request that has begun.
 
     Raises:
         EngineClosedError: the engine takes no more work.
@@ -73,7 +78,14 @@ async def stream_events(
     """
     events: asyncio.Queue[Any] = asyncio.Queue()
     sequence = make(events.put_nowait)
-    engine.submit(sequence)
+    while True:
+        try:
+            engine.submit(sequence)
+            break
+        except QueueFullError:
+            if not waits:
+                raise
+            await asyncio.sleep(_QUEUE_SECONDS)
     try:
         while True:
             event = await events.get()
