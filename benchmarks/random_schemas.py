@@ -10,18 +10,18 @@ import argparse
 import json
 import random
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import openai
 
-from glm3edge.bench.systems import glm3edge, running
+from benchmarks.serving import served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NAMES = ["city", "days", "unit", "x", "y_2", "Zone", "from_"]
 _OPTIONS = ["a", "it's", 'say "hi"', "北京", "back\\slash", 3, -1.5, True, None, "\n"]
@@ -82,22 +82,13 @@ def _random_length(rng: random.Random, *, bounded: bool) -> dict[str, Any]:
     return rng.choice(lengths + ([] if bounded else [{}, {"minItems": 1}]))
 
 
-@contextmanager
-def _served(model: Path) -> Iterator[openai.OpenAI]:
-    with tempfile.TemporaryDirectory() as cache:
-        system = glm3edge(
-            model, context_size=8192, parallel=4, threads=1, cache=Path(cache), options=""
-        )
-        with running(system) as server:
-            base_url = f"http://127.0.0.1:{server.port}/v1"
-            yield openai.OpenAI(base_url=base_url, api_key="none", max_retries=0)
-
-
 def check(model: Path, *, num_schemas: int, seed: int = 1) -> tuple[Counter[str], list[str]]:
     """How many replies of each kind fitted, and what was wrong with the others."""
     fitted: Counter[str] = Counter()
     wrong: list[str] = []
-    with _served(model) as client, ThreadPoolExecutor(4) as pool:
+    with served(model, context_size=8192) as server, ThreadPoolExecutor(4) as pool:
+        base_url = f"http://127.0.0.1:{server.port}/v1"
+        client = openai.OpenAI(base_url=base_url, api_key="none", max_retries=0)
         for kind, schema, error in pool.map(
             lambda number: _one(client, seed, number), range(num_schemas)
         ):

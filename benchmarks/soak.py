@@ -12,17 +12,16 @@ import asyncio
 import json
 import random
 import sys
-import tempfile
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.serving import served
 from glm3edge.bench.client import connection
-from glm3edge.bench.systems import Running, glm3edge, running
+from glm3edge.bench.systems import Running
 
 CONCURRENCY = 32
 _CHAT = "/v1/chat/completions"
@@ -85,25 +84,10 @@ def request_body(number: int, kind: str) -> tuple[str, dict[str, Any]]:
 
 def soak(model: Path, *, num_requests: int, seed: int = 1) -> Report:
     """A quiet run and a mixed one, each with a server of its own."""
-    with _served(model) as server:
+    with served(model, context_size=1024, options="--deterministic") as server:
         right = asyncio.run(quiet(server.port))
-    with _served(model) as server:
+    with served(model, context_size=1024, options="--deterministic") as server:
         return asyncio.run(mixed(server, right, num_requests=num_requests, seed=seed))
-
-
-@contextmanager
-def _served(model: Path) -> Iterator[Running]:
-    with tempfile.TemporaryDirectory() as cache:
-        system = glm3edge(
-            model,
-            context_size=1024,
-            parallel=4,
-            threads=1,  # is enough for a small model, and starves nobody
-            cache=Path(cache),
-            options="--deterministic",
-        )
-        with running(system) as server:
-            yield server
 
 
 async def quiet(port: int) -> dict[tuple[int, str], Any]:

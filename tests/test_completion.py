@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from glm3edge.engine.sequence import Sequence
 from glm3edge.errors import ContextLengthExceededError, EngineClosedError, InvalidRequestError
 from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest
 from tests.fakes import ASSISTANT, EOS, OBSERVATION, FakeBackend, FakeVocabulary, spell
+from tests.joins import run
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = [*spell("weather\n```python\ntool_call(city='北京')\n```"), OBSERVATION]
@@ -39,15 +40,6 @@ def completer(engine: Engine) -> ChatCompleter:
 def request(text: str = "hi", **fields: Any) -> ChatRequest:
     messages = [{"role": "user", "content": text}]
     return ChatRequest.model_validate({"messages": messages, **fields})
-
-
-def run(engine: Engine, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    async def main() -> Any:
-        if not engine.is_running:
-            engine.start(asyncio.get_running_loop().call_soon_threadsafe)
-        return await work()
-
-    return asyncio.run(main())
 
 
 def complete(completer: ChatCompleter, engine: Engine, **fields: Any) -> ChatReply:

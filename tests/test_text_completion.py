@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from tests.fakes import (
     FakeVocabulary,
     spell,
 )
+from tests.joins import run
 
 
 @pytest.fixture
@@ -45,15 +46,6 @@ def completer(engine: Engine) -> TextCompleter:
 
 def request(**fields: Any) -> CompletionRequest:
     return CompletionRequest.model_validate({"max_tokens": 100, **fields})
-
-
-def run(engine: Engine, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    async def main() -> Any:
-        if not engine.is_running:
-            engine.start(asyncio.get_running_loop().call_soon_threadsafe)
-        return await work()
-
-    return asyncio.run(main())
 
 
 def both(

@@ -37,7 +37,8 @@ class Sampler:
         self._chain: Any = native.llama_sampler_chain_init(chain_params)
         self.penalties = Penalties(params, prompt_ids)
         self._is_greedy = params.temperature == 0
-        self._add_choice(params)
+        if not self._is_greedy:
+            self._add_choice(params)
 
     def sample(self, context_handle: Any, index: int, logits: Callable[[], _Logits]) -> int:
         """The token chosen from the logits at batch position ``index``.
@@ -65,9 +66,6 @@ class Sampler:
 
     def _add_choice(self, params: SamplingParams) -> None:
         add, chain = native.llama_sampler_chain_add, self._chain
-        if params.temperature == 0:
-            add(chain, native.llama_sampler_init_greedy())
-            return
         if params.top_k:
             add(chain, native.llama_sampler_init_top_k(params.top_k))
         add(chain, native.llama_sampler_init_temp(params.temperature))

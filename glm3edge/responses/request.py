@@ -33,23 +33,16 @@ from glm3edge.schema.responses import (
     TextOptions,
     ToolChoice,
 )
+from glm3edge.schema.sampling import TokenChoice
 
 _SAME_FIELDS = (
     "model",
     "stream",
-    "temperature",
-    "top_p",
     "parallel_tool_calls",
     "top_logprobs",
     "truncation",
     "user",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "seed",
-    "priority",
+    *TokenChoice.model_fields,
 )
 # What chat requests call their fields: a part of what is blamed.
 _CHAT_NAMES = {"messages": "input", "response_format": "text.format"}

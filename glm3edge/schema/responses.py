@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from glm3edge.schema.base import ReplyModel, RequestModel, is_none
 from glm3edge.schema.chat import ToolName
 from glm3edge.schema.response_items import Item, OutputItem
+from glm3edge.schema.sampling import TokenChoice
 
 
 def _mended(value: object) -> object:
@@ -87,11 +88,11 @@ class TextOptions(RequestModel):
 ToolChoice = Literal["none", "auto", "required"] | ChosenFunction
 
 
-class ResponseRequest(RequestModel):
+class ResponseRequest(TokenChoice):
     """A response to make: ``instructions``, what came before, and ``input``.
 
-    ``top_k`` and what follows are no fields of OpenAI's, but this server's, as in chat. A field
-    that is null counts as not given.
+    OpenAI's API has ``temperature`` and ``top_p`` of the inherited fields; the others are this
+    server's, as in chat. A field that is null counts as not given.
     """
 
     @model_validator(mode="before")
@@ -111,8 +112,6 @@ class ResponseRequest(RequestModel):
     store: bool | None = None
     stream: bool | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     tools: list[FunctionTool] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
@@ -127,13 +126,6 @@ class ResponseRequest(RequestModel):
     ] = None
     conversation: Annotated[None, _refuse("not supported: use previous_response_id")] = None
     prompt: Annotated[None, _refuse("not supported: use instructions and input")] = None
-    top_k: Annotated[int, Field(ge=0)] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=2)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    seed: int | None = None
-    priority: Literal["interactive", "background"] | None = None
 
     @property
     def wants_logprobs(self) -> bool:

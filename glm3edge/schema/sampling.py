@@ -1,4 +1,4 @@
-"""How tokens are chosen and when a reply ends: fields that chat and text completions share."""
+"""How tokens are chosen and when a reply ends: fields that requests for text share."""
 
 from typing import Annotated, Literal
 
@@ -8,16 +8,14 @@ from glm3edge.schema.base import RequestModel
 from glm3edge.schema.tokens import TokenIdText
 
 
-class SamplingOptions(RequestModel):
-    """Fields of a request for text.
+class TokenChoice(RequestModel):
+    """How tokens are chosen, in every request for text.
 
     ``top_k``, ``min_p`` and ``repetition_penalty`` are no fields of OpenAI's; the official ChatGLM3
     server and others know them. ``priority`` is this server's: background requests wait for
     interactive ones. A field that is null counts as not given.
     """
 
-    n: Annotated[int, Field(ge=1, le=64)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0)] | None = None
@@ -25,9 +23,16 @@ class SamplingOptions(RequestModel):
     repetition_penalty: Annotated[float, Field(ge=0.01, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    logit_bias: dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]] | None = None
     seed: int | None = None
     priority: Literal["interactive", "background"] | None = None
+
+
+class SamplingOptions(TokenChoice):
+    """What chat and text completions know besides."""
+
+    n: Annotated[int, Field(ge=1, le=64)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    logit_bias: dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]] | None = None
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
