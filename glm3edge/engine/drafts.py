@@ -40,23 +40,28 @@ class Drafter:
         for work in batch:
             sequence = work.sequence
             limit = min(MAX_DRAFTS, room, sequence.num_wanted - 1)
-            guess = sequence.guess(limit) if limit > 0 else []
-            count = self._best_count(sequence.acceptance, len(guess), num_tokens, expected)
-            if guess and not count:
+            count = self._best_count(sequence.acceptance, limit, num_tokens, expected)
+            if not count:
                 sequence.acceptance.recover()
-            sequence.draft_ids = guess[:count]
-            num_tokens += count
-            expected += sequence.acceptance.expected(count)
-            room -= count
+                continue
+            sequence.draft_ids = guess = sequence.guess(count)
+            num_tokens += len(guess)
+            expected += sequence.acceptance.expected(len(guess))
+            room -= len(guess)
 
     def _best_count(
         self, acceptance: Acceptance, limit: int, num_tokens: int, expected: float
     ) -> int:
-        """How many of ``limit`` guesses to add to a batch that gives ``expected`` tokens."""
-
-        def speed(count: int) -> float:
-            seconds = self._pace.seconds(num_tokens + count)
-            return (expected + acceptance.expected(count)) / max(seconds, 1e-9)
-
-        best = max(range(limit + 1), key=speed)
-        return best if best and speed(best) > _WORTH * speed(0) else 0
+        """How many guesses, up to ``limit``, to add to a batch that gives ``expected`` tokens."""
+        seconds = self._pace.seconds
+        best, best_speed = 0, _WORTH * expected / max(seconds(num_tokens), 1e-9)
+        likely, hoped = 1.0, expected + acceptance.most
+        for count in range(1, limit + 1):
+            time = max(seconds(num_tokens + count), 1e-9)
+            if hoped / time <= best_speed:
+                break  # more guesses take longer, and more than that cannot come of them
+            likely *= acceptance.rate
+            expected += likely
+            if expected / time > best_speed:
+                best, best_speed = count, expected / time
+        return best

@@ -265,10 +265,10 @@ class Engine:
         if self._reap_needed:
             self._reap_needed = False
             self._end([s for s in self._everything() if s.cancelled], FinishReason.CANCELLED)
-        now = time.monotonic()
-        scheduler = self._scheduler
-        late = [s for s in scheduler.running + scheduler.waiting if now >= s.deadline]
-        self._end(late, FinishReason.ERROR, TimeoutExceededError(self._timeout))
+        if self._timeout < math.inf:
+            now, scheduler = time.monotonic(), self._scheduler
+            late = [s for s in scheduler.running + scheduler.waiting if now >= s.deadline]
+            self._end(late, FinishReason.ERROR, TimeoutExceededError(self._timeout))
 
     def _admit(self) -> None:
         """Start the waiting sequences that there is a place and memory for, in their order."""

@@ -53,8 +53,13 @@ class Acceptance:
             self.rate += _SMOOTHING * ((index < num_accepted) - self.rate)
 
     def recover(self) -> None:
-        """A guess was at hand and not made: what was true of the text before may have changed."""
+        """No guess was made: what was true of the text before may have changed."""
         self.rate += _RECOVERY * (_FIRST_RATE - self.rate)
+
+    @property
+    def most(self) -> float:
+        """Guesses that will be right, however many are made."""
+        return self.rate / max(1 - self.rate, 1e-9)
 
     def expected(self, num_drafts: int) -> float:
         """Guesses of ``num_drafts`` that will be right."""

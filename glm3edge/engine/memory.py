@@ -60,6 +60,7 @@ class Memory:
         self._clock = 0
         self._holders = np.zeros(self._size, np.int16)  # slots, of each cell
         self._busy_holders = np.zeros(self._size, np.int16)  # and those of them that are busy
+        self._num_busy_cells = 0  # that have a busy holder
         self._free = list(range(self._size))
 
     @property
@@ -70,7 +71,7 @@ class Memory:
     @property
     def num_available(self) -> int:
         """Cells that hold nothing, or nothing that a running sequence needs."""
-        return self._size - int(np.count_nonzero(self._busy_holders))
+        return self._size - self._num_busy_cells
 
     @property
     def num_busy_slots(self) -> int:
@@ -113,7 +114,7 @@ class Memory:
                 self._share(source, slot, length)
         self._truncate(slot, length)
         self._busy[slot] = True
-        self._busy_holders[self._cells[slot, :length]] += 1
+        self._occupy(self._cells[slot, :length])
         return Match(slot, length)
 
     def append(self, slot: int, token_ids: Sequence[int] | Ids) -> None:
@@ -125,12 +126,15 @@ class Memory:
         count = len(token_ids)
         self._make_room(count)
         start = self._lengths[slot]
-        cells = self._free[-count:]
+        place: Any = slice(start, start + count)
+        cells: Any = self._free[-count:]
         del self._free[-count:]
-        self._ids[slot, start : start + count] = token_ids
-        self._cells[slot, start : start + count] = cells
-        self._holders[cells] += 1
-        self._busy_holders[cells] += 1
+        if count == 1:  # the usual case: slices take three times as long
+            place, (cells,) = start, cells
+        self._ids[slot, place] = token_ids if count > 1 else token_ids[0]
+        self._cells[slot, place] = cells
+        self._holders[cells] = self._busy_holders[cells] = 1  # they were free
+        self._num_busy_cells += count
         self._lengths[slot] = start + count
 
     def cut(self, slot: int, length: int) -> None:
@@ -141,7 +145,7 @@ class Memory:
         """The sequence has left its slot; its tokens stay for others if ``keep``."""
         if not keep:
             self._truncate(slot, 0)
-        self._busy_holders[self._cells[slot, : self._lengths[slot]]] -= 1
+        self._vacate(self._cells[slot, : self._lengths[slot]])
         self._busy[slot] = False
         self._touch(slot)
 
@@ -217,11 +221,21 @@ class Memory:
         self._saved_lengths[slot] = min(self._saved_lengths[slot], length)
         cells = self._cells[slot, length : self._lengths[slot]]
         if self._busy[slot]:
-            self._busy_holders[cells] -= 1
+            self._vacate(cells)
         self._holders[cells] -= 1
         self._free += cells[self._holders[cells] == 0].tolist()
         self._lengths[slot] = length
         self._backend.truncate(slot, length)
+
+    def _occupy(self, cells: Ids) -> None:
+        """One more busy slot holds ``cells``."""
+        self._num_busy_cells += int(np.count_nonzero(self._busy_holders[cells] == 0))
+        self._busy_holders[cells] += 1
+
+    def _vacate(self, cells: Ids) -> None:
+        """One busy slot less holds ``cells``."""
+        self._busy_holders[cells] -= 1
+        self._num_busy_cells -= int(np.count_nonzero(self._busy_holders[cells] == 0))
 
     def _make_room(self, count: int) -> None:
         """Have ``count`` cells free. Idle slots lose more than that at once, because it is slow."""

@@ -30,6 +30,7 @@ class Pace:
         """
         self._stretch = stretch
         self._classes: dict[int, _Measured] = {}
+        self._known: list[_Measured] = []  # in the order of their sizes, which do not overlap
 
     def observe(self, num_tokens: int, seconds: float) -> None:
         """A batch of ``num_tokens`` took ``seconds``."""
@@ -37,6 +38,7 @@ class Pace:
         mean = self._classes.get(key)
         if mean is None:
             self._classes[key] = _Measured(num_tokens, seconds)
+            self._known = sorted(self._classes.values(), key=_num_tokens)
             return
         mean.num_tokens += _SMOOTHING * (num_tokens - mean.num_tokens)
         mean.seconds += _SMOOTHING * (seconds - mean.seconds)
@@ -47,10 +49,10 @@ class Pace:
         Between measured sizes by interpolation; above them in proportion, which is too long
         rather than too short; below them as the smallest.
         """
-        known = sorted(self._classes.values(), key=lambda mean: mean.num_tokens)
+        known = self._known
         if not known:
             return 0.0
-        index = bisect.bisect_left([mean.num_tokens for mean in known], num_tokens)
+        index = bisect.bisect_left(known, float(num_tokens), key=_num_tokens)
         if index == 0:
             return known[0].seconds
         low = known[index - 1]
@@ -71,6 +73,10 @@ class Pace:
             else:
                 high = middle - 1
         return low
+
+
+def _num_tokens(mean: _Measured) -> float:
+    return mean.num_tokens
 
 
 def _size_class(num_tokens: int) -> int:

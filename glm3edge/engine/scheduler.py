@@ -82,6 +82,8 @@ class Scheduler:
         budget = min(self._batch_size, num_cells)
         if len(replies) > budget:
             return []
+        if len(replies) == len(self.running):
+            return [Work(sequence, 1) for sequence in replies]
         room = self._pace.room(len(replies), self._batch_size) if replies else self._batch_size
         if vectors and (self._vectors_next or not others):
             self._vectors_next = False

@@ -87,6 +87,7 @@ class Context:
         self.batch_size = batch_size
         self._lock = threading.RLock()
         self._hidden_states_on = False
+        self._vector_type: Any = ctypes.c_float * model.vocab_size
         model_handle = model.acquire()
         try:
             self._handle: Any = _new_context(
@@ -181,8 +182,7 @@ class Context:
         pointer = native.llama_get_logits_ith(self._open_handle(), index)
         if not pointer:
             raise ModelError("llama.cpp kept no logits at this position")
-        address = ctypes.addressof(pointer.contents)
-        vector: Any = (ctypes.c_float * self.model.vocab_size).from_address(address)
+        vector = self._vector_type.from_address(ctypes.addressof(pointer.contents))
         logits: NDArray[np.float32] = np.frombuffer(vector, np.float32)  # faster than as_array()
         return logits
 
@@ -271,6 +271,7 @@ class _Batch:
         self._wants_output = _as_array(self.native.logits, ctypes.c_int8, capacity)
         for index in range(capacity):
             self.native.n_seq_id[index] = 1
+        self._sequence_ids = [self.native.seq_id[index] for index in range(capacity)]
 
     def fill(self, spans: Sequence[Span], *, hidden_states: bool) -> list[int]:
         """Write ``spans`` into the arrays; returns the batch position of each one's last token."""
@@ -287,6 +288,12 @@ class _Batch:
     def _put(self, span: Span, start: int, *, hidden_states: bool) -> int:
         count = len(span.token_ids)
         end = start + count
+        if count == 1:  # the usual case, without slices
+            self._token_ids[start] = span.token_ids[0]
+            self._positions[start] = span.position
+            self._wants_output[start] = hidden_states or span.wants_output
+            self._sequence_ids[start][0] = span.sequence_id
+            return end
         self._token_ids[start:end] = span.token_ids
         self._positions[start:end] = range(span.position, span.position + count)
         self._wants_output[start:end] = [int(hidden_states)] * count
@@ -294,7 +301,7 @@ class _Batch:
             num_outputs = span.num_drafts + 1
             self._wants_output[end - num_outputs : end] = [1] * num_outputs
         for index in range(start, end):
-            self.native.seq_id[index][0] = span.sequence_id
+            self._sequence_ids[index][0] = span.sequence_id
         return end
 
     def close(self) -> None:
