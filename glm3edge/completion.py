@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -32,6 +32,7 @@ from glm3edge.schema.chat import (
     ChunkChoice,
     ChunkDelta,
     FinishReasonName,
+    FunctionCallChunk,
     Message,
     NamedToolChoice,
     ReplyFunction,
@@ -42,7 +43,7 @@ from glm3edge.schema.chat import (
     ToolChoice,
     Truncation,
 )
-from glm3edge.types import EndEvent, FinishReason
+from glm3edge.types import EndEvent, Event, FinishReason
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class ChatJob:
     created: int
     generations: tuple[GenerationRequest, ...]
     tool_names: frozenset[str]
+    held_names: frozenset[str]
     include_usage: bool
     truncation: Truncation | None
 
@@ -73,11 +75,35 @@ class _Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class _Held:
+    """What holds each reply, if anything does, and the tools whose calls it holds."""
+
+    make_constraint: Callable[[], Constraint] | None = None
+    tool_names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
-    """What a reply's events have led to, and the tokens of content that have come meanwhile."""
+    """What a reply's events have led to, and the tokens of content that have come meanwhile.
+
+    ``has_calls`` is said with the ending: whether the reply has calls, all of them whole.
+    """
 
     item: Delta | EndEvent
     logprobs: ChoiceLogprobs | None = None
+    has_calls: bool = False
+
+    def joined(self, other: "_Part") -> "_Part | None":
+        """Both as one, if that is possible."""
+        item: Delta
+        match self.item, other.item:
+            case ProseDelta(text), ProseDelta(more):
+                item = ProseDelta(text + more)
+            case ToolCallDelta(index, None, arguments), ToolCallDelta(_, None, more):
+                item = ToolCallDelta(index, None, arguments + more)
+            case _:
+                return None
+        return _Part(item, joined([self.logprobs, other.logprobs]))
 
 
 class ChatCompleter:
@@ -111,14 +137,16 @@ class ChatCompleter:
         check_biases(request, self._vocabulary)
         tools = _offered_tools(request)
         prompt_ids, truncation = self._fitted_prompt(request, tools)
+        held = self._held(request, tools)
         options = request.stream_options
         return ChatJob(
             id=f"chatcmpl-{uuid.uuid4().hex}",
             created=int(time.time()),
             generations=self._generation_requests(
-                request, prompt_ids, self._constraint_maker(request, tools), shorten=shorten
+                request, prompt_ids, held.make_constraint, shorten=shorten
             ),
             tool_names=frozenset(tool.function.name for tool in tools),
+            held_names=held.tool_names,
             include_usage=bool(options and options.include_usage),
             truncation=truncation,
         )
@@ -164,31 +192,33 @@ class ChatCompleter:
             for turns in turns_by_message(messages)
         ]
 
-    def _constraint_maker(
-        self, request: ChatRequest, tools: list[Tool]
-    ) -> Callable[[], Constraint] | None:
-        """What holds each reply to its tools, or to JSON; None if a reply may be anything."""
+    def _held(self, request: ChatRequest, tools: list[Tool]) -> _Held:
+        """What holds each reply to its tools, or to JSON."""
         whole = _whole_reply(request, tools)
         if self._guide is None:
             if whole is not None:
                 raise InvalidRequestError(f"{whole.param} needs a model", param=whole.param)
-            return None
+            return _Held()
         calls = {}
         for tool in tools:
             if (matcher := self._call_matcher(tool)) is not None:
                 calls[tool.function.name] = matcher
         if not calls and whole is None:
-            return None
+            return _Held()
         start = None if whole is None else self._matcher(whole.grammar, whole.param)
         may_call_again = request.parallel_tool_calls is not False
-        return lambda: ReplyConstraint(
-            self._vocabulary,
-            end_ids=self._special.stop_ids,
-            assistant_id=self._special.assistant,
-            calls=calls,
-            whole=None if start is None else start.copy(),
-            may_call_again=may_call_again,
-        )
+
+        def make_constraint() -> Constraint:
+            return ReplyConstraint(
+                self._vocabulary,
+                end_ids=self._special.stop_ids,
+                assistant_id=self._special.assistant,
+                calls=calls,
+                whole=None if start is None else start.copy(),
+                may_call_again=may_call_again,
+            )
+
+        return _Held(make_constraint, frozenset(calls))
 
     def _call_matcher(self, tool: Tool) -> Matcher | None:
         """What holds calls of ``tool`` to its schema, if anything can that does not have to."""
@@ -229,23 +259,20 @@ class ChatCompleter:
             chunk = self._chunk(job, number, ChunkDelta(role="assistant", content=""))
             is_first = number == 0
             yield chunk.model_copy(update={"truncation": job.truncation}) if is_first else chunk
-        with_calls: set[int] = set()
         ends: list[EndEvent] = []
         # Closed here and not by the garbage collector: the sequence must stop when its client does.
         async with aclosing(merge([self._run(job, number) for number in numbers])) as parts:
             async for number, part in parts:
-                if isinstance(part.item, ToolCallDelta):
-                    with_calls.add(number)
-                elif isinstance(part.item, EndEvent):
+                if isinstance(part.item, EndEvent):
                     ends.append(part.item)
-                yield self._part_chunk(job, number, part, has_calls=number in with_calls)
+                yield self._part_chunk(job, number, part)
         if job.include_usage:
             yield self._usage_chunk(job, ends)
 
     async def _choice(self, job: ChatJob, number: int) -> tuple[Choice, EndEvent]:
         """One whole reply, and its ending."""
         prose: list[str] = []
-        calls: list[ReplyToolCall] = []
+        calls = _Calls()
         logprobs: list[ChoiceLogprobs | None] = []
         async with aclosing(self._run(job, number)) as parts:
             async for part in parts:
@@ -253,14 +280,14 @@ class ChatCompleter:
                 if isinstance(part.item, ProseDelta):
                     prose.append(part.item.text)
                 elif isinstance(part.item, ToolCallDelta):
-                    calls.append(_tool_call(part.item))
+                    calls.add(part.item)
                 else:
-                    end = part.item
-        content = "".join(prose)
+                    end, has_calls = part.item, part.has_calls
+        content, tool_calls = "".join(prose), calls.made() or None
         message = ReplyMessage(
-            content=content if content or not calls else None, tool_calls=calls or None
+            content=content if content or not tool_calls else None, tool_calls=tool_calls
         )
-        reason = _finish_reason(end, has_calls=bool(calls))
+        reason = _finish_reason(end, has_calls=has_calls)
         choice = Choice(
             index=number,
             message=message,
@@ -271,23 +298,33 @@ class ChatCompleter:
         return choice, end
 
     async def _run(self, job: ChatJob, number: int) -> AsyncGenerator[_Part, None]:
-        """Deltas, then the ending."""
-        assistant_id = self._special.assistant
-        parser = ReplyParser(assistant_id=assistant_id, tool_names=job.tool_names)
-        logprobs = ContentLogprobs(self._vocabulary, assistant_id=assistant_id)
+        """Deltas, then the ending. What comes at once is one delta, where it can be."""
+        reader = self._reader(job)
         generation = job.generations[number]
         events = stream_events(self._engine, lambda sink: Generation(generation, sink))
         async with aclosing(events):
-            async for event in events:
-                if isinstance(event, EndEvent):
-                    for delta in parser.finish(event.text):
-                        yield _Part(delta)
-                    yield _Part(event, logprobs.take(at_end=not parser.is_in_call))
-                else:
-                    deltas = parser.feed(event)
-                    logprobs.feed(event, parser)
-                    for delta in deltas:
-                        yield _Part(delta, logprobs.take())
+            async for arrived in events:
+                for part in _merged(part for event in arrived for part in reader(event)):
+                    yield part
+
+    def _reader(self, job: ChatJob) -> Callable[[Event], list[_Part]]:
+        """What makes parts of a reply's events."""
+        assistant_id = self._special.assistant
+        parser = ReplyParser(
+            assistant_id=assistant_id, tool_names=job.tool_names, held_names=job.held_names
+        )
+        logprobs = ContentLogprobs(self._vocabulary, assistant_id=assistant_id)
+
+        def read(event: Event) -> list[_Part]:
+            if isinstance(event, EndEvent):
+                last = [_Part(delta) for delta in parser.finish(event.text)]
+                content = logprobs.take(at_end=not parser.is_in_call)
+                return [*last, _Part(event, content, has_calls=parser.makes_calls)]
+            deltas = parser.feed(event)
+            logprobs.feed(event, parser)
+            return [_Part(delta, logprobs.take()) for delta in deltas]
+
+        return read
 
     def _generation_requests(
         self,
@@ -314,14 +351,14 @@ class ChatCompleter:
             make_constraint=make_constraint,
         )
 
-    def _part_chunk(self, job: ChatJob, number: int, part: _Part, *, has_calls: bool) -> ChatChunk:
+    def _part_chunk(self, job: ChatJob, number: int, part: _Part) -> ChatChunk:
         delta, reason, stop_string = ChunkDelta(), None, None
         if isinstance(part.item, ProseDelta):
             delta = ChunkDelta(content=part.item.text)
         elif isinstance(part.item, ToolCallDelta):
             delta = ChunkDelta(tool_calls=[_tool_call_chunk(part.item)])
         else:
-            reason = _finish_reason(part.item, has_calls=has_calls)
+            reason = _finish_reason(part.item, has_calls=part.has_calls)
             stop_string = part.item.stop_string
         return self._chunk(
             job, number, delta, reason, logprobs=part.logprobs, stop_string=stop_string
@@ -354,6 +391,18 @@ class ChatCompleter:
             choices=[],
             usage=_usage(job, ends),
         )
+
+
+def _merged(parts: Iterable[_Part]) -> Iterator[_Part]:
+    """``parts``, those that can be one as one."""
+    last: _Part | None = None
+    for part in parts:
+        both = None if last is None else last.joined(part)
+        if both is None and last is not None:
+            yield last
+        last = both or part
+    if last is not None:
+        yield last
 
 
 def _refuse_unsupported(request: ChatRequest) -> None:
@@ -416,11 +465,36 @@ def _usage(job: ChatJob, ends: list[EndEvent]) -> Usage:
     return usage([(job.num_prompt_tokens, ends)])
 
 
-def _tool_call(delta: ToolCallDelta) -> ReplyToolCall:
-    function = ReplyFunction(name=delta.name, arguments=delta.arguments)
-    return ReplyToolCall(id=f"call_{uuid.uuid4().hex[:24]}", function=function)
+class _Calls:
+    """Puts calls together from their pieces."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._arguments: list[list[str]] = []
+
+    def add(self, delta: ToolCallDelta) -> None:
+        """One more piece."""
+        if delta.name is not None:
+            self._names.append(delta.name)
+            self._arguments.append([])
+        self._arguments[-1].append(delta.arguments)
+
+    def made(self) -> list[ReplyToolCall]:
+        """The calls."""
+        return [
+            ReplyToolCall(
+                id=_new_call_id(), function=ReplyFunction(name=name, arguments="".join(arguments))
+            )
+            for name, arguments in zip(self._names, self._arguments, strict=True)
+        ]
 
 
 def _tool_call_chunk(delta: ToolCallDelta) -> ToolCallChunk:
-    call = _tool_call(delta)
-    return ToolCallChunk(index=delta.index, id=call.id, function=call.function)
+    function = FunctionCallChunk(name=delta.name, arguments=delta.arguments)
+    if delta.name is None:
+        return ToolCallChunk(index=delta.index, function=function)
+    return ToolCallChunk(index=delta.index, id=_new_call_id(), type="function", function=function)
+
+
+def _new_call_id() -> str:
+    return f"call_{uuid.uuid4().hex[:24]}"

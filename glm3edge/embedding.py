@@ -72,9 +72,10 @@ class EmbeddingMaker:
             Embedding, token_ids, num_skipped=len(self._special.prefix), priority=priority
         )
         async with aclosing(stream_events(self._engine, make, waits=waits)) as events:
-            async for event in events:
-                if isinstance(event, EmbeddingEvent) and event.vector is not None:
-                    return event.vector
+            async for arrived in events:
+                last = arrived[-1]
+                if isinstance(last, EmbeddingEvent) and last.vector is not None:
+                    return last.vector
         raise EngineError("the embedding ended without a vector")
 
     def _encode(self, item: str | list[int]) -> list[int]:

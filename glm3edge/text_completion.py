@@ -155,12 +155,14 @@ class TextCompleter:
             waits=number >= job.num_at_once,
         )
         async with places, aclosing(events):
-            async for event in events:
-                if isinstance(event, TokenEvent):
-                    logprobs.feed(event)
-                num_chars += len(event.text)
-                end = event if isinstance(event, EndEvent) else None
-                part = _Part(event.text, logprobs.take(num_chars), end)
+            async for arrived in events:
+                for event in arrived:
+                    if isinstance(event, TokenEvent):
+                        logprobs.feed(event)
+                text = "".join(event.text for event in arrived)
+                num_chars += len(text)
+                end = arrived[-1] if isinstance(arrived[-1], EndEvent) else None
+                part = _Part(text, logprobs.take(num_chars), end)
                 if part.text or part.logprobs or part.end:
                     yield part
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -70,10 +71,12 @@ def test_prose(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -
 def test_a_stream(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*spell("\n 好a"), EOS]
     chunks = stream(completer, engine, stream_options={"include_usage": True})
-    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    assert deltas == [{"role": "assistant", "content": ""}, {"content": "好"}, {"content": "a"}, {}]
-    reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
-    assert reasons == [None, None, None, "stop"]
+    first, *deltas, last = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    assert first == {"role": "assistant", "content": ""}
+    assert "".join(delta["content"] for delta in deltas) == "好a"  # together, if they came so
+    assert last == {}
+    *others, reason = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
+    assert (set(others), reason) == ({None}, "stop")
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"]["completion_tokens"] == 7
     assert all("usage" not in chunk for chunk in chunks[:-1])
@@ -140,9 +143,46 @@ def test_a_streamed_tool_call(
     backend.reply_for = lambda _prompt: [*CALL[:-1], ASSISTANT, *CALL]
     chunks = stream(completer, engine, tools=[WEATHER], tool_choice="auto")
     calls = [c for chunk in chunks for c in chunk["choices"][0]["delta"].get("tool_calls", [])]
-    assert [call["index"] for call in calls] == [0, 1]
-    assert len({call["id"] for call in calls}) == 2
+    assert [call["index"] for call in calls] == [0, 0, 1, 1]  # each name, then its arguments
+    assert [call["function"].get("name") for call in calls] == ["weather", None, "weather", None]
+    assert [call.get("type") for call in calls] == ["function", None, "function", None]
+    assert len({call["id"] for call in calls if "id" in call}) == 2
     assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+INTERPRETER = {"type": "code_interpreter"}
+CODE = "```python\nprint('好')\n```"
+
+
+def test_code_is_streamed_as_it_is_written(
+    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+) -> None:
+    backend.reply_for = lambda _prompt: [*spell("interpreter\n" + CODE), EOS]
+    num_batches = len(spell("interpreter\n```python\nprint"))
+    backend.gate = gate = threading.Semaphore(num_batches)
+
+    async def collect() -> list[str]:
+        job = completer.prepare(request(tools=[INTERPRETER]))
+        names, pieces = [], [""]
+        async for chunk in completer.stream(job):
+            for call in chunk.choices[0].delta.tool_calls or ():
+                names.append(call.function.name)
+                pieces.append(call.function.arguments)
+            if "".join(pieces) == '{"code": "print':
+                gate.release(100)
+        assert names[0] == "interpreter"
+        assert not any(names[1:])
+        return pieces
+
+    assert json.loads("".join(run(engine, collect))) == {"code": "print('好')"}
+
+
+def test_code_that_was_cut(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+    backend.reply_for = lambda _prompt: [*spell("interpreter\n" + CODE), EOS]
+    choice = complete(completer, engine, tools=[INTERPRETER], max_tokens=27).choices[0]
+    (call,) = choice.message.tool_calls or []
+    assert json.loads(call.function.arguments) == {"code": "print"}
+    assert choice.finish_reason == "length"
 
 
 def test_tool_choice_none_offers_no_tools(
@@ -241,12 +281,14 @@ def test_leaving_a_stream_cancels(
     backend: FakeBackend, completer: ChatCompleter, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: spell("x" * 3000)
+    backend.gate = gate = threading.Semaphore(5)
 
     async def leave() -> None:
         chunks = completer.stream(completer.prepare(request()))
         await anext(chunks)
         await anext(chunks)
         await chunks.aclose()
+        gate.release()
         while engine.num_running:
             await asyncio.to_thread(time.sleep, 0.01)
 

@@ -16,9 +16,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from glm3edge.chatglm3.tools import INTERPRETER
 from glm3edge.errors import InvalidRequestError
-from glm3edge.schema.chat import Tool
+from glm3edge.schema.chat import INTERPRETER, Tool
 
 _ESCAPE = r"""\\['"\\bfnrt]|\\u([0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2})"""
 _STRING = rf"""/'([^'\\\x00-\x1f]|{_ESCAPE})%s'/ | /"([^"\\\x00-\x1f]|{_ESCAPE})%s"/"""

@@ -14,7 +14,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from glm3edge.chatglm3.pieces import Pieces, pieces_of
 from glm3edge.chatglm3.tools import parse_call
+from glm3edge.schema.chat import INTERPRETER
 from glm3edge.text import partial_marker
 from glm3edge.types import TokenEvent
 
@@ -31,10 +33,16 @@ class ProseDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A tool call. ``index`` counts the calls of a reply; ``arguments`` is a JSON object."""
+    """A tool call or a piece of one.
+
+    Attributes:
+        index: counts the calls of a reply.
+        name: of the tool, in a call's first delta, without arguments; None in those that follow.
+        arguments: more of them; joined they are a JSON object.
+    """
 
     index: int
-    name: str
+    name: str | None
     arguments: str
 
 
@@ -51,15 +59,27 @@ class ReplyParser:
     """Feed it a reply's events, then finish it. Every character goes out once or is white space
     at a part's edges."""
 
-    def __init__(self, *, assistant_id: int, tool_names: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        assistant_id: int,
+        tool_names: Collection[str] = (),
+        held_names: Collection[str] = (),
+    ) -> None:
         """Start a reply.
 
         Args:
             assistant_id: the token between parts.
             tool_names: tools the model was offered; a metadata line that names another is prose.
+            held_names: those of them whose calls are held to a grammar from the line's end on:
+                their arguments come as they are written. Other calls come whole, or are prose if
+                they turn out to be none.
         """
         self._assistant_id = assistant_id
         self._tool_names = frozenset(tool_names)
+        self._held_names = {*held_names, INTERPRETER}
+        self._pieces: Pieces | None = None
+        self._last_is_whole = False
         self._prose = _ProseFilter()
         self._num_calls = 0
         self._begin_part()
@@ -73,6 +93,11 @@ class ReplyParser:
     def is_in_call(self) -> bool:
         """Whether what came last belongs to a tool call."""
         return self._state is _State.CALL
+
+    @property
+    def makes_calls(self) -> bool:
+        """Whether the reply has calls, and none that was cut."""
+        return self._num_calls > 0 and self._last_is_whole
 
     def feed(self, event: TokenEvent) -> list[Delta]:
         """Deltas that ``event`` completes."""
@@ -89,11 +114,14 @@ class ReplyParser:
     def _begin_part(self) -> None:
         self._state = _State.METADATA
         self._buffer = ""
+        self._pieces = None
         self._prose.begin_part()
 
     def _feed_text(self, text: str) -> list[Delta]:
         if self._state is _State.PROSE:
             return _prose(self._prose.feed(text))
+        if self._pieces is not None:
+            return self._more_arguments(text)
         self._buffer += text
         if self._state is _State.METADATA:
             return self._read_metadata()
@@ -103,8 +131,7 @@ class ReplyParser:
         line, newline, rest = self._buffer.partition("\n")
         name = line.strip()
         if newline and name in self._tool_names:
-            self._state, self._name, self._buffer = _State.CALL, name, rest
-            return []
+            return self._begin_call(name, rest)
         if not newline and self._may_name_a_tool(name):
             return []
         return self._turn_to_prose(rest if newline and not name else self._buffer)
@@ -124,15 +151,36 @@ class ReplyParser:
             return self._turn_to_prose(self._buffer) + _prose(self._prose.end_part())
         return _prose(self._prose.end_part())
 
+    def _begin_call(self, name: str, text: str) -> list[Delta]:
+        self._state, self._name, self._buffer = _State.CALL, name, text
+        # A grammar takes over behind the line's end; what came with it was held to nothing.
+        if name not in self._held_names or (text and name != INTERPRETER):
+            return []
+        self._pieces = pieces_of(name)
+        self._num_calls += 1
+        return [ToolCallDelta(self._num_calls - 1, name, ""), *self._more_arguments(text)]
+
+    def _more_arguments(self, text: str, *, at_end: bool = False) -> list[Delta]:
+        """What ``text`` adds to the call that has begun."""
+        assert self._pieces is not None  # noqa: S101 - for the type checker
+        piece = self._pieces.feed(text)
+        if at_end:
+            piece += self._pieces.finish()
+            self._last_is_whole = self._pieces.is_complete
+        return [ToolCallDelta(self._num_calls - 1, None, piece)] if piece else []
+
     def _end_call(self) -> list[Delta]:
+        if self._pieces is not None:
+            return self._more_arguments("", at_end=True)
         try:
             arguments = parse_call(self._name, self._buffer)
         except ValueError:  # not a call after all: the user sees what the model wrote
             text = f"{self._name}\n{self._buffer}"
             return self._turn_to_prose(text) + _prose(self._prose.end_part())
-        delta = ToolCallDelta(self._num_calls, self._name, arguments)
         self._num_calls += 1
-        return [delta]
+        self._last_is_whole = True
+        index = self._num_calls - 1
+        return [ToolCallDelta(index, self._name, ""), ToolCallDelta(index, None, arguments)]
 
 
 class _ProseFilter:

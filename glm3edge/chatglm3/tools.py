@@ -16,10 +16,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from glm3edge.schema.chat import Tool
-
-INTERPRETER = "interpreter"
-"""The tool whose calls are a block of Python, handed on as ``{"code": ...}``."""
+from glm3edge.schema.chat import INTERPRETER, Tool
 
 MAX_CALL_CHARS = 256 * 1024
 """Longer calls are refused: Python's parser slows down and nests without bound."""

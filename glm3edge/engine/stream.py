@@ -65,8 +65,9 @@ async def merge(
 
 async def stream_events(
     engine: Engine, make: Callable[[Sink], EngineSequence], *, waits: bool = False
-) -> AsyncGenerator[Any, None]:
-    """Submit the sequence that ``make`` builds around a sink, and yield its events to the ending.
+) -> AsyncGenerator[list[Any], None]:
+    """Submit the sequence that ``make`` builds around a sink, and yield its events to the ending:
+    those that have come meanwhile together, so that what is done with them is done once.
 
     The engine must post to the running loop. Leaving early, for whatever reason, cancels. With
     ``waits`` a full queue is waited for: the sequence is part of a request that has begun.
@@ -88,11 +89,15 @@ async def stream_events(
             await asyncio.sleep(_QUEUE_SECONDS)
     try:
         while True:
-            event = await events.get()
-            if isinstance(event, Ending) and event.error is not None:
-                raise event.error
-            yield event
-            if isinstance(event, Ending):
+            arrived = [await events.get()]
+            arrived += [events.get_nowait() for _ in range(events.qsize())]
+            last = arrived[-1]
+            if isinstance(last, Ending) and last.error is not None:
+                if before := arrived[:-1]:
+                    yield before
+                raise last.error
+            yield arrived
+            if isinstance(last, Ending):
                 return
     finally:
         engine.cancel(sequence)

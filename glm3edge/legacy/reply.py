@@ -90,8 +90,7 @@ class _ChunkWriter:
         if call.index > 0:  # a second call: the form has no place for it
             return ChunkDelta()
         if self.form is Form.FUNCTIONS:
-            function = FunctionCallChunk(**call.function.model_dump())
-            return ChunkDelta(function_call=function)
+            return ChunkDelta(function_call=call.function)
         self.name += call.function.name or ""
         self.arguments += call.function.arguments
         return ChunkDelta()

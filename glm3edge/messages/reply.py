@@ -1,8 +1,10 @@
 """Chat replies to messages, and chunks to events."""
 
-import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from typing import Literal
+
+from pydantic_core import from_json
 
 from glm3edge.schema import chat
 from glm3edge.schema.base import EventModel, Usage
@@ -41,7 +43,8 @@ def message(reply: ChatReply) -> MessageReply:
     text = choice.message.content
     content: list[ReplyBlock] = [ReplyTextBlock(text=text)] if text else []
     for call in choice.message.tool_calls or ():
-        arguments = json.loads(call.function.arguments)
+        # Of a call that was cut, what can be read.
+        arguments = from_json(call.function.arguments or "{}", allow_partial=True)
         content.append(ReplyToolUseBlock(id=call.id, name=call.function.name, input=arguments))
     stop = _stop(choice.finish_reason, choice.stop_string)
     return MessageReply(
@@ -76,7 +79,7 @@ class _EventWriter:
     def __init__(self, num_prompt_tokens: int) -> None:
         self._num_prompt_tokens = num_prompt_tokens
         self._num_blocks = 0
-        self._text_is_open = False
+        self._open_type: Literal["text", "tool_use"] | None = None  # of the block that is written
         self._stop = _stop("stop", None)
 
     def feed(self, chunk: ChatChunk) -> Iterator[EventModel]:
@@ -92,7 +95,7 @@ class _EventWriter:
             if choice.finish_reason is not None:
                 self._stop = _stop(choice.finish_reason, choice.stop_string)
         if chunk.usage is not None:
-            yield from self._end_text()
+            yield from self._end_block()
             yield MessageDeltaEvent(delta=self._stop, usage=_usage(chunk.usage))
             yield MessageStopEvent()
 
@@ -111,25 +114,28 @@ class _EventWriter:
         return MessageStartEvent(message=begun)
 
     def _text(self, text: str) -> Iterator[EventModel]:
-        if not self._text_is_open:
-            self._text_is_open = True
-            yield self._open(ReplyTextBlock(text=""))
+        if self._open_type != "text":
+            yield from self._begin_block(ReplyTextBlock(text=""))
         yield BlockDeltaEvent(index=self._num_blocks - 1, delta=TextDelta(text=text))
 
     def _call(self, call: chat.ToolCallChunk) -> Iterator[EventModel]:
-        yield from self._end_text()
-        yield self._open(ReplyToolUseBlock(id=call.id, name=call.function.name, input={}))
-        delta = InputJsonDelta(partial_json=call.function.arguments)
-        yield BlockDeltaEvent(index=self._num_blocks - 1, delta=delta)
-        yield BlockStopEvent(index=self._num_blocks - 1)
+        if call.id is not None and call.function.name is not None:
+            block = ReplyToolUseBlock(id=call.id, name=call.function.name, input={})
+            yield from self._begin_block(block)
+        if call.function.arguments:
+            delta = InputJsonDelta(partial_json=call.function.arguments)
+            yield BlockDeltaEvent(index=self._num_blocks - 1, delta=delta)
 
-    def _open(self, block: ReplyBlock) -> EventModel:
+    def _begin_block(self, block: ReplyBlock) -> Iterator[EventModel]:
+        """Begin a block, after the end of the one before it."""
+        yield from self._end_block()
+        self._open_type = block.type
         self._num_blocks += 1
-        return BlockStartEvent(index=self._num_blocks - 1, content_block=block)
+        yield BlockStartEvent(index=self._num_blocks - 1, content_block=block)
 
-    def _end_text(self) -> Iterator[EventModel]:
-        if self._text_is_open:
-            self._text_is_open = False
+    def _end_block(self) -> Iterator[EventModel]:
+        if self._open_type is not None:
+            self._open_type = None
             yield BlockStopEvent(index=self._num_blocks - 1)
 
 

@@ -11,8 +11,8 @@ from glm3edge.schema.chat import (
     ChatChunk,
     ChunkChoice,
     FinishReasonName,
-    ReplyToolCall,
     TokenLogprob,
+    ToolCallChunk,
 )
 from glm3edge.schema.errors import ErrorDetail
 from glm3edge.schema.response_events import (
@@ -26,7 +26,7 @@ from glm3edge.schema.response_events import (
     TextDeltaEvent,
     TextDoneEvent,
 )
-from glm3edge.schema.response_items import OutputItem, OutputMessage, OutputText
+from glm3edge.schema.response_items import FunctionCall, OutputItem, OutputMessage, OutputText
 from glm3edge.schema.responses import ResponseFailure, ResponseReply
 
 
@@ -63,6 +63,7 @@ class EventWriter:
         self._numbers = itertools.count()
         self._output: list[OutputItem] = []
         self._message: OutputMessage | None = None
+        self._call: FunctionCall | None = None
         self._texts: list[str] = []
         self._logprobs: list[TokenLogprob] = []
         self._reason: FinishReasonName = "stop"
@@ -82,7 +83,7 @@ class EventWriter:
         for choice in chunk.choices:
             yield from self._text(choice)
             for call in choice.delta.tool_calls or ():
-                yield from self._call(call)
+                yield from self._call_piece(call)
             if choice.finish_reason is not None:
                 self._reason = choice.finish_reason
                 yield from self._end()
@@ -135,45 +136,58 @@ class EventWriter:
                 logprobs=logprobs,
             )
 
-    def _call(self, reply: ReplyToolCall) -> Iterator[ResponseEvent]:
-        yield from self._close(is_cut=False)
-        call, index = function_call(reply), len(self._output)
-        begun = call.model_copy(update={"arguments": "", "status": "in_progress"})
-        yield self._item("response.output_item.added", begun)
-        yield ArgumentsDeltaEvent(
-            sequence_number=next(self._numbers),
-            item_id=call.id,
-            output_index=index,
-            delta=call.arguments,
-        )
-        yield ArgumentsDoneEvent(
-            sequence_number=next(self._numbers),
-            item_id=call.id,
-            output_index=index,
-            name=call.name,
-            arguments=call.arguments,
-        )
-        yield self._item("response.output_item.done", call)
-        self._output.append(call)
+    def _call_piece(self, piece: ToolCallChunk) -> Iterator[ResponseEvent]:
+        if piece.id is not None and piece.function.name is not None:
+            yield from self._close(is_cut=False)
+            begun = function_call(piece.id, piece.function.name, "")
+            self._call = begun.model_copy(update={"status": "in_progress"})
+            yield self._item("response.output_item.added", self._call)
+        if piece.function.arguments and self._call is not None:
+            self._texts.append(piece.function.arguments)
+            yield ArgumentsDeltaEvent(
+                sequence_number=next(self._numbers),
+                item_id=self._call.id,
+                output_index=len(self._output),
+                delta=piece.function.arguments,
+            )
 
     def _end(self) -> Iterator[ResponseEvent]:
-        if not self._output:
+        if not self._output and self._call is None:
             yield from self._open()
         yield from self._close(is_cut=self._reason == "length")
 
     def _open(self) -> Iterator[ResponseEvent]:
         """Begin a message, unless one has begun."""
         if self._message is None:
+            yield from self._close(is_cut=False)
             self._message = OutputMessage(content=[], status="in_progress")
             yield self._item("response.output_item.added", self._message)
             yield self._part("response.content_part.added", self._message, OutputText(text=""))
 
     def _close(self, *, is_cut: bool) -> Iterator[ResponseEvent]:
-        """End the message, if one has begun."""
-        if self._message is None:
-            return
+        """End the item that is being written, if there is one."""
+        if self._call is not None:
+            yield from self._close_call(self._call)
+        elif self._message is not None:
+            yield from self._close_message(self._message, is_cut=is_cut)
+        self._call, self._message, self._texts, self._logprobs = None, None, [], []
+
+    def _close_call(self, begun: FunctionCall) -> Iterator[ResponseEvent]:
+        call = function_call(begun.call_id, begun.name, "".join(self._texts))
+        call = call.model_copy(update={"id": begun.id})
+        yield ArgumentsDoneEvent(
+            sequence_number=next(self._numbers),
+            item_id=call.id,
+            output_index=len(self._output),
+            name=call.name,
+            arguments=call.arguments,
+        )
+        yield self._item("response.output_item.done", call)
+        self._output.append(call)
+
+    def _close_message(self, begun: OutputMessage, *, is_cut: bool) -> Iterator[ResponseEvent]:
         message = text_message("".join(self._texts), self._logprobs or None, is_cut=is_cut)
-        message = message.model_copy(update={"id": self._message.id})
+        message = message.model_copy(update={"id": begun.id})
         (part,) = message.content
         yield TextDoneEvent(
             sequence_number=next(self._numbers),
@@ -185,7 +199,6 @@ class EventWriter:
         yield self._part("response.content_part.done", message, part)
         yield self._item("response.output_item.done", message)
         self._output.append(message)
-        self._message, self._texts, self._logprobs = None, [], []
 
     def _part(
         self,

@@ -1,10 +1,11 @@
 """Chat completions to responses."""
 
+import json
 from collections.abc import Sequence
 
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.base import Usage
-from glm3edge.schema.chat import ChatReply, FinishReasonName, ReplyToolCall, TokenLogprob
+from glm3edge.schema.chat import ChatReply, FinishReasonName, TokenLogprob
 from glm3edge.schema.response_items import (
     FunctionCall,
     Item,
@@ -60,8 +61,11 @@ def response(begun: ResponseReply, reply: ChatReply) -> ResponseReply:
     output: list[OutputItem] = []
     if text or not calls:
         logprobs = None if choice.logprobs is None else choice.logprobs.content
-        output.append(text_message(text, logprobs, is_cut=choice.finish_reason == "length"))
-    output += [function_call(call) for call in calls]
+        is_cut = choice.finish_reason == "length" and not calls
+        output.append(text_message(text, logprobs, is_cut=is_cut))
+    output += [
+        function_call(call.id, call.function.name, call.function.arguments) for call in calls
+    ]
     return ended(begun, output=output, reason=choice.finish_reason, usage=reply.usage)
 
 
@@ -86,9 +90,22 @@ def text_message(text: str, logprobs: list[TokenLogprob] | None, *, is_cut: bool
     return OutputMessage(content=[part], status="incomplete" if is_cut else "completed")
 
 
-def function_call(call: ReplyToolCall) -> FunctionCall:
-    """A call as an item."""
-    return FunctionCall(call_id=call.id, name=call.function.name, arguments=call.function.arguments)
+def function_call(call_id: str, name: str, arguments: str) -> FunctionCall:
+    """A call as an item, which is whole or was cut."""
+    return FunctionCall(
+        call_id=call_id,
+        name=name,
+        arguments=arguments,
+        status="completed" if _is_json(arguments) else "incomplete",
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def page(items: Sequence[Item], *, after: str | None, limit: int, descending: bool) -> ItemList:

@@ -1,7 +1,7 @@
 """Requests for responses to requests for chat completions."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from glm3edge.errors import ContextLengthExceededError, InvalidRequestError, RequestError
 from glm3edge.schema.chat import (
@@ -54,11 +54,15 @@ def chat_request(request: ResponseRequest, earlier: Sequence[Item]) -> ChatReque
     Instructions of earlier responses are not among those: OpenAI does not carry them over.
 
     Raises:
-        InvalidRequestError: a result is of no call before it.
+        InvalidRequestError: a result is of no call before it, or there is nothing to reply to.
     """
     _check_call_ids(request.input, earlier)
+    messages = list(_messages(request.instructions, [*earlier, *request.input]))
+    if not messages:
+        message = "input has nothing but calls that were cut: say something"
+        raise InvalidRequestError(message, param="input")
     return ChatRequest(
-        messages=list(_messages(request.instructions, [*earlier, *request.input])),
+        messages=messages,
         tools=[_tool(tool) for tool in request.tools or ()] or None,
         tool_choice=_tool_choice(request.tool_choice),
         response_format=_response_format(request.text),
@@ -84,10 +88,15 @@ def in_terms_of_responses(error: RequestError) -> RequestError:
     return InvalidRequestError(str(error).replace(error.param, name), param=name)
 
 
+def _is_whole_call(item: Item) -> TypeGuard[FunctionCall]:
+    """Whether it is a call that has been made: none that was cut has."""
+    return isinstance(item, FunctionCall) and item.status != "incomplete"
+
+
 def _check_call_ids(items: Sequence[Item], earlier: Sequence[Item]) -> None:
-    known = {item.call_id for item in earlier if isinstance(item, FunctionCall)}
+    known = {item.call_id for item in earlier if _is_whole_call(item)}
     for index, item in enumerate(items):
-        if isinstance(item, FunctionCall):
+        if _is_whole_call(item):
             known.add(item.call_id)
         elif isinstance(item, FunctionCallOutput) and item.call_id not in known:
             param = f"input[{index}].call_id"
@@ -100,6 +109,8 @@ def _messages(instructions: str | None, items: Sequence[Item]) -> Iterator[Messa
         yield Message(role="system", content=instructions)
     for item in items:
         if isinstance(item, FunctionCall):
+            if not _is_whole_call(item):
+                continue
             function = ChatFunctionCall(name=item.name, arguments=item.arguments)
             call = ToolCall(id=item.call_id, function=function)
             yield Message(role="assistant", tool_calls=[call])

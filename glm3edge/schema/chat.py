@@ -2,13 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from glm3edge.schema.base import ReplyModel, RequestModel, Usage, is_none
 from glm3edge.schema.checks import kind_of, no_custom_tools, refused
 from glm3edge.schema.content import Content, text_of
 from glm3edge.schema.hints import Hints
 from glm3edge.schema.sampling import SamplingOptions
+
+INTERPRETER = "interpreter"
+"""ChatGLM3's own tool: its calls are a block of Python, handed on as ``{"code": ...}``."""
 
 ToolName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
 
@@ -73,10 +76,23 @@ class FunctionDefinition(RequestModel):
 
 
 class Tool(RequestModel):
-    """A tool the model may use."""
+    """A tool the model may use.
+
+    ``{"type": "code_interpreter"}`` is short for the function ``interpreter``: the model's code
+    comes as a call, for the client to run or not.
+    """
 
     type: Annotated[Literal["function"], no_custom_tools]
     function: FunctionDefinition
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spell_out(cls, value: object) -> object:
+        if kind_of(value) != "code_interpreter":
+            return value
+        parameters = {"type": "object", "properties": {"code": {"type": "string"}}}
+        function = {"description": "Run Python code", "parameters": parameters}
+        return {"type": "function", "function": {"name": INTERPRETER, **function}}
 
 
 class ChosenFunction(RequestModel):
@@ -258,17 +274,20 @@ class ChatReply(ReplyModel):
     truncation: Truncation | None = Field(default=None, exclude_if=is_none)
 
 
-class ToolCallChunk(ReplyToolCall):
-    """A call, in a stream."""
-
-    index: int
-
-
 class FunctionCallChunk(ReplyModel):
-    """A call in the old form, or a piece of one, in a stream."""
+    """The function of a call, or a piece of one, in a stream. Only the first has the name."""
 
     name: str | None = Field(default=None, exclude_if=is_none)
     arguments: str
+
+
+class ToolCallChunk(ReplyModel):
+    """A call or a piece of one, in a stream. Only the first has ``id`` and ``type``."""
+
+    index: int
+    id: str | None = Field(default=None, exclude_if=is_none)
+    type: Literal["function"] | None = Field(default=None, exclude_if=is_none)
+    function: FunctionCallChunk
 
 
 class ChunkDelta(ReplyModel):

@@ -8,7 +8,15 @@ import json
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from glm3edge.schema.base import RequestModel, is_none
@@ -95,18 +103,23 @@ class OutputMessage(_WithoutNulls):
 
 
 class FunctionCall(_WithoutNulls):
-    """A call; ``arguments`` is JSON text. The result refers to ``call_id``."""
+    """A call; ``arguments`` is JSON text, which breaks off if the call is incomplete.
+
+    The result refers to ``call_id``.
+    """
 
     id: str = Field(default_factory=lambda: new_id("fc"))
     type: Literal["function_call"] = "function_call"
+    status: ItemStatus = "completed"
     call_id: str
     name: ToolName
     arguments: str
-    status: ItemStatus = "completed"
 
     @field_validator("arguments")
     @classmethod
-    def _check_arguments(cls, arguments: str) -> str:
+    def _check_arguments(cls, arguments: str, info: ValidationInfo) -> str:
+        if info.data.get("status") == "incomplete":
+            return arguments
         try:
             is_object = isinstance(json.loads(arguments or "{}"), dict)
         except (ValueError, RecursionError):

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import jsonschema
@@ -12,7 +13,7 @@ import pytest
 from benchmarks.random_schemas import random_object
 from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
 from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
-from glm3edge.chatglm3.parser import ProseDelta, ReplyParser, ToolCallDelta
+from glm3edge.chatglm3.parser import ProseDelta, ReplyParser
 from glm3edge.chatglm3.tools import call_text, parse_call
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.errors import GrammarError, InvalidRequestError
@@ -20,6 +21,7 @@ from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Tool
 from glm3edge.types import TokenEvent
+from tests.calls import calls_of
 
 MAX_TOKENS = 4000
 
@@ -81,10 +83,23 @@ def test_any_call_that_is_allowed_parses_and_fits_its_schema(
     constraint = constraint_of(tiny_model, whole=matcher)
     text = text_of(random_reply(rng, constraint, tiny_model, special.stop_ids), tiny_model)
     parser = ReplyParser(assistant_id=special.assistant, tool_names={"find"})
-    deltas = parser.feed(TokenEvent(0, text)) + parser.finish()
-    assert len(deltas) == 1, text
-    assert isinstance(deltas[0], ToolCallDelta), text
-    jsonschema.validate(json.loads(deltas[0].arguments), schema)
+    calls = calls_of(parser.feed(TokenEvent(0, text)) + parser.finish())
+    assert len(calls) == 1, text
+    arguments = json.loads(calls[0][1])
+    jsonschema.validate(arguments, schema)
+    assert json.loads(arguments_in_pieces(text, rng)) == arguments
+
+
+def arguments_in_pieces(text: str, rng: random.Random) -> str:
+    """Arguments of the call that ``text`` is, as they come while it is written."""
+    parser = ReplyParser(assistant_id=-1, tool_names={"find"}, held_names={"find"})
+    cuts = sorted({text.index("\n") + 1, *(rng.randrange(len(text)) for _ in range(20))})
+    parts = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
+    deltas = [delta for part in parts for delta in parser.feed(TokenEvent(0, part))]
+    joined = calls_of(deltas)[0][1]
+    assert parser.finish() == []
+    assert parser.makes_calls
+    return joined
 
 
 @pytest.mark.parametrize("seed", range(50))

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glm3edge.chatglm3.parser import ProseDelta, ReplyParser, ToolCallDelta
+from glm3edge.chatglm3.parser import ProseDelta, ReplyParser
 from glm3edge.types import TokenEvent
+from tests.calls import calls_of
 
 ASSISTANT = 64796
 SEPARATOR = "<|assistant|>"  # stands for the token in the cases below
@@ -148,10 +149,8 @@ def parse(
     parser = ReplyParser(assistant_id=ASSISTANT, tool_names=tools)
     deltas = [delta for event in token_events for delta in parser.feed(event)] + parser.finish()
     prose = "".join(delta.text for delta in deltas if isinstance(delta, ProseDelta))
-    calls = [delta for delta in deltas if isinstance(delta, ToolCallDelta)]
-    assert [call.index for call in calls] == list(range(len(calls)))
     assert all(delta.text for delta in deltas if isinstance(delta, ProseDelta))
-    return prose, tuple((call.name, json.loads(call.arguments)) for call in calls)
+    return prose, tuple((name, json.loads(arguments)) for name, arguments in calls_of(deltas))
 
 
 @by_name

@@ -33,7 +33,7 @@ def engine(backend: FakeBackend) -> Iterator[Engine]:
 
 async def text(engine: Engine, *, waits: bool = False) -> str:
     events = stream_events(engine, lambda sink: Generation(REQUEST, sink), waits=waits)
-    return "".join([event.text async for event in events])
+    return "".join([event.text async for arrived in events for event in arrived])
 
 
 def test_a_full_queue_is_waited_for_where_that_is_wanted(

@@ -91,6 +91,22 @@ def test_functions_are_streamed_with_the_name_first() -> None:
     assert found == [ROLE, {"content": "查"}, {"function_call": CALL}, ({}, "function_call")]
 
 
+def test_arguments_in_pieces() -> None:
+    name = call_delta({"name": "weather", "arguments": ""})
+    pieces = [
+        {"tool_calls": [{"index": 0, "function": {"arguments": text}}]} for text in ('{"a', '": 1}')
+    ]
+    expected = [
+        {"name": "weather", "arguments": ""},
+        {"arguments": '{"a'},
+        {"arguments": '": 1}'},
+    ]
+    found = deltas(Form.FUNCTIONS, ROLE, name, *pieces, "tool_calls")
+    assert found[1:-1] == [{"function_call": function} for function in expected]
+    *_, (last, _) = deltas(Form.OFFICIAL, ROLE, name, *pieces, "tool_calls")
+    assert last["function_call"] == {"name": "weather", "arguments": '{"a": 1}'}
+
+
 def test_a_second_call_is_left_out() -> None:
     second = call_delta({"name": "报时", "arguments": "{}"}, index=1)
     for form in (Form.FUNCTIONS, Form.OFFICIAL):

@@ -25,9 +25,13 @@ MESSAGE_USAGE = {
 }
 
 
-def call(number: int) -> dict[str, Any]:
-    function = {"name": "weather", "arguments": '{"city": "北京"}'}
+def call(number: int, arguments: str = '{"city": "北京"}') -> dict[str, Any]:
+    function = {"name": "weather", "arguments": arguments}
     return {"index": number, "id": f"call_{number}", "function": function}
+
+
+def piece(number: int, arguments: str) -> dict[str, Any]:
+    return {"index": number, "function": {"arguments": arguments}}
 
 
 def block(number: int, **fields: Any) -> dict[str, Any]:
@@ -46,6 +50,9 @@ def plain(message_fields: dict[str, Any], **fields: Any) -> dict[str, Any]:
         ("你好", None, [{"type": "text", "text": "你好"}]),
         ("", None, []),
         (None, [call(0)], [block(0, input={"city": "北京"})]),
+        (None, [call(0, '{"city": "北京", "da')], [block(0, input={"city": "北京"})]),
+        (None, [call(0, '{"ci')], [block(0, input={})]),
+        (None, [call(0, "")], [block(0, input={})]),
         (
             "查",
             [call(0), call(1)],
@@ -147,6 +154,21 @@ INPUT = '{"city": "北京"}'
         (
             [{"tool_calls": [call(0)]}, {"content": "\n等"}, {"content": "等"}],
             [(0, block(0, input={}), INPUT), (1, EMPTY_TEXT, "\n等", "等")],
+        ),
+        (
+            [
+                {"content": "查"},
+                {"tool_calls": [call(0, "")]},
+                {"tool_calls": [piece(0, '{"city": "北')]},
+                {"tool_calls": [piece(0, '京"}')]},
+                {"tool_calls": [call(1, "")]},
+                {"tool_calls": [piece(1, "{")]},
+            ],
+            [
+                (0, EMPTY_TEXT, "查"),
+                (1, block(0, input={}), '{"city": "北', '京"}'),
+                (2, block(1, input={}), "{"),
+            ],
         ),
     ],
 )

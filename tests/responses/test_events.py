@@ -131,6 +131,36 @@ def test_only_a_call() -> None:
     assert types(sent(call(0))) == [*START, *CALL, "response.completed"]
 
 
+def piece(index: int, arguments: str) -> ChatChunk:
+    return chunk(delta={"tool_calls": [{"index": index, "function": {"arguments": arguments}}]})
+
+
+def test_arguments_in_pieces() -> None:
+    pieces = ['{"city": ', '"北京"}']
+    events = sent(call(0, ""), *(piece(0, text) for text in pieces), say("等"), call(1, "{}"))
+    delta = "response.function_call_arguments.delta"
+    call_events = [CALL[0], delta, *CALL[1:]]
+    assert types(events) == [*START, *call_events, *MESSAGE, *CALL, "response.completed"]
+    first, message, second = events[-1].response.output
+    assert (first.arguments, first.status) == ("".join(pieces), "completed")
+    assert (second.arguments, second.status) == ("{}", "completed")
+    assert message.content[0].text == "等"
+    assert {e.item_id for e in events if e.type == delta} == {first.id, second.id}
+    assert [e.delta for e in events if e.type == delta] == [*pieces, "{}"]
+
+
+def test_a_call_that_was_cut() -> None:
+    events = sent(say("查"), call(0, ""), piece(0, '{"city": "北'), reason="length")
+    response = events[-1].response
+    message, cut = response.output
+    assert response.status == "incomplete"
+    assert (message.status, cut.status, cut.arguments) == (
+        "completed",
+        "incomplete",
+        '{"city": "北',
+    )
+
+
 def test_a_reply_of_nothing_is_a_message_of_nothing() -> None:
     events = sent()
     assert types(events) == [*START, *MESSAGE[:2], *MESSAGE[3:], "response.completed"]

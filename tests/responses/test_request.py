@@ -257,3 +257,17 @@ def test_a_context_that_is_too_small_keeps_its_numbers() -> None:
     assert isinstance(told, ContextLengthExceededError)
     assert (told.param, told.num_prompt_tokens, told.context_size) == ("input", 5, 10)
     assert "messages" not in str(told)
+
+
+CUT = CALL | {"status": "incomplete", "arguments": '{"ci'}
+
+
+def test_a_call_that_was_cut_is_left_out() -> None:
+    found = translated(input=[CUT, {"role": "user", "content": "好"}])
+    assert [message["role"] for message in found["messages"]] == ["user"]
+
+
+@pytest.mark.parametrize("items", [[CUT], [CUT, RESULT]])
+def test_nothing_can_follow_from_a_call_that_was_cut(items: list[Any]) -> None:
+    with pytest.raises(InvalidRequestError, match="input"):
+        translated(input=items)
