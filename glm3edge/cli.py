@@ -124,6 +124,14 @@ def serve(
     type: Annotated[  # noqa: A002 - the option's name
         str | None, typer.Option(help="Quantization of a checkpoint. [q4_k_m; built-in: q8_0]")
     ] = None,
+    embedding_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Encoder for embeddings (BERT, XLM-RoBERTa): a GGUF file or a checkpoint folder. "
+            "[the chat model]",
+        ),
+    ] = None,
     disk_cache: Annotated[
         str | None,
         typer.Option(help="Disk space for computed conversations, 0 for none. [4GiB]"),
@@ -168,6 +176,7 @@ def serve(
         deterministic=deterministic,
         threads=threads,
         type=type,
+        embedding_model=embedding_model,
         disk_cache=disk_cache,
         cache_dir=cache_dir,
         cors_origins=cors_origin or None,
@@ -187,8 +196,11 @@ def _serve(model: str | None, settings: Settings) -> None:
 
     with server.bind(settings) as sock:
         with progress_bar() as progress:
-            path = Store(settings.cache_dir, type=settings.type, progress=progress).find(model)
-        with Runtime(path, settings, model_id=None if model else DEFAULT_NAME) as runtime:
+            store = Store(settings.cache_dir, type=settings.type, progress=progress)
+            path = store.find(model)
+            embedding_path = store.find_encoder(settings.embedding_model)
+        model_id = None if model else DEFAULT_NAME
+        with Runtime(path, settings, model_id=model_id, embedding_path=embedding_path) as runtime:
             port = sock.getsockname()[1]
 
             def announce() -> None:
@@ -209,6 +221,10 @@ def _banner(runtime: "Runtime", path: Path, settings: Settings, port: int, *, is
     lines = [
         f"model    {card.id}  ({path})",
         f"         {model.description}, {size}, context {card.context_length} tokens",
+        *(
+            f"embeds   {other.id}, up to {other.context_length} tokens a text"
+            for other in runtime.services.cards[1:]
+        ),
         f"server   {base_url}  (docs: {base_url.removesuffix('/v1')}/docs)",
         f"try      curl {base_url}/chat/completions -H 'Content-Type: application/json' \\",
         *([_KEY_HEADER] if settings.api_key is not None else []),

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """Compute threads; 0 takes one for each physical core this process may use."""
     type: str | None = None
     """What a checkpoint folder is quantized to; None takes what suits the model."""
+    embedding_model: str | None = None
+    """An encoder for /v1/embeddings: a GGUF file or a folder; None takes the chat model."""
     cors_origins: tuple[str, ...] = ()
     """Web origins allowed besides this machine's; ``*`` allows all."""
     api_key: SecretStr | None = None

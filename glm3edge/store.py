@@ -61,6 +61,18 @@ class Store:
             return path
         raise ConfigError(f"there is no file or folder {name}: give a GGUF file or a checkpoint")
 
+    def find_encoder(self, name: str | None) -> Path | None:
+        """The GGUF file for an encoder: as ``find()``, but None stays None and folders become f16.
+
+        Raises:
+            ConfigError: there is no such file or folder.
+            ConvertError: the folder could not be converted.
+        """
+        if name is None:
+            return None
+        path = Path(name).expanduser()
+        return self._converted(path, "f16") if path.is_dir() else self.find(name)
+
     def _converted(self, checkpoint: Path, type: str) -> Path:  # noqa: A002
         checkpoint = checkpoint.resolve()
         name = f"{checkpoint.name}-{type}-{_fingerprint(checkpoint)}.gguf"
@@ -85,9 +97,11 @@ def _default_checkpoint() -> Path:
 
 
 def _fingerprint(checkpoint: Path) -> str:
-    """12 hex digits that change when a file of the folder, or this program, does."""
+    """12 hex digits that change when a file in the folder, or this program, does."""
     digest = hashlib.sha256(__version__.encode())
-    for path in sorted(path for path in checkpoint.iterdir() if path.is_file()):
+    for path in sorted(path for path in checkpoint.rglob("*") if path.is_file()):
         status = path.stat()
-        digest.update(f"\0{path.name}\0{status.st_size}\0{status.st_mtime_ns}".encode())
+        digest.update(
+            f"\0{path.relative_to(checkpoint)}\0{status.st_size}\0{status.st_mtime_ns}".encode()
+        )
     return digest.hexdigest()[:12]

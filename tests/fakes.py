@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.llama.context import Mask, Span
+from glm3edge.llama.batch import Span
+from glm3edge.llama.context import Mask
 from glm3edge.types import SamplingParams, TokenLogprobs
 
 EOS, USER, OBSERVATION, ASSISTANT, SYSTEM, GMASK, SOP = 2, 1001, 1002, 1003, 1004, 1005, 1006

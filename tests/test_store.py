@@ -8,6 +8,7 @@ from glm3edge.llama.model import Model
 from glm3edge.store import Store
 from glm3edge_convert.convert import Progress
 from glm3edge_convert.errors import NotACheckpointError
+from tests.encoders import make_bert
 
 
 @pytest.fixture
@@ -52,6 +53,21 @@ def test_the_type_suits_the_model_if_none_is_given(tmp_path: Path, tiny_checkpoi
     store = Store(tmp_path)
     assert "-q4_k_m-" in store.find(str(tiny_checkpoint)).name
     assert "-q8_0-" in store.find(None).name
+
+
+def test_an_encoder_becomes_f16(tmp_path: Path, tiny_gguf: Path) -> None:
+    make_bert(tmp_path / "bge")
+    store = Store(tmp_path / "cache", type="q4_k_m")  # that is the chat model's
+    path = store.find_encoder(str(tmp_path / "bge"))
+    assert path is not None
+    assert path.name.startswith("bge-f16-")
+    pooling = tmp_path / "bge" / "1_Pooling" / "config.json"
+    pooling.write_text('{"pooling_mode_mean_tokens": true}')
+    assert store.find_encoder(str(tmp_path / "bge")) != path
+    assert store.find_encoder(str(tiny_gguf)) == tiny_gguf
+    assert store.find_encoder(None) is None
+    with pytest.raises(ConfigError, match="there is no file or folder nowhere"):
+        store.find_encoder("nowhere")
 
 
 def test_the_default_is_the_built_in_model(store: Store) -> None:

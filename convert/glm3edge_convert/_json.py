@@ -13,12 +13,24 @@ if TYPE_CHECKING:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises DamagedFileError if it holds anything else."""
+    value = _read(path)
+    if not isinstance(value, dict):
+        raise DamagedFileError(path, "is not a JSON object")
+    return value
+
+
+def read_array(path: Path) -> list[Any]:
+    """The JSON array in a file. Raises DamagedFileError if it holds anything else."""
+    value = _read(path)
+    if not isinstance(value, list):
+        raise DamagedFileError(path, "is not a JSON array")
+    return value
+
+
+def _read(path: Path) -> object:
     try:
-        value = json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8"))
     except OSError as exc:
         raise DamagedFileError(path, f"cannot be read ({exc.strerror})") from exc
     except (ValueError, RecursionError) as exc:
         raise DamagedFileError(path, "is not JSON") from exc
-    if not isinstance(value, dict):
-        raise DamagedFileError(path, "is not a JSON object")
-    return value

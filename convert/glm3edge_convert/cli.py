@@ -24,7 +24,7 @@ from glm3edge_convert.errors import (
     UnknownTypeError,
     UnsupportedArchitectureError,
 )
-from glm3edge_convert.recipe import DEFAULT_TYPE, RECIPES
+from glm3edge_convert.recipe import RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,8 +48,14 @@ def convert_command(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="GGUF file to write.")],
     type: Annotated[  # noqa: A002  (the option's name)
-        str, typer.Option("--type", "-t", metavar="TYPE", help=f"One of {', '.join(RECIPES)}.")
-    ] = DEFAULT_TYPE,
+        str | None,
+        typer.Option(
+            "--type",
+            "-t",
+            metavar="TYPE",
+            help=f"One of {', '.join(RECIPES)}. [q4_k_m; encoders: f16]",
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; all of them by default.")
     ] = None,
@@ -57,7 +63,7 @@ def convert_command(
         bool, typer.Option("--overwrite", help="Replace the output file.")
     ] = False,
 ) -> None:
-    """Convert a ChatGLM3 checkpoint to a quantized GGUF file.
+    """Convert a ChatGLM3 checkpoint, or an encoder for embeddings, to a quantized GGUF file.
 
     Exit codes: 2 wrong usage, 3 not a checkpoint folder, 4 another model than ChatGLM3, 5 damaged
     or inconsistent checkpoint, 6 output cannot be written, 7 a library is missing, 130 interrupted.

@@ -10,21 +10,10 @@ from typing import TYPE_CHECKING
 
 from gguf import GGML_QUANT_VERSION, GGUFWriter
 
-from glm3edge_convert.architecture import check_architecture
-from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams, read_config
+from glm3edge_convert import bert, chatglm
+from glm3edge_convert.hparams import read_config
+from glm3edge_convert.plan import Plan, model_name
 from glm3edge_convert.quantize import Quantizer, load_library
-from glm3edge_convert.recipe import DEFAULT_TYPE, Recipe, get_recipe, tensor_type
-from glm3edge_convert.source import open_tensors
-from glm3edge_convert.tensors import OutputTensor, plan_tensors
-from glm3edge_convert.vocab import (
-    BOS_ID,
-    EOS_ID,
-    TOKENIZER_MODEL,
-    TOKENIZER_PRE,
-    UNK_ID,
-    Vocabulary,
-    read_vocabulary,
-)
 from glm3edge_convert.writer import TensorInfo, TensorStream, check_output, open_gguf
 
 if TYPE_CHECKING:
@@ -57,119 +46,69 @@ class Summary:
     type_counts: dict[str, int]
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Everything known before the first byte of data is read."""
-
-    name: str
-    recipe: Recipe
-    hparams: HParams
-    vocabulary: Vocabulary
-    tensors: Sequence[OutputTensor]
-    infos: Sequence[TensorInfo]
-
-
 def convert(
     source: Path,
     output: Path,
     *,
-    type: str = DEFAULT_TYPE,  # noqa: A002  (the option's name)
+    type: str | None = None,  # noqa: A002  (the option's name)
     threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     overwrite: bool = False,
 ) -> Summary:
     """Convert the checkpoint folder `source` to the GGUF file `output`.
 
-    `type` is one of recipe.RECIPES, `threads` the number of CPU threads (all by default).
-    `progress` is called from this thread. Raises ConvertError; leaves no file behind then.
+    `type` is one of recipe.RECIPES, for encoders of bert.TYPES; the default is q4_k_m, for encoders
+    f16. `threads` is the number of CPU threads (all by default). `progress` is called from this
+    thread. Raises ConvertError; leaves no file behind then.
     """
     started = time.monotonic()
-    recipe = get_recipe(type)
     check_output(output, overwrite=overwrite)
-    plan = _make_plan(source, recipe)
+    plan = make_plan(source, type)
+    infos = [
+        TensorInfo(tensor.name, tensor.shape, tensor_type)
+        for tensor, tensor_type in zip(plan.tensors, plan.types, strict=True)
+    ]
     load_library()
     with (
         open_gguf(
             output,
-            architecture=ARCHITECTURE,
-            add_metadata=lambda writer: _add_metadata(writer, plan),
-            infos=plan.infos,
+            architecture=plan.architecture,
+            add_metadata=lambda writer: _add_metadata(writer, source, plan),
+            infos=infos,
             overwrite=overwrite,
         ) as stream,
         Quantizer(threads or os.cpu_count() or 1) as quantizer,
     ):
-        _write_tensors(plan, stream, quantizer, progress or _ignore)
+        _write_tensors(plan, infos, stream, quantizer, progress or _ignore)
     return _summarize(plan, output, time.monotonic() - started)
 
 
-def _make_plan(source: Path, recipe: Recipe) -> _Plan:
+def make_plan(source: Path, type_name: str | None) -> Plan:
+    """What becomes of the checkpoint folder `source`. Reads no data. Raises ConvertError."""
     config = read_config(source)
-    check_architecture(source, config)
-    hparams = parse_hparams(source, config)
-    tensors = plan_tensors(source, open_tensors(source), hparams)
-    vocabulary = read_vocabulary(source, hparams.vocab_size)
-    infos = [
-        TensorInfo(
-            tensor.name,
-            tensor.shape,
-            tensor_type(recipe, tensor.name, tensor.shape, hparams.num_layers),
-        )
-        for tensor in tensors
-    ]
-    return _Plan(model_name(source), recipe, hparams, vocabulary, tensors, infos)
+    is_encoder = config.get("model_type") in bert.MODEL_TYPES
+    make = bert.make_plan if is_encoder else chatglm.make_plan
+    return make(source, config, type_name)
 
 
-def model_name(source: Path) -> str:
-    """The folder's name, or the model's where the folder is a snapshot of the Hugging Face cache.
-
-    Such a folder is `models--<owner>--<name>/snapshots/<commit>`.
-    """
-    folder = source.resolve()
-    if folder.parent.name == "snapshots":
-        return folder.parent.parent.name.rpartition("--")[2]
-    return folder.name
-
-
-def _add_metadata(writer: GGUFWriter, plan: _Plan) -> None:
-    if plan.name:
-        writer.add_name(plan.name)
+def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:
+    if name := model_name(source):
+        writer.add_name(name)
     writer.add_type("model")
     writer.add_file_type(plan.recipe.file_type)
     writer.add_quantization_version(GGML_QUANT_VERSION)
-    for key, value in plan.hparams.to_gguf().items():
-        if isinstance(value, float):
-            writer.add_float32(key, value)
-        else:
-            writer.add_uint32(key, value)
-    _add_vocabulary(writer, plan.vocabulary)
-
-
-def _add_vocabulary(writer: GGUFWriter, vocabulary: Vocabulary) -> None:
-    writer.add_tokenizer_model(TOKENIZER_MODEL)
-    writer.add_tokenizer_pre(TOKENIZER_PRE)
-    writer.add_token_list([token.text for token in vocabulary.tokens])
-    writer.add_token_scores([token.score for token in vocabulary.tokens])
-    writer.add_token_types([int(token.type) for token in vocabulary.tokens])
-    writer.add_bos_token_id(BOS_ID)
-    writer.add_eos_token_id(EOS_ID)
-    # A reply also ends where the next turn or a tool's result begins.
-    writer.add_eot_token_id(vocabulary.id_of("<|user|>"))
-    writer.add_eom_token_id(vocabulary.id_of("<|observation|>"))
-    writer.add_unk_token_id(UNK_ID)
-    writer.add_pad_token_id(UNK_ID)
-    writer.add_add_bos_token(False)
-    writer.add_add_eos_token(False)
-    writer.add_add_space_prefix(vocabulary.add_space_prefix)
+    plan.add_metadata(writer)
 
 
 def _write_tensors(
-    plan: _Plan,
+    plan: Plan,
+    infos: Sequence[TensorInfo],
     stream: TensorStream,
     quantizer: Quantizer,
     report: Callable[[Progress], None],
 ) -> None:
-    meter = _Meter(plan.infos, report)
-    for tensor, info in zip(plan.tensors, plan.infos, strict=True):
+    meter = _Meter(infos, report)
+    for tensor, info in zip(plan.tensors, infos, strict=True):
         slabs = quantizer.quantize(tensor, info.type)
         stream.write(info.name, meter.watch(info, slabs))
 
@@ -208,12 +147,12 @@ def _ignore(progress: Progress) -> None:
     """No one watches."""
 
 
-def _summarize(plan: _Plan, output: Path, seconds: float) -> Summary:
+def _summarize(plan: Plan, output: Path, seconds: float) -> Summary:
     paths = {tensor.source.path for tensor in plan.tensors}
     return Summary(
         path=output,
         num_bytes_source=sum(path.stat().st_size for path in paths),
         num_bytes=output.stat().st_size,
         seconds=seconds,
-        type_counts=dict(Counter(info.type.name for info in plan.infos)),
+        type_counts=dict(Counter(tensor_type.name for tensor_type in plan.types)),
     )

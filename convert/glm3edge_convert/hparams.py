@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from glm3edge_convert._config import check_options, count, positive
 from glm3edge_convert._json import read_object
 from glm3edge_convert.errors import ConfigError, NotACheckpointError
 
@@ -21,7 +22,6 @@ ARCHITECTURE = "chatglm"
 CONFIG_FILE = "config.json"
 BLOCK_SIZE = 256  # values to a super-block of ggml's K-quants
 ROPE_BASE = 10000.0
-MAX_COUNT = 2**31 - 1  # llama.cpp keeps sizes in 32-bit integers
 
 # Options that llama.cpp's graph does not have, with the only value it computes.
 FIXED_OPTIONS = {
@@ -91,42 +91,21 @@ def read_config(folder: Path) -> dict[str, Any]:
 def parse_hparams(folder: Path, config: Mapping[str, Any]) -> HParams:
     """Check types, ranges and relations of `config`. Raises ConfigError naming the key."""
     path = folder / CONFIG_FILE
-    _check_options(path, config)
+    check_options(path, config, FIXED_OPTIONS)
     hparams = HParams(
-        num_layers=_count(path, config, "num_layers"),
-        hidden_size=_count(path, config, "hidden_size"),
-        num_heads=_count(path, config, "num_attention_heads"),
-        num_groups=_count(path, config, "multi_query_group_num"),
-        head_size=_count(path, config, "kv_channels"),
-        ffn_size=_count(path, config, "ffn_hidden_size"),
-        context_size=_count(path, config, "seq_length"),
-        vocab_size=_count(path, config, "padded_vocab_size"),
-        norm_epsilon=_positive(path, config, "layernorm_epsilon", default=1e-5),
-        rope_ratio=_positive(path, config, "rope_ratio", default=1.0),
+        num_layers=count(path, config, "num_layers"),
+        hidden_size=count(path, config, "hidden_size"),
+        num_heads=count(path, config, "num_attention_heads"),
+        num_groups=count(path, config, "multi_query_group_num"),
+        head_size=count(path, config, "kv_channels"),
+        ffn_size=count(path, config, "ffn_hidden_size"),
+        context_size=count(path, config, "seq_length"),
+        vocab_size=count(path, config, "padded_vocab_size"),
+        norm_epsilon=positive(path, config, "layernorm_epsilon", default=1e-5),
+        rope_ratio=positive(path, config, "rope_ratio", default=1.0),
     )
     _check_relations(path, hparams)
     return hparams
-
-
-def _check_options(path: Path, config: Mapping[str, Any]) -> None:
-    for key, supported in FIXED_OPTIONS.items():
-        value = config.get(key)
-        if value is not None and value != supported:
-            raise ConfigError(path, key, f"is {value!r}, and only {supported!r} can be converted")
-
-
-def _count(path: Path, config: Mapping[str, Any], key: str) -> int:
-    value = config.get(key)
-    if type(value) is not int or not 0 < value <= MAX_COUNT:
-        raise ConfigError(path, key, f"is {value!r} and must be a positive whole number")
-    return value
-
-
-def _positive(path: Path, config: Mapping[str, Any], key: str, *, default: float) -> float:
-    value = config.get(key, default)
-    if type(value) not in {int, float} or not 0 < value <= MAX_COUNT:
-        raise ConfigError(path, key, f"is {value!r} and must be a positive number")
-    return float(value)
 
 
 def _check_relations(path: Path, hparams: HParams) -> None:

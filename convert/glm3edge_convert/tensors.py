@@ -1,8 +1,9 @@
-"""From the checkpoint's tensors to the output's: names, shapes, and the padded feed-forward width.
+"""From a checkpoint's tensors to the output's: names, shapes, and rows that are padded or left out.
 
-The feed-forward width of ChatGLM3-6B, 13696, is not a multiple of 256, so llama.cpp's K-quants do
-not fit ffn_down. Zero rows after the gate half and after the up half, and as many zero columns in
-the down projection, add silu(0) x 0 = 0 to every sum: no logit changes, and every matrix fits.
+ChatGLM3's own mapping is here too. Its feed-forward width, 13696, is not a multiple of 256, so
+llama.cpp's K-quants do not fit ffn_down. Zero rows after the gate half and after the up half, and
+as many zero columns in the down projection, add silu(0) x 0 = 0 to every sum: no logit changes, and
+every matrix fits.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from glm3edge_convert.errors import MissingTensorError, TensorShapeError, UnexpectedTensorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,13 +35,15 @@ class OutputTensor:
     """A GGUF tensor: `shape` is (rows, row length) or (length,), rows read from `source`.
 
     The source's rows are in `num_parts` equal parts (gate and up: 2); each part is padded with
-    zero rows, and each row with zero columns, to fill `shape`.
+    zero rows, and each row with zero columns, to fill `shape`. The first `num_skipped` rows of the
+    source, and those that `shape` has no room for, are left out.
     """
 
     name: str
     shape: tuple[int, ...]
     source: SourceTensor
     num_parts: int = 1
+    num_skipped: int = 0
 
     @property
     def num_rows(self) -> int:
@@ -62,61 +65,76 @@ class OutputTensor:
     def _copy_part(self, part: int, start: int, stop: int, out: NDArray[np.float32]) -> None:
         """Copy those source rows of a part that fall into output rows [start, stop)."""
         part_size = self.num_rows // self.num_parts
-        source_part_size = self.source.shape[0] // self.num_parts
+        source_part_size = (self.source.shape[0] - self.num_skipped) // self.num_parts
         shift = part * (part_size - source_part_size)  # from source row to output row
         first = max(start, part * part_size)
         last = min(stop, part * part_size + source_part_size)
         if first < last:
-            values = self.source.rows(first - shift, last - shift)
+            skip = self.num_skipped - shift
+            values = self.source.rows(first + skip, last + skip)
             out[first - start : last - start, : values.shape[1]] = values
 
 
 @dataclass(frozen=True)
-class _Mapping:
+class TensorMapping:
+    """A tensor of the checkpoint and what becomes of it; see OutputTensor."""
+
     source_name: str
     name: str
     source_shape: tuple[int, ...]
     shape: tuple[int, ...]
     num_parts: int = 1
+    num_skipped: int = 0
 
 
 def plan_tensors(
-    folder: Path, sources: Mapping[str, SourceTensor], hparams: HParams
+    folder: Path,
+    sources: Mapping[str, SourceTensor],
+    mappings: Iterable[TensorMapping],
+    *,
+    dropped: re.Pattern[str] = DROPPED,
 ) -> list[OutputTensor]:
-    """The output's tensors in file order: embedding, layers, output norm, output.
+    """The output's tensors in the order of `mappings`; tensors of `dropped` names are left out.
 
     Raises MissingTensorError, TensorShapeError, UnexpectedTensorError.
     """
-    outputs = []
-    for mapping in _mappings(hparams):
+    outputs, used = [], set()
+    for mapping in mappings:
         source = sources.get(mapping.source_name)
         if source is None:
             raise MissingTensorError(folder, mapping.source_name)
         if source.shape != mapping.source_shape:
             raise TensorShapeError(source.path, source.name, mapping.source_shape, source.shape)
-        outputs.append(OutputTensor(mapping.name, mapping.shape, source, mapping.num_parts))
-    used = {output.source.name for output in outputs}
+        used.add(mapping.source_name)
+        outputs.append(
+            OutputTensor(
+                mapping.name, mapping.shape, source, mapping.num_parts, mapping.num_skipped
+            )
+        )
     for name, source in sources.items():
-        if name not in used and not DROPPED.fullmatch(name):
+        if name not in used and not dropped.fullmatch(name):
             raise UnexpectedTensorError(source.path, name)
     return outputs
 
 
-def _mappings(hparams: HParams) -> Iterator[_Mapping]:
+def chatglm_mappings(hparams: HParams) -> Iterator[TensorMapping]:
+    """ChatGLM3's tensors in file order: embedding, layers, output norm, output."""
     table = (hparams.vocab_size, hparams.hidden_size)
     norm = (hparams.hidden_size,)
-    yield _Mapping(
+    yield TensorMapping(
         "transformer.embedding.word_embeddings.weight", "token_embd.weight", table, table
     )
     for layer in range(hparams.num_layers):
         yield from _layer_mappings(layer, hparams)
-    yield _Mapping("transformer.encoder.final_layernorm.weight", "output_norm.weight", norm, norm)
-    yield _Mapping("transformer.output_layer.weight", "output.weight", table, table)
+    yield TensorMapping(
+        "transformer.encoder.final_layernorm.weight", "output_norm.weight", norm, norm
+    )
+    yield TensorMapping("transformer.output_layer.weight", "output.weight", table, table)
 
 
-def _layer_mappings(layer: int, hparams: HParams) -> Iterator[_Mapping]:
-    def same(source_name: str, name: str, *shape: int) -> _Mapping:
-        return _Mapping(f"{old}.{source_name}", f"{new}.{name}", shape, shape)
+def _layer_mappings(layer: int, hparams: HParams) -> Iterator[TensorMapping]:
+    def same(source_name: str, name: str, *shape: int) -> TensorMapping:
+        return TensorMapping(f"{old}.{source_name}", f"{new}.{name}", shape, shape)
 
     old, new = f"{LAYER_PREFIX}.{layer}", f"blk.{layer}"
     hidden, ffn, padded = hparams.hidden_size, hparams.ffn_size, hparams.padded_ffn_size
@@ -125,13 +143,13 @@ def _layer_mappings(layer: int, hparams: HParams) -> Iterator[_Mapping]:
     yield same("self_attention.query_key_value.bias", "attn_qkv.bias", hparams.qkv_size)
     yield same("self_attention.dense.weight", "attn_output.weight", hidden, hidden)
     yield same("post_attention_layernorm.weight", "ffn_norm.weight", hidden)
-    yield _Mapping(
+    yield TensorMapping(
         f"{old}.mlp.dense_h_to_4h.weight",
         f"{new}.ffn_up.weight",
         (2 * ffn, hidden),
         (2 * padded, hidden),
         num_parts=2,
     )
-    yield _Mapping(
+    yield TensorMapping(
         f"{old}.mlp.dense_4h_to_h.weight", f"{new}.ffn_down.weight", (hidden, ffn), (hidden, padded)
     )

@@ -4,7 +4,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from glm3edge.llama.context import Context, Span
+from glm3edge.llama.batch import Span
+from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 from glm3edge.llama.sampler import Sampler
 from glm3edge.types import SamplingParams

@@ -6,7 +6,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.llama.context import Mask, Span
+from glm3edge.llama.batch import Span
+from glm3edge.llama.context import Mask
 from glm3edge.types import SamplingParams, TokenLogprobs
 
 

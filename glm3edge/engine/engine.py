@@ -11,6 +11,7 @@ import logging
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -33,7 +34,7 @@ from glm3edge.errors import (
     QueueFullError,
     TimeoutExceededError,
 )
-from glm3edge.llama.context import Span
+from glm3edge.llama.batch import Span
 from glm3edge.types import Ending, FinishReason
 
 logger = logging.getLogger(__name__)
@@ -122,6 +123,7 @@ class Engine:
         self._turn_seconds = 1.0  # that a sequence runs, as a running mean
         self._wake = threading.Condition()
         self._inbox: list[Sequence] = []
+        self._calls: deque[tuple[Callable[[], None], Callable[[Exception], None]]] = deque()
         self._closing = False
         self._reap_needed = False
         self._post: Post = _post_here
@@ -174,6 +176,20 @@ class Engine:
             self._inbox.append(sequence)
             self._wake.notify()
 
+    def call(self, task: Callable[[], None], *, on_error: Callable[[Exception], None]) -> None:
+        """Run ``task`` on this engine's thread, one a step: for what else computes.
+
+        ``on_error`` is told instead if the engine closes before.
+
+        Raises:
+            EngineClosedError: the engine is closed or closing.
+        """
+        with self._wake:
+            if self._closing:
+                raise EngineClosedError("the server is shutting down")
+            self._calls.append((task, on_error))
+            self._wake.notify()
+
     def check_room(self, num_sequences: int = 1) -> None:
         """Raise what ``submit()`` would raise now for that many sequences."""
         if self._closing:
@@ -221,6 +237,8 @@ class Engine:
         finally:
             self.request_close()
             self._end(self._everything(), FinishReason.ERROR, error)
+            while self._calls:
+                self._calls.popleft()[1](error)
             self._save_idle()
 
     def _wait_for_work(self) -> bool:
@@ -241,9 +259,12 @@ class Engine:
 
     def _has_work(self) -> bool:
         scheduler = self._scheduler
-        return bool(self._closing or self._inbox or scheduler.running or scheduler.waiting)
+        has_sequences = self._inbox or scheduler.running or scheduler.waiting
+        return bool(self._closing or has_sequences or self._calls)
 
     def _step(self) -> None:
+        if self._calls:
+            self._calls.popleft()[0]()
         self._reap()
         self._admit()
         batch = self._plan()

@@ -5,7 +5,6 @@ import math
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import llama_cpp
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
 from glm3edge.llama import library
+from glm3edge.llama.batch import Batch, Span
 from glm3edge.llama.model import Model
 from glm3edge.llama.sampler import Sampler
 from glm3edge.types import SamplingParams, TokenLogprobs
@@ -31,26 +31,6 @@ _STRLEN = ctypes.cast(ctypes.CDLL(None if os.name == "posix" else "msvcrt").strl
 
 Mask = NDArray[np.uint8]
 """One bit for each token of the vocabulary, the lowest of a byte first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Consecutive tokens of one sequence, to be computed in one batch.
-
-    Attributes:
-        sequence_id: whose memory they extend, in 0..num_sequences-1.
-        position: position of the first.
-        token_ids: the tokens.
-        wants_output: whether the logits after the last token will be sampled from.
-        num_drafts: how many of the last tokens are guesses; logits are kept after each of them and
-            after the token before them.
-    """
-
-    sequence_id: int
-    position: int
-    token_ids: Sequence[int]
-    wants_output: bool
-    num_drafts: int = 0
 
 
 class Context:
@@ -107,7 +87,7 @@ class Context:
             native.ggml_abort_callback(_STRLEN.value),
             ctypes.cast(self._abort_flag, ctypes.c_void_p),
         )
-        self._batch = _Batch(batch_size)
+        self._batch = Batch(batch_size)
 
     def __enter__(self) -> "Context":
         return self
@@ -260,54 +240,6 @@ class Context:
         return self._handle
 
 
-class _Batch:
-    """llama.cpp's batch arrays, allocated once and refilled."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self.native = native.llama_batch_init(capacity, 0, 1)
-        self._token_ids = _as_array(self.native.token, ctypes.c_int32, capacity)
-        self._positions = _as_array(self.native.pos, ctypes.c_int32, capacity)
-        self._wants_output = _as_array(self.native.logits, ctypes.c_int8, capacity)
-        for index in range(capacity):
-            self.native.n_seq_id[index] = 1
-        self._sequence_ids = [self.native.seq_id[index] for index in range(capacity)]
-
-    def fill(self, spans: Sequence[Span], *, hidden_states: bool) -> list[int]:
-        """Write ``spans`` into the arrays; returns the batch position of each one's last token."""
-        num_tokens = sum(len(span.token_ids) for span in spans)
-        if not 0 < num_tokens <= self._capacity:
-            raise ValueError(f"a batch takes 1 to {self._capacity} tokens, not {num_tokens}")
-        start, last_positions = 0, []
-        for span in spans:
-            start = self._put(span, start, hidden_states=hidden_states)
-            last_positions.append(start - 1)
-        self.native.n_tokens = start
-        return last_positions
-
-    def _put(self, span: Span, start: int, *, hidden_states: bool) -> int:
-        count = len(span.token_ids)
-        end = start + count
-        if count == 1:  # the usual case, without slices
-            self._token_ids[start] = span.token_ids[0]
-            self._positions[start] = span.position
-            self._wants_output[start] = hidden_states or span.wants_output
-            self._sequence_ids[start][0] = span.sequence_id
-            return end
-        self._token_ids[start:end] = span.token_ids
-        self._positions[start:end] = range(span.position, span.position + count)
-        self._wants_output[start:end] = [int(hidden_states)] * count
-        if span.wants_output and not hidden_states:
-            num_outputs = span.num_drafts + 1
-            self._wants_output[end - num_outputs : end] = [1] * num_outputs
-        for index in range(start, end):
-            self._sequence_ids[index][0] = span.sequence_id
-        return end
-
-    def close(self) -> None:
-        native.llama_batch_free(self.native)
-
-
 def forbid(logits: NDArray[np.float32], allowed: Mask) -> None:
     """Take the tokens without a bit in ``allowed`` out of ``logits``, ``[vocab_size]``."""
     bits = np.unpackbits(allowed, count=min(8 * len(allowed), len(logits)), bitorder="little")
@@ -330,11 +262,6 @@ def token_logprobs(logits: NDArray[np.float32], token_id: int, num_top: int) -> 
         max(float(logits[token_id]) - total, _NEVER),
         tuple((int(best_id), max(float(logits[best_id]) - total, _NEVER)) for best_id in top),
     )
-
-
-def _as_array(pointer: Any, element: Any, length: int) -> Any:
-    """A ctypes array over ``pointer``'s memory: unlike the pointer it takes slice assignment."""
-    return (element * length).from_address(ctypes.addressof(pointer.contents))
 
 
 def _new_context(

@@ -12,7 +12,7 @@ import llama_cpp.llama_cpp as native
 from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama import library
 
-_ARCHITECTURE = "chatglm"
+CHAT_ARCHITECTURE = "chatglm"
 _GGUF_MAGIC = b"GGUF"
 _MAX_PIECE_BYTES = 1024
 _FINGERPRINT_BYTES = 2**20
@@ -25,11 +25,19 @@ class Model:
     that uses the model has been closed.
     """
 
-    def __init__(self, path: Path, *, vocab_only: bool = False, num_gpu_layers: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        architecture: str = CHAT_ARCHITECTURE,
+        vocab_only: bool = False,
+        num_gpu_layers: int = 0,
+    ) -> None:
         """Load ``path``.
 
         Args:
-            path: a GGUF file of architecture ``chatglm``.
+            path: a GGUF file.
+            architecture: what its model has to be.
             vocab_only: leave the weights out; such a model can tokenize and nothing else.
             num_gpu_layers: layers kept on the GPU, counted from the output; -1 means all.
 
@@ -45,7 +53,7 @@ class Model:
         self._pieces: dict[int, bytes] = {}
         self._handle: Any = _load(path, vocab_only=vocab_only, num_gpu_layers=num_gpu_layers)
         try:
-            self._check_architecture()
+            self._check_architecture(architecture)
         except ModelLoadError:
             self.close()
             raise
@@ -126,12 +134,14 @@ class Model:
         native.llama_model_meta_val_str(handle, key.encode(), buffer, len(buffer))
         return buffer.value.decode("utf-8", errors="replace")
 
-    def tokenize(self, text: str) -> list[int]:
+    def tokenize(self, text: str, *, add_special: bool = False) -> list[int]:
         """Token ids of ``text`` with the dummy prefix, as SentencePiece's ``encode`` gives them.
 
-        Text that spells a control token stays text. Lone surrogates become ``?``.
+        Text that spells a control token stays text. Lone surrogates become ``?``. With
+        ``add_special`` between the tokens that the model wants at a text's ends, if it wants any.
         """
-        return self._tokenize(text.encode("utf-8", errors="replace"), parse_special=False)
+        data = text.encode("utf-8", errors="replace")
+        return self._tokenize(data, parse_special=False, add_special=add_special)
 
     def control_token_id(self, text: str) -> int | None:
         """Id of the control token that is written ``text``, None if there is none."""
@@ -198,19 +208,22 @@ class Model:
             raise ResourceClosedError(f"model {self.path.name} is closed")
         return self._handle
 
-    def _check_architecture(self) -> None:
-        architecture = self.metadata("general.architecture")
-        if architecture != _ARCHITECTURE:
-            reason = f"its architecture is {architecture}, and only {_ARCHITECTURE} is served"
+    def _check_architecture(self, wanted: str) -> None:
+        found = self.metadata("general.architecture")
+        if found != wanted:
+            what = "chats" if wanted == CHAT_ARCHITECTURE else "embeds"
+            reason = f"its architecture is {found}, and only {wanted} {what} here"
             raise ModelLoadError(self.path, reason)
 
-    def _tokenize(self, text: bytes, *, parse_special: bool) -> list[int]:
+    def _tokenize(
+        self, text: bytes, *, parse_special: bool, add_special: bool = False
+    ) -> list[int]:
         self._open_handle()
         capacity = len(text) + 2
         for _ in range(2):
             ids = (ctypes.c_int32 * capacity)()
             count = native.llama_tokenize(
-                self._vocab, text, len(text), ids, capacity, False, parse_special
+                self._vocab, text, len(text), ids, capacity, add_special, parse_special
             )
             if count >= 0:
                 return ids[:count]

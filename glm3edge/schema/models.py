@@ -16,7 +16,7 @@ class ModelCard(ReplyModel):
 
 
 class ModelList(ReplyModel):
-    """All models: one."""
+    """All models: the one that chats, and the one for embeddings if that is another."""
 
     object: Literal["list"] = "list"
     data: list[ModelCard]

@@ -65,16 +65,17 @@ async def get_metrics(services: ServicesOf) -> Response:
 
 @router.get("/v1/models")
 async def list_models(services: ServicesOf) -> ModelList:
-    """The model that is served, whatever name a request asks for."""
-    return ModelList(data=[services.card])
+    """The models that are served, whatever name a request asks for."""
+    return ModelList(data=list(services.cards))
 
 
 @router.get("/v1/models/{model_id:path}")
 async def get_model(services: ServicesOf, model_id: str) -> ModelCard:
-    """The model that is served, by its name."""
-    if model_id != services.card.id:
-        raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no model {model_id!r} here")
-    return services.card
+    """A model that is served, by its name."""
+    for card in services.cards:
+        if card.id == model_id:
+            return card
+    raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no model {model_id!r} here")
 
 
 @router.post("/v1/chat/completions", response_model=ChatReply, responses=sse.OR_EVENTS)
@@ -94,7 +95,8 @@ async def create_chat_completion(
 async def create_embeddings(
     request: Request, services: RunningServicesOf, body: EmbeddingsRequest
 ) -> Response:
-    """Vectors of texts: unit length, pooled from the chat model's hidden states."""
+    """Vectors of texts, of unit length: the embedding model's, or else the mean of the chat model's
+    hidden states."""
     inputs = await run_sync(services.embeddings.prepare, body)
     return await reply(request, services.embeddings.embed(body, inputs))
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from glm3edge.chatglm3.vocabulary import MissingTokenError, SpecialTokens
 from glm3edge.completion import ChatCompleter
 from glm3edge.config import Settings
-from glm3edge.embedding import EmbeddingMaker
+from glm3edge.embedding import Embedder, EmbeddingMaker
 from glm3edge.engine.disk import DiskCache
+from glm3edge.engine.encoding import EncoderQueue
 from glm3edge.engine.engine import Engine, num_slots
 from glm3edge.errors import ModelError, ModelLoadError
 from glm3edge.llama.context import Context
+from glm3edge.llama.encoder import ARCHITECTURE as ENCODER_ARCHITECTURE
+from glm3edge.llama.encoder import Encoder
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.llama.offload import key_value_bytes, physical_memory_bytes
@@ -21,6 +24,7 @@ from glm3edge.schema.models import ModelCard
 from glm3edge.server.services import Services
 from glm3edge.text_completion import TextCompleter
 from glm3edge.tokenization import Tokenization
+from glm3edge.vectors import ChatModelEmbedder, EncoderEmbedder
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +36,12 @@ _GIB = 2**30
 BATCH_SIZE = 128
 """Tokens in a batch: enough to keep the processor busy, few enough to stop soon when cancelled."""
 
+MIN_ENCODER_BATCH, MAX_ENCODER_BATCH = 512, 8192
+"""Tokens in an encoder's batch: at least a text, at the most what memory is set aside for."""
+
+NUM_ENCODER_TEXTS = 64
+"""Texts in an encoder's batch."""
+
 HOLD_SECONDS = 1 / 60
 """How long tokens may wait for others that are sent with them: no screen shows more often."""
 
@@ -39,8 +49,15 @@ HOLD_SECONDS = 1 / 60
 class Runtime:
     """A model, its context and what serves requests with them. Closing it closes them all."""
 
-    def __init__(self, path: Path, settings: Settings, *, model_id: str | None = None) -> None:
-        """Load ``path``.
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        *,
+        model_id: str | None = None,
+        embedding_path: Path | None = None,
+    ) -> None:
+        """Load ``path``, and ``embedding_path`` for embeddings if it is given.
 
         Raises:
             ModelError: the model or its context could not be made.
@@ -61,8 +78,13 @@ class Runtime:
                 deterministic=settings.deterministic,
                 hold_seconds=HOLD_SECONDS,
             )
+            encoder = None
+            if embedding_path is not None:
+                encoder_model = Model(embedding_path, architecture=ENCODER_ARCHITECTURE)
+                stack.enter_context(encoder_model)
+                encoder = stack.enter_context(_open_encoder(encoder_model, settings))
             stack.callback(engine.close)
-            self.services = _make_services(engine, self.model, model_id or self.model.name)
+            self.services = _make_services(engine, self.model, model_id or self.model.name, encoder)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> "Runtime":
@@ -84,6 +106,15 @@ def _open_context(model: Model, settings: Settings) -> Context:
         context_size=size,
         batch_size=BATCH_SIZE,
         num_sequences=num_slots(settings.parallel),
+        num_threads=settings.num_threads,
+    )
+
+
+def _open_encoder(model: Model, settings: Settings) -> Encoder:
+    return Encoder(
+        model,
+        batch_size=max(min(model.context_length, MAX_ENCODER_BATCH), MIN_ENCODER_BATCH),
+        num_sequences=NUM_ENCODER_TEXTS,
         num_threads=settings.num_threads,
     )
 
@@ -111,8 +142,23 @@ def _check_memory(model: Model, context_size: int) -> None:
         )
 
 
-def _make_services(engine: Engine, model: Model, model_id: str) -> Services:
+def _make_services(
+    engine: Engine, model: Model, model_id: str, encoder: Encoder | None
+) -> Services:
+    embedder: Embedder
+    created = int(time.time())
+    cards = [ModelCard(id=model_id, created=created, context_length=engine.context_size)]
     try:
+        if encoder is None:
+            embedder = ChatModelEmbedder(
+                engine, model, model_id=model_id, embedding_length=model.embedding_length
+            )
+        else:
+            embedder = EncoderEmbedder(EncoderQueue(engine, encoder), encoder)
+            other = ModelCard(
+                id=embedder.model_id, created=created, context_length=embedder.context_size
+            )
+            cards.append(other)
         return Services(
             engine=engine,
             chat=ChatCompleter(
@@ -122,16 +168,9 @@ def _make_services(engine: Engine, model: Model, model_id: str) -> Services:
                 guide=Guide(model, end_ids=SpecialTokens.of(model).stop_ids),
             ),
             texts=TextCompleter(engine, model, model_id=model_id),
-            embeddings=EmbeddingMaker(
-                engine,
-                model,
-                model_id=model_id,
-                embedding_length=model.embedding_length,
-            ),
+            embeddings=EmbeddingMaker(embedder),
             tokens=Tokenization(model),
-            card=ModelCard(
-                id=model_id, created=int(time.time()), context_length=engine.context_size
-            ),
+            cards=tuple(cards),
         )
     except MissingTokenError as exc:
         raise ModelLoadError(model.path, str(exc)) from exc

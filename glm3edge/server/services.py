@@ -13,12 +13,20 @@ from glm3edge.tokenization import Tokenization
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The engine and the joins over it. The application starts and closes the engine."""
+    """The engine and the joins over it. The application starts and closes the engine.
+
+    ``cards`` tell of the chat model, then of the one for embeddings if that is another.
+    """
 
     engine: Engine
     chat: ChatCompleter
     texts: TextCompleter
     embeddings: EmbeddingMaker
     tokens: Tokenization
-    card: ModelCard
+    cards: tuple[ModelCard, ...]
     responses: ResponseStore = field(default_factory=ResponseStore)
+
+    @property
+    def card(self) -> ModelCard:
+        """The chat model's."""
+        return self.cards[0]

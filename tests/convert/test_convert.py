@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import gguf
 import pytest
 
-from glm3edge_convert.convert import Progress, convert, model_name
+from glm3edge_convert.convert import Progress, convert
 from glm3edge_convert.errors import OutputExistsError, TensorShapeError, UnknownTypeError
+from glm3edge_convert.plan import model_name
 from glm3edge_convert.vocab import SPECIAL_TOKENS
 
 from .checkpoints import edit_json

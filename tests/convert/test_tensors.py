@@ -12,7 +12,7 @@ import pytest
 from glm3edge_convert.errors import MissingTensorError, TensorShapeError, UnexpectedTensorError
 from glm3edge_convert.hparams import HParams, parse_hparams, read_config
 from glm3edge_convert.source import SourceTensor, open_tensors
-from glm3edge_convert.tensors import OutputTensor, plan_tensors
+from glm3edge_convert.tensors import OutputTensor, chatglm_mappings, plan_tensors
 
 from .checkpoints import load_tensors
 
@@ -46,11 +46,14 @@ class _Fake:
 
 
 def _plan(hparams: HParams, sources: dict[str, SourceTensor]) -> dict[str, OutputTensor]:
-    return {tensor.name: tensor for tensor in plan_tensors(Path("folder"), sources, hparams)}
+    return {
+        tensor.name: tensor
+        for tensor in plan_tensors(Path("folder"), sources, chatglm_mappings(hparams))
+    }
 
 
 def test_order_and_shapes(hparams: HParams, sources: dict[str, SourceTensor]) -> None:
-    plan = plan_tensors(Path("folder"), sources, hparams)
+    plan = plan_tensors(Path("folder"), sources, chatglm_mappings(hparams))
     vocab = hparams.vocab_size
     layers = [
         (f"blk.{i}.{name}", shape)

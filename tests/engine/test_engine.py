@@ -20,7 +20,7 @@ from glm3edge.errors import (
     QueueFullError,
     TimeoutExceededError,
 )
-from glm3edge.llama.context import Span
+from glm3edge.llama.batch import Span
 from glm3edge.types import EndEvent, Ending, FinishReason, Priority, TokenEvent, TokenLogprobs
 from tests.fakes import ASSISTANT, EOS, FakeBackend, spell
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
-from glm3edge.llama.context import Context, Span, token_logprobs
+from glm3edge.llama.batch import Span
+from glm3edge.llama.context import Context, token_logprobs
 from glm3edge.llama.model import Model
 from glm3edge.types import SamplingParams
 

@@ -8,7 +8,8 @@ import pytest
 import sentencepiece
 from numpy.typing import NDArray
 
-from glm3edge.llama.context import Context, Span
+from glm3edge.llama.batch import Span
+from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 from glm3edge_convert.convert import convert
 from tests.optional import need_module

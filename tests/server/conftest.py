@@ -17,6 +17,7 @@ from glm3edge.server.app import create_app
 from glm3edge.server.services import Services
 from glm3edge.text_completion import TextCompleter
 from glm3edge.tokenization import Tokenization
+from glm3edge.vectors import ChatModelEmbedder
 from tests.fakes import FakeBackend, FakeVocabulary
 
 
@@ -34,13 +35,15 @@ def services(backend: FakeBackend) -> Services:
         chat=ChatCompleter(engine, vocabulary, model_id="fake"),
         texts=TextCompleter(engine, vocabulary, model_id="fake"),
         embeddings=EmbeddingMaker(
-            engine,
-            vocabulary,
-            model_id="fake",
-            embedding_length=backend.embedding_length,
+            ChatModelEmbedder(
+                engine,
+                vocabulary,
+                model_id="fake",
+                embedding_length=backend.embedding_length,
+            )
         ),
         tokens=Tokenization(vocabulary),
-        card=ModelCard(id="fake", created=1, context_length=backend.context_size),
+        cards=(ModelCard(id="fake", created=1, context_length=backend.context_size),),
     )
 
 

@@ -1,0 +1,139 @@
+"""Encoder: texts to vectors, with a model that was made for nothing else, such as BERT."""
+
+import threading
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+import numpy as np
+from numpy.typing import NDArray
+
+from glm3edge.errors import DecodeError, ModelError, ModelLoadError, ResourceClosedError
+from glm3edge.llama import library
+from glm3edge.llama.batch import Batch, Span
+from glm3edge.llama.model import Model
+
+ARCHITECTURE = "bert"  # XLM-RoBERTa's too, in llama.cpp
+_NO_POOLING = 0  # LLAMA_POOLING_TYPE_NONE
+
+
+class Encoder:
+    """A model and what computes with it. Nothing is kept from one text to the next.
+
+    Methods may be called from any thread, one at a time.
+    """
+
+    def __init__(
+        self, model: Model, *, batch_size: int, num_sequences: int, num_threads: int
+    ) -> None:
+        """Allocate what a batch needs.
+
+        Args:
+            model: of the architecture ``bert``; it stays open as long as this encoder.
+            batch_size: tokens one ``encode()`` may take: a text is computed at once or not at all.
+            num_sequences: texts one ``encode()`` may take.
+            num_threads: compute threads.
+
+        Raises:
+            ModelLoadError: the file does not say how to pool.
+            ModelError: llama.cpp could not make it, most often for lack of memory.
+        """
+        self.model = model
+        self.batch_size = batch_size
+        self.num_sequences = num_sequences
+        self.embedding_length = model.embedding_length
+        self.context_size = min(model.context_length, batch_size)
+        self._strips_accents = _strips_accents(model)
+        self._lock = threading.Lock()
+        model_handle = model.acquire()
+        try:
+            self._handle: Any = _new_context(
+                model_handle,
+                batch_size=batch_size,
+                num_sequences=num_sequences,
+                num_threads=num_threads,
+            )
+        except BaseException:
+            model.release()
+            raise
+        self._batch = Batch(batch_size)
+        if native.llama_pooling_type(self._handle) == _NO_POOLING:
+            self.close()
+            raise ModelLoadError(model.path, "it does not say how vectors of tokens are pooled")
+
+    def __enter__(self) -> "Encoder":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def tokenize(self, text: str) -> list[int]:
+        """Ids of a text between the tokens that the model expects at its ends."""
+        if self._strips_accents:
+            # llama.cpp takes characters apart for this, but not those of Hangul.
+            text = unicodedata.normalize("NFD", text)
+        return self.model.tokenize(text, add_special=True)
+
+    def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Vectors of ``texts``, given as token ids with those at their ends.
+
+        Returns:
+            ``[len(texts), embedding_length]``, pooled as the model says and scaled to length 1.
+
+        Raises:
+            DecodeError: llama.cpp failed.
+        """
+        with self._lock:
+            if self._handle is None:
+                raise ResourceClosedError("the encoder is closed")
+            spans = [Span(n, 0, ids, wants_output=True) for n, ids in enumerate(texts)]
+            self._batch.fill(spans, hidden_states=True)
+            code = native.llama_encode(self._handle, self._batch.native)
+            if code != 0:
+                raise DecodeError(code)
+            vectors = np.stack([self._vector(number) for number in range(len(texts))])
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        scaled: NDArray[np.float32] = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+        return scaled
+
+    def _vector(self, number: int) -> NDArray[np.float32]:
+        pointer = native.llama_get_embeddings_seq(self._handle, number)
+        if not pointer:
+            raise ModelError("llama.cpp kept no vector of a text")
+        return np.array(np.ctypeslib.as_array(pointer, shape=(self.embedding_length,)), np.float32)
+
+    def close(self) -> None:
+        """Free the memory, after a running call; later calls do nothing."""
+        with self._lock:
+            handle, self._handle = self._handle, None
+        if handle is not None:
+            self._batch.close()
+            native.llama_free(handle)
+            self.model.release()
+
+
+def _strips_accents(model: Model) -> bool:
+    """Whether text loses its accents before it is tokenized: WordPiece with its usual settings."""
+    if model.metadata("tokenizer.ggml.model") != "bert":
+        return False
+    settings = ("tokenizer.ggml.normalizer.strip_accents", "tokenizer.ggml.normalizer.lowercase")
+    return next((value for name in settings if (value := model.metadata(name))), "true") == "true"
+
+
+def _new_context(
+    model_handle: Any, *, batch_size: int, num_sequences: int, num_threads: int
+) -> Any:
+    params = native.llama_context_default_params()
+    params.n_ctx = params.n_batch = params.n_ubatch = batch_size
+    params.n_seq_max = num_sequences
+    params.n_threads = params.n_threads_batch = num_threads
+    params.embeddings = True
+    params.kv_unified = True
+    params.no_perf = True
+    library.take_errors()
+    handle = native.llama_init_from_model(model_handle, params)
+    if not handle:
+        reason = library.take_errors() or "llama.cpp gave no reason"
+        raise ModelError(f"cannot make an encoder of {batch_size} tokens: {reason}")
+    return handle
