@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from gguf import GGML_QUANT_VERSION, GGUFWriter
@@ -59,7 +60,8 @@ def convert(
 
     `type` is one of recipe.RECIPES, for encoders of bert.TYPES; the default is q4_k_m, for encoders
     f16. `threads` is the number of CPU threads (all by default). `progress` is called from this
-    thread. Raises ConvertError; leaves no file behind then.
+    thread. Raises ConvertError; leaves no file behind then. After a kill the same call goes on with
+    the tensors that were finished.
     """
     started = time.monotonic()
     check_output(output, overwrite=overwrite)
@@ -76,6 +78,7 @@ def convert(
             add_metadata=lambda writer: _add_metadata(writer, source, plan),
             infos=infos,
             overwrite=overwrite,
+            source_key=_source_key(plan),
         ) as stream,
         Quantizer(threads or os.cpu_count() or 1) as quantizer,
     ):
@@ -100,6 +103,15 @@ def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:
     plan.add_metadata(writer)
 
 
+def _source_key(plan: Plan) -> str:
+    """What the data depends on: the files it is read from, and what quantizes it."""
+    lines = [f"llama-cpp-python {version('llama-cpp-python')}"]
+    for path in sorted({tensor.source.path for tensor in plan.tensors}):
+        status = path.stat()
+        lines.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+    return "\n".join(lines)
+
+
 def _write_tensors(
     plan: Plan,
     infos: Sequence[TensorInfo],
@@ -107,8 +119,9 @@ def _write_tensors(
     quantizer: Quantizer,
     report: Callable[[Progress], None],
 ) -> None:
-    meter = _Meter(infos, report)
-    for tensor, info in zip(plan.tensors, infos, strict=True):
+    meter = _Meter(infos, report, num_done=stream.num_done)
+    pairs = list(zip(plan.tensors, infos, strict=True))
+    for tensor, info in pairs[stream.num_done :]:
         slabs = quantizer.quantize(tensor, info.type)
         stream.write(info.name, meter.watch(info, slabs))
 
@@ -116,11 +129,13 @@ def _write_tensors(
 class _Meter:
     """Counts the bytes that pass and reports after every slab."""
 
-    def __init__(self, infos: Sequence[TensorInfo], report: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, infos: Sequence[TensorInfo], report: Callable[[Progress], None], *, num_done: int
+    ) -> None:
         self._num_tensors = len(infos)
         self._num_bytes = sum(info.num_bytes for info in infos)
-        self._num_tensors_done = 0
-        self._num_bytes_done = 0
+        self._num_tensors_done = num_done
+        self._num_bytes_done = sum(info.num_bytes for info in infos[:num_done])
         self._report = report
 
     def watch(

@@ -1,24 +1,31 @@
 """A GGUF file, written in a stream and all at once from the outside.
 
-The data goes to `.<name>.<random>.part` beside the output and takes the output's name when it is
-complete and on the disk. Whatever happens before, nothing is found under that name; whatever
-happens short of a kill, the temporary file is removed too.
+The data goes to `.<name>.part` beside the output and takes the output's name when it is complete
+and on the disk. Whatever happens before, nothing is found under that name; whatever happens short
+of a kill, the temporary file is removed too. After a kill the same conversion goes on with what a
+second temporary file, `.<name>.part.json`, says was on the disk.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import math
 import os
 import secrets
 import shutil
+import sys
+import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from gguf import GGUFWriter
 
+from glm3edge_convert._locking import try_lock
 from glm3edge_convert.errors import (
     DiskFullError,
     FileSizeError,
@@ -29,7 +36,6 @@ from glm3edge_convert.recipe import row_num_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
     from typing import BinaryIO
 
     from gguf import GGMLQuantizationType
@@ -37,6 +43,8 @@ if TYPE_CHECKING:
 
 ALIGNMENT = 32  # GGUF's default, in bytes
 DISK_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
+SAFE_BYTES = 32 * 1024 * 1024
+"""After so many bytes more it is made sure that they are on the disk, and noted."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +65,41 @@ class TensorInfo:
 
 
 class TensorStream:
-    """Takes tensors' data in the order of the header, padding each to the alignment."""
+    """Takes tensors' data in the order of the header, padding each to the alignment.
 
-    def __init__(self, file: BinaryIO, infos: Sequence[TensorInfo]) -> None:
-        self._file = file
-        self._expected = iter(infos)
+    The first `num_done` of them are there already, from a run that was killed.
+    """
+
+    def __init__(
+        self, part: _Part, infos: Sequence[TensorInfo], journal: _Journal, *, num_done: int
+    ) -> None:
+        self.num_done = num_done
+        self._part = part
+        self._infos = infos
+        self._journal = journal
+        self._num_unsafe = 0  # bytes since the last note
 
     def finish(self) -> None:
         """Raise ValueError if tensors of the header have not been written."""
-        for info in self._expected:
+        for info in self._infos[self.num_done :]:
             raise ValueError(f"{info} was not written")
 
     def write(self, name: str, slabs: Iterator[NDArray[np.uint8]]) -> None:
         """Write the next tensor. Raises ValueError if it is not `name` or of another size."""
-        info = next(self._expected)
+        info = self._infos[self.num_done]
         num_bytes = 0
         for slab in slabs:
-            self._file.write(slab.data)
+            self._part.file.write(slab.data)
             num_bytes += slab.nbytes
         if (name, num_bytes) != (info.name, info.num_bytes):
             raise ValueError(f"{num_bytes} bytes of {name} where {info} belongs")
-        self._file.write(bytes(_padding(num_bytes)))
+        self._part.file.write(bytes(_padding(num_bytes)))
+        self.num_done += 1
+        self._num_unsafe += info.num_bytes_padded
+        if self._num_unsafe >= SAFE_BYTES:
+            self._part.sync()
+            self._journal.note(self.num_done)
+            self._num_unsafe = 0
 
 
 @contextmanager
@@ -88,31 +110,121 @@ def open_gguf(
     add_metadata: Callable[[GGUFWriter], None],
     infos: Sequence[TensorInfo],
     overwrite: bool,
+    source_key: str = "",
 ) -> Iterator[TensorStream]:
     """Write a GGUF file at `path` inside a `with` block, or leave no trace of it.
 
-    Raises OutputExistsError, DiskFullError before any data is written if it will not fit, and
-    OutputError or DiskFullError for what the system reports later.
+    What a killed run has written of the same header, with the same `source_key`, is kept: see
+    `TensorStream.num_done`. The key says what the data depends on besides. Raises
+    OutputExistsError, DiskFullError before any data is written if it will not fit, and OutputError
+    or DiskFullError for what the system reports later.
     """
     check_output(path, overwrite=overwrite)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     num_bytes = sum(info.num_bytes_padded for info in infos)
-    try:
-        with _translated(path, num_bytes):
-            _write_header(part, architecture, add_metadata, infos)
-            _check_free(path, num_bytes)
-            with part.open("ab") as file:
-                file.write(bytes(_padding(file.tell())))
-                stream = TensorStream(file, infos)
-                yield stream
-                stream.finish()
-                file.flush()
-                os.fsync(file.fileno())
+    with _translated(path, num_bytes), _opened_part(path) as part:
+        header = _header(architecture, add_metadata, infos)
+        journal = _Journal(part.path, hashlib.sha256(header + source_key.encode()).hexdigest())
+        try:
+            num_done = _kept(part, journal, infos, header)
+            num_kept = sum(info.num_bytes_padded for info in infos[:num_done])
+            part.file.truncate(len(header) + num_kept)
+            _check_free(path, num_bytes - num_kept)
+            if not num_done:
+                part.file.seek(0)
+                part.file.write(header)
+            part.file.seek(0, os.SEEK_END)
+            stream = TensorStream(part, infos, journal, num_done=num_done)
+            yield stream
+            stream.finish()
+            part.sync()
             check_output(path, overwrite=overwrite)
-            part.replace(path)
+            if sys.platform == "win32":  # no open file can be renamed there
+                part.file.close()
+            part.path.replace(path)
+        finally:
+            journal.remove()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The temporary file, locked."""
+
+    path: Path
+    file: BinaryIO
+
+    def sync(self) -> None:
+        """Have on the disk what was written."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+
+class _Journal:
+    """How many tensors of a part are on the disk, and of what conversion."""
+
+    def __init__(self, part: Path, key: str) -> None:
+        self._path = part.with_name(part.name + ".json")
+        self._key = key
+
+    def read(self) -> int:
+        """Tensors that are there; 0 if they are another conversion's."""
+        try:
+            content = json.loads(self._path.read_text("utf-8"))
+            is_same = content["key"] == self._key
+            return int(content["num_tensors"]) if is_same else 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
+    def note(self, num_tensors: int) -> None:
+        """So many are there."""
+        text = json.dumps({"key": self._key, "num_tensors": num_tensors})
+        new = self._path.with_name(self._path.name + ".new")
+        new.write_text(text, "utf-8")
+        new.replace(self._path)
+
+    def remove(self) -> None:
+        """Forget it all."""
+        with suppress(OSError):
+            self._path.unlink()
+
+
+@contextmanager
+def _opened_part(path: Path) -> Iterator[_Part]:
+    """The temporary file for `path`; one of another name while another process has that."""
+    part = _open_part(path.with_name(f".{path.name}.part")) or _open_part(
+        path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    )
+    if part is None:
+        raise OutputError(path, "another process is writing it; wait for that")
+    try:
+        with part.file:
+            yield part
     finally:
         with suppress(OSError):  # it is gone after success, and no failure here hides the first
-            part.unlink()
+            part.path.unlink()
+
+
+def _open_part(path: Path) -> _Part | None:
+    while True:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        file = os.fdopen(os.open(path, flags, 0o666), "r+b")
+        if not try_lock(file):
+            file.close()
+            return None
+        try:  # whoever had it may have finished meanwhile: then it is an output now
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return _Part(path, file)
+        except FileNotFoundError:
+            pass
+        file.close()
+
+
+def _kept(part: _Part, journal: _Journal, infos: Sequence[TensorInfo], header: bytes) -> int:
+    """Tensors of a killed run that can be kept."""
+    num_done = min(journal.read(), len(infos))
+    num_bytes = len(header) + sum(info.num_bytes_padded for info in infos[:num_done])
+    part.file.seek(0)
+    is_whole = part.file.read(len(header)) == header and part.path.stat().st_size >= num_bytes
+    return num_done if is_whole else 0
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -126,24 +238,26 @@ def check_output(path: Path, *, overwrite: bool) -> None:
             raise OutputError(path, "its folder does not exist; create it first")
 
 
-def _write_header(
-    part: Path,
-    architecture: str,
-    add_metadata: Callable[[GGUFWriter], None],
-    infos: Sequence[TensorInfo],
-) -> None:
+def _header(
+    architecture: str, add_metadata: Callable[[GGUFWriter], None], infos: Sequence[TensorInfo]
+) -> bytes:
+    """All that stands before the first tensor's data."""
     writer = GGUFWriter(None, architecture)
     add_metadata(writer)
     for info in infos:
         writer.add_tensor_info(
             info.name, info.shape, np.dtype(np.float32), info.num_bytes, raw_dtype=info.type
         )
-    try:
-        writer.write_header_to_file(part)
-        writer.write_kv_data_to_file()
-        writer.write_ti_data_to_file()
-    finally:
-        writer.close()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "header"
+        try:
+            writer.write_header_to_file(path)
+            writer.write_kv_data_to_file()
+            writer.write_ti_data_to_file()
+        finally:
+            writer.close()
+        header = path.read_bytes()
+    return header + bytes(_padding(len(header)))
 
 
 def _check_free(path: Path, num_bytes_needed: int) -> None:

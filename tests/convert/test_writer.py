@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFWriter
 
+from glm3edge_convert.convert import Progress, convert
 from glm3edge_convert.errors import (
     DiskFullError,
     FileSizeError,
@@ -25,7 +27,7 @@ from glm3edge_convert.errors import (
 from glm3edge_convert.writer import TensorInfo, open_gguf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -172,11 +174,36 @@ def test_other_errors_of_the_disk(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+# Dies when a given share of what was left is written; tells the share that was there at first.
+DIE = """
+import os, signal, sys
+from pathlib import Path
+from glm3edge_convert import writer
+from glm3edge_convert.convert import convert
+
+writer.SAFE_BYTES = 1
+first = None
+
+def watch(progress):
+    global first
+    done = progress.num_bytes_done / progress.num_bytes
+    if first is None:
+        first = done
+        print(done, flush=True)
+    if done >= first + (1 - first) * float(sys.argv[4]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+convert(Path(sys.argv[1]), Path(sys.argv[2]), type=sys.argv[3], progress=watch)
+"""
+
 # Stops in the middle of a conversion, at the line that says so.
 STALL = """
 import sys, time
 from pathlib import Path
+from glm3edge_convert import writer
 from glm3edge_convert.convert import convert
+
+writer.SAFE_BYTES = 1
 
 def stall(progress):
     if progress.num_bytes_done > progress.num_bytes / 2:
@@ -203,9 +230,98 @@ def stalled(small_checkpoint: Path, tmp_path: Path) -> Iterator[subprocess.Popen
 def test_a_killed_process_leaves_no_output(stalled: subprocess.Popen[str], tmp_path: Path) -> None:
     stalled.kill()
     stalled.wait()
-    (part,) = tmp_path.iterdir()
-    assert part.name.startswith(".out.gguf.")
-    assert part.name.endswith(".part")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [".out.gguf.part", ".out.gguf.part.json"]
+
+
+def test_what_a_killed_process_finished_is_kept(
+    stalled: subprocess.Popen[str], small_checkpoint: Path, tmp_path: Path
+) -> None:
+    stalled.kill()
+    stalled.wait()
+    seen: list[Progress] = []
+    convert(small_checkpoint, tmp_path / "out.gguf", type="f16", progress=seen.append)
+    assert seen[0].num_bytes_done > seen[0].num_bytes / 3
+    assert [path.name for path in tmp_path.iterdir()] == ["out.gguf"]
+    convert(small_checkpoint, tmp_path / "whole.gguf", type="f16")
+    assert (tmp_path / "out.gguf").read_bytes() == (tmp_path / "whole.gguf").read_bytes()
+
+
+def _changed_type(path: Path, checkpoint: Path) -> None:
+    convert(checkpoint, path, type="q8_0")
+
+
+def _changed_weights(path: Path, checkpoint: Path) -> None:
+    for file in checkpoint.glob("*.safetensors"):
+        os.utime(file, (1, 1))
+    convert(checkpoint, path, type="f16")
+
+
+def _damaged_journal(path: Path, checkpoint: Path) -> None:
+    path.with_name(".out.gguf.part.json").write_text('{"key": 3')
+    convert(checkpoint, path, type="f16")
+
+
+def _lost_data(path: Path, checkpoint: Path) -> None:
+    os.truncate(path.with_name(".out.gguf.part"), 5000)
+    convert(checkpoint, path, type="f16")
+
+
+@pytest.mark.parametrize(
+    "go_on", [_changed_type, _changed_weights, _damaged_journal, _lost_data], ids=str
+)
+def test_what_cannot_be_trusted_is_not_kept(
+    stalled: subprocess.Popen[str],
+    small_checkpoint: Path,
+    tmp_path: Path,
+    go_on: Callable[[Path, Path], None],
+) -> None:
+    stalled.kill()
+    stalled.wait()
+    copy = tmp_path / "checkpoint"
+    shutil.copytree(small_checkpoint, copy, copy_function=shutil.copy2)
+    go_on(tmp_path / "out.gguf", copy)
+    type_name = "q8_0" if go_on is _changed_type else "f16"
+    convert(copy, tmp_path / "whole.gguf", type=type_name)
+    assert (tmp_path / "out.gguf").read_bytes() == (tmp_path / "whole.gguf").read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_two_processes_do_not_share_a_file(
+    stalled: subprocess.Popen[str], small_checkpoint: Path, tmp_path: Path
+) -> None:
+    """The one that comes second starts afresh, under a name of its own."""
+    convert(small_checkpoint, tmp_path / "out.gguf", type="f16")
+    assert (tmp_path / ".out.gguf.part").exists()
+    assert (tmp_path / "out.gguf").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("type_name", ["f16", "q4_k_m"])
+def test_killed_at_random_moments_it_ends_in_the_same_bytes(
+    small_checkpoint: Path, tmp_path: Path, type_name: str
+) -> None:
+    """Twenty kills for both types together; what was finished is not computed again."""
+    rng = random.Random(type_name)
+    whole = tmp_path / "whole.gguf"
+    convert(small_checkpoint, whole, type=type_name)
+    output, kept = tmp_path / "out.gguf", 0
+    for _ in range(10):
+        command = [sys.executable, "-c", DIE, str(small_checkpoint), str(output)]
+        dies_at = rng.random()
+        result = subprocess.run(
+            [*command, type_name, str(dies_at)], capture_output=True, text=True, check=False
+        )
+        assert result.returncode == -signal.SIGKILL, result.stderr
+        assert not output.exists()
+        first = float(result.stdout.split()[0])
+        kept += first > 0.01
+        if dies_at > 0.9:  # afresh, so that there is something left to die at
+            for path in tmp_path.glob(".out*"):
+                path.unlink()
+    convert(small_checkpoint, output, type=type_name)
+    assert output.read_bytes() == whole.read_bytes()
+    assert kept >= 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.gguf", "whole.gguf"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGINT to a process is a POSIX notion")
