@@ -14,6 +14,7 @@ from glm3edge import __version__
 from glm3edge.bench.cli import bench_command
 from glm3edge.config import Settings, load_settings
 from glm3edge.errors import ConfigError, Glm3EdgeError, ModelError
+from glm3edge.imatrix_command import imatrix_command
 from glm3edge.store import DEFAULT_NAME, Store
 from glm3edge_convert.cli import convert_command, exit_code, progress_bar
 from glm3edge_convert.errors import ConvertError
@@ -60,6 +61,7 @@ def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
 
 
 app.command("bench")(_with_exit_codes(bench_command))
+app.command("imatrix")(_with_exit_codes(imatrix_command))
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glm3edge_convert.architecture import check_architecture
+from glm3edge_convert.errors import ImatrixError
 from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams
 from glm3edge_convert.plan import Plan
 from glm3edge_convert.recipe import DEFAULT_TYPE, get_recipe, tensor_type
@@ -26,10 +27,20 @@ if TYPE_CHECKING:
 
     from gguf import GGUFWriter
 
+    from glm3edge_convert.imatrix import Imatrix
 
-def make_plan(source: Path, config: Mapping[str, Any], type_name: str | None) -> Plan:
+
+def make_plan(
+    source: Path,
+    config: Mapping[str, Any],
+    type_name: str | None,
+    *,
+    imatrix: Imatrix | None = None,
+) -> Plan:
     """Read and check everything but the data. Raises ConvertError."""
     recipe = get_recipe(type_name or DEFAULT_TYPE)
+    if recipe.needs_importances and imatrix is None:
+        raise ImatrixError(None, f"{recipe.name} needs an importance matrix (--imatrix)")
     check_architecture(source, config)
     hparams = parse_hparams(source, config)
     tensors = plan_tensors(source, open_tensors(source), chatglm_mappings(hparams))
@@ -39,13 +50,18 @@ def make_plan(source: Path, config: Mapping[str, Any], type_name: str | None) ->
         _add_hparams(writer, hparams)
         _add_vocabulary(writer, vocabulary)
 
-    return Plan(
-        ARCHITECTURE,
-        recipe,
-        tensors,
-        [tensor_type(recipe, t.name, t.shape, hparams.num_layers) for t in tensors],
-        add_metadata,
-    )
+    types = [
+        tensor_type(
+            recipe,
+            tensor.name,
+            tensor.shape,
+            hparams.num_layers,
+            num_shared=hparams.num_heads // hparams.num_groups,
+            has_importances=imatrix is not None,
+        )
+        for tensor in tensors
+    ]
+    return Plan(ARCHITECTURE, recipe, tensors, types, add_metadata, imatrix)
 
 
 def _add_hparams(writer: GGUFWriter, hparams: HParams) -> None:

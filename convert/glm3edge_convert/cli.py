@@ -18,6 +18,7 @@ from glm3edge_convert.convert import Progress, Summary, convert
 from glm3edge_convert.errors import (
     CheckpointError,
     ConvertError,
+    ImatrixError,
     MissingLibraryError,
     NotACheckpointError,
     OutputError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES: dict[type[ConvertError], int] = {
     UnknownTypeError: 2,  # also typer's code for a wrong command line
+    ImatrixError: 2,
     NotACheckpointError: 3,
     UnsupportedArchitectureError: 4,
     CheckpointError: 5,
@@ -59,6 +61,10 @@ def convert_command(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; all of them by default.")
     ] = None,
+    imatrix: Annotated[
+        Path | None,
+        typer.Option(help="Importance matrix, as `glm3edge imatrix` or llama.cpp writes it."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the output file.")
     ] = False,
@@ -76,6 +82,7 @@ def convert_command(
                 type=type,
                 threads=threads,
                 progress=progress,
+                imatrix=imatrix,
                 overwrite=overwrite,
             )
     except ConvertError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections import Counter
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 from gguf import GGML_QUANT_VERSION, GGUFWriter
 
 from glm3edge_convert import bert, chatglm
+from glm3edge_convert.errors import ImatrixError
 from glm3edge_convert.hparams import read_config
+from glm3edge_convert.imatrix import read_imatrix
 from glm3edge_convert.plan import Plan, model_name
 from glm3edge_convert.quantize import Quantizer, load_library
 from glm3edge_convert.writer import TensorInfo, TensorStream, check_output, open_gguf
@@ -54,18 +57,20 @@ def convert(
     type: str | None = None,  # noqa: A002  (the option's name)
     threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    imatrix: Path | None = None,
     overwrite: bool = False,
 ) -> Summary:
     """Convert the checkpoint folder `source` to the GGUF file `output`.
 
     `type` is one of recipe.RECIPES, for encoders of bert.TYPES; the default is q4_k_m, for encoders
-    f16. `threads` is the number of CPU threads (all by default). `progress` is called from this
-    thread. Raises ConvertError; leaves no file behind then. After a kill the same call goes on with
-    the tensors that were finished.
+    f16. `imatrix` is a file with importances, by which quantized types round. `threads` is the
+    number of CPU threads (all by default). `progress` is called from this thread. Raises
+    ConvertError; leaves no file behind then. After a kill the same call goes on with the tensors
+    that were finished.
     """
     started = time.monotonic()
     check_output(output, overwrite=overwrite)
-    plan = make_plan(source, type)
+    plan = make_plan(source, type, imatrix)
     infos = [
         TensorInfo(tensor.name, tensor.shape, tensor_type)
         for tensor, tensor_type in zip(plan.tensors, plan.types, strict=True)
@@ -86,12 +91,15 @@ def convert(
     return _summarize(plan, output, time.monotonic() - started)
 
 
-def make_plan(source: Path, type_name: str | None) -> Plan:
+def make_plan(source: Path, type_name: str | None, imatrix: Path | None = None) -> Plan:
     """What becomes of the checkpoint folder `source`. Reads no data. Raises ConvertError."""
     config = read_config(source)
-    is_encoder = config.get("model_type") in bert.MODEL_TYPES
-    make = bert.make_plan if is_encoder else chatglm.make_plan
-    return make(source, config, type_name)
+    if config.get("model_type") not in bert.MODEL_TYPES:
+        importances = None if imatrix is None else read_imatrix(imatrix)
+        return chatglm.make_plan(source, config, type_name, imatrix=importances)
+    if imatrix is not None:
+        raise ImatrixError(imatrix, "is of no use to an encoder")
+    return bert.make_plan(source, config, type_name)
 
 
 def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:
@@ -100,6 +108,8 @@ def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:
     writer.add_type("model")
     writer.add_file_type(plan.recipe.file_type)
     writer.add_quantization_version(GGML_QUANT_VERSION)
+    if plan.imatrix is not None and plan.recipe.is_quantized:
+        plan.imatrix.add_to(writer)
     plan.add_metadata(writer)
 
 
@@ -109,6 +119,11 @@ def _source_key(plan: Plan) -> str:
     for path in sorted({tensor.source.path for tensor in plan.tensors}):
         status = path.stat()
         lines.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+    if plan.imatrix is not None:
+        digest = hashlib.sha256()
+        for name, weights in sorted(plan.imatrix.weights.items()):
+            digest.update(name.encode() + weights.tobytes())
+        lines.append(digest.hexdigest())
     return "\n".join(lines)
 
 
@@ -120,9 +135,10 @@ def _write_tensors(
     report: Callable[[Progress], None],
 ) -> None:
     meter = _Meter(infos, report, num_done=stream.num_done)
+    importances = {} if plan.imatrix is None else plan.imatrix.weights
     pairs = list(zip(plan.tensors, infos, strict=True))
     for tensor, info in pairs[stream.num_done :]:
-        slabs = quantizer.quantize(tensor, info.type)
+        slabs = quantizer.quantize(tensor, info.type, importances.get(info.name))
         stream.write(info.name, meter.watch(info, slabs))
 
 

@@ -2,6 +2,7 @@
 
     ConvertError
     ├── UnknownTypeError               no such output type
+    ├── ImatrixError                   an importance matrix that cannot be used, or that is missing
     ├── NotACheckpointError            the folder lacks a file that every checkpoint has
     ├── UnsupportedArchitectureError   a checkpoint, but not a ChatGLM3 one
     ├── CheckpointError                a ChatGLM3 checkpoint with something wrong in it
@@ -42,6 +43,15 @@ class UnknownTypeError(ConvertError):
     def __init__(self, type_name: str, known: Sequence[str]) -> None:
         super().__init__(f"unknown type {type_name!r}: choose one of {', '.join(known)}")
         self.type_name = type_name
+
+
+class ImatrixError(ConvertError):
+    """`path`, an importance matrix, cannot be used; without a `path` one is missing."""
+
+    def __init__(self, path: Path | None, problem: str) -> None:
+        what = "" if path is None else f"{path}: "
+        super().__init__(f"{what}{problem}; make one with: glm3edge imatrix MODEL -o FILE")
+        self.path = path
 
 
 class NotACheckpointError(ConvertError):

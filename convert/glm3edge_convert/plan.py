@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from gguf import GGMLQuantizationType, GGUFWriter
 
+    from glm3edge_convert.imatrix import Imatrix
     from glm3edge_convert.recipe import Recipe
     from glm3edge_convert.tensors import OutputTensor
 
@@ -20,7 +21,7 @@ class Plan:
     """What one architecture makes of a checkpoint folder.
 
     `types` are those of `tensors`, one for each; `add_metadata` writes what no other architecture
-    has: sizes and vocabulary.
+    has: sizes and vocabulary. `imatrix` weighs what is lost, if there is one.
     """
 
     architecture: str
@@ -28,6 +29,7 @@ class Plan:
     tensors: Sequence[OutputTensor]
     types: Sequence[GGMLQuantizationType]
     add_metadata: Callable[[GGUFWriter], None]
+    imatrix: Imatrix | None = None
 
 
 def model_name(source: Path) -> str:

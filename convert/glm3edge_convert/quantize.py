@@ -3,7 +3,7 @@
 `ggml_quantize_chunk` of the libggml-base that llama-cpp-python installs does the arithmetic. The
 library is opened by path, because importing llama_cpp would load a whole runtime. ctypes releases
 the GIL during a call, so threads quantize side by side. ggml_quantize_free is never called: the
-types used here need no tables, and another user of the library in this process may.
+tables of some types are the library's, and another user of it in this process may need them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from gguf import GGMLQuantizationType
 
-from glm3edge_convert.errors import MissingLibraryError, TensorValueError
+from glm3edge_convert.errors import ImatrixError, MissingLibraryError, TensorValueError
 from glm3edge_convert.recipe import row_num_bytes
 
 if TYPE_CHECKING:
@@ -53,19 +53,29 @@ class Quantizer:
         self._executor.shutdown(cancel_futures=True)
 
     def quantize(
-        self, tensor: OutputTensor, tensor_type: GGMLQuantizationType
+        self,
+        tensor: OutputTensor,
+        tensor_type: GGMLQuantizationType,
+        importances: NDArray[np.float32] | None = None,
     ) -> Iterator[NDArray[np.uint8]]:
         """The tensor's bytes in order, a slab of rows at a time, the next ones under way.
 
-        At most two slabs to a thread are in memory at once. Raises TensorValueError if a value is
-        not finite or too large for the type, MissingLibraryError without llama-cpp-python.
+        `importances`, one for each value of a row, weigh what rounding loses. At most two slabs to
+        a thread are in memory at once. Raises TensorValueError if a value is not finite or too
+        large for the type, ImatrixError if the importances are another tensor's,
+        MissingLibraryError without llama-cpp-python.
         """
+        if importances is not None and importances.shape != (tensor.row_size,):
+            problem = f"the importance matrix has {importances.size} values for {tensor.name}, "
+            raise ImatrixError(None, f"{problem}whose rows have {tensor.row_size}")
         load_library()
         slab_rows = max(1, SLAB_VALUES // tensor.row_size)
         pending: deque[Future[NDArray[np.uint8]]] = deque()
         for start in range(0, tensor.num_rows, slab_rows):
             stop = min(start + slab_rows, tensor.num_rows)
-            task = self._executor.submit(_quantize_checked, tensor, tensor_type, start, stop)
+            task = self._executor.submit(
+                _quantize_checked, tensor, tensor_type, start, stop, importances
+            )
             pending.append(task)
             if len(pending) == self._num_slabs_ahead:
                 yield pending.popleft().result()
@@ -74,13 +84,17 @@ class Quantizer:
 
 
 def _quantize_checked(
-    tensor: OutputTensor, tensor_type: GGMLQuantizationType, start: int, stop: int
+    tensor: OutputTensor,
+    tensor_type: GGMLQuantizationType,
+    start: int,
+    stop: int,
+    importances: NDArray[np.float32] | None,
 ) -> NDArray[np.uint8]:
     values = tensor.rows(start, stop)
     problem = find_problem(values, tensor_type)
     if problem:
         raise TensorValueError(tensor.source.path, tensor.source.name, problem)
-    return quantize_rows(values, tensor_type)
+    return quantize_rows(values, tensor_type, importances)
 
 
 def find_problem(values: NDArray[np.float32], tensor_type: GGMLQuantizationType) -> str | None:
@@ -97,14 +111,22 @@ def find_problem(values: NDArray[np.float32], tensor_type: GGMLQuantizationType)
 
 
 def quantize_rows(
-    values: NDArray[np.float32], tensor_type: GGMLQuantizationType
+    values: NDArray[np.float32],
+    tensor_type: GGMLQuantizationType,
+    importances: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
     """The bytes of `values`, which have shape (rows, row length)."""
     num_rows, row_size = values.shape
     values = np.ascontiguousarray(values)
     data = np.empty(num_rows * row_num_bytes(tensor_type, row_size), np.uint8)
     load_library().ggml_quantize_chunk(
-        tensor_type, values.ctypes.data, data.ctypes.data, 0, num_rows, row_size, None
+        tensor_type,
+        values.ctypes.data,
+        data.ctypes.data,
+        0,
+        num_rows,
+        row_size,
+        None if importances is None else importances.ctypes.data,
     )
     return data
 

@@ -9,7 +9,7 @@ import llama_cpp
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -73,11 +73,23 @@ class Model:
             llama_cpp.llama_free(context)
 
 
-def quantize(source: Path, output: Path, file_type: int) -> None:
+def quantize(
+    source: Path,
+    output: Path,
+    file_type: int,
+    importances: Mapping[str, NDArray[np.float32]] | None = None,
+) -> None:
     """Run llama.cpp's quantize tool."""
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = file_type
     params.nthread = 2
+    if importances:
+        entry = llama_cpp.llama_cpp.llama_model_imatrix_data
+        entries = (entry * (len(importances) + 1))()  # the last one, without a name, ends the list
+        for place, (name, values) in zip(entries, importances.items(), strict=False):
+            place.name, place.size = name.encode(), values.size
+            place.data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        params.imatrix = entries
     status = llama_cpp.llama_model_quantize(
         str(source).encode(), str(output).encode(), ctypes.byref(params)
     )

@@ -1,0 +1,167 @@
+"""Importances: what each matrix of a model is multiplied with, over a text.
+
+llama.cpp calls back for every operation of its graph; of matrix products with weights the second
+factor's squares are summed by column, as llama.cpp's own imatrix tool does.
+"""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+import numpy as np
+from numpy.typing import NDArray
+
+from glm3edge.errors import DecodeError, ModelError
+from glm3edge.llama import library
+from glm3edge.llama.batch import Batch, Span
+from glm3edge.llama.model import Model
+
+_F32 = 0  # GGML_TYPE_F32
+_PRODUCT = b"MUL_MAT"
+_LEAST_ROWS = 16
+"""Products with fewer rows are left out, as in llama.cpp's tool: they are of no prompt."""
+
+
+class _Tensor(ctypes.Structure):
+    """ggml_tensor of ggml.h; ``_check_layout`` looks whether this library's is the same."""
+
+
+_Tensor._fields_ = [
+    ("type", ctypes.c_int),
+    ("buffer", ctypes.c_void_p),
+    ("ne", ctypes.c_int64 * 4),
+    ("nb", ctypes.c_size_t * 4),
+    ("op", ctypes.c_int),
+    ("op_params", ctypes.c_int32 * 16),
+    ("flags", ctypes.c_int32),
+    ("src", ctypes.POINTER(_Tensor) * 10),
+    ("view_src", ctypes.c_void_p),
+    ("view_offs", ctypes.c_size_t),
+    ("data", ctypes.c_void_p),
+    ("name", ctypes.c_char * 64),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Importances:
+    """For each matrix, by its tensor's name.
+
+    Attributes:
+        sums: sums of squares by column, float32.
+        counts: over how many tokens.
+    """
+
+    sums: dict[str, NDArray[np.float32]]
+    counts: dict[str, int]
+
+
+def collect_importances(
+    model: Model,
+    chunks: Sequence[Sequence[int]],
+    *,
+    num_threads: int,
+    on_chunk: Callable[[int], object] = lambda _number: None,
+) -> Importances:
+    """Compute ``chunks`` of token ids one after another, each as a text of its own.
+
+    ``on_chunk`` is told after each how many are done.
+
+    Raises:
+        ModelError: llama.cpp could not make a context, or its tensors are not those of ggml.h.
+        DecodeError: llama.cpp failed.
+    """
+    collector = _Collector()
+    batch_size = max(map(len, chunks))
+    handle = _new_context(model, collector.callback, batch_size, num_threads)
+    batch = Batch(batch_size)
+    try:
+        memory = native.llama_get_memory(handle)
+        for number, chunk in enumerate(chunks, start=1):
+            native.llama_memory_clear(memory, True)
+            # All positions are outputs: else the last layer computes a single one.
+            batch.fill([Span(0, 0, chunk, wants_output=True)], hidden_states=True)
+            code = native.llama_decode(handle, batch.native)
+            if collector.error is not None:
+                raise collector.error
+            if code != 0:
+                raise DecodeError(code)
+            on_chunk(number)
+    finally:
+        batch.close()
+        native.llama_free(handle)
+        model.release()
+    sums = {name: total.astype(np.float32) for name, total in collector.sums.items()}
+    return Importances(sums, collector.counts)
+
+
+class _Collector:
+    """Takes part in a computation and adds up."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, NDArray[np.float64]] = {}
+        self.counts: dict[str, int] = {}
+        self.error: Exception | None = None
+        self.callback = native.ggml_backend_sched_eval_callback(self._on_eval)
+        self._describe = native._lib.ggml_op_desc
+        self._describe.restype, self._describe.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
+        self._is_checked = False
+
+    def _on_eval(self, address: int, is_question: bool, _user_data: Any) -> bool:
+        """Whether this operation's factors are wanted; then, what they are."""
+        try:
+            tensor = ctypes.cast(address, ctypes.POINTER(_Tensor)).contents
+            if not self._is_checked:
+                _check_layout(address, tensor)
+                self._is_checked = True
+            if is_question:
+                return self._describe(address) == _PRODUCT and _is_wanted(tensor)
+            self._add(tensor.src[0].contents.name.decode(), tensor.src[1].contents)
+        except Exception as exc:
+            self.error = self.error or exc
+            return False
+        return True
+
+    def _add(self, name: str, factor: _Tensor) -> None:
+        num_columns, num_rows = factor.ne[0], factor.ne[1] * factor.ne[2] * factor.ne[3]
+        if factor.nb[1] != 4 * num_columns or not factor.data:
+            raise ModelError(f"what {name} is multiplied with is not in one piece")
+        vector = (ctypes.c_float * (num_columns * num_rows)).from_address(factor.data)
+        values = np.frombuffer(vector, np.float32).reshape(num_rows, num_columns)
+        squares = np.square(values, dtype=np.float64).sum(axis=0)
+        if not np.isfinite(squares).all():
+            raise ModelError(f"what {name} is multiplied with is not finite")
+        self.sums[name] = self.sums.get(name, 0.0) + squares
+        self.counts[name] = self.counts.get(name, 0) + num_rows
+
+
+def _is_wanted(product: _Tensor) -> bool:
+    weights, factor = product.src[0].contents, product.src[1].contents
+    name: bytes = weights.name
+    is_matrix = name.startswith(b"blk.") and name.endswith(b".weight")
+    return is_matrix and bool(factor.ne[1] >= _LEAST_ROWS and factor.type == _F32)
+
+
+def _check_layout(address: int, tensor: _Tensor) -> None:
+    """ggml tells a name itself: if it is where it is looked for, so is all before it."""
+    name = native._lib.ggml_get_name
+    name.restype, name.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    if name(address) != ctypes.addressof(tensor) + _Tensor.name.offset:
+        raise ModelError("this llama-cpp-python has tensors of another layout: update glm3edge")
+
+
+def _new_context(model: Model, callback: Any, batch_size: int, num_threads: int) -> Any:
+    params = native.llama_context_default_params()
+    params.n_ctx = params.n_batch = params.n_ubatch = batch_size
+    params.n_threads = params.n_threads_batch = num_threads
+    params.cb_eval = callback
+    params.no_perf = True
+    library.take_errors()
+    model_handle = model.acquire()
+    handle = native.llama_init_from_model(model_handle, params)
+    if not handle:
+        model.release()
+        reason = library.take_errors() or "llama.cpp gave no reason"
+        raise ModelError(f"cannot make a context of {batch_size} tokens: {reason}")
+    return handle
