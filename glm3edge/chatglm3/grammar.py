@@ -13,7 +13,7 @@ Python literals, as ``chatglm3.tools`` parses them.
 import json
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from glm3edge.errors import InvalidRequestError
@@ -65,6 +65,7 @@ _NAMED_SCHEMAS = {"properties", "$defs", "definitions"}
 _SCHEMAS = {"items", "prefixItems", "anyOf", "oneOf"}
 _OTHER_PARTS = {"anyOf", "oneOf", "$ref", "if", "not", "dependentSchemas"}
 _MORE_PROPERTIES = {"additionalProperties", "patternProperties", "unevaluatedProperties"}
+_BOUNDED = {"enum", "const", *_BOUNDS}
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _MAX_DEPTH = 32
 
@@ -97,17 +98,18 @@ def required_grammar(tools: Iterable[Tool]) -> str:
 def json_grammar(schema: Mapping[str, Any] | None) -> str:
     """A whole reply that is prose and nothing but JSON, of a schema or any object.
 
+    Integers without bounds have 18 digits at the most, as in calls: a reply could end within one.
     Where a schema leaves open whether an object may have more properties than it names, there are
     none: a model that has said what was asked for would go on to make some up.
     """
-    wanted: dict[str, Any] = {"type": "object"} if schema is None else dict(_closed(schema))
+    wanted = {"type": "object"} if schema is None else dict(_everywhere(_closed(schema), _bound))
     wanted["x-guidance"] = _LAYOUT
     return f"start: / ?\\n? ?/ value\nvalue: %json {json.dumps(wanted)}\n"
 
 
 def _closed(schema: Any) -> Any:
     """``schema`` without further properties, unless parts add up what each of them names."""
-    return schema if _adds_up(schema) else _close(schema)
+    return schema if _adds_up(schema) else _everywhere(schema, _close)
 
 
 def _adds_up(schema: Any) -> bool:
@@ -119,25 +121,37 @@ def _adds_up(schema: Any) -> bool:
     return bool(is_sum) or any(map(_adds_up, schema.values()))
 
 
-def _close(schema: Any) -> Any:
+def _everywhere(schema: Any, change: Callable[[dict[str, Any]], None]) -> Any:
+    """A copy of ``schema``, with ``change`` made to it and to the schemas within."""
     if isinstance(schema, list):
-        return [_close(one) for one in schema]
+        return [_everywhere(one, change) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    closed = {
-        key: {name: _close(one) for name, one in value.items()}
+    copy = {
+        key: {name: _everywhere(one, change) for name, one in value.items()}
         if key in _NAMED_SCHEMAS and isinstance(value, dict)
-        else _close(value)
+        else _everywhere(value, change)
         if key in _SCHEMAS
         else value
         for key, value in schema.items()
     }
-    properties = closed.get("properties")
-    if isinstance(properties, dict) and not closed.keys() & _MORE_PROPERTIES:
-        required = closed.get("required")
+    change(copy)
+    return copy
+
+
+def _close(schema: dict[str, Any]) -> None:
+    """Let an object have no properties but those that it names."""
+    properties = schema.get("properties")
+    if isinstance(properties, dict) and not schema.keys() & _MORE_PROPERTIES:
+        required = schema.get("required")
         if not isinstance(required, list) or set(map(str, required)) <= properties.keys():
-            closed["additionalProperties"] = False
-    return closed
+            schema["additionalProperties"] = False
+
+
+def _bound(schema: dict[str, Any]) -> None:
+    """Let an integer that has no bounds have no more than 18 digits."""
+    if schema.get("type") == "integer" and not schema.keys() & _BOUNDED:
+        schema["minimum"], schema["maximum"] = 1 - 10**18, 10**18 - 1
 
 
 class _Rules:

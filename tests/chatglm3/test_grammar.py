@@ -394,3 +394,20 @@ def test_a_strict_tool_says_what_it_cannot_be_held_to() -> None:
     with pytest.raises(InvalidRequestError, match=r"'find' is strict.* to allOf, not, uniqueItems"):
         call_grammar(strict)
     assert call_grammar(tool(parameters)) is not None
+
+
+@pytest.mark.parametrize(
+    ("schema", "number", "is_allowed"),
+    [
+        ({"type": "integer"}, 10**18 - 1, True),
+        ({"type": "integer"}, 1 - 10**18, True),
+        ({"type": "integer"}, 2 * 10**18, False),
+        ({"type": "integer", "minimum": 0}, 10**18, True),
+        ({"type": "integer", "enum": [10**15]}, 10**15, True),
+    ],
+)
+def test_integers_of_json_end(
+    guide: Guide, tiny_model: Model, schema: dict[str, Any], number: int, is_allowed: bool
+) -> None:
+    grammar = json_grammar({"type": "object", "properties": {"n": schema}, "required": ["n"]})
+    assert accepts(guide, tiny_model, grammar, f'{{"n": {number}}}') == is_allowed
