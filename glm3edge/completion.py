@@ -86,12 +86,14 @@ class _Held:
 class _Part:
     """What a reply's events have led to, and the tokens of content that have come meanwhile.
 
-    ``has_calls`` is said with the ending: whether the reply has calls, all of them whole.
+    Two things are said with the ending: whether the reply has calls, all of them whole, and whether
+    it ends in prose.
     """
 
     item: Delta | EndEvent
     logprobs: ChoiceLogprobs | None = None
     has_calls: bool = False
+    ends_in_prose: bool = True
 
     def joined(self, other: "_Part") -> "_Part | None":
         """Both as one, if that is possible."""
@@ -282,18 +284,19 @@ class ChatCompleter:
                 elif isinstance(part.item, ToolCallDelta):
                     calls.add(part.item)
                 else:
-                    end, has_calls = part.item, part.has_calls
+                    end, last = part.item, part
         content, tool_calls = "".join(prose), calls.made() or None
         message = ReplyMessage(
             content=content if content or not tool_calls else None, tool_calls=tool_calls
         )
-        reason = _finish_reason(end, has_calls=has_calls)
+        reason = _finish_reason(end, has_calls=last.has_calls)
         choice = Choice(
             index=number,
             message=message,
             logprobs=joined(logprobs),
             finish_reason=reason,
             stop_string=end.stop_string,
+            ends_in_prose=last.ends_in_prose,
         )
         return choice, end
 
@@ -317,9 +320,16 @@ class ChatCompleter:
 
         def read(event: Event) -> list[_Part]:
             if isinstance(event, EndEvent):
-                last = [_Part(delta) for delta in parser.finish(event.text)]
+                is_cut = event.stop_token_id is None
+                last = [_Part(delta) for delta in parser.finish(event.text, is_cut=is_cut)]
                 content = logprobs.take(at_end=not parser.is_in_call)
-                return [*last, _Part(event, content, has_calls=parser.makes_calls)]
+                end = _Part(
+                    event,
+                    content,
+                    has_calls=parser.makes_calls,
+                    ends_in_prose=not parser.is_in_call,
+                )
+                return [*last, end]
             deltas = parser.feed(event)
             logprobs.feed(event, parser)
             return [_Part(delta, logprobs.take()) for delta in deltas]

@@ -46,6 +46,7 @@ def imatrix_command(
     with progress_bar() as progress:
         path = Store(settings.cache_dir, type=type, progress=progress).find(model)
     with Model(path) as opened:
+        chunk_size = min(chunk_size, opened.context_length)
         pieces = _chunks(opened, _read(text), chunk_size)[:chunks]
         found = _collected(opened, pieces, num_threads=settings.num_threads)
     write_imatrix(
@@ -71,7 +72,6 @@ def _read(path: Path) -> str:
 
 def _chunks(model: Model, text: str, size: int) -> list[list[int]]:
     """The text in pieces of ``size`` tokens, each behind the prefix that the model expects."""
-    size = min(size, model.context_length)
     prefix = list(SpecialTokens.of(model).prefix)
     ids, step = model.tokenize(text), size - len(prefix)
     chunks = [prefix + ids[at : at + step] for at in range(0, len(ids) - step + 1, step)]

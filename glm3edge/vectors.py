@@ -68,9 +68,10 @@ class EncoderEmbedder:
             return self._encoder.tokenize(item)
         check_token_ids(item, self._encoder.model, param="input")
         ends = self._encoder.tokenize("")
-        has_ends = len(item) >= len(ends) and [item[0], item[-1]] == ends
-        return item if has_ends else [ends[0], *item, ends[-1]]
+        has_ends = len(item) > 1 and [item[0], item[-1]] == ends
+        return item if has_ends else [ends[0], *item, ends[1]]
 
     async def vector(self, token_ids: list[int], *, is_alone: bool, waits: bool) -> Vector:
         """The vector of one text, computed with others that wait."""
-        return await asyncio.wrap_future(self._queue.submit(token_ids, goes_first=is_alone))
+        future = self._queue.submit(token_ids, is_urgent=is_alone, waits=waits)
+        return await asyncio.wrap_future(future)

@@ -177,12 +177,21 @@ def test_code_is_streamed_as_it_is_written(
     assert json.loads("".join(run(engine, collect))) == {"code": "print('好')"}
 
 
-def test_code_that_was_cut(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+@pytest.mark.parametrize(
+    ("fields", "reason"), [({"max_tokens": 27}, "length"), ({"stop": ["("]}, "stop")]
+)
+def test_code_that_was_cut(
+    backend: FakeBackend,
+    completer: ChatCompleter,
+    engine: Engine,
+    fields: dict[str, Any],
+    reason: str,
+) -> None:
     backend.reply_for = lambda _prompt: [*spell("interpreter\n" + CODE), EOS]
-    choice = complete(completer, engine, tools=[INTERPRETER], max_tokens=27).choices[0]
+    choice = complete(completer, engine, tools=[INTERPRETER], **fields).choices[0]
     (call,) = choice.message.tool_calls or []
-    assert json.loads(call.function.arguments) == {"code": "print"}
-    assert choice.finish_reason == "length"
+    assert call.function.arguments == '{"code": "print'
+    assert choice.finish_reason == reason
 
 
 def test_tool_choice_none_offers_no_tools(

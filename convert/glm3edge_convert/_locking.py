@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,19 @@ else:
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+_TAKEN = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
-def try_lock(file: BinaryIO) -> bool:
-    """Lock `file` until it is closed; False if another process has it."""
+
+def try_lock(file: BinaryIO) -> bool | None:
+    """Lock `file` until it is closed; False if another process has it, None if nobody can have it.
+
+    Some file systems, of networks mostly, know no locks.
+    """
     try:
         if sys.platform == "win32":
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as exc:
+        return False if exc.errno in _TAKEN else None
     return True

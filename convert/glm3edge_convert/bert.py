@@ -60,6 +60,7 @@ POOLING_MODES = {
     "pooling_mode_cls": PoolingType.CLS,
     "pooling_mode_lasttoken": PoolingType.LAST,
 }
+MODULE_PATH = re.compile(r"|[\w-]+")  # of the network: nothing but a name within the folder
 KNOWN_MODULES = {"Transformer", "Pooling", "Normalize"}
 
 
@@ -165,7 +166,7 @@ def _pooling(folder: Path) -> PoolingType:
     pooling = PoolingType.MEAN
     for module in read_array(path):
         match module:
-            case {"type": str(kind), "path": str(name)} if ".." not in name and ":" not in name:
+            case {"type": str(kind), "path": str(name)} if MODULE_PATH.fullmatch(name):
                 kind = kind.rpartition(".")[2]
             case _:
                 raise ConfigError(path, "modules", "are not what sentence-transformers writes")

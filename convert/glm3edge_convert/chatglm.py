@@ -8,7 +8,7 @@ from glm3edge_convert.architecture import check_architecture
 from glm3edge_convert.errors import ImatrixError
 from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams
 from glm3edge_convert.plan import Plan
-from glm3edge_convert.recipe import DEFAULT_TYPE, get_recipe, tensor_type
+from glm3edge_convert.recipe import DEFAULT_TYPE, get_recipe, needs_importances, tensor_type
 from glm3edge_convert.source import open_tensors
 from glm3edge_convert.tensors import chatglm_mappings, plan_tensors
 from glm3edge_convert.vocab import (
@@ -40,7 +40,7 @@ def make_plan(
     """Read and check everything but the data. Raises ConvertError."""
     recipe = get_recipe(type_name or DEFAULT_TYPE)
     if recipe.needs_importances and imatrix is None:
-        raise ImatrixError(None, f"{recipe.name} needs an importance matrix (--imatrix)")
+        raise ImatrixError(None, f"{recipe.name} needs an importance matrix")
     check_architecture(source, config)
     hparams = parse_hparams(source, config)
     tensors = plan_tensors(source, open_tensors(source), chatglm_mappings(hparams))
@@ -61,6 +61,16 @@ def make_plan(
         )
         for tensor in tensors
     ]
+    if imatrix is not None and recipe.is_quantized:
+        imatrix = imatrix.fitted(
+            {tensor.name: tensor.row_size for tensor in tensors if len(tensor.shape) == 2},
+            needed=[
+                tensor.name
+                for tensor, its_type in zip(tensors, types, strict=True)
+                if needs_importances(tensor.name, its_type)
+            ],
+            padded={hparams.ffn_size: hparams.padded_ffn_size},
+        )
     return Plan(ARCHITECTURE, recipe, tensors, types, add_metadata, imatrix)
 
 

@@ -115,7 +115,7 @@ def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:
 
 def _source_key(plan: Plan) -> str:
     """What the data depends on: the files it is read from, and what quantizes it."""
-    lines = [f"llama-cpp-python {version('llama-cpp-python')}"]
+    lines = [f"{name} {version(name)}" for name in ("glm3edge", "llama-cpp-python")]
     for path in sorted({tensor.source.path for tensor in plan.tensors}):
         status = path.stat()
         lines.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")

@@ -50,7 +50,8 @@ class ImatrixError(ConvertError):
 
     def __init__(self, path: Path | None, problem: str) -> None:
         what = "" if path is None else f"{path}: "
-        super().__init__(f"{what}{problem}; make one with: glm3edge imatrix MODEL -o FILE")
+        remedy = "make one with glm3edge imatrix, and give it to glm3edge convert --imatrix"
+        super().__init__(f"{what}{problem}; {remedy}")
         self.path = path
 
 

@@ -11,7 +11,7 @@ What is used much is rounded with more care: sum / count weighs the errors of a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import gguf
@@ -21,12 +21,14 @@ from glm3edge_convert.errors import ImatrixError
 from glm3edge_convert.writer import TensorInfo, open_gguf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 SUMS, COUNTS = ".in_sum2", ".counts"
+MOST = 1e20
+"""Larger mean squares are no model's, and overflow where ggml squares them."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,31 @@ class Imatrix:
     weights: Mapping[str, NDArray[np.float32]]
     datasets: Sequence[str] = field(default_factory=tuple)
     num_chunks: int = 0
+
+    def fitted(
+        self, row_sizes: Mapping[str, int], *, needed: Iterable[str], padded: Mapping[int, int]
+    ) -> Imatrix:
+        """Those of a model's matrices, whose rows are so long.
+
+        Rows that were shorter before they were `padded` get zeros where their padding is. Raises
+        ImatrixError for another model's, or if one that is `needed` is missing.
+        """
+        weights = {}
+        for name, row_size in row_sizes.items():
+            if (found := self.weights.get(name)) is None:
+                continue
+            if padded.get(found.size) == row_size:
+                found = np.pad(found, (0, row_size - found.size))
+            if found.size != row_size:
+                problem = (
+                    f"{self.name} has {found.size} values for {name}, whose rows have {row_size}"
+                )
+                raise ImatrixError(None, f"the importance matrix {problem}")
+            weights[name] = found
+        for name in needed:
+            if name not in weights:
+                raise ImatrixError(None, f"the importance matrix {self.name} has none for {name}")
+        return replace(self, weights=weights)
 
     def add_to(self, writer: gguf.GGUFWriter) -> None:
         """Say in a quantized file what it was made with, as llama.cpp's tool does."""
@@ -81,7 +108,7 @@ def _mean(
     if counts is None or counts.size != 1 or not counts.item() > 0:
         raise ImatrixError(path, f"does not tell how often {name} was counted")
     mean = (sums.reshape(-1) / counts.item()).astype(np.float32)
-    if not np.isfinite(mean).all() or (mean < 0).any():
+    if not ((mean >= 0) & (mean < MOST)).all():
         raise ImatrixError(path, f"has values in {name} that no squares add up to")
     return mean
 

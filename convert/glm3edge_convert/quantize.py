@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from gguf import GGMLQuantizationType
 
-from glm3edge_convert.errors import ImatrixError, MissingLibraryError, TensorValueError
+from glm3edge_convert.errors import MissingLibraryError, TensorValueError
 from glm3edge_convert.recipe import row_num_bytes
 
 if TYPE_CHECKING:
@@ -62,12 +62,8 @@ class Quantizer:
 
         `importances`, one for each value of a row, weigh what rounding loses. At most two slabs to
         a thread are in memory at once. Raises TensorValueError if a value is not finite or too
-        large for the type, ImatrixError if the importances are another tensor's,
-        MissingLibraryError without llama-cpp-python.
+        large for the type, MissingLibraryError without llama-cpp-python.
         """
-        if importances is not None and importances.shape != (tensor.row_size,):
-            problem = f"the importance matrix has {importances.size} values for {tensor.name}, "
-            raise ImatrixError(None, f"{problem}whose rows have {tensor.row_size}")
         load_library()
         slab_rows = max(1, SLAB_VALUES // tensor.row_size)
         pending: deque[Future[NDArray[np.uint8]]] = deque()

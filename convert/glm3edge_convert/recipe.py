@@ -35,6 +35,7 @@ FALLBACKS = {
     Q5_K: _T.Q5_1,
     Q6_K: Q8_0,
 }
+MATRIX_OF_LAYER = re.compile(r"blk\.")
 MATRIX = re.compile(r"blk\.(\d+)\.(attn_qkv|attn_output|ffn_down)\.weight")
 
 
@@ -209,6 +210,11 @@ def get_recipe(name: str) -> Recipe:
     if recipe is None:
         raise UnknownTypeError(name, list(RECIPES))
     return recipe
+
+
+def needs_importances(name: str, its_type: GGMLQuantizationType) -> bool:
+    """Whether llama.cpp makes a matrix of this type with importances only."""
+    return its_type in {IQ2_XS, IQ2_S, IQ3_XXS} and MATRIX_OF_LAYER.match(name) is not None
 
 
 def tensor_type(

@@ -93,7 +93,7 @@ def _read_texts(folder: Path, tokenizer: Mapping[str, Any]) -> tuple[Path, list[
     path = folder / TOKENIZER_FILE
     match tokenizer.get("model"):
         case {"type": "WordPiece", "vocab": dict(ids), "continuing_subword_prefix": "##"}:
-            if sorted(ids.values()) == list(range(len(ids))):
+            if set(ids.values()) == set(range(len(ids))):
                 return path, sorted(ids, key=ids.__getitem__)
             raise TokenizerError(path, "has gaps in its ids; download it again")
     raise NotACheckpointError(folder, f"it has no {VOCAB_FILE} and no WordPiece {TOKENIZER_FILE}")

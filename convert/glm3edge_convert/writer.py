@@ -9,6 +9,7 @@ second temporary file, `.<name>.part.json`, says was on the disk.
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import math
@@ -124,7 +125,7 @@ def open_gguf(
     with _translated(path, num_bytes), _opened_part(path) as part:
         header = _header(architecture, add_metadata, infos)
         journal = _Journal(part.path, hashlib.sha256(header + source_key.encode()).hexdigest())
-        try:
+        with journal:
             num_done = _kept(part, journal, infos, header)
             num_kept = sum(info.num_bytes_padded for info in infos[:num_done])
             part.file.truncate(len(header) + num_kept)
@@ -138,11 +139,9 @@ def open_gguf(
             stream.finish()
             part.sync()
             check_output(path, overwrite=overwrite)
-            if sys.platform == "win32":  # no open file can be renamed there
-                part.file.close()
-            part.path.replace(path)
-        finally:
-            journal.remove()
+        if sys.platform == "win32":  # no open file can be renamed there
+            part.file.close()
+        part.path.replace(path)
 
 
 @dataclass(frozen=True)
@@ -159,11 +158,18 @@ class _Part:
 
 
 class _Journal:
-    """How many tensors of a part are on the disk, and of what conversion."""
+    """How many tensors of a part are on the disk, and of what conversion; gone on leaving."""
 
     def __init__(self, part: Path, key: str) -> None:
         self._path = part.with_name(part.name + ".json")
         self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc_info: object) -> None:
+        with suppress(OSError):
+            self._path.unlink()
 
     def read(self) -> int:
         """Tensors that are there; 0 if they are another conversion's."""
@@ -181,41 +187,62 @@ class _Journal:
         new.write_text(text, "utf-8")
         new.replace(self._path)
 
-    def remove(self) -> None:
-        """Forget it all."""
-        with suppress(OSError):
-            self._path.unlink()
-
 
 @contextmanager
 def _opened_part(path: Path) -> Iterator[_Part]:
-    """The temporary file for `path`; one of another name while another process has that."""
-    part = _open_part(path.with_name(f".{path.name}.part")) or _open_part(
-        path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    )
+    """The temporary file for `path`; one of another name while another process has that.
+
+    On leaving it is removed, unless it has become the output.
+    """
+    _remove_left_over(path)
+    part = _open_part(path.with_name(f".{path.name}.part"))
     if part is None:
-        raise OutputError(path, "another process is writing it; wait for that")
-    try:
-        with part.file:
+        name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        part = _Part(name, name.open("x+b"))
+        try_lock(part.file)
+    with part.file:
+        try:
             yield part
-    finally:
-        with suppress(OSError):  # it is gone after success, and no failure here hides the first
-            part.path.unlink()
+        finally:
+            # While it is locked, and so still nobody else's.
+            if sys.platform == "win32":
+                part.file.close()
+            with suppress(OSError):  # no failure here hides the first
+                if sys.platform == "win32" or _is_named(part):
+                    part.path.unlink()
 
 
 def _open_part(path: Path) -> _Part | None:
+    """The file of that name, locked; None if another process has it, or nobody can lock it."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     while True:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        file = os.fdopen(os.open(path, flags, 0o666), "r+b")
-        if not try_lock(file):
-            file.close()
+        part = _Part(path, os.fdopen(os.open(path, flags, 0o666), "r+b"))
+        is_locked = try_lock(part.file)
+        if is_locked and _is_named(part):
+            return part
+        # Whoever had it may have finished meanwhile: then it is an output now.
+        part.file.close()
+        if not is_locked:
+            if is_locked is None and path.stat().st_size == 0:
+                path.unlink()
             return None
-        try:  # whoever had it may have finished meanwhile: then it is an output now
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return _Part(path, file)
-        except FileNotFoundError:
-            pass
-        file.close()
+
+
+def _is_named(part: _Part) -> bool:
+    """Whether the open file is still the one that its name leads to."""
+    try:
+        return os.path.samestat(os.fstat(part.file.fileno()), part.path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _remove_left_over(path: Path) -> None:
+    """Remove what runs under names of their own have left that were killed."""
+    pattern = f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.part"
+    for left_over in path.parent.glob(pattern):
+        with suppress(OSError), left_over.open("r+b") as file:
+            if try_lock(file):
+                left_over.unlink()
 
 
 def _kept(part: _Part, journal: _Journal, infos: Sequence[TensorInfo], header: bytes) -> int:

@@ -62,10 +62,11 @@ _UNHELD = (
 )
 """Keywords of JSON schema that a call is not held to."""
 _NAMED_SCHEMAS = {"properties", "$defs", "definitions"}
-_SCHEMAS = {"items", "prefixItems", "anyOf", "oneOf"}
+_SCHEMAS = {"items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties"}
 _OTHER_PARTS = {"anyOf", "oneOf", "$ref", "if", "not", "dependentSchemas"}
 _MORE_PROPERTIES = {"additionalProperties", "patternProperties", "unevaluatedProperties"}
-_BOUNDED = {"enum", "const", *_BOUNDS}
+_LEAST, _MOST = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
+_WIDEST = 10**18 - 1
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _MAX_DEPTH = 32
 
@@ -98,7 +99,8 @@ def required_grammar(tools: Iterable[Tool]) -> str:
 def json_grammar(schema: Mapping[str, Any] | None) -> str:
     """A whole reply that is prose and nothing but JSON, of a schema or any object.
 
-    Integers without bounds have 18 digits at the most, as in calls: a reply could end within one.
+    Integers have 18 digits at the most unless their bounds say otherwise, as in calls: a reply
+    could end within one.
     Where a schema leaves open whether an object may have more properties than it names, there are
     none: a model that has said what was asked for would go on to make some up.
     """
@@ -149,9 +151,22 @@ def _close(schema: dict[str, Any]) -> None:
 
 
 def _bound(schema: dict[str, Any]) -> None:
-    """Let an integer that has no bounds have no more than 18 digits."""
-    if schema.get("type") == "integer" and not schema.keys() & _BOUNDED:
-        schema["minimum"], schema["maximum"] = 1 - 10**18, 10**18 - 1
+    """Let an integer have no more than 18 digits, where it has no bounds of its own."""
+    kind = schema.get("type")
+    if not (kind == "integer" or (isinstance(kind, list) and "integer" in kind)):
+        return
+    if schema.keys() & {"enum", "const", "multipleOf"}:
+        return
+    low, high = (_given(schema, names) for names in (_LEAST, _MOST))
+    if high is None and (low is None or low < _WIDEST):
+        schema[_MOST[0]] = _WIDEST
+    if low is None and (high is None or high > -_WIDEST):
+        schema[_LEAST[0]] = -_WIDEST
+
+
+def _given(schema: Mapping[str, Any], names: Iterable[str]) -> float | None:
+    found = [value for name in names if isinstance(value := schema.get(name), int | float)]
+    return found[0] if found else None
 
 
 class _Rules:

@@ -107,9 +107,12 @@ class ReplyParser:
             self._begin_part()
         return deltas
 
-    def finish(self, text: str = "") -> list[Delta]:
-        """Deltas that were held back, after the reply's last ``text``."""
-        return self._feed_text(text) + self._end_part()
+    def finish(self, text: str = "", *, is_cut: bool = False) -> list[Delta]:
+        """Deltas that were held back, after the reply's last ``text``.
+
+        ``is_cut`` says that the model did not end it.
+        """
+        return self._feed_text(text) + self._end_part(is_cut=is_cut)
 
     def _begin_part(self) -> None:
         self._state = _State.METADATA
@@ -121,7 +124,7 @@ class ReplyParser:
         if self._state is _State.PROSE:
             return _prose(self._prose.feed(text))
         if self._pieces is not None:
-            return self._more_arguments(text)
+            return self._more_arguments(self._pieces.feed(text))
         self._buffer += text
         if self._state is _State.METADATA:
             return self._read_metadata()
@@ -144,9 +147,9 @@ class ReplyParser:
         self._buffer = ""
         return _prose(self._prose.feed(text))
 
-    def _end_part(self) -> list[Delta]:
+    def _end_part(self, *, is_cut: bool = False) -> list[Delta]:
         if self._state is _State.CALL:
-            return self._end_call()
+            return self._end_call(is_cut=is_cut)
         if self._state is _State.METADATA:
             return self._turn_to_prose(self._buffer) + _prose(self._prose.end_part())
         return _prose(self._prose.end_part())
@@ -158,20 +161,17 @@ class ReplyParser:
             return []
         self._pieces = pieces_of(name)
         self._num_calls += 1
-        return [ToolCallDelta(self._num_calls - 1, name, ""), *self._more_arguments(text)]
+        begun: list[Delta] = [ToolCallDelta(self._num_calls - 1, name, "")]
+        return begun + self._more_arguments(self._pieces.feed(text))
 
-    def _more_arguments(self, text: str, *, at_end: bool = False) -> list[Delta]:
-        """What ``text`` adds to the call that has begun."""
-        assert self._pieces is not None  # noqa: S101 - for the type checker
-        piece = self._pieces.feed(text)
-        if at_end:
-            piece += self._pieces.finish()
-            self._last_is_whole = self._pieces.is_complete
+    def _more_arguments(self, piece: str) -> list[Delta]:
         return [ToolCallDelta(self._num_calls - 1, None, piece)] if piece else []
 
-    def _end_call(self) -> list[Delta]:
+    def _end_call(self, *, is_cut: bool) -> list[Delta]:
         if self._pieces is not None:
-            return self._more_arguments("", at_end=True)
+            last = self._more_arguments(self._pieces.finish(is_cut=is_cut))
+            self._last_is_whole = self._pieces.is_complete
+            return last
         try:
             arguments = parse_call(self._name, self._buffer)
         except ValueError:  # not a call after all: the user sees what the model wrote

@@ -30,8 +30,8 @@ class Pieces(Protocol):
     def feed(self, text: str) -> str:
         """More of the arguments."""
 
-    def finish(self) -> str:
-        """The rest of them, after the last ``text``."""
+    def finish(self, *, is_cut: bool) -> str:
+        """The rest of them, after the last ``text``, where the model stopped or was stopped."""
 
 
 def pieces_of(name: str) -> Pieces:
@@ -63,7 +63,7 @@ class CallPieces:
             pieces.append(piece)
         return "".join(pieces)
 
-    def finish(self) -> str:
+    def finish(self, *, is_cut: bool) -> str:
         """Nothing: a call that breaks off has no more to give."""
         return ""
 
@@ -164,8 +164,10 @@ class CodePieces:
         self._has_code |= bool(visible)
         return self._begun() + _json_text(visible)
 
-    def finish(self) -> str:
-        """The rest of the code."""
+    def finish(self, *, is_cut: bool) -> str:
+        """The rest of the code; the arguments end if the code does."""
+        if is_cut:
+            return ""
         self._open(at_end=True)
         rest = self._held.rstrip()
         if self._is_fenced:

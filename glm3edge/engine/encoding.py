@@ -5,17 +5,20 @@ of it: each has threads of its own that wait actively. So encoders take turns wi
 batches.
 """
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge.engine.engine import Engine
-from glm3edge.errors import EngineClosedError
+from glm3edge.errors import EngineClosedError, QueueFullError, TimeoutExceededError
 
 Vector = NDArray[np.float32]
 
@@ -33,27 +36,62 @@ class TextEncoder(Protocol):
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text that waits, until when, and who waits for it."""
+
+    token_ids: Sequence[int]
+    deadline: float  # in monotonic seconds
+    future: "Future[Vector]"
+
+
 class EncoderQueue:
     """Takes texts from any thread."""
 
-    def __init__(self, engine: Engine, encoder: TextEncoder) -> None:
-        """To compute with ``encoder`` on the thread of ``engine``."""
+    def __init__(
+        self,
+        engine: Engine,
+        encoder: TextEncoder,
+        *,
+        max_waiting: int = 10_000,
+        timeout: float = math.inf,
+    ) -> None:
+        """To compute with ``encoder`` on the thread of ``engine``.
+
+        Args:
+            engine: whose batches take turns with the encoder's.
+            encoder: what makes vectors.
+            max_waiting: texts that may wait when another comes.
+            timeout: seconds that a text may wait.
+        """
         self._engine = engine
         self._encoder = encoder
+        self._max_waiting = max_waiting
+        self._timeout = timeout
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Sequence[int], Future[Vector]]] = deque()
+        self._urgent: deque[_Text] = deque()
+        self._others: deque[_Text] = deque()
         self._is_called = False  # whether the engine has been asked to compute
 
-    def submit(self, token_ids: Sequence[int], *, goes_first: bool = False) -> "Future[Vector]":
+    def submit(
+        self, token_ids: Sequence[int], *, is_urgent: bool = False, waits: bool = False
+    ) -> "Future[Vector]":
         """The vector of a text of ``batch_size`` tokens at the most, to come.
 
-        Cancelling it takes the text out. With ``goes_first`` it goes before those that wait. If the
-        engine is closed, or closes before, its error is EngineClosedError.
+        Cancelling it takes the text out. What ``is_urgent`` goes before what is not. If the engine
+        is closed, or closes before, its error is EngineClosedError; TimeoutExceededError if it
+        waits too long.
+
+        Raises:
+            QueueFullError: too many wait, and this one is not part of a request that ``waits``.
         """
         future: Future[Vector] = Future()
         with self._lock:
-            add = self._waiting.appendleft if goes_first else self._waiting.append
-            add((token_ids, future))
+            num_waiting = len(self._urgent) + len(self._others)
+            if num_waiting >= self._max_waiting and not waits:
+                raise QueueFullError(num_waiting=num_waiting, retry_after=1)
+            queue = self._urgent if is_urgent else self._others
+            queue.append(_Text(token_ids, time.monotonic() + self._timeout, future))
             is_first, self._is_called = not self._is_called, True
         if is_first:
             self._call()
@@ -71,38 +109,44 @@ class EncoderQueue:
         batch = self._next_batch()
         try:
             if batch:
-                vectors = self._encoder.encode([token_ids for token_ids, _ in batch])
-                for (_, future), vector in zip(batch, vectors, strict=True):
-                    future.set_result(vector)
+                vectors = self._encoder.encode([text.token_ids for text in batch])
+                for text, vector in zip(batch, vectors, strict=True):
+                    text.future.set_result(vector)
         except Exception as exc:
-            for _, future in batch:
-                future.set_exception(exc)
+            for text in batch:
+                text.future.set_exception(exc)
         with self._lock:
-            self._is_called = bool(self._waiting)
-        if self._is_called:
+            goes_on = self._is_called = bool(self._urgent or self._others)
+        if goes_on:
             self._call()
 
-    def _next_batch(self) -> list[tuple[Sequence[int], "Future[Vector]"]]:
+    def _next_batch(self) -> list[_Text]:
         """The first that wait and fit a batch together; beside running replies one alone."""
         limit = 1 if self._engine.num_running else self._encoder.num_sequences
-        batch: list[tuple[Sequence[int], Future[Vector]]] = []
+        batch: list[_Text] = []
         room = min(self._encoder.batch_size, _TOGETHER)
+        now = time.monotonic()
         with self._lock:
-            while self._waiting and len(batch) < limit:
-                if batch and len(self._waiting[0][0]) > room:
+            while (queue := self._urgent or self._others) and len(batch) < limit:
+                if batch and len(queue[0].token_ids) > room:
                     break
-                token_ids, future = self._waiting.popleft()
-                if future.set_running_or_notify_cancel():
-                    batch.append((token_ids, future))
-                    room -= len(token_ids)
+                text = queue.popleft()
+                if not text.future.set_running_or_notify_cancel():
+                    continue
+                if now >= text.deadline:
+                    text.future.set_exception(TimeoutExceededError(self._timeout))
+                    continue
+                batch.append(text)
+                room -= len(text.token_ids)
         return batch
 
     def _fail(self, error: Exception) -> None:
         """The engine has closed before the turn came."""
         with self._lock:
             self._is_called = False
-            waiting = list(self._waiting)
-            self._waiting.clear()
-        for _, future in waiting:
-            if future.set_running_or_notify_cancel():
-                future.set_exception(error)
+            waiting = [*self._urgent, *self._others]
+            self._urgent.clear()
+            self._others.clear()
+        for text in waiting:
+            if text.future.set_running_or_notify_cancel():
+                text.future.set_exception(error)

@@ -264,6 +264,8 @@ class Engine:
 
     def _step(self) -> None:
         if self._calls:
+            if self._outbox:
+                self._flush()
             self._calls.popleft()[0]()
         self._reap()
         self._admit()

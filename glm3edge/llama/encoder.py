@@ -15,7 +15,7 @@ from glm3edge.llama.batch import Batch, Span
 from glm3edge.llama.model import Model
 
 ARCHITECTURE = "bert"  # XLM-RoBERTa's too, in llama.cpp
-_NO_POOLING = 0  # LLAMA_POOLING_TYPE_NONE
+_POOLINGS = (1, 2, 3)  # LLAMA_POOLING_TYPE_MEAN, _CLS and _LAST: those that give a text's vector
 
 
 class Encoder:
@@ -36,7 +36,7 @@ class Encoder:
             num_threads: compute threads.
 
         Raises:
-            ModelLoadError: the file does not say how to pool.
+            ModelLoadError: the file does not say how to pool, or how texts begin and end.
             ModelError: llama.cpp could not make it, most often for lack of memory.
         """
         self.model = model
@@ -58,9 +58,14 @@ class Encoder:
             model.release()
             raise
         self._batch = Batch(batch_size)
-        if native.llama_pooling_type(self._handle) == _NO_POOLING:
+        problem = None
+        if native.llama_pooling_type(self._handle) not in _POOLINGS:
+            problem = "it does not say how vectors of tokens become one of a text"
+        elif len(model.tokenize("", add_special=True)) != 2:
+            problem = "it does not say which tokens a text begins and ends with"
+        if problem is not None:
             self.close()
-            raise ModelLoadError(model.path, "it does not say how vectors of tokens are pooled")
+            raise ModelLoadError(model.path, problem)
 
     def __enter__(self) -> "Encoder":
         return self

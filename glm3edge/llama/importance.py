@@ -102,7 +102,7 @@ class _Collector:
     def __init__(self) -> None:
         self.sums: dict[str, NDArray[np.float64]] = {}
         self.counts: dict[str, int] = {}
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.callback = native.ggml_backend_sched_eval_callback(self._on_eval)
         self._describe = native._lib.ggml_op_desc
         self._describe.restype, self._describe.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
@@ -118,7 +118,7 @@ class _Collector:
             if is_question:
                 return self._describe(address) == _PRODUCT and _is_wanted(tensor)
             self._add(tensor.src[0].contents.name.decode(), tensor.src[1].contents)
-        except Exception as exc:
+        except BaseException as exc:  # an interrupt too: C would swallow it
             self.error = self.error or exc
             return False
         return True
@@ -156,6 +156,7 @@ def _new_context(model: Model, callback: Any, batch_size: int, num_threads: int)
     params.n_ctx = params.n_batch = params.n_ubatch = batch_size
     params.n_threads = params.n_threads_batch = num_threads
     params.cb_eval = callback
+    params.offload_kqv = params.op_offload = False  # factors are read where the processor has them
     params.no_perf = True
     library.take_errors()
     model_handle = model.acquire()

@@ -1,8 +1,9 @@
 """Chat replies to messages, and chunks to events."""
 
+import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic_core import from_json
 
@@ -43,8 +44,7 @@ def message(reply: ChatReply) -> MessageReply:
     text = choice.message.content
     content: list[ReplyBlock] = [ReplyTextBlock(text=text)] if text else []
     for call in choice.message.tool_calls or ():
-        # Of a call that was cut, what can be read.
-        arguments = from_json(call.function.arguments or "{}", allow_partial=True)
+        arguments = _arguments(call.function.arguments)
         content.append(ReplyToolUseBlock(id=call.id, name=call.function.name, input=arguments))
     stop = _stop(choice.finish_reason, choice.stop_string)
     return MessageReply(
@@ -137,6 +137,18 @@ class _EventWriter:
         if self._open_type is not None:
             self._open_type = None
             yield BlockStopEvent(index=self._num_blocks - 1)
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """Arguments of a call; of one that was cut, those that can be read."""
+    try:
+        arguments: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            arguments = from_json(text, allow_partial=True)
+        except ValueError:  # nested too deeply, or nothing is there yet
+            return {}
+    return arguments
 
 
 def _message_id(chat_id: str) -> str:

@@ -61,7 +61,7 @@ def response(begun: ResponseReply, reply: ChatReply) -> ResponseReply:
     output: list[OutputItem] = []
     if text or not calls:
         logprobs = None if choice.logprobs is None else choice.logprobs.content
-        is_cut = choice.finish_reason == "length" and not calls
+        is_cut = choice.finish_reason == "length" and choice.ends_in_prose
         output.append(text_message(text, logprobs, is_cut=is_cut))
     output += [
         function_call(call.id, call.function.name, call.function.arguments) for call in calls

@@ -246,13 +246,18 @@ class ChoiceLogprobs(ReplyModel):
 
 
 class Choice(ReplyModel):
-    """One reply. ``stop_string``, which ended it, is for other routes and no field of OpenAI's."""
+    """One reply.
+
+    ``stop_string``, which ended it, and ``ends_in_prose`` are for other routes and no fields of
+    OpenAI's.
+    """
 
     index: int = 0
     message: ReplyMessage
     logprobs: ChoiceLogprobs | None = None
     finish_reason: FinishReasonName
     stop_string: str | None = Field(default=None, exclude=True)
+    ends_in_prose: bool = Field(default=True, exclude=True)
 
 
 class Truncation(ReplyModel):

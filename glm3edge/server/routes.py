@@ -37,10 +37,18 @@ def _services(request: Request) -> Services:
 ServicesOf = Annotated[Services, Depends(_services)]
 
 
-def _running_services(services: ServicesOf) -> Services:
-    """Refuses work that the engine would refuse, before it is looked at."""
+def _open_services(services: ServicesOf) -> Services:
+    """Refuses work while the server shuts down."""
     if not services.engine.is_running:
         raise EngineClosedError("the server is shutting down")
+    return services
+
+
+OpenServicesOf = Annotated[Services, Depends(_open_services)]
+
+
+def _running_services(services: OpenServicesOf) -> Services:
+    """Refuses work that the engine would refuse, before it is looked at."""
     services.engine.check_room()
     return services
 
@@ -93,7 +101,7 @@ async def create_chat_completion(
 
 @router.post("/v1/embeddings", response_model=EmbeddingsReply)
 async def create_embeddings(
-    request: Request, services: RunningServicesOf, body: EmbeddingsRequest
+    request: Request, services: OpenServicesOf, body: EmbeddingsRequest
 ) -> Response:
     """Vectors of texts, of unit length: the embedding model's, or else the mean of the chat model's
     hidden states."""

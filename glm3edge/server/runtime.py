@@ -40,7 +40,7 @@ MIN_ENCODER_BATCH, MAX_ENCODER_BATCH = 512, 8192
 """Tokens in an encoder's batch: at least a text, at the most what memory is set aside for."""
 
 NUM_ENCODER_TEXTS = 64
-"""Texts in an encoder's batch."""
+"""Texts in an encoder's batch; as many may wait for each request that may."""
 
 HOLD_SECONDS = 1 / 60
 """How long tokens may wait for others that are sent with them: no screen shows more often."""
@@ -84,7 +84,9 @@ class Runtime:
                 stack.enter_context(encoder_model)
                 encoder = stack.enter_context(_open_encoder(encoder_model, settings))
             stack.callback(engine.close)
-            self.services = _make_services(engine, self.model, model_id or self.model.name, encoder)
+            self.services = _make_services(
+                engine, self.model, model_id or self.model.name, encoder, settings
+            )
             self._stack = stack.pop_all()
 
     def __enter__(self) -> "Runtime":
@@ -143,7 +145,7 @@ def _check_memory(model: Model, context_size: int) -> None:
 
 
 def _make_services(
-    engine: Engine, model: Model, model_id: str, encoder: Encoder | None
+    engine: Engine, model: Model, model_id: str, encoder: Encoder | None, settings: Settings
 ) -> Services:
     embedder: Embedder
     created = int(time.time())
@@ -154,7 +156,13 @@ def _make_services(
                 engine, model, model_id=model_id, embedding_length=model.embedding_length
             )
         else:
-            embedder = EncoderEmbedder(EncoderQueue(engine, encoder), encoder)
+            queue = EncoderQueue(
+                engine,
+                encoder,
+                max_waiting=NUM_ENCODER_TEXTS * (1 + settings.queue),
+                timeout=settings.timeout or math.inf,
+            )
+            embedder = EncoderEmbedder(queue, encoder)
             other = ModelCard(
                 id=embedder.model_id, created=created, context_length=embedder.context_size
             )

@@ -50,7 +50,7 @@ CODES = [
 
 
 def joined(pieces: Pieces, *parts: str) -> str:
-    return "".join([*map(pieces.feed, parts), pieces.finish()])
+    return "".join([*map(pieces.feed, parts), pieces.finish(is_cut=False)])
 
 
 @pytest.mark.parametrize("arguments", CALLS)
@@ -132,4 +132,11 @@ def test_code_comes_as_it_is_written() -> None:
     parts = ["```py", "thon\nim", "port math\n", "print(", "1)\n``", "`"]
     come = ["", '{"code": "im', "port math", "\\nprint(", "1)", ""]
     assert [pieces.feed(part) for part in parts] == come
-    assert pieces.finish() == '"}'
+    assert pieces.finish(is_cut=False) == '"}'
+
+
+def test_code_that_was_cut_breaks_off() -> None:
+    pieces = CodePieces()
+    assert pieces.feed("```python\nprint(1)\n``") == '{"code": "print(1)'
+    assert pieces.finish(is_cut=True) == ""
+    assert not pieces.is_complete

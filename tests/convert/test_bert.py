@@ -235,11 +235,16 @@ PROBLEMS: dict[str, tuple[Callable[[Path], object], type[ConvertError], str]] = 
         ConfigError,
         "Dense",
     ),
-    "module outside": (
-        lambda f: add_module(f, path="../x", type="sentence_transformers.models.Pooling"),
-        ConfigError,
-        "modules",
-    ),
+    **{
+        f"module at {path}": (
+            lambda f, path=path: add_module(  # type: ignore[misc]
+                f, path=path, type="sentence_transformers.models.Pooling"
+            ),
+            ConfigError,
+            "modules",
+        )
+        for path in ("../x", "/etc", "a/b", "\\\\host\\share", "C:x", "x\n")
+    },
     "modules": (lambda f: (f / "modules.json").write_text("{}"), CheckpointError, "array"),
     "limit": (
         lambda f: edit(f / "sentence_bert_config.json", max_seq_length=-1),

@@ -104,9 +104,50 @@ def test_problems(name: str, tmp_path: Path) -> None:
 def test_another_models_is_refused(small_checkpoint: Path, tmp_path: Path) -> None:
     path = tmp_path / "imatrix.gguf"
     arrays(path, {"blk.0.ffn_up.weight.in_sum2": [1, 1], "blk.0.ffn_up.weight.counts": [1]})
-    with pytest.raises(ImatrixError, match=r"has 2 values for blk\.0\.ffn_up\.weight"):
+    with pytest.raises(ImatrixError, match=r"has 2 values for blk\.0\.ffn_up\.weight, whose"):
         convert(small_checkpoint, tmp_path / "out.gguf", type="q4_k_m", imatrix=path)
     assert [file.name for file in tmp_path.iterdir()] == ["imatrix.gguf"]
+
+
+def full(path: Path, checkpoint: Path, *, ffn_size: int | None = None) -> dict[str, list[float]]:
+    """Importances of all matrices of a model, all different."""
+    convert(checkpoint, path.with_name("model.gguf"), type="f16")
+    tensors = {}
+    for tensor in gguf.GGUFReader(path.with_name("model.gguf")).tensors:
+        if tensor.name.startswith("blk.") and len(tensor.shape) == 2:
+            size = int(tensor.shape[0])
+            if "ffn_down" in tensor.name:
+                size = ffn_size or size
+            tensors[f"{tensor.name}.in_sum2"] = np.arange(1, size + 1).tolist()
+            tensors[f"{tensor.name}.counts"] = [3]
+    return tensors
+
+
+def test_of_a_coarse_type_every_matrix_is_needed(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "imatrix.gguf"
+    tensors = full(path, tiny_checkpoint)
+    del tensors["blk.1.ffn_up.weight.in_sum2"]
+    arrays(path, tensors)
+    with pytest.raises(ImatrixError, match=r"has none for blk\.1\.ffn_up\.weight"):
+        convert(tiny_checkpoint, tmp_path / "out.gguf", type="iq2_xs", imatrix=path)
+    convert(tiny_checkpoint, tmp_path / "out.gguf", type="q4_k_m", imatrix=path)
+
+
+@pytest.mark.parametrize("type_name", ["q4_k_m", "q2_k", "iq2_m", "iq2_xs", "iq4_xs", "q6_k"])
+def test_an_unpadded_models_is_padded(
+    type_name: str, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """llama.cpp's own converter leaves the feed-forward width as it is: 640 in the tiny model."""
+    path = tmp_path / "imatrix.gguf"
+    arrays(path, full(path, tiny_checkpoint, ffn_size=640))
+    convert(tiny_checkpoint, tmp_path / "out.gguf", type=type_name, imatrix=path)
+    tensors = gguf.GGUFReader(tmp_path / "out.gguf").tensors
+    (down,) = [tensor for tensor in tensors if tensor.name == "blk.1.ffn_down.weight"]
+    values = gguf.quants.dequantize(down.data, down.tensor_type)
+    assert values.shape == (256, 768)
+    assert np.isfinite(values).all()
+    assert np.abs(values[:, 640:]).max() < 5e-3  # the coarsest types have no zero
+    assert np.abs(values[:, :640]).max() > 0.01
 
 
 def test_encoders_have_no_use_for_it(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFWriter
 
+from glm3edge_convert import writer
 from glm3edge_convert.convert import Progress, convert
 from glm3edge_convert.errors import (
     DiskFullError,
@@ -290,10 +291,50 @@ def test_what_cannot_be_trusted_is_not_kept(
 def test_two_processes_do_not_share_a_file(
     stalled: subprocess.Popen[str], small_checkpoint: Path, tmp_path: Path
 ) -> None:
-    """The one that comes second starts afresh, under a name of its own."""
+    """The one that comes second starts afresh, under a name of its own, and leaves the other's."""
     convert(small_checkpoint, tmp_path / "out.gguf", type="f16")
-    assert (tmp_path / ".out.gguf.part").exists()
-    assert (tmp_path / "out.gguf").stat().st_size > 1000
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [".out.gguf.part", ".out.gguf.part.json", "out.gguf"]
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "try_lock", lambda _file: None)
+    _write(tmp_path / "out.gguf")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.gguf"]
+
+
+def test_what_killed_runs_left_under_other_names_goes(tmp_path: Path) -> None:
+    left_over = tmp_path / ".out.gguf.0123abcd.part"
+    others = [tmp_path / ".out.gguf.mine.part", tmp_path / ".other.gguf.0123abcd.part"]
+    for path in (left_over, *others):
+        path.write_bytes(b"x")
+    _write(tmp_path / "out.gguf")
+    assert not left_over.exists()
+    assert all(path.exists() for path in others)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links are a POSIX notion")
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / ".out.gguf.part").symlink_to(tmp_path / "precious")
+    with pytest.raises(OutputError):
+        _write(tmp_path / "out.gguf")
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_part_that_was_replaced_is_not_removed(tmp_path: Path) -> None:
+    """Another process may have begun one under the same name."""
+    part = tmp_path / ".out.gguf.part"
+
+    def slabs() -> Iterator[NDArray[np.uint8]]:
+        part.unlink()
+        part.write_text("another's")
+        yield A[:20]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _write(tmp_path / "out.gguf", slabs())
+    assert part.read_text() == "another's"
 
 
 @pytest.mark.parametrize("type_name", ["f16", "q4_k_m"])

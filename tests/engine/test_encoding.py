@@ -1,6 +1,7 @@
 """Texts that wait for an encoder, on the thread of a scripted engine."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
@@ -11,7 +12,12 @@ from numpy.typing import NDArray
 from glm3edge.engine.encoding import EncoderQueue, Vector
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Generation, GenerationRequest
-from glm3edge.errors import DecodeError, EngineClosedError
+from glm3edge.errors import (
+    DecodeError,
+    EngineClosedError,
+    QueueFullError,
+    TimeoutExceededError,
+)
 from tests.fakes import EOS, FakeBackend, spell
 
 SECONDS = 10
@@ -83,12 +89,33 @@ def test_a_batch_has_so_many_tokens(
     assert [[len(text) for text in batch] for batch in encoder.batches] == [[6, 4], [1], [10], [2]]
 
 
-def test_some_go_first(engine: Engine, queue: EncoderQueue, encoder: FakeEncoder) -> None:
-    futures = [queue.submit([number]) for number in range(3)]
-    first = queue.submit([9], goes_first=True)
+def test_what_is_urgent_goes_first_and_each_in_its_order(
+    engine: Engine, queue: EncoderQueue, encoder: FakeEncoder
+) -> None:
+    futures = [queue.submit([number], is_urgent=number > 2) for number in range(6)]
     engine.start()
-    assert sums([*futures, first]) == [0, 1, 2, 9]
-    assert encoder.batches[0] == [[9], [0], [1]]
+    assert sums(futures) == [0, 1, 2, 3, 4, 5]
+    assert encoder.batches == [[[3], [4], [5]], [[0], [1], [2]]]
+
+
+def test_too_many_are_refused(engine: Engine, encoder: FakeEncoder) -> None:
+    queue = EncoderQueue(engine, encoder, max_waiting=2)
+    futures = [queue.submit([number]) for number in range(2)]
+    with pytest.raises(QueueFullError):
+        queue.submit([2])
+    futures.append(queue.submit([2], waits=True))
+    engine.start()
+    assert sums(futures) == [0, 1, 2]
+
+
+def test_none_waits_longer_than_it_may(engine: Engine, encoder: FakeEncoder) -> None:
+    queue = EncoderQueue(engine, encoder, timeout=0.01)
+    late = queue.submit([1])
+    time.sleep(0.02)
+    engine.start()
+    with pytest.raises(TimeoutExceededError):
+        late.result(SECONDS)
+    assert not encoder.batches
 
 
 def test_what_is_cancelled_is_left_out(

@@ -97,6 +97,15 @@ def test_another_layout_of_tensors_is_refused(f32: Path, monkeypatch: pytest.Mon
         collect_importances(model, [[1] * 20], num_threads=1)
 
 
+def test_an_interrupt_is_no_end_of_a_chunk(f32: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_product: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importance, "_is_wanted", interrupt)
+    with Model(f32) as model, pytest.raises(KeyboardInterrupt):
+        collect_importances(model, [[1] * 20], num_threads=1)
+
+
 def test_the_model_can_be_used_afterwards(f32: Path) -> None:
     with Model(f32) as model:
         first = collect_importances(model, [[5] * 20], num_threads=1)

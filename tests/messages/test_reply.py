@@ -53,6 +53,8 @@ def plain(message_fields: dict[str, Any], **fields: Any) -> dict[str, Any]:
         (None, [call(0, '{"city": "北京", "da')], [block(0, input={"city": "北京"})]),
         (None, [call(0, '{"ci')], [block(0, input={})]),
         (None, [call(0, "")], [block(0, input={})]),
+        (None, [call(0, '{"a": ' + "[" * 5000)], [block(0, input={})]),
+        (None, [call(0, '{"a": "\\ud83d"}')], [block(0, input={"a": "\ud83d"})]),
         (
             "查",
             [call(0), call(1)],
