@@ -15,7 +15,7 @@ from glm3edge.bench.cli import bench_command
 from glm3edge.config import Settings, load_settings
 from glm3edge.errors import ConfigError, Glm3EdgeError, ModelError
 from glm3edge.store import DEFAULT_NAME, Store
-from glm3edge_convert.cli import convert_command, exit_code, progress_bar
+from glm3edge_convert.cli import convert_command, convert_lora_command, exit_code, progress_bar
 from glm3edge_convert.errors import ConvertError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # one of them is the API key
 )
 app.command("convert")(convert_command)
+app.command("convert-lora")(convert_lora_command)
 
 
 def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glm3edge_convert.architecture import check_architecture
+from glm3edge_convert.errors import UnsupportedPrefixError
 from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams
 from glm3edge_convert.plan import Plan
 from glm3edge_convert.recipe import DEFAULT_TYPE, get_recipe, tensor_type
@@ -26,13 +27,17 @@ if TYPE_CHECKING:
 
     from gguf import GGUFWriter
 
+    from glm3edge_convert.source import SourceTensor
+
+PREFIX_ENCODER = "transformer.prefix_encoder."
+
 
 def make_plan(source: Path, config: Mapping[str, Any], type_name: str | None) -> Plan:
     """Read and check everything but the data. Raises ConvertError."""
     recipe = get_recipe(type_name or DEFAULT_TYPE)
     check_architecture(source, config)
     hparams = parse_hparams(source, config)
-    tensors = plan_tensors(source, open_tensors(source), chatglm_mappings(hparams))
+    tensors = plan_tensors(source, _open_model(source), chatglm_mappings(hparams))
     vocabulary = read_vocabulary(source, hparams.vocab_size)
 
     def add_metadata(writer: GGUFWriter) -> None:
@@ -46,6 +51,15 @@ def make_plan(source: Path, config: Mapping[str, Any], type_name: str | None) ->
         [tensor_type(recipe, t.name, t.shape, hparams.num_layers) for t in tensors],
         add_metadata,
     )
+
+
+def _open_model(source: Path) -> dict[str, SourceTensor]:
+    """The folder's tensors. Raises UnsupportedPrefixError for a prefix, with or without a model."""
+    sources = open_tensors(source)
+    for name, tensor in sources.items():
+        if name.startswith(PREFIX_ENCODER):
+            raise UnsupportedPrefixError(tensor.path, name)
+    return sources
 
 
 def _add_hparams(writer: GGUFWriter, hparams: HParams) -> None:

@@ -3,7 +3,10 @@
     ConvertError
     ├── UnknownTypeError               no such output type
     ├── NotACheckpointError            the folder lacks a file that every checkpoint has
+    ├── NotAnAdapterError              the folder lacks a file that every LoRA adapter has
     ├── UnsupportedArchitectureError   a checkpoint, but not a ChatGLM3 one
+    ├── UnsupportedAdapterError        an adapter that does more than LoRA
+    ├── UnsupportedPrefixError         a P-Tuning v2 checkpoint
     ├── CheckpointError                a ChatGLM3 checkpoint with something wrong in it
     │   ├── ConfigError                a value in config.json
     │   ├── TokenizerError             tokenizer.model
@@ -11,6 +14,7 @@
     │   ├── MissingTensorError
     │   ├── UnexpectedTensorError
     │   ├── TensorShapeError
+    │   ├── AdapterTensorError         a tensor of an adapter that does not fit
     │   └── TensorValueError           data that cannot be stored: NaN, infinity, unknown dtype
     ├── MissingLibraryError            an optional or native library is not installed
     └── OutputError                    the output cannot be written
@@ -67,6 +71,42 @@ class UnsupportedArchitectureError(ConvertError):
         self.sign = sign
 
 
+class NotAnAdapterError(ConvertError):
+    """`path` is not a folder that PEFT saved a LoRA adapter to."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path} is not a LoRA adapter: {problem}; "
+            "give the folder with adapter_config.json and adapter_model.safetensors"
+        )
+        self.path = path
+
+
+class UnsupportedAdapterError(ConvertError):
+    """The adapter's option `key` has a `value` that the output cannot express."""
+
+    def __init__(self, path: Path, key: str, value: object, meaning: str) -> None:
+        super().__init__(
+            f"{path}: {key} is {value!r}: {meaning}, which cannot be converted; merge the adapter "
+            "into the model with PEFT's merge_and_unload() and convert that"
+        )
+        self.path = path
+        self.key = key
+        self.value = value
+
+
+class UnsupportedPrefixError(ConvertError):
+    """A P-Tuning v2 checkpoint: `tensor` makes keys and values that stand before every prompt."""
+
+    def __init__(self, path: Path, tensor: str) -> None:
+        super().__init__(
+            f"{path}: {tensor} is a P-Tuning v2 prefix, which cannot be converted; "
+            "give the model's own folder without it, or fine-tune with LoRA"
+        )
+        self.path = path
+        self.tensor = tensor
+
+
 class CheckpointError(ConvertError):
     """A ChatGLM3 checkpoint with something wrong in `path`."""
 
@@ -76,7 +116,7 @@ class CheckpointError(ConvertError):
 
 
 class ConfigError(CheckpointError):
-    """The value of `key` in config.json is missing, mistyped or contradicts another."""
+    """The value of `key` in a configuration is missing, mistyped or contradicts another."""
 
     def __init__(self, path: Path, key: str, problem: str) -> None:
         super().__init__(path, f"{key} {problem}; restore the file from the model's page")
@@ -127,6 +167,14 @@ class TensorShapeError(CheckpointError):
         self.tensor = tensor
         self.expected = tuple(expected)
         self.found = tuple(found)
+
+
+class AdapterTensorError(CheckpointError):
+    """A tensor of an adapter contradicts its configuration, the other tensors or the model."""
+
+    def __init__(self, path: Path, tensor: str, problem: str) -> None:
+        super().__init__(path, f"tensor {tensor} {problem}")
+        self.tensor = tensor
 
 
 class TensorValueError(CheckpointError):
