@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from glm3edge_convert.architecture import check_architecture
 from glm3edge_convert.errors import UnsupportedPrefixError
 from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams
+from glm3edge_convert.merge import merge_adapters
 from glm3edge_convert.plan import Plan
 from glm3edge_convert.recipe import DEFAULT_TYPE, get_recipe, tensor_type
 from glm3edge_convert.source import open_tensors
@@ -22,22 +23,30 @@ from glm3edge_convert.vocab import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gguf import GGUFWriter
 
+    from glm3edge_convert.scaled import ScaledPath
     from glm3edge_convert.source import SourceTensor
 
 PREFIX_ENCODER = "transformer.prefix_encoder."
 
 
-def make_plan(source: Path, config: Mapping[str, Any], type_name: str | None) -> Plan:
-    """Read and check everything but the data. Raises ConvertError."""
+def make_plan(
+    source: Path,
+    config: Mapping[str, Any],
+    type_name: str | None,
+    adapters: Sequence[ScaledPath] = (),
+) -> Plan:
+    """Read and check everything but the data, `adapters` merged in. Raises ConvertError."""
     recipe = get_recipe(type_name or DEFAULT_TYPE)
     check_architecture(source, config)
     hparams = parse_hparams(source, config)
-    tensors = plan_tensors(source, _open_model(source), chatglm_mappings(hparams))
+    tensors = plan_tensors(
+        source, merge_adapters(_open_model(source), adapters), chatglm_mappings(hparams)
+    )
     vocabulary = read_vocabulary(source, hparams.vocab_size)
 
     def add_metadata(writer: GGUFWriter) -> None:

@@ -22,6 +22,7 @@ from glm3edge_convert.errors import (
     NotACheckpointError,
     NotAnAdapterError,
     OutputError,
+    ScaleError,
     UnknownTypeError,
     UnsupportedAdapterError,
     UnsupportedArchitectureError,
@@ -29,12 +30,14 @@ from glm3edge_convert.errors import (
 )
 from glm3edge_convert.lora import ADAPTER_TYPES, convert_lora
 from glm3edge_convert.recipe import RECIPES
+from glm3edge_convert.scaled import ScaledPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 EXIT_CODES: dict[type[ConvertError], int] = {
     UnknownTypeError: 2,  # also typer's code for a wrong command line
+    ScaleError: 2,
     NotACheckpointError: 3,
     NotAnAdapterError: 3,
     UnsupportedArchitectureError: 4,
@@ -66,6 +69,12 @@ def convert_command(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; all of them by default.")
     ] = None,
+    merge_lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER[:SCALE]", help="LoRA adapter to merge into the weights. Repeatable."
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the output file.")
     ] = False,
@@ -81,6 +90,7 @@ def convert_command(
             output,
             type=type,
             threads=threads,
+            adapters=[ScaledPath.parse(text) for text in merge_lora or ()],
             progress=progress,
             overwrite=overwrite,
         )

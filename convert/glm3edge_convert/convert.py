@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gguf import GGML_QUANT_VERSION, GGUFWriter
 
 from glm3edge_convert import bert, chatglm
+from glm3edge_convert.errors import UnsupportedArchitectureError
 from glm3edge_convert.hparams import read_config
 from glm3edge_convert.plan import Plan, model_name
 from glm3edge_convert.quantize import Quantizer, load_library
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from glm3edge_convert.scaled import ScaledPath
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,20 @@ def convert(
     *,
     type: str | None = None,  # noqa: A002  (the option's name)
     threads: int | None = None,
+    adapters: Sequence[ScaledPath] = (),
     progress: Callable[[Progress], None] | None = None,
     overwrite: bool = False,
 ) -> Summary:
     """Convert the checkpoint folder `source` to the GGUF file `output`.
 
     `type` is one of recipe.RECIPES, for encoders of bert.TYPES; the default is q4_k_m, for encoders
-    f16. `threads` is the number of CPU threads (all by default). `progress` is called from this
-    thread. Raises ConvertError; leaves no file behind then.
+    f16. `threads` is the number of CPU threads (all by default). `adapters` are LoRA folders to
+    merge into the weights, in their order. `progress` is called from this thread. Raises
+    ConvertError; leaves no file behind then.
     """
     started = time.monotonic()
     check_output(output, overwrite=overwrite)
-    plan = make_plan(source, type)
+    plan = make_plan(source, type, adapters)
     infos = [
         TensorInfo(tensor.name, tensor.shape, tensor_type)
         for tensor, tensor_type in zip(plan.tensors, plan.types, strict=True)
@@ -83,12 +88,15 @@ def convert(
     return _summarize(plan, output, time.monotonic() - started)
 
 
-def make_plan(source: Path, type_name: str | None) -> Plan:
+def make_plan(source: Path, type_name: str | None, adapters: Sequence[ScaledPath] = ()) -> Plan:
     """What becomes of the checkpoint folder `source`. Reads no data. Raises ConvertError."""
     config = read_config(source)
-    is_encoder = config.get("model_type") in bert.MODEL_TYPES
-    make = bert.make_plan if is_encoder else chatglm.make_plan
-    return make(source, config, type_name)
+    if config.get("model_type") not in bert.MODEL_TYPES:
+        return chatglm.make_plan(source, config, type_name, adapters)
+    if adapters:
+        sign = "adapters are merged into ChatGLM3 only"
+        raise UnsupportedArchitectureError(source, "an encoder", sign)
+    return bert.make_plan(source, config, type_name)
 
 
 def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
     ConvertError
     ├── UnknownTypeError               no such output type
+    ├── ScaleError                     an adapter's scale is no finite number
     ├── NotACheckpointError            the folder lacks a file that every checkpoint has
     ├── NotAnAdapterError              the folder lacks a file that every LoRA adapter has
     ├── UnsupportedArchitectureError   a checkpoint, but not a ChatGLM3 one
@@ -46,6 +47,14 @@ class UnknownTypeError(ConvertError):
     def __init__(self, type_name: str, known: Sequence[str]) -> None:
         super().__init__(f"unknown type {type_name!r}: choose one of {', '.join(known)}")
         self.type_name = type_name
+
+
+class ScaleError(ConvertError):
+    """The scale after an adapter's name is infinite or NaN."""
+
+    def __init__(self, text: str, scale: str) -> None:
+        super().__init__(f"{text}: the scale {scale} is not finite; write a number, such as 0.5")
+        self.scale = scale
 
 
 class NotACheckpointError(ConvertError):
@@ -148,7 +157,8 @@ class UnexpectedTensorError(CheckpointError):
     def __init__(self, path: Path, tensor: str) -> None:
         super().__init__(
             path,
-            f"unexpected tensor {tensor}; merge adapters into the model before converting it",
+            f"unexpected tensor {tensor}; give the model's own folder, and adapters with "
+            "--merge-lora",
         )
         self.tensor = tensor
 
