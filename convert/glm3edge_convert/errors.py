@@ -2,7 +2,7 @@
 
     ConvertError
     ├── UnknownTypeError               no such output type
-    ├── ScaleError                     an adapter's scale is no finite number
+    ├── ScaleError                     an adapter cannot have this scale
     ├── NotACheckpointError            the folder lacks a file that every checkpoint has
     ├── NotAnAdapterError              the folder lacks a file that every LoRA adapter has
     ├── UnsupportedArchitectureError   a checkpoint, but not a ChatGLM3 one
@@ -50,10 +50,10 @@ class UnknownTypeError(ConvertError):
 
 
 class ScaleError(ConvertError):
-    """The scale after an adapter's name is infinite or NaN."""
+    """The scale after an adapter's name has no meaning."""
 
-    def __init__(self, text: str, scale: str) -> None:
-        super().__init__(f"{text}: the scale {scale} is not finite; write a number, such as 0.5")
+    def __init__(self, text: str, scale: str, problem: str) -> None:
+        super().__init__(f"{text}: the scale {scale} {problem}")
         self.scale = scale
 
 
@@ -94,14 +94,21 @@ class NotAnAdapterError(ConvertError):
 class UnsupportedAdapterError(ConvertError):
     """The adapter's option `key` has a `value` that the output cannot express."""
 
-    def __init__(self, path: Path, key: str, value: object, meaning: str) -> None:
+    def __init__(
+        self, path: Path, key: str, value: object, meaning: str, *, can_be_merged: bool = False
+    ) -> None:
+        remedy = (
+            "convert the model with --merge-lora and this folder"
+            if can_be_merged
+            else "merge the adapter into the model with PEFT's merge_and_unload() and convert that"
+        )
         super().__init__(
-            f"{path}: {key} is {value!r}: {meaning}, which cannot be converted; merge the adapter "
-            "into the model with PEFT's merge_and_unload() and convert that"
+            f"{path}: {key} is {value!r}: {meaning}, which cannot be converted; {remedy}"
         )
         self.path = path
         self.key = key
         self.value = value
+        self.can_be_merged = can_be_merged
 
 
 class UnsupportedPrefixError(ConvertError):

@@ -91,7 +91,7 @@ def convert_lora(
     type_name = (type or DEFAULT_ADAPTER_TYPE).lower()
     if type_name not in ADAPTER_TYPES:
         raise UnknownTypeError(type_name, list(ADAPTER_TYPES))
-    pairs = open_adapter(source)
+    pairs = open_adapter(source, to_merge=False).pairs
     alpha = _common_alpha(pairs)
     tensors = _plan_tensors(pairs, alpha)
 

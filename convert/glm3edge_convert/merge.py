@@ -1,5 +1,7 @@
 """LoRA adapters merged into a model's weights while they are read: W + scale x B A.
 
+Tensors that an adapter holds as a whole take the place of the model's.
+
 A and B are read again for every slab of rows, so no more is in memory than a slab and one pair. The
 sum is taken in float64 and rounded to float32 once: then a row's bytes do not depend on the slab
 it is in, and are those of a checkpoint that was merged beforehand.
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glm3edge_convert.errors import AdapterTensorError
+from glm3edge_convert.errors import AdapterTensorError, ScaleError
 from glm3edge_convert.peft import LoraPair, open_adapter
 
 if TYPE_CHECKING:
@@ -33,29 +35,41 @@ def merge_adapters(
     Raises what peft.open_adapter() does, and AdapterTensorError for an adapter of another model.
     """
     merged = dict(sources)
-    for adapter in adapters:
-        for pair in open_adapter(adapter.path):
+    for scaled in adapters:
+        adapter = open_adapter(scaled.path, to_merge=True)
+        if scaled.scale != 1 and not adapter.can_be_scaled:
+            problem = "has no meaning: the adapter is DoRA or replaces whole tensors; leave it out"
+            raise ScaleError(str(scaled.path), str(scaled.scale), problem)
+        for name, tensor in adapter.replaced.items():
+            _check_fits(merged, name, tensor, tensor.shape)
+            merged[name] = tensor
+        for pair in adapter.pairs:
             name = f"{pair.module}.weight"
-            base = merged.get(name)
-            if base is None:
-                raise AdapterTensorError(
-                    pair.a.path, pair.a.name, f"is of a module that the model has not: no {name}"
-                )
-            if base.shape != pair.weight_shape:
-                found, expected = _by(pair.weight_shape), _by(base.shape)
-                raise AdapterTensorError(
-                    pair.a.path,
-                    pair.a.name,
-                    f"and its lora_B change {found} weights, and {name} has {expected}; "
-                    "is the adapter another model's?",
-                )
-            merged[name] = MergedTensor(base, pair, adapter.scale)
+            _check_fits(merged, name, pair.a, pair.weight_shape)
+            merged[name] = MergedTensor(merged[name], pair, scaled.scale)
     return merged
+
+
+def _check_fits(
+    sources: Mapping[str, SourceTensor], name: str, tensor: SourceTensor, shape: tuple[int, ...]
+) -> None:
+    """Raise AdapterTensorError unless there is a `name` of the `shape` that `tensor` changes."""
+    base = sources.get(name)
+    if base is None:
+        problem = f"is of a module that the model has not: no {name}"
+        raise AdapterTensorError(tensor.path, tensor.name, problem)
+    if base.shape != shape:
+        raise AdapterTensorError(
+            tensor.path,
+            tensor.name,
+            f"changes {_by(shape)} weights, and {name} has {_by(base.shape)}; "
+            "is the adapter another model's?",
+        )
 
 
 @dataclass(frozen=True)
 class MergedTensor:
-    """A weight with one pair in it."""
+    """A weight with one pair in it. With DoRA's magnitudes its rows are as long as those say."""
 
     base: SourceTensor
     pair: LoraPair
@@ -84,6 +98,10 @@ class MergedTensor:
         change: NDArray[np.float64] = left.astype(np.float64) @ right.astype(np.float64)
         change *= self.scale * pair.scale
         change += self.base.rows(start, stop)
+        if pair.magnitudes is not None:
+            lengths = np.linalg.norm(change, axis=1)
+            stretch = pair.magnitudes.rows(start, stop) / np.where(lengths > 0, lengths, 1)
+            change *= stretch[:, np.newaxis]
         return change.astype(np.float32)
 
 

@@ -7,8 +7,11 @@ named `base_model.model.<module>.lora_A.weight`. An adapted embedding has A and 
 `lora_embedding_A` is (rank, tokens) and `lora_embedding_B` (width, rank)
 (https://huggingface.co/docs/peft/developer_guides/checkpoint).
 
-What an adapter may hold besides is refused by name, as are adapters that were trained on other
-weights than the model's.
+Besides, a folder may hold whole tensors, which take the place of the model's (`modules_to_save`,
+`bias`), and DoRA's magnitudes: a matrix then stands for W + scale x B A with each row stretched to
+the length that its magnitude says. These can be merged into a model and not stand beside it. What
+else there may be is refused by name, as are adapters that were trained on other weights than the
+model's.
 """
 
 from __future__ import annotations
@@ -41,11 +44,17 @@ MATRIX = re.compile(
     r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<letter>[AB])(\.default)?(\.weight)?"
 )
 
-REFUSED = {
+MAGNITUDE = re.compile(r"(?P<module>.+)\.lora_magnitude_vector(\.default)?(\.weight)?")
+WRAPPERS = re.compile(r"\.(base_layer|modules_to_save(\.default)?)(?=\.)")
+
+MERGED_ONLY = {
     "use_dora": "DoRA scales every row of the matrix",
+    "modules_to_save": "whole modules are replaced",
+}
+"""Options that mean what a model can have in its weights, and no GGUF adapter."""
+REFUSED = {
     "use_qalora": "QALoRA pools the inputs in groups",
     "lora_bias": "it adds biases",
-    "modules_to_save": "whole modules are replaced",
     "trainable_token_indices": "rows of the embedding are replaced",
     "layer_replication": "the model has other layers",
     "alora_invocation_tokens": "the adapter is on for a part of the prompt only",
@@ -59,7 +68,7 @@ KEEPING_INITS = {True, False, "gaussian", "eva", "orthogonal"}
 class LoraPair:
     """A and B of one module; `a` is (rank, inputs), `b` (outputs, rank).
 
-    For an embedding the inputs are tokens.
+    For an embedding the inputs are tokens. `magnitudes`, (outputs,), are DoRA's.
     """
 
     module: str
@@ -67,6 +76,7 @@ class LoraPair:
     b: SourceTensor
     scale: float
     is_embedding: bool = False
+    magnitudes: SourceTensor | None = None
 
     @property
     def rank(self) -> int:
@@ -87,39 +97,58 @@ class LoraPair:
         return shape[::-1] if self.is_embedding else shape
 
 
+@dataclass(frozen=True)
+class LoraAdapter:
+    """What a folder holds: `pairs` in the order of their names, and `replaced` by the names of the
+    model's tensors that they take the place of."""
+
+    pairs: list[LoraPair]
+    replaced: dict[str, SourceTensor]
+
+    @property
+    def can_be_scaled(self) -> bool:
+        """Whether all of its change is scale x B A."""
+        return not self.replaced and not any(pair.magnitudes for pair in self.pairs)
+
+
 def is_adapter(folder: Path) -> bool:
     """Whether `folder` is one that PEFT saved an adapter to."""
     return (folder / CONFIG_FILE).is_file()
 
 
-def open_adapter(folder: Path) -> list[LoraPair]:
-    """The pairs of an adapter folder, in the order of their names; reads headers, no data.
+def open_adapter(folder: Path, *, to_merge: bool) -> LoraAdapter:
+    """Read an adapter folder's headers, and no data.
 
-    Raises NotAnAdapterError, UnsupportedAdapterError, CheckpointError, and MissingLibraryError for
-    `.bin` weights without torch.
+    Unless it is `to_merge`, what a GGUF adapter cannot hold is refused. Raises NotAnAdapterError,
+    UnsupportedAdapterError, CheckpointError, and MissingLibraryError for `.bin` weights without
+    torch.
     """
     config = _read_config(folder)
     path = folder / CONFIG_FILE
     _check_supported(path, config)
-    tensors = open_tensors(folder, WEIGHT_FILES)
-    halves: dict[str, dict[str, SourceTensor]] = {}
-    embeddings = set()
-    for name, tensor in tensors.items():
-        match = MATRIX.fullmatch(name)
-        if match is None or not name.startswith(PREFIX):
+    if not to_merge:
+        _check_is_plain(path, config)
+    modules: dict[str, dict[str, SourceTensor]] = {}
+    replaced: dict[str, SourceTensor] = {}
+    for name, tensor in open_tensors(folder, WEIGHT_FILES).items():
+        if not name.startswith(PREFIX):
+            raise AdapterTensorError(tensor.path, name, f"does not begin with {PREFIX}")
+        inner = name.removeprefix(PREFIX)
+        if match := MATRIX.fullmatch(inner):
+            part = f"{match['embedding'] or ''}{match['letter']}"
+            modules.setdefault(match["module"], {})[part] = tensor
+        elif match := MAGNITUDE.fullmatch(inner):
+            modules.setdefault(match["module"], {})["magnitudes"] = tensor
+        elif to_merge:
+            replaced[WRAPPERS.sub("", inner)] = tensor
+        else:
             raise AdapterTensorError(
-                tensor.path, name, "is no LoRA matrix (lora_A or lora_B of a module of the model)"
+                tensor.path, name, "is no LoRA matrix (lora_A or lora_B of a module)"
             )
-        module = match["module"].removeprefix(PREFIX)
-        halves.setdefault(module, {})[match["letter"]] = tensor
-        if match["embedding"]:
-            embeddings.add(module)
-    if not halves:
+    if not modules and not replaced:
         raise NotAnAdapterError(folder, "its weights are empty")
-    return [
-        _pair(path, config, module, halves[module], is_embedding=module in embeddings)
-        for module in sorted(halves)
-    ]
+    pairs = [_pair(path, config, module, modules[module]) for module in sorted(modules)]
+    return LoraAdapter(pairs, replaced)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -140,9 +169,6 @@ def _check_supported(path: Path, config: Mapping[str, Any]) -> None:
     for key, meaning in REFUSED.items():
         if config.get(key):
             raise UnsupportedAdapterError(path, key, config[key], meaning)
-    bias = config.get("bias", "none")
-    if bias != "none":
-        raise UnsupportedAdapterError(path, "bias", bias, "it changes biases")
     init = config.get("init_lora_weights", True)
     if not (init is None or (isinstance(init, bool | str) and init in KEEPING_INITS)):
         raise UnsupportedAdapterError(
@@ -150,28 +176,60 @@ def _check_supported(path: Path, config: Mapping[str, Any]) -> None:
         )
 
 
+def _check_is_plain(path: Path, config: Mapping[str, Any]) -> None:
+    for key, meaning in MERGED_ONLY.items():
+        if config.get(key):
+            raise UnsupportedAdapterError(path, key, config[key], meaning, can_be_merged=True)
+    bias = config.get("bias", "none")
+    if bias != "none":
+        raise UnsupportedAdapterError(path, "bias", bias, "it changes biases", can_be_merged=True)
+
+
 def _pair(
-    path: Path,
-    config: Mapping[str, Any],
-    module: str,
-    halves: Mapping[str, SourceTensor],
-    *,
-    is_embedding: bool,
+    path: Path, config: Mapping[str, Any], module: str, parts: Mapping[str, SourceTensor]
 ) -> LoraPair:
-    for tensor in halves.values():
-        if len(halves) < 2:
-            other = "lora_B" if "A" in halves else "lora_A"
-            raise AdapterTensorError(tensor.path, tensor.name, f"has no {other} beside it")
+    is_embedding = any(part.startswith("embedding") for part in parts)
+    prefix = "embedding_" if is_embedding else ""
+    a, b = parts.get(f"{prefix}A"), parts.get(f"{prefix}B")
+    if a is None or b is None:
+        some = next(iter(parts.values()))
+        other = "lora_A" if a is None else "lora_B"
+        raise AdapterTensorError(some.path, some.name, f"has no {other} beside it")
+    for tensor in (a, b):
         if len(tensor.shape) != 2 or 0 in tensor.shape:
             raise AdapterTensorError(tensor.path, tensor.name, "is no matrix")
-    a, b = halves["A"], halves["B"]
     rank = count(path, _for_module(path, config, "rank_pattern", "r", module), "r")
     for tensor, found in ((a, a.shape[0]), (b, b.shape[1])):
         if found != rank:
             raise AdapterTensorError(
                 tensor.path, tensor.name, f"has rank {found} where {CONFIG_FILE} says {rank}"
             )
-    return LoraPair(module, a, b, _scale(path, config, module, rank), is_embedding)
+    magnitudes = _magnitudes(path, config, parts, b, is_embedding=is_embedding)
+    return LoraPair(module, a, b, _scale(path, config, module, rank), is_embedding, magnitudes)
+
+
+def _magnitudes(
+    path: Path,
+    config: Mapping[str, Any],
+    parts: Mapping[str, SourceTensor],
+    b: SourceTensor,
+    *,
+    is_embedding: bool,
+) -> SourceTensor | None:
+    magnitudes = parts.get("magnitudes")
+    if bool(config.get("use_dora")) != (magnitudes is not None):
+        raise AdapterTensorError(
+            b.path, b.name, f"and {CONFIG_FILE} do not agree on whether this is DoRA (use_dora)"
+        )
+    if magnitudes is None:
+        return None
+    if is_embedding:
+        raise UnsupportedAdapterError(path, "use_dora", True, "the embedding's columns are scaled")
+    if magnitudes.shape != b.shape[:1]:
+        raise AdapterTensorError(
+            magnitudes.path, magnitudes.name, f"has not {b.shape[0]} values, one to a row of lora_B"
+        )
+    return magnitudes
 
 
 def _scale(path: Path, config: Mapping[str, Any], module: str, rank: int) -> float:

@@ -28,7 +28,7 @@ class ScaledPath:
         if not head or scale is None or whole.exists():
             return cls(whole)
         if not math.isfinite(scale):
-            raise ScaleError(text, tail)
+            raise ScaleError(text, tail, "is not finite; write a number, such as 0.5")
         return cls(Path(head).expanduser(), scale)
 
 

@@ -122,3 +122,9 @@ def merged(checkpoint: Path, folder: Path, adapters: Sequence[tuple[Adapter, flo
 def load_weights_of(path: Path) -> dict[str, Array]:
     """A file's float16 or float32 tensors, in float32."""
     return {name: values.astype(np.float32) for name, values in load_file(path).items()}
+
+
+def add_tensors(folder: Path, tensors: dict[str, Array]) -> None:
+    """Add what else an adapter folder may hold."""
+    path = folder / "adapter_model.safetensors"
+    save_file(load_file(path) | tensors, path)

@@ -135,7 +135,7 @@ DAMAGED: dict[str, tuple[Edit, str]] = {
     ),
     "not of a model": (
         _rename(f"{FIRST}.lora_B.weight", "encoder.lora_B.weight"),
-        "encoder.lora_B.weight is no LoRA matrix",
+        "encoder.lora_B.weight does not begin with base_model.model.",
     ),
     "an embedding where none is": (
         lambda tensors: (
@@ -213,12 +213,12 @@ CONFIGS: dict[str, tuple[dict[str, Any], type[errors.ConvertError], str]] = {
     "whole modules": (
         {"modules_to_save": ["output_layer"]},
         errors.UnsupportedAdapterError,
-        r"modules_to_save is \['output_layer'\].*merge_and_unload",
+        r"modules_to_save is \['output_layer'\].*--merge-lora",
     ),
     "PiSSA": (
         {"init_lora_weights": "pissa_niter_4"},
         errors.UnsupportedAdapterError,
-        "init_lora_weights is 'pissa_niter_4'",
+        "init_lora_weights is 'pissa_niter_4'.*merge_and_unload",
     ),
     "odd init": ({"init_lora_weights": [1]}, errors.UnsupportedAdapterError, "init_lora_weights"),
 }
