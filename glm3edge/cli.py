@@ -133,6 +133,14 @@ def serve(
             "[the chat model]",
         ),
     ] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADAPTER[:SCALE]",
+            help="LoRA adapter to serve as a model of its own name: a GGUF file or a PEFT folder. "
+            "Repeatable.",
+        ),
+    ] = None,
     disk_cache: Annotated[
         str | None,
         typer.Option(help="Disk space for computed conversations, 0 for none. [4GiB]"),
@@ -178,6 +186,7 @@ def serve(
         threads=threads,
         type=type,
         embedding_model=embedding_model,
+        lora=lora or None,
         disk_cache=disk_cache,
         cache_dir=cache_dir,
         cors_origins=cors_origin or None,
@@ -200,8 +209,11 @@ def _serve(model: str | None, settings: Settings) -> None:
             store = Store(settings.cache_dir, type=settings.type, progress=progress)
             path = store.find(model)
             embedding_path = store.find_encoder(settings.embedding_model)
+            adapters = store.find_adapters(settings.lora)
         model_id = None if model else DEFAULT_NAME
-        with Runtime(path, settings, model_id=model_id, embedding_path=embedding_path) as runtime:
+        with Runtime(
+            path, settings, model_id=model_id, embedding_path=embedding_path, adapters=adapters
+        ) as runtime:
             port = sock.getsockname()[1]
 
             def announce() -> None:
@@ -224,6 +236,8 @@ def _banner(runtime: "Runtime", path: Path, settings: Settings, port: int, *, is
         f"         {model.description}, {size}, context {card.context_length} tokens",
         *(
             f"embeds   {other.id}, up to {other.context_length} tokens a text"
+            if other.parent is None
+            else f"adapter  {other.id}"
             for other in runtime.services.cards[1:]
         ),
         f"server   {base_url}  (docs: {base_url.removesuffix('/v1')}/docs)",
