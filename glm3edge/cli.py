@@ -16,7 +16,7 @@ from glm3edge.config import Settings, load_settings
 from glm3edge.errors import ConfigError, Glm3EdgeError, ModelError
 from glm3edge.imatrix_command import imatrix_command
 from glm3edge.store import DEFAULT_NAME, Store
-from glm3edge_convert.cli import convert_command, exit_code, progress_bar
+from glm3edge_convert.cli import convert_command, convert_lora_command, exit_code, progress_bar
 from glm3edge_convert.errors import ConvertError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # one of them is the API key
 )
 app.command("convert")(convert_command)
+app.command("convert-lora")(convert_lora_command)
 
 
 def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
@@ -134,6 +135,14 @@ def serve(
             "[the chat model]",
         ),
     ] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADAPTER[:SCALE]",
+            help="LoRA adapter to serve as a model of its own name: a GGUF file or a PEFT folder. "
+            "Repeatable.",
+        ),
+    ] = None,
     disk_cache: Annotated[
         str | None,
         typer.Option(help="Disk space for computed conversations, 0 for none. [4GiB]"),
@@ -179,6 +188,7 @@ def serve(
         threads=threads,
         type=type,
         embedding_model=embedding_model,
+        lora=lora or None,
         disk_cache=disk_cache,
         cache_dir=cache_dir,
         cors_origins=cors_origin or None,
@@ -201,8 +211,11 @@ def _serve(model: str | None, settings: Settings) -> None:
             store = Store(settings.cache_dir, type=settings.type, progress=progress)
             path = store.find(model)
             embedding_path = store.find_encoder(settings.embedding_model)
+            adapters = store.find_adapters(settings.lora)
         model_id = None if model else DEFAULT_NAME
-        with Runtime(path, settings, model_id=model_id, embedding_path=embedding_path) as runtime:
+        with Runtime(
+            path, settings, model_id=model_id, embedding_path=embedding_path, adapters=adapters
+        ) as runtime:
             port = sock.getsockname()[1]
 
             def announce() -> None:
@@ -225,6 +238,8 @@ def _banner(runtime: "Runtime", path: Path, settings: Settings, port: int, *, is
         f"         {model.description}, {size}, context {card.context_length} tokens",
         *(
             f"embeds   {other.id}, up to {other.context_length} tokens a text"
+            if other.parent is None
+            else f"adapter  {other.id}"
             for other in runtime.services.cards[1:]
         ),
         f"server   {base_url}  (docs: {base_url.removesuffix('/v1')}/docs)",

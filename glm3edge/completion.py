@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Constraint, Generation, GenerationRequest
 from glm3edge.engine.stream import gather, merge, stream_events
 from glm3edge.errors import GrammarError, InvalidRequestError
-from glm3edge.generation import check_biases, generation_requests, usage
+from glm3edge.generation import ModelNames, check_biases, generation_requests, usage
 from glm3edge.limits import demanded_tokens, new_token_limit, reserved_tokens
 from glm3edge.llama.guidance import Guide
 from glm3edge.schema.base import Usage
@@ -54,6 +54,7 @@ class ChatJob:
 
     id: str
     created: int
+    model: str
     generations: tuple[GenerationRequest, ...]
     tool_names: frozenset[str]
     held_names: frozenset[str]
@@ -109,7 +110,7 @@ class _Part:
 
 
 class ChatCompleter:
-    """Makes chat completions with one model."""
+    """Makes chat completions with one model and its adapters: see ``ModelNames``."""
 
     def __init__(
         self,
@@ -117,6 +118,7 @@ class ChatCompleter:
         vocabulary: Vocabulary,
         *,
         model_id: str,
+        adapter_ids: Sequence[str] = (),
         guide: Guide | None = None,
     ) -> None:
         """Over one engine; without a ``guide`` replies are not held to grammars."""
@@ -124,7 +126,7 @@ class ChatCompleter:
         self._guide = guide
         self._vocabulary = vocabulary
         self._special = SpecialTokens.of(vocabulary)
-        self._model_id = model_id
+        self._names = ModelNames(model_id, tuple(adapter_ids))
 
     def prepare(self, request: ChatRequest, *, shorten: bool = False) -> ChatJob:
         """Check a request and encode its prompt. May take a while; blocks.
@@ -140,12 +142,14 @@ class ChatCompleter:
         tools = _offered_tools(request)
         prompt_ids, truncation = self._fitted_prompt(request, tools)
         held = self._held(request, tools)
+        model, adapter = self._names.find(request.model)
         options = request.stream_options
         return ChatJob(
             id=f"chatcmpl-{uuid.uuid4().hex}",
             created=int(time.time()),
+            model=model,
             generations=self._generation_requests(
-                request, prompt_ids, held.make_constraint, shorten=shorten
+                request, prompt_ids, held.make_constraint, adapter=adapter, shorten=shorten
             ),
             tool_names=frozenset(tool.function.name for tool in tools),
             held_names=held.tool_names,
@@ -248,7 +252,7 @@ class ChatCompleter:
         return ChatReply(
             id=job.id,
             created=job.created,
-            model=self._model_id,
+            model=job.model,
             choices=[choice for choice, _ in made],
             usage=_usage(job, [end for _, end in made]),
             truncation=job.truncation,
@@ -342,6 +346,7 @@ class ChatCompleter:
         prompt_ids: list[int],
         make_constraint: Callable[[], Constraint] | None,
         *,
+        adapter: int,
         shorten: bool,
     ) -> tuple[GenerationRequest, ...]:
         """One for each choice, all with the same prompt."""
@@ -357,6 +362,7 @@ class ChatCompleter:
             prompt_ids,
             max_new_tokens=max_new_tokens,
             stop_token_ids=self._special.stop_ids,
+            adapter=adapter,
             num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
             make_constraint=make_constraint,
         )
@@ -391,13 +397,13 @@ class ChatCompleter:
             finish_reason=finish_reason,
             stop_string=stop_string,
         )
-        return ChatChunk(id=job.id, created=job.created, model=self._model_id, choices=[choice])
+        return ChatChunk(id=job.id, created=job.created, model=job.model, choices=[choice])
 
     def _usage_chunk(self, job: ChatJob, ends: list[EndEvent]) -> ChatChunk:
         return ChatChunk(
             id=job.id,
             created=job.created,
-            model=self._model_id,
+            model=job.model,
             choices=[],
             usage=_usage(job, ends),
         )

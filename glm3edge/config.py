@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """What a checkpoint folder is quantized to; None takes what suits the model."""
     embedding_model: str | None = None
     """An encoder for /v1/embeddings: a GGUF file or a folder; None takes the chat model."""
+    lora: tuple[str, ...] = ()
+    """LoRA adapters as ``FILE_OR_FOLDER[:SCALE]``; each is a model of its own for requests."""
     cors_origins: tuple[str, ...] = ()
     """Web origins allowed besides this machine's; ``*`` allows all."""
     api_key: SecretStr | None = None

@@ -1,13 +1,31 @@
 """What the joins for chat and for text share: fields to generations, endings to usage."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from glm3edge.chatglm3.vocabulary import Vocabulary, check_token_ids
 from glm3edge.engine.sequence import Constraint, GenerationRequest
 from glm3edge.schema.base import CompletionTokensDetails, PromptTokensDetails, Usage
 from glm3edge.schema.sampling import SamplingOptions
 from glm3edge.types import EndEvent, Priority, SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNames:
+    """What requests can ask for in ``model``: the model alone, or with one of its adapters.
+
+    An adapter goes by the name of its file or folder. Every other name stands for the model alone,
+    so that clients with a name of their own in their settings work.
+    """
+
+    base: str
+    adapters: tuple[str, ...] = ()
+
+    def find(self, wanted: str) -> tuple[str, int]:
+        """The name of what serves ``wanted``, and the backend's number of its adapter."""
+        if wanted in self.adapters:
+            return wanted, self.adapters.index(wanted) + 1
+        return self.base, 0
 
 
 def check_biases(options: SamplingOptions, vocabulary: Vocabulary) -> None:
@@ -25,6 +43,7 @@ def generation_requests(
     *,
     max_new_tokens: int,
     stop_token_ids: frozenset[int],
+    adapter: int = 0,
     num_logprobs: int | None = None,
     make_constraint: Callable[[], Constraint] | None = None,
 ) -> tuple[GenerationRequest, ...]:
@@ -38,6 +57,7 @@ def generation_requests(
         stop_strings=options.stop_strings,
         num_logprobs=num_logprobs,
         priority=Priority[(options.priority or "interactive").upper()],
+        adapter=adapter,
         make_constraint=make_constraint,
     )
     seed = sampling.seed

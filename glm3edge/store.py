@@ -1,15 +1,19 @@
 """Model names to GGUF files: a file, a checkpoint folder (converted once), the built-in default."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from glm3edge import __version__
 from glm3edge.errors import ConfigError
 from glm3edge_convert.convert import Progress, convert
 from glm3edge_convert.errors import OutputExistsError
+from glm3edge_convert.lora import DEFAULT_ADAPTER_TYPE, convert_lora
+from glm3edge_convert.plan import model_name
 from glm3edge_convert.recipe import DEFAULT_TYPE
+from glm3edge_convert.scaled import ScaledPath
 
 DEFAULT_NAME = "glm3-tiny"
 """The built-in model: ChatGLM3 in small, trained to chat a little and to call tools."""
@@ -23,11 +27,24 @@ _DEFAULT_CHECKPOINTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class AdapterFile:
+    """A GGUF adapter, what requests call it, and what its change of the weights is multiplied with.
+
+    It is called as its file or folder is, without ``.gguf``.
+    """
+
+    name: str
+    path: Path
+    scale: float
+
+
 class Store:
     """Finds models, and keeps what it makes of them in the cache folder.
 
     cache_dir/
         converted/NAME-TYPE-FINGERPRINT.gguf  what checkpoint folders were converted to
+        converted/NAME-lora-TYPE-FINGERPRINT.gguf  and adapter folders
     """
 
     def __init__(
@@ -72,6 +89,38 @@ class Store:
             return None
         path = Path(name).expanduser()
         return self._converted(path, "f16") if path.is_dir() else self.find(name)
+
+    def find_adapters(self, texts: Sequence[str]) -> list[AdapterFile]:
+        """The GGUF adapters for ``FILE_OR_FOLDER[:SCALE]``.
+
+        Raises:
+            ConfigError: there is no such file or folder, or two have one name.
+            ConvertError: a folder could not be converted.
+        """
+        found: dict[str, AdapterFile] = {}
+        for text in texts:
+            given = ScaledPath.parse(text)
+            path = given.path
+            if path.is_dir():
+                name, path = model_name(path), self._converted_adapter(path)
+            elif path.is_file():
+                name = path.stem
+            else:
+                raise ConfigError(f"there is no file or folder {path}: give a LoRA adapter")
+            if name in found:
+                raise ConfigError(f"two adapters are called {name}: rename one of them")
+            found[name] = AdapterFile(name, path, given.scale)
+        return list(found.values())
+
+    def _converted_adapter(self, folder: Path) -> Path:
+        folder = folder.resolve()
+        name = f"{folder.name}-lora-{DEFAULT_ADAPTER_TYPE}-{_fingerprint(folder)}.gguf"
+        path = self._cache_dir / "converted" / name
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OutputExistsError):  # another process was quicker
+                convert_lora(folder, path, type=DEFAULT_ADAPTER_TYPE)
+        return path
 
     def _converted(self, checkpoint: Path, type: str) -> Path:  # noqa: A002
         checkpoint = checkpoint.resolve()

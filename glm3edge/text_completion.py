@@ -14,7 +14,7 @@ from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Generation, GenerationRequest
 from glm3edge.engine.stream import gather, merge, stream_events
 from glm3edge.errors import InvalidRequestError
-from glm3edge.generation import check_biases, generation_requests, usage
+from glm3edge.generation import ModelNames, check_biases, generation_requests, usage
 from glm3edge.limits import new_token_limit
 from glm3edge.schema.base import Usage
 from glm3edge.schema.completions import (
@@ -45,6 +45,7 @@ class TextJob:
 
     id: str
     created: int
+    model: str
     generations: tuple[GenerationRequest, ...]
     num_choices: int
     echoes: tuple[str, ...]
@@ -62,18 +63,25 @@ class _Part:
 
 
 class TextCompleter:
-    """Goes on from texts with one model, as OpenAI's older API does.
+    """Goes on from texts with one model or an adapter of it, as OpenAI's older API does.
 
     A prompt is the model's prefix (``[gMASK] sop``) and the text's tokens, with no role: text that
     spells a control token stays text. Any role's tag ends the reply, as it ends a turn in a chat.
     """
 
-    def __init__(self, engine: Engine, vocabulary: Vocabulary, *, model_id: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        vocabulary: Vocabulary,
+        *,
+        model_id: str,
+        adapter_ids: Sequence[str] = (),
+    ) -> None:
         self._engine = engine
         self._vocabulary = vocabulary
         self._special = SpecialTokens.of(vocabulary)
         self._stop_ids = self._special.stop_ids | {self._special.assistant, self._special.system}
-        self._model_id = model_id
+        self._names = ModelNames(model_id, tuple(adapter_ids))
 
     def prepare(self, request: CompletionRequest) -> TextJob:
         """Check a request and encode its prompts. May take a while; blocks.
@@ -86,10 +94,11 @@ class TextCompleter:
         check_biases(request, self._vocabulary)
         prompts = _prompts(request)
         num_choices = request.n or 1
+        model, adapter = self._names.find(request.model)
         generations = [
             generation
             for prompt in prompts
-            for generation in self._generation_requests(request, self._encode(prompt))
+            for generation in self._generation_requests(request, self._encode(prompt), adapter)
         ]
         echoes = [
             text for prompt in prompts for text in [self._echo(prompt, request)] * num_choices
@@ -98,6 +107,7 @@ class TextCompleter:
         return TextJob(
             id=f"cmpl-{uuid.uuid4().hex}",
             created=int(time.time()),
+            model=model,
             generations=tuple(generations),
             num_choices=num_choices,
             echoes=tuple(echoes),
@@ -181,7 +191,7 @@ class TextCompleter:
         return text_of(prompt, self._vocabulary)
 
     def _generation_requests(
-        self, request: CompletionRequest, prompt_ids: list[int]
+        self, request: CompletionRequest, prompt_ids: list[int], adapter: int
     ) -> tuple[GenerationRequest, ...]:
         """One for each choice that goes on from one prompt."""
         limit = new_token_limit(
@@ -195,6 +205,7 @@ class TextCompleter:
             prompt_ids,
             max_new_tokens=limit if request.max_tokens else min(limit, DEFAULT_MAX_TOKENS),
             stop_token_ids=self._stop_ids,
+            adapter=adapter,
             num_logprobs=request.logprobs,
         )
 
@@ -202,7 +213,7 @@ class TextCompleter:
         self, job: TextJob, choices: list[CompletionChoice], tokens: Usage | None = None
     ) -> CompletionReply:
         return CompletionReply(
-            id=job.id, created=job.created, model=self._model_id, choices=choices, usage=tokens
+            id=job.id, created=job.created, model=job.model, choices=choices, usage=tokens
         )
 
 

@@ -81,9 +81,11 @@ class FakeBackend:
     fail_decode: Callable[[Sequence[Span]], None] | None = None
     gate: threading.Semaphore | None = None
     batches: list[list[Span]] = field(default_factory=list)
+    adapters: list[int] = field(default_factory=list)
     samplers: list[FakeSampler] = field(default_factory=list)
     memory: dict[int, list[int]] = field(default_factory=dict)
     cells: dict[int, list[int]] = field(default_factory=dict)
+    computed_with: dict[int, list[int]] = field(default_factory=dict)
     num_computed: int = 0
     num_aborts: int = 0
     takes_states: bool = True
@@ -95,18 +97,23 @@ class FakeBackend:
         self.samplers.append(FakeSampler(self.reply_for(prompt_ids)))
         return self.samplers[-1]
 
-    def decode(self, spans: Sequence[Span], *, hidden_states: bool = False) -> list[int]:
+    def decode(
+        self, spans: Sequence[Span], *, hidden_states: bool = False, adapter: int = 0
+    ) -> list[int]:
         if self.gate is not None:
             self.gate.acquire(timeout=GATE_SECONDS)  # a failed test must not hang the rest
         if self.fail_decode is not None:
             self.fail_decode(spans)
         self.batches.append(list(spans))
+        self.adapters.append(adapter)
         last, end = [], 0
         for span in spans:
             held = self.memory.setdefault(span.sequence_id, [])
             if span.position != len(held):
                 raise AssertionError(f"span starts at {span.position}, memory ends at {len(held)}")
-            self.compute(span.sequence_id, span.token_ids)
+            if others := set(self.computed_with.get(span.sequence_id, ())) - {adapter}:
+                raise AssertionError(f"adapter {adapter} goes on with what {others} computed")
+            self.compute(span.sequence_id, span.token_ids, adapter)
             end += len(span.token_ids)
             last.append(end - 1)
         return last
@@ -133,28 +140,33 @@ class FakeBackend:
             raise AssertionError(f"sequence {target_id} is not empty")
         self.memory[target_id] = self.memory[source_id][:length]
         self.cells[target_id] = self.cells[source_id][:length]
+        self.computed_with[target_id] = self.computed_with[source_id][:length]
 
     def truncate(self, sequence_id: int, length: int) -> None:
         del self.memory.setdefault(sequence_id, [])[length:]
         del self.cells.setdefault(sequence_id, [])[length:]
+        del self.computed_with.setdefault(sequence_id, [])[length:]
 
     def state(self, sequence_id: int) -> bytes:
-        return json.dumps(self.memory[sequence_id]).encode()
+        adapters = set(self.computed_with[sequence_id])
+        return json.dumps([self.memory[sequence_id], *adapters]).encode()
 
     def restore(self, sequence_id: int, state: bytes) -> bool:
         if self.memory.get(sequence_id):
             raise AssertionError(f"sequence {sequence_id} is not empty")
         if not self.takes_states:
             return False
-        self.compute(sequence_id, json.loads(state))
+        token_ids, adapter = json.loads(state)
+        self.compute(sequence_id, token_ids, adapter)
         return True
 
-    def compute(self, sequence_id: int, token_ids: Sequence[int]) -> None:
+    def compute(self, sequence_id: int, token_ids: Sequence[int], adapter: int = 0) -> None:
         """Fill cells, which must be there."""
         start = self.num_computed
         self.num_computed += len(token_ids)
         self.memory.setdefault(sequence_id, []).extend(token_ids)
         self.cells.setdefault(sequence_id, []).extend(range(start, self.num_computed))
+        self.computed_with.setdefault(sequence_id, []).extend([adapter] * len(token_ids))
         if self.num_cells > self.context_size:
             raise AssertionError(f"{self.num_cells} cells are used of {self.context_size}")
 

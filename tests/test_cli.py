@@ -13,6 +13,7 @@ import pytest
 
 from glm3edge import __version__
 from tests.conftest import Server, start_server
+from tests.convert.adapters import layer_modules, make_adapter
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -43,6 +44,20 @@ def test_convert(tiny_checkpoint: Path, tmp_path: Path) -> None:
     result = run("convert", str(tiny_checkpoint), "-o", str(output), "--type", "q8_0")
     assert result.returncode == 0, result.stderr
     assert output.stat().st_size > 1_000_000
+
+
+def test_convert_lora(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    modules = layer_modules(4, ["self_attention.query_key_value"])
+    folder = make_adapter(tmp_path / "poet", tiny_checkpoint, modules).folder
+    output = tmp_path / "poet.gguf"
+    result = run("convert-lora", str(folder), "-o", str(output))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{output}: 0.1 MiB, 4 modules, rank 8\n"
+    assert output.read_bytes()[:4] == b"GGUF"
+    (folder / "adapter_config.json").unlink()
+    result = run("convert-lora", str(folder), "-o", str(output), "--overwrite")
+    assert result.returncode == 3
+    assert result.stderr.startswith(f"error: {folder} is not a LoRA adapter: adapter_config.json")
 
 
 @pytest.mark.parametrize(

@@ -421,3 +421,23 @@ def test_usage_tells_of_guesses(backend: FakeBackend, completer: ChatCompleter) 
     assert details is not None
     assert details.accepted_prediction_tokens == usage.completion_tokens - len(backend.batches)
     assert details.accepted_prediction_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "expected", "adapter"),
+    [("poet", "poet", 1), ("clerk", "clerk", 2), ("fake", "fake", 0), ("gpt-4o", "fake", 0)],
+)
+def test_the_model_field_chooses_an_adapter(
+    backend: FakeBackend, engine: Engine, model: str, expected: str, adapter: int
+) -> None:
+    completer = ChatCompleter(
+        engine, FakeVocabulary(), model_id="fake", adapter_ids=["poet", "clerk"]
+    )
+    backend.reply_for = lambda _prompt: [*spell("x"), EOS]
+    job = completer.prepare(request(model=model, n=2, stream_options={"include_usage": True}))
+
+    async def both() -> list[ChatReply | ChatChunk]:
+        return [await completer.complete(job), *[chunk async for chunk in completer.stream(job)]]
+
+    assert {reply.model for reply in run(engine, both)} == {expected}
+    assert set(backend.adapters) == {adapter}

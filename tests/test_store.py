@@ -5,9 +5,10 @@ import pytest
 
 from glm3edge.errors import ConfigError
 from glm3edge.llama.model import Model
-from glm3edge.store import Store
+from glm3edge.store import AdapterFile, Store
 from glm3edge_convert.convert import Progress
-from glm3edge_convert.errors import NotACheckpointError
+from glm3edge_convert.errors import NotACheckpointError, NotAnAdapterError
+from tests.convert.adapters import layer_modules, make_adapter
 from tests.encoders import make_bert
 
 
@@ -92,3 +93,23 @@ def test_nothing_there(store: Store, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotACheckpointError):
         store.find(str(tmp_path / "empty"))
+
+
+def test_adapters_are_files_and_folders(
+    store: Store, tmp_path: Path, tiny_checkpoint: Path, tiny_gguf: Path
+) -> None:
+    modules = layer_modules(4, ["self_attention.dense"])
+    folder = make_adapter(tmp_path / "poet-v1.5", tiny_checkpoint, modules).folder
+    poet, clerk = store.find_adapters([f"{folder}:0.5", str(tiny_gguf)])
+    assert (poet.name, poet.scale) == ("poet-v1.5", 0.5)
+    assert poet.path.parent == tmp_path / "cache" / "converted"
+    assert poet.path.name.startswith("poet-v1.5-lora-f32-")
+    assert clerk == AdapterFile("tiny", tiny_gguf, 1.0)  # looked into when it is loaded
+    written = poet.path.stat().st_mtime_ns
+    assert store.find_adapters([str(folder)])[0].path.stat().st_mtime_ns == written
+    with pytest.raises(ConfigError, match="two adapters are called tiny"):
+        store.find_adapters([str(tiny_gguf), f"{tiny_gguf}:2"])
+    with pytest.raises(ConfigError, match="there is no file or folder nowhere: give a LoRA"):
+        store.find_adapters(["nowhere:0.5"])
+    with pytest.raises(NotAnAdapterError):
+        store.find_adapters([str(tiny_checkpoint)])

@@ -325,3 +325,14 @@ def test_leaving_a_stream_cancels_what_runs_and_what_waits(
     run(engine, leave)
     assert len(backend.samplers) <= engine.max_running
     assert all(sampler.is_closed and sampler.position < 3000 for sampler in backend.samplers)
+
+
+@pytest.mark.parametrize(("model", "expected", "adapter"), [("poet", "poet", 1), ("x", "fake", 0)])
+def test_the_model_field_chooses_an_adapter(
+    backend: FakeBackend, engine: Engine, model: str, expected: str, adapter: int
+) -> None:
+    backend.reply_for = lambda _prompt: [*spell("x"), EOS]
+    completer = TextCompleter(engine, FakeVocabulary(), model_id="fake", adapter_ids=["poet"])
+    whole, chunks = both(completer, engine, prompt=["a", "b"], model=model)
+    assert {reply["model"] for reply in [whole, *chunks]} == {expected}
+    assert set(backend.adapters) == {adapter}

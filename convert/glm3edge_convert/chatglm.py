@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glm3edge_convert.architecture import check_architecture
-from glm3edge_convert.errors import ImatrixError
+from glm3edge_convert.errors import ImatrixError, UnsupportedPrefixError
 from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams
+from glm3edge_convert.merge import merge_adapters
 from glm3edge_convert.plan import Plan
 from glm3edge_convert.recipe import DEFAULT_TYPE, get_recipe, needs_importances, tensor_type
 from glm3edge_convert.source import open_tensors
@@ -22,12 +23,16 @@ from glm3edge_convert.vocab import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gguf import GGUFWriter
 
     from glm3edge_convert.imatrix import Imatrix
+    from glm3edge_convert.scaled import ScaledPath
+    from glm3edge_convert.source import SourceTensor
+
+PREFIX_ENCODER = "transformer.prefix_encoder."
 
 
 def make_plan(
@@ -35,15 +40,18 @@ def make_plan(
     config: Mapping[str, Any],
     type_name: str | None,
     *,
+    adapters: Sequence[ScaledPath] = (),
     imatrix: Imatrix | None = None,
 ) -> Plan:
-    """Read and check everything but the data. Raises ConvertError."""
+    """Read and check everything but the data, `adapters` merged in. Raises ConvertError."""
     recipe = get_recipe(type_name or DEFAULT_TYPE)
     if recipe.needs_importances and imatrix is None:
         raise ImatrixError(None, f"{recipe.name} needs an importance matrix")
     check_architecture(source, config)
     hparams = parse_hparams(source, config)
-    tensors = plan_tensors(source, open_tensors(source), chatglm_mappings(hparams))
+    tensors = plan_tensors(
+        source, merge_adapters(_open_model(source), adapters), chatglm_mappings(hparams)
+    )
     vocabulary = read_vocabulary(source, hparams.vocab_size)
 
     def add_metadata(writer: GGUFWriter) -> None:
@@ -72,6 +80,15 @@ def make_plan(
             padded={hparams.ffn_size: hparams.padded_ffn_size},
         )
     return Plan(ARCHITECTURE, recipe, tensors, types, add_metadata, imatrix)
+
+
+def _open_model(source: Path) -> dict[str, SourceTensor]:
+    """The folder's tensors. Raises UnsupportedPrefixError for a prefix, with or without a model."""
+    sources = open_tensors(source)
+    for name, tensor in sources.items():
+        if name.startswith(PREFIX_ENCODER):
+            raise UnsupportedPrefixError(tensor.path, name)
+    return sources
 
 
 def _add_hparams(writer: GGUFWriter, hparams: HParams) -> None:

@@ -21,11 +21,17 @@ from glm3edge_convert.errors import (
     ImatrixError,
     MissingLibraryError,
     NotACheckpointError,
+    NotAnAdapterError,
     OutputError,
+    ScaleError,
     UnknownTypeError,
+    UnsupportedAdapterError,
     UnsupportedArchitectureError,
+    UnsupportedPrefixError,
 )
+from glm3edge_convert.lora import ADAPTER_TYPES, convert_lora
 from glm3edge_convert.recipe import RECIPES
+from glm3edge_convert.scaled import ScaledPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,8 +39,12 @@ if TYPE_CHECKING:
 EXIT_CODES: dict[type[ConvertError], int] = {
     UnknownTypeError: 2,  # also typer's code for a wrong command line
     ImatrixError: 2,
+    ScaleError: 2,
     NotACheckpointError: 3,
+    NotAnAdapterError: 3,
     UnsupportedArchitectureError: 4,
+    UnsupportedAdapterError: 4,
+    UnsupportedPrefixError: 4,
     CheckpointError: 5,
     OutputError: 6,
     MissingLibraryError: 7,
@@ -65,6 +75,12 @@ def convert_command(
         Path | None,
         typer.Option(help="Importance matrix, as `glm3edge imatrix` or llama.cpp writes it."),
     ] = None,
+    merge_lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER[:SCALE]", help="LoRA adapter to merge into the weights. Repeatable."
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the output file.")
     ] = False,
@@ -74,24 +90,60 @@ def convert_command(
     Exit codes: 2 wrong usage, 3 not a checkpoint folder, 4 another model than ChatGLM3, 5 damaged
     or inconsistent checkpoint, 6 output cannot be written, 7 a library is missing, 130 interrupted.
     """
+    with _exit_codes(), progress_bar() as progress:
+        summary = convert(
+            source,
+            output,
+            type=type,
+            threads=threads,
+            adapters=[ScaledPath.parse(text) for text in merge_lora or ()],
+            progress=progress,
+            imatrix=imatrix,
+            overwrite=overwrite,
+        )
+    _print_summary(summary)
+
+
+def convert_lora_command(
+    source: Annotated[
+        Path, typer.Argument(help="Adapter folder: adapter_config.json, adapter_model.safetensors.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="GGUF adapter to write.")],
+    type: Annotated[  # noqa: A002  (the option's name)
+        str | None,
+        typer.Option(
+            "--type", "-t", metavar="TYPE", help=f"One of {', '.join(ADAPTER_TYPES)}. [f32]"
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output file.")
+    ] = False,
+) -> None:
+    """Convert a PEFT LoRA adapter of ChatGLM3 to a GGUF adapter, which serve takes with --lora.
+
+    Exit codes are those of convert; 3 is not an adapter folder, 4 an adapter that does more than
+    LoRA.
+    """
+    with _exit_codes():
+        summary = convert_lora(source, output, type=type, overwrite=overwrite)
+    ranks = ", ".join(map(str, summary.ranks))
+    print(
+        f"{summary.path}: {summary.num_bytes / MIB:,.1f} MiB, "
+        f"{summary.num_modules} modules, rank {ranks}"
+    )
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turn a failure into a line on stderr and its exit code."""
     try:
-        with progress_bar() as progress:
-            summary = convert(
-                source,
-                output,
-                type=type,
-                threads=threads,
-                progress=progress,
-                imatrix=imatrix,
-                overwrite=overwrite,
-            )
+        yield
     except ConvertError as exc:
         print(f"error: {exc}".replace("\n", " "), file=sys.stderr)
         raise typer.Exit(exit_code(exc)) from exc
     except KeyboardInterrupt:
         print("error: interrupted; nothing was written", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
-    _print_summary(summary)
 
 
 def exit_code(error: ConvertError) -> int:

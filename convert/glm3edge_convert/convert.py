@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gguf import GGML_QUANT_VERSION, GGUFWriter
 
 from glm3edge_convert import bert, chatglm
-from glm3edge_convert.errors import ImatrixError
+from glm3edge_convert.errors import ImatrixError, UnsupportedArchitectureError
 from glm3edge_convert.hparams import read_config
 from glm3edge_convert.imatrix import read_imatrix
 from glm3edge_convert.plan import Plan, model_name
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from glm3edge_convert.scaled import ScaledPath
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def convert(
     *,
     type: str | None = None,  # noqa: A002  (the option's name)
     threads: int | None = None,
+    adapters: Sequence[ScaledPath] = (),
     progress: Callable[[Progress], None] | None = None,
     imatrix: Path | None = None,
     overwrite: bool = False,
@@ -63,14 +66,14 @@ def convert(
     """Convert the checkpoint folder `source` to the GGUF file `output`.
 
     `type` is one of recipe.RECIPES, for encoders of bert.TYPES; the default is q4_k_m, for encoders
-    f16. `imatrix` is a file with importances, by which quantized types round. `threads` is the
-    number of CPU threads (all by default). `progress` is called from this thread. Raises
-    ConvertError; leaves no file behind then. After a kill the same call goes on with the tensors
-    that were finished.
+    f16. `imatrix` is a file with importances, by which quantized types round. `adapters` are LoRA
+    folders to merge into the weights, in their order. `threads` is the number of CPU threads (all
+    by default). `progress` is called from this thread. Raises ConvertError; leaves no file behind
+    then. After a kill the same call goes on with the tensors that were finished.
     """
     started = time.monotonic()
     check_output(output, overwrite=overwrite)
-    plan = make_plan(source, type, imatrix)
+    plan = make_plan(source, type, adapters, imatrix)
     infos = [
         TensorInfo(tensor.name, tensor.shape, tensor_type)
         for tensor, tensor_type in zip(plan.tensors, plan.types, strict=True)
@@ -83,7 +86,7 @@ def convert(
             add_metadata=lambda writer: _add_metadata(writer, source, plan),
             infos=infos,
             overwrite=overwrite,
-            source_key=_source_key(plan),
+            source_key=_source_key(plan, adapters),
         ) as stream,
         Quantizer(threads or os.cpu_count() or 1) as quantizer,
     ):
@@ -91,14 +94,22 @@ def convert(
     return _summarize(plan, output, time.monotonic() - started)
 
 
-def make_plan(source: Path, type_name: str | None, imatrix: Path | None = None) -> Plan:
+def make_plan(
+    source: Path,
+    type_name: str | None,
+    adapters: Sequence[ScaledPath] = (),
+    imatrix: Path | None = None,
+) -> Plan:
     """What becomes of the checkpoint folder `source`. Reads no data. Raises ConvertError."""
     config = read_config(source)
     if config.get("model_type") not in bert.MODEL_TYPES:
         importances = None if imatrix is None else read_imatrix(imatrix)
-        return chatglm.make_plan(source, config, type_name, imatrix=importances)
+        return chatglm.make_plan(source, config, type_name, adapters=adapters, imatrix=importances)
     if imatrix is not None:
         raise ImatrixError(imatrix, "is of no use to an encoder")
+    if adapters:
+        sign = "adapters are merged into ChatGLM3 only"
+        raise UnsupportedArchitectureError(source, "an encoder", sign)
     return bert.make_plan(source, config, type_name)
 
 
@@ -113,10 +124,14 @@ def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:
     plan.add_metadata(writer)
 
 
-def _source_key(plan: Plan) -> str:
+def _source_key(plan: Plan, adapters: Sequence[ScaledPath]) -> str:
     """What the data depends on: the files it is read from, and what quantizes it."""
     lines = [f"{name} {version(name)}" for name in ("glm3edge", "llama-cpp-python")]
-    for path in sorted({tensor.source.path for tensor in plan.tensors}):
+    paths = {tensor.source.path for tensor in plan.tensors}
+    for adapter in adapters:
+        lines.append(f"{adapter.path.resolve()} {adapter.scale}")
+        paths |= {path for path in adapter.path.glob("*") if path.is_file()}
+    for path in sorted(paths):
         status = path.stat()
         lines.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
     if plan.imatrix is not None:

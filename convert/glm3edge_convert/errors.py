@@ -3,8 +3,12 @@
     ConvertError
     ├── UnknownTypeError               no such output type
     ├── ImatrixError                   an importance matrix that cannot be used, or that is missing
+    ├── ScaleError                     an adapter cannot have this scale
     ├── NotACheckpointError            the folder lacks a file that every checkpoint has
+    ├── NotAnAdapterError              the folder lacks a file that every LoRA adapter has
     ├── UnsupportedArchitectureError   a checkpoint, but not a ChatGLM3 one
+    ├── UnsupportedAdapterError        an adapter that does more than LoRA
+    ├── UnsupportedPrefixError         a P-Tuning v2 checkpoint
     ├── CheckpointError                a ChatGLM3 checkpoint with something wrong in it
     │   ├── ConfigError                a value in config.json
     │   ├── TokenizerError             tokenizer.model
@@ -12,6 +16,7 @@
     │   ├── MissingTensorError
     │   ├── UnexpectedTensorError
     │   ├── TensorShapeError
+    │   ├── AdapterTensorError         a tensor of an adapter that does not fit
     │   └── TensorValueError           data that cannot be stored: NaN, infinity, unknown dtype
     ├── MissingLibraryError            an optional or native library is not installed
     └── OutputError                    the output cannot be written
@@ -55,6 +60,14 @@ class ImatrixError(ConvertError):
         self.path = path
 
 
+class ScaleError(ConvertError):
+    """The scale after an adapter's name has no meaning."""
+
+    def __init__(self, text: str, scale: str, problem: str) -> None:
+        super().__init__(f"{text}: the scale {scale} {problem}")
+        self.scale = scale
+
+
 class NotACheckpointError(ConvertError):
     """`path` is not a Hugging Face checkpoint folder."""
 
@@ -78,6 +91,49 @@ class UnsupportedArchitectureError(ConvertError):
         self.sign = sign
 
 
+class NotAnAdapterError(ConvertError):
+    """`path` is not a folder that PEFT saved a LoRA adapter to."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path} is not a LoRA adapter: {problem}; "
+            "give the folder with adapter_config.json and adapter_model.safetensors"
+        )
+        self.path = path
+
+
+class UnsupportedAdapterError(ConvertError):
+    """The adapter's option `key` has a `value` that the output cannot express."""
+
+    def __init__(
+        self, path: Path, key: str, value: object, meaning: str, *, can_be_merged: bool = False
+    ) -> None:
+        remedy = (
+            "convert the model with --merge-lora and this folder"
+            if can_be_merged
+            else "merge the adapter into the model with PEFT's merge_and_unload() and convert that"
+        )
+        super().__init__(
+            f"{path}: {key} is {value!r}: {meaning}, which cannot be converted; {remedy}"
+        )
+        self.path = path
+        self.key = key
+        self.value = value
+        self.can_be_merged = can_be_merged
+
+
+class UnsupportedPrefixError(ConvertError):
+    """A P-Tuning v2 checkpoint: `tensor` makes keys and values that stand before every prompt."""
+
+    def __init__(self, path: Path, tensor: str) -> None:
+        super().__init__(
+            f"{path}: {tensor} is a P-Tuning v2 prefix, which cannot be converted; "
+            "give the model's own folder without it, or fine-tune with LoRA"
+        )
+        self.path = path
+        self.tensor = tensor
+
+
 class CheckpointError(ConvertError):
     """A ChatGLM3 checkpoint with something wrong in `path`."""
 
@@ -87,7 +143,7 @@ class CheckpointError(ConvertError):
 
 
 class ConfigError(CheckpointError):
-    """The value of `key` in config.json is missing, mistyped or contradicts another."""
+    """The value of `key` in a configuration is missing, mistyped or contradicts another."""
 
     def __init__(self, path: Path, key: str, problem: str) -> None:
         super().__init__(path, f"{key} {problem}; restore the file from the model's page")
@@ -119,7 +175,8 @@ class UnexpectedTensorError(CheckpointError):
     def __init__(self, path: Path, tensor: str) -> None:
         super().__init__(
             path,
-            f"unexpected tensor {tensor}; merge adapters into the model before converting it",
+            f"unexpected tensor {tensor}; give the model's own folder, and adapters with "
+            "--merge-lora",
         )
         self.tensor = tensor
 
@@ -138,6 +195,14 @@ class TensorShapeError(CheckpointError):
         self.tensor = tensor
         self.expected = tuple(expected)
         self.found = tuple(found)
+
+
+class AdapterTensorError(CheckpointError):
+    """A tensor of an adapter contradicts its configuration, the other tensors or the model."""
+
+    def __init__(self, path: Path, tensor: str, problem: str) -> None:
+        super().__init__(path, f"tensor {tensor} {problem}")
+        self.tensor = tensor
 
 
 class TensorValueError(CheckpointError):

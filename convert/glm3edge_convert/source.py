@@ -107,19 +107,21 @@ def _to_float32(raw: NDArray[np.generic]) -> NDArray[np.float32]:
     return raw.astype(np.float32, copy=False)
 
 
-def open_tensors(folder: Path) -> dict[str, SourceTensor]:
-    """All tensors of a checkpoint folder by name; reads headers, no data.
+def open_tensors(
+    folder: Path, weight_files: Sequence[str] = WEIGHT_FILES
+) -> dict[str, SourceTensor]:
+    """All tensors of a folder by name; reads headers, no data. The first of `weight_files` counts.
 
     Raises NotACheckpointError if there are no weights, CheckpointError if files contradict each
     other or are damaged, MissingLibraryError for a `.bin` checkpoint without torch.
     """
-    for name in WEIGHT_FILES:
+    for name in weight_files:
         open_file = _open_safetensors if name.endswith(".safetensors") else _open_bin
         if (folder / name).is_file():
             return _by_name(open_file(folder / name))
         if (folder / (name + INDEX_SUFFIX)).is_file():
             return _open_sharded(folder / (name + INDEX_SUFFIX), open_file)
-    raise NotACheckpointError(folder, f"it has no {' or '.join(WEIGHT_FILES)} and no index of one")
+    raise NotACheckpointError(folder, f"it has no {' or '.join(weight_files)} and no index of one")
 
 
 def _open_safetensors(path: Path) -> list[SourceTensor]:

@@ -35,33 +35,38 @@ class Entry:
 
     Attributes:
         token_ids: whose state it is.
+        adapter: what it was computed with; 0 is the model alone.
         path: the file it is in.
         state: the state itself as long as it is not written.
     """
 
     token_ids: Ids
+    adapter: int = 0
     path: Path | None = None
     state: bytes | None = None
 
 
 class DiskCache:
-    """States by the token ids they belong to, written in the background.
+    """States by the token ids and the adapter they belong to, written in the background.
 
     A file holds _HEADER, the token ids as little-endian int32, and the state. Files appear under
     their name only when they are whole. What is damaged is removed with a warning; states of other
     models are left alone, and count for the limit.
     """
 
-    def __init__(self, folder: Path, *, key: str, max_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, *, key: str, max_bytes: int, adapter_keys: Sequence[str] = ()
+    ) -> None:
         """Read what is in ``folder``, and make it if need be.
 
         Args:
             folder: whose files named ``*.state`` are the cache's.
             key: names the model and the settings that a state depends on.
             max_bytes: of all files together; beyond it those unused for longest go.
+            adapter_keys: name the same with each of the model's adapters.
         """
         self._folder = folder
-        self._key = hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest()
+        self._keys = [_key_digest(text) for text in (key, *adapter_keys)]
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
@@ -74,11 +79,11 @@ class DiskCache:
         self._thread = threading.Thread(target=self._write_all, name="glm3edge-disk", daemon=True)
         self._thread.start()
 
-    def match(self, token_ids: Sequence[int]) -> tuple[Entry | None, int]:
-        """The entry with the longest common beginning, and its length in tokens."""
+    def match(self, token_ids: Sequence[int], adapter: int = 0) -> tuple[Entry | None, int]:
+        """The adapter's entry with the longest common beginning, and its length in tokens."""
         ids = np.asarray(token_ids, np.int32)
         best, length = None, 0
-        for entry in self._known():
+        for entry in self._known(adapter):
             if (common := num_common(entry.token_ids, ids)) > length:
                 best, length = entry, common
         return best, length
@@ -95,15 +100,15 @@ class DiskCache:
             return None
         return state
 
-    def holds(self, token_ids: Sequence[int] | Ids) -> bool:
-        """Whether a file, written or about to be, begins with ``token_ids``."""
+    def holds(self, token_ids: Sequence[int] | Ids, adapter: int = 0) -> bool:
+        """Whether a file of the adapter, written or about to be, begins with ``token_ids``."""
         ids = np.asarray(token_ids, np.int32)
-        return any(num_common(entry.token_ids, ids) == len(ids) for entry in self._known())
+        return any(num_common(entry.token_ids, ids) == len(ids) for entry in self._known(adapter))
 
-    def save(self, token_ids: Sequence[int] | Ids, state: bytes) -> None:
+    def save(self, token_ids: Sequence[int] | Ids, state: bytes, adapter: int = 0) -> None:
         """Write a state in the background. When writing cannot keep up, the oldest is let go."""
         with self._wake:
-            self._pending.append(Entry(np.array(token_ids, np.int32), state=state))
+            self._pending.append(Entry(np.array(token_ids, np.int32), adapter, state=state))
             while len(self._pending) > 1 and self._num_pending_bytes > _MAX_PENDING_BYTES:
                 self._pending.popleft()
             self._wake.notify_all()
@@ -124,10 +129,11 @@ class DiskCache:
     def _num_pending_bytes(self) -> int:
         return sum(len(entry.state or b"") for entry in self._pending)
 
-    def _known(self) -> list[Entry]:
+    def _known(self, adapter: int) -> list[Entry]:
         with self._lock:
             unwritten = [*self._pending, *([self._writing] if self._writing else [])]
-            return [*unwritten, *self._entries.values()]
+            known = [*unwritten, *self._entries.values()]
+        return [entry for entry in known if entry.adapter == adapter]
 
     def _scan(self) -> None:
         for path in self._folder.iterdir():
@@ -144,10 +150,10 @@ class DiskCache:
         size = path.stat().st_size
         with path.open("rb") as file:
             key, _, ids = _parse_header(file.read(_HEADER.size), size)
-            if key != self._key:
+            if key not in self._keys:
                 return
             token_ids = np.frombuffer(file.read(ids.stop - ids.start), "<i4")
-        self._entries[path] = Entry(token_ids, path)
+        self._entries[path] = Entry(token_ids, self._keys.index(key), path)
 
     def _write_all(self) -> None:
         while True:
@@ -159,15 +165,16 @@ class DiskCache:
                     return
                 entry = self._writing = self._pending.popleft()
             try:
-                self._write(entry.token_ids, entry.state or b"")
+                self._write(entry)
             except (OSError, MemoryError) as exc:
                 logger.warning("cannot write to the disk cache %s: %s", self._folder, exc)
 
-    def _write(self, token_ids: Ids, state: bytes) -> None:
-        data = _pack(self._key, token_ids, state)
+    def _write(self, unwritten: Entry) -> None:
+        token_ids, key = unwritten.token_ids, self._keys[unwritten.adapter]
+        data = _pack(key, token_ids, unwritten.state or b"")
         if len(data) > self._max_bytes:
             return
-        name = hashlib.blake2b(self._key + token_ids.tobytes(), digest_size=16).hexdigest()
+        name = hashlib.blake2b(key + token_ids.tobytes(), digest_size=16).hexdigest()
         path = self._folder / f"{name}{_SUFFIX}"
         part = self._folder / f".{name}.{secrets.token_hex(4)}.part"
         try:
@@ -176,11 +183,12 @@ class DiskCache:
         finally:
             part.unlink(missing_ok=True)
         with self._lock:
-            self._entries[path] = Entry(token_ids, path)
+            self._entries[path] = Entry(token_ids, unwritten.adapter, path)
             outdated = [
                 other
                 for other, entry in self._entries.items()
-                if len(entry.token_ids) < len(token_ids)
+                if entry.adapter == unwritten.adapter
+                and len(entry.token_ids) < len(token_ids)
                 and num_common(entry.token_ids, token_ids) == len(entry.token_ids)
             ]
         for old in outdated:
@@ -214,6 +222,10 @@ class DiskCache:
             path.unlink(missing_ok=True)
         except OSError as exc:
             logger.warning("cannot remove %s: %s", path, exc)
+
+
+def _key_digest(key: str) -> bytes:
+    return hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
 def num_common(one: Ids, other: Ids) -> int:

@@ -117,6 +117,7 @@ class Engine:
         self._outbox_since = 0.0  # when the first of them came, in seconds of perf_counter()
         self._num_failures = 0  # batches in a row
         self._computing: list[Work] = []  # the batch that is being decoded
+        self._adapter = 0  # the one it is decoded with
         self._scheduler = Scheduler(
             max_running=self.max_running, batch_size=backend.batch_size, pace=self._pace
         )
@@ -317,16 +318,17 @@ class Engine:
             return True
         if self._scheduler.is_full:
             return False
-        needed = self._memory.cost(sequence.token_ids) + _GROWTH
+        needed = self._memory.cost(sequence.token_ids, sequence.adapter) + _GROWTH
         return needed <= self._memory.num_available
 
     def _shares_a_running_prompt(self, sequence: Sequence) -> bool:
         """Whether another is about to compute much of the same prompt."""
-        running = [s for s in self._scheduler.running if s.num_pending > 1]
+        adapter = sequence.adapter
+        running = [s for s in self._scheduler.running if s.num_pending > 1 and s.adapter == adapter]
         if sequence.needs_hidden_states or not running:
             return False
         ids = np.asarray(sequence.token_ids)
-        known = self._memory.match(sequence.token_ids).length
+        known = self._memory.match(sequence.token_ids, adapter).length
         return any(
             num_common(ids, np.asarray(other.token_ids)) >= max(known + 1, _WORTH_SHARING)
             for other in running
@@ -338,7 +340,9 @@ class Engine:
         sequence.started_at = time.monotonic()
         try:
             slot, length = self._memory.take(
-                sequence.token_ids, reuse=not sequence.needs_hidden_states
+                sequence.token_ids,
+                adapter=sequence.adapter,
+                reuse=not sequence.needs_hidden_states,
             )
             sequence.start(self._backend, slot, length)
         except Exception as exc:
@@ -368,16 +372,20 @@ class Engine:
         spans = [_span(work) for work in batch]
         for span in spans:
             self._memory.append(span.sequence_id, span.token_ids)
-        hidden_states = batch[0].sequence.needs_hidden_states
+        first = batch[0].sequence
+        is_same_adapter, self._adapter = self._adapter == first.adapter, first.adapter
         self._computing = batch
         num_tokens = sum(len(span.token_ids) for span in spans)
         self._flush_before(num_tokens)
         start = time.perf_counter()
         try:
-            indices = self._backend.decode(spans, hidden_states=hidden_states)
+            indices = self._backend.decode(
+                spans, hidden_states=first.needs_hidden_states, adapter=first.adapter
+            )
         finally:
             self._computing = []
-        self._pace.observe(num_tokens, time.perf_counter() - start)
+        if is_same_adapter:  # the first batch after a change takes longer
+            self._pace.observe(num_tokens, time.perf_counter() - start)
         return [index - span.num_drafts for index, span in zip(indices, spans, strict=True)]
 
     def _undo(self, batch: list[Work]) -> None:

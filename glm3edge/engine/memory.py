@@ -28,7 +28,8 @@ class Memory:
     A slot is a sequence id of the backend. It is busy while a sequence runs in it. Afterwards its
     tokens stay, for whoever comes with the same beginning, until their cells are needed: then the
     slot that was used longest ago loses its end. A cell holds one token, for one slot or for
-    several that begin alike.
+    several that begin alike. Keys and values depend on the adapter they are computed with, so what
+    one has computed is of no use to another.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Memory:
         self._size = backend.context_size
         self._ids = np.zeros((num_slots, self._size), np.int32)
         self._cells = np.zeros((num_slots, self._size), np.int32)
+        self._adapters = [0] * num_slots  # what each slot's tokens are computed with
         self._lengths = [0] * num_slots
         self._busy = [False] * num_slots
         self._used_at = [0] * num_slots
@@ -82,22 +84,25 @@ class Memory:
         """Tokens in ``slot``."""
         return self._lengths[slot]
 
-    def match(self, token_ids: Sequence[int]) -> Match:
-        """Where most of the beginning of ``token_ids`` is already computed."""
+    def match(self, token_ids: Sequence[int], adapter: int = 0) -> Match:
+        """Where most of the beginning of ``token_ids`` is already computed with ``adapter``."""
         ids = np.asarray(token_ids, np.int32)
         return max(
-            (Match(slot, self._common(slot, ids)) for slot in range(len(self._lengths))),
+            (
+                Match(slot, self._common(slot, ids) if computed_with == adapter else 0)
+                for slot, computed_with in enumerate(self._adapters)
+            ),
             key=lambda match: match.length,
         )
 
-    def cost(self, token_ids: Sequence[int]) -> int:
+    def cost(self, token_ids: Sequence[int], adapter: int = 0) -> int:
         """Cells that running ``token_ids`` takes from what is available."""
-        slot, length = self._reusable(token_ids)
+        slot, length = self._reusable(token_ids, adapter)
         held = np.count_nonzero(self._busy_holders[self._cells[slot, :length]])
         return len(token_ids) - int(held)
 
-    def take(self, token_ids: Sequence[int], *, reuse: bool = True) -> Match:
-        """A slot to run ``token_ids`` in, and how many of them it has already.
+    def take(self, token_ids: Sequence[int], *, adapter: int = 0, reuse: bool = True) -> Match:
+        """A slot to run ``token_ids`` in with ``adapter``, and how many of them it has already.
 
         At least one is left to compute, because the next token is sampled from its logits.
 
@@ -105,14 +110,15 @@ class Memory:
             RuntimeError: every slot is busy.
         """
         if reuse:
-            self._restore(token_ids)
-        source, length = self._reusable(token_ids) if reuse else Match(0, 0)
+            self._restore(token_ids, adapter)
+        source, length = self._reusable(token_ids, adapter) if reuse else Match(0, 0)
         slot = source
         if length == 0 or self._busy[source] or self._lengths[source] > length:
             slot = self._vacant(keep=source if length else None)
             if length and slot != source:
                 self._share(source, slot, length)
         self._truncate(slot, length)
+        self._adapters[slot] = adapter
         self._busy[slot] = True
         self._occupy(self._cells[slot, :length])
         return Match(slot, length)
@@ -160,16 +166,17 @@ class Memory:
         if self._disk is None or length < self._saved_lengths[slot] + MIN_SAVED_TOKENS:
             return
         ids = self._ids[slot, :length]
-        if not self._disk.holds(ids):
-            self._disk.save(ids, self._backend.state(slot))
+        adapter = self._adapters[slot]
+        if not self._disk.holds(ids, adapter):
+            self._disk.save(ids, self._backend.state(slot), adapter)
         self._saved_lengths[slot] = length
 
-    def _restore(self, token_ids: Sequence[int]) -> None:
+    def _restore(self, token_ids: Sequence[int], adapter: int) -> None:
         """Bring the beginning of ``token_ids`` from disk, where that is worth the while."""
         if self._disk is None:
             return
-        entry, length = self._disk.match(token_ids)
-        known = self.match(token_ids).length
+        entry, length = self._disk.match(token_ids, adapter)
+        known = self.match(token_ids, adapter).length
         if entry is None or length < known + MIN_SAVED_TOKENS:
             return
         if len(entry.token_ids) <= self.num_available and (state := self._disk.load(entry)):
@@ -179,14 +186,15 @@ class Memory:
         """An idle slot with what the disk had."""
         slot = self._vacant(keep=None)
         self._truncate(slot, 0)
+        self._adapters[slot] = entry.adapter
         self._busy[slot] = True
         self.append(slot, entry.token_ids)
         is_restored = self._backend.restore(slot, state)
         self._saved_lengths[slot] = len(entry.token_ids)
         self.release(slot, keep=is_restored)
 
-    def _reusable(self, token_ids: Sequence[int]) -> Match:
-        slot, length = self.match(token_ids[:-1])
+    def _reusable(self, token_ids: Sequence[int], adapter: int) -> Match:
+        slot, length = self.match(token_ids[:-1], adapter)
         return Match(slot, length - length % self._grain)
 
     def _common(self, slot: int, ids: Ids) -> int:

@@ -47,6 +47,7 @@ class GenerationRequest:
         num_logprobs: how many of the most probable tokens each token's event tells of; None for no
             probabilities at all.
         priority: background requests wait for interactive ones.
+        adapter: the backend's number of the adapter to compute with; 0 is the model alone.
         make_constraint: gives what says which tokens may come, if not all may.
     """
 
@@ -57,6 +58,7 @@ class GenerationRequest:
     stop_strings: tuple[str, ...] = ()
     num_logprobs: int | None = None
     priority: Priority = Priority.INTERACTIVE
+    adapter: int = 0
     make_constraint: "Callable[[], Constraint] | None" = None
 
 
@@ -74,7 +76,12 @@ class Sequence(ABC):
     needs_hidden_states = False
 
     def __init__(
-        self, prompt_ids: Seq[int], sink: Sink, *, priority: Priority = Priority.INTERACTIVE
+        self,
+        prompt_ids: Seq[int],
+        sink: Sink,
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        adapter: int = 0,
     ) -> None:
         if not prompt_ids:
             raise ValueError("a sequence needs at least one token")
@@ -85,6 +92,7 @@ class Sequence(ABC):
         self.acceptance = Acceptance()
         self.slot: int | None = None
         self.priority = priority
+        self.adapter = adapter
         self.number = 0  # the scheduler's: order of arrival
         self.deadline = math.inf  # the engine's: when it has taken too long, in monotonic seconds
         self.started_at = 0.0  # the engine's: when it last took a slot, in monotonic seconds
@@ -144,7 +152,9 @@ class Generation(Sequence):
     """A reply in the making."""
 
     def __init__(self, request: GenerationRequest, sink: Sink) -> None:
-        super().__init__(request.prompt_ids, sink, priority=request.priority)
+        super().__init__(
+            request.prompt_ids, sink, priority=request.priority, adapter=request.adapter
+        )
         self.request = request
         self._num_cached = 0
         self._num_accepted_drafts = 0

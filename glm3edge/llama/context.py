@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
 from glm3edge.llama import library
+from glm3edge.llama.adapter import Adapter, apply_none
 from glm3edge.llama.batch import Batch, Span
 from glm3edge.llama.model import Model
 from glm3edge.llama.sampler import Sampler
@@ -48,6 +49,7 @@ class Context:
         batch_size: int,
         num_sequences: int,
         num_threads: int,
+        adapters: Sequence[Adapter] = (),
     ) -> None:
         """Allocate the memory.
 
@@ -57,6 +59,7 @@ class Context:
             batch_size: tokens one ``decode()`` may take.
             num_sequences: sequences that share the memory.
             num_threads: compute threads.
+            adapters: of the model, which ``decode()`` knows by number: the first is 1.
 
         Raises:
             ModelError: llama.cpp could not make it, most often for lack of memory.
@@ -67,6 +70,8 @@ class Context:
         self.batch_size = batch_size
         self._lock = threading.RLock()
         self._hidden_states_on = False
+        self._adapters = tuple(adapters)
+        self._adapter = 0  # that is applied
         self._vector_type: Any = ctypes.c_float * model.vocab_size
         model_handle = model.acquire()
         try:
@@ -103,12 +108,16 @@ class Context:
         """A sampler for one sequence of this context."""
         return Sampler(params, prompt_ids=prompt_ids)
 
-    def decode(self, spans: Sequence[Span], *, hidden_states: bool = False) -> list[int]:
+    def decode(
+        self, spans: Sequence[Span], *, hidden_states: bool = False, adapter: int = 0
+    ) -> list[int]:
         """Compute ``spans`` in one batch.
 
         Args:
             spans: at most ``batch_size`` tokens together.
             hidden_states: keep the hidden state of every token, for ``hidden_states()``.
+            adapter: which one to compute with; 0 is the model alone. What a sequence has in memory
+                already must have been computed with the same.
 
         Returns:
             For each span the batch position of its last token, to sample at.
@@ -124,6 +133,8 @@ class Context:
             if hidden_states != self._hidden_states_on:
                 native.llama_set_embeddings(handle, hidden_states)
                 self._hidden_states_on = hidden_states
+            if adapter != self._adapter:
+                self._apply(adapter)
             self._abort_flag[0] = b"\0"
             code = native.llama_decode(handle, self._batch.native)
             if code == _ABORTED:
@@ -196,9 +207,13 @@ class Context:
             native.llama_memory_seq_rm(self._memory, sequence_id, length, -1)
 
     @property
-    def state_key(self) -> str:
-        """What a state depends on besides its tokens: the model, and llama.cpp's layout of it."""
-        return f"{self.model.fingerprint} {llama_cpp.__version__} f16"
+    def state_keys(self) -> list[str]:
+        """What states depend on besides their tokens: the model, and llama.cpp's layout of them.
+
+        The first is that of states computed with the model alone, the others of its adapters.
+        """
+        key = f"{self.model.fingerprint} {llama_cpp.__version__} f16"
+        return [key, *(f"{key} {adapter.fingerprint}" for adapter in self._adapters)]
 
     def state(self, sequence_id: int) -> bytes:
         """Keys and values of a sequence, for ``restore()``: 28 KiB a token for ChatGLM3-6B."""
@@ -233,6 +248,13 @@ class Context:
             self._batch.close()
             native.llama_free(handle)
             self.model.release()
+
+    def _apply(self, adapter: int) -> None:
+        if adapter:
+            self._adapters[adapter - 1].apply(self._handle)
+        else:
+            apply_none(self._handle)
+        self._adapter = adapter
 
     def _open_handle(self) -> Any:
         if self._handle is None:

@@ -44,7 +44,7 @@ class Model:
         Raises:
             ModelLoadError: no such file, no GGUF file, another architecture, or llama.cpp failed.
         """
-        _check_is_gguf(path)
+        check_is_gguf(path)
         library.start()
         self.path = path
         self._lock = threading.Lock()
@@ -239,7 +239,8 @@ class Model:
         return buffer.raw[: max(length, 0)]
 
 
-def _check_is_gguf(path: Path) -> None:
+def check_is_gguf(path: Path) -> None:
+    """Raise ModelLoadError unless ``path`` is a file that begins as GGUF files do."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(_GGUF_MAGIC))

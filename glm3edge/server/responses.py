@@ -33,7 +33,7 @@ async def create_response(
     earlier = services.responses.earlier(body)
     job = await run_sync(_prepare, services.chat, chat_request(body, earlier))
     services.engine.check_room(len(job.generations))  # before a stream's headers are out
-    start = begun(body, created_at=job.created, model=services.card.id)
+    start = begun(body, created_at=job.created, model=job.model)
 
     def keep(whole: ResponseReply) -> None:
         if whole.store:

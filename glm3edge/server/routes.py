@@ -73,7 +73,7 @@ async def get_metrics(services: ServicesOf) -> Response:
 
 @router.get("/v1/models")
 async def list_models(services: ServicesOf) -> ModelList:
-    """The models that are served, whatever name a request asks for."""
+    """The models that are served. A name that is none of theirs stands for the first."""
     return ModelList(data=list(services.cards))
 
 

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from glm3edge.embedding import Embedder, EmbeddingMaker
 from glm3edge.engine.disk import DiskCache
 from glm3edge.engine.encoding import EncoderQueue
 from glm3edge.engine.engine import Engine, num_slots
-from glm3edge.errors import ModelError, ModelLoadError
+from glm3edge.errors import ConfigError, ModelError, ModelLoadError
+from glm3edge.generation import ModelNames
+from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.context import Context
 from glm3edge.llama.encoder import ARCHITECTURE as ENCODER_ARCHITECTURE
 from glm3edge.llama.encoder import Encoder
@@ -22,6 +25,7 @@ from glm3edge.llama.model import Model
 from glm3edge.llama.offload import key_value_bytes, physical_memory_bytes
 from glm3edge.schema.models import ModelCard
 from glm3edge.server.services import Services
+from glm3edge.store import AdapterFile
 from glm3edge.text_completion import TextCompleter
 from glm3edge.tokenization import Tokenization
 from glm3edge.vectors import ChatModelEmbedder, EncoderEmbedder
@@ -56,15 +60,18 @@ class Runtime:
         *,
         model_id: str | None = None,
         embedding_path: Path | None = None,
+        adapters: Sequence[AdapterFile] = (),
     ) -> None:
-        """Load ``path``, and ``embedding_path`` for embeddings if it is given.
+        """Load ``path`` with ``adapters``, and ``embedding_path`` for embeddings if it is given.
 
         Raises:
-            ModelError: the model or its context could not be made.
+            ModelError: the model, an adapter or the context could not be made.
+            ConfigError: an adapter has the name of a model.
         """
         with ExitStack() as stack:
             self.model = stack.enter_context(Model(path))
-            context = stack.enter_context(_open_context(self.model, settings))
+            loaded = [Adapter(self.model, file.path, scale=file.scale) for file in adapters]
+            context = stack.enter_context(_open_context(self.model, settings, loaded))
             disk = _open_disk(context, settings)
             if disk is not None:
                 stack.callback(disk.close)
@@ -85,7 +92,11 @@ class Runtime:
                 encoder = stack.enter_context(_open_encoder(encoder_model, settings))
             stack.callback(engine.close)
             self.services = _make_services(
-                engine, self.model, model_id or self.model.name, encoder, settings
+                engine,
+                self.model,
+                ModelNames(model_id or self.model.name, tuple(file.name for file in adapters)),
+                encoder,
+                settings,
             )
             self._stack = stack.pop_all()
 
@@ -100,7 +111,7 @@ class Runtime:
         self._stack.close()
 
 
-def _open_context(model: Model, settings: Settings) -> Context:
+def _open_context(model: Model, settings: Settings, adapters: Sequence[Adapter]) -> Context:
     size = settings.ctx_size or min(model.context_length, DEFAULT_CONTEXT_SIZE)
     _check_memory(model, size)
     return Context(
@@ -109,6 +120,7 @@ def _open_context(model: Model, settings: Settings) -> Context:
         batch_size=BATCH_SIZE,
         num_sequences=num_slots(settings.parallel),
         num_threads=settings.num_threads,
+        adapters=adapters,
     )
 
 
@@ -127,8 +139,9 @@ def _open_disk(context: Context, settings: Settings) -> DiskCache | None:
         return None
     folder = settings.cache_dir / "states"
     try:
-        key = f"{context.state_key} deterministic" if settings.deterministic else context.state_key
-        return DiskCache(folder, key=key, max_bytes=settings.disk_cache)
+        suffix = " deterministic" if settings.deterministic else ""
+        key, *adapter_keys = (f"{key}{suffix}" for key in context.state_keys)
+        return DiskCache(folder, key=key, max_bytes=settings.disk_cache, adapter_keys=adapter_keys)
     except OSError as exc:
         logger.warning("no disk cache: %s: %s", folder, exc.strerror or exc)
         return None
@@ -145,11 +158,16 @@ def _check_memory(model: Model, context_size: int) -> None:
 
 
 def _make_services(
-    engine: Engine, model: Model, model_id: str, encoder: Encoder | None, settings: Settings
+    engine: Engine, model: Model, names: ModelNames, encoder: Encoder | None, settings: Settings
 ) -> Services:
     embedder: Embedder
+    model_id, adapter_ids = names.base, names.adapters
     created = int(time.time())
-    cards = [ModelCard(id=model_id, created=created, context_length=engine.context_size)]
+    size = engine.context_size
+    cards = [ModelCard(id=model_id, created=created, context_length=size)]
+    for adapter_id in adapter_ids:
+        card = ModelCard(id=adapter_id, created=created, parent=model_id, context_length=size)
+        cards.append(card)
     try:
         if encoder is None:
             embedder = ChatModelEmbedder(
@@ -167,18 +185,30 @@ def _make_services(
                 id=embedder.model_id, created=created, context_length=embedder.context_size
             )
             cards.append(other)
+        _check_names(cards)
         return Services(
             engine=engine,
             chat=ChatCompleter(
                 engine,
                 model,
                 model_id=model_id,
+                adapter_ids=adapter_ids,
                 guide=Guide(model, end_ids=SpecialTokens.of(model).stop_ids),
             ),
-            texts=TextCompleter(engine, model, model_id=model_id),
+            texts=TextCompleter(engine, model, model_id=model_id, adapter_ids=adapter_ids),
             embeddings=EmbeddingMaker(embedder),
             tokens=Tokenization(model),
             cards=tuple(cards),
         )
     except MissingTokenError as exc:
         raise ModelLoadError(model.path, str(exc)) from exc
+
+
+def _check_names(cards: Sequence[ModelCard]) -> None:
+    """Refuse an adapter that could not be asked for."""
+    models = {card.id for card in cards if card.parent is None}
+    for card in cards:
+        if card.parent is not None and card.id in models:
+            raise ConfigError(
+                f"an adapter and a model are both called {card.id}: rename the adapter"
+            )

@@ -15,7 +15,8 @@ from glm3edge.tokenization import Tokenization
 class Services:
     """The engine and the joins over it. The application starts and closes the engine.
 
-    ``cards`` tell of the chat model, then of the one for embeddings if that is another.
+    ``cards`` tell of the chat model, then of its adapters, then of the model for embeddings if that
+    is another.
     """
 
     engine: Engine

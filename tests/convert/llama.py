@@ -49,9 +49,15 @@ class Model:
         text: bytes = llama_cpp.llama_vocab_get_text(self.vocab, token)
         return text.decode()
 
-    def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
-        """Logits of one sequence from position 0, shape (len(tokens), vocabulary)."""
+    def logits(
+        self, tokens: Sequence[int], *, lora: Path | None = None, scale: float = 1.0
+    ) -> NDArray[np.float32]:
+        """Logits of one sequence from position 0, shape (len(tokens), vocabulary).
+
+        `lora` is a GGUF adapter to apply.
+        """
         count = len(tokens)
+        adapter = self._load_adapter(lora) if lora else None
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = params.n_batch = params.n_ubatch = count
         params.n_threads = params.n_threads_batch = 2
@@ -60,6 +66,10 @@ class Model:
         context = llama_cpp.llama_init_from_model(self._model, params)
         batch = llama_cpp.llama_batch_init(count, 0, 1)
         try:
+            if adapter:
+                adapters, scales = (ctypes.c_void_p * 1)(adapter), (ctypes.c_float * 1)(scale)
+                pointers = ctypes.cast(adapters, ctypes.POINTER(ctypes.POINTER(ctypes.c_void_p)))
+                assert llama_cpp.llama_set_adapters_lora(context, pointers, 1, scales) == 0
             batch.n_tokens = count
             for i, token in enumerate(tokens):
                 batch.token[i], batch.pos[i] = token, i
@@ -71,6 +81,12 @@ class Model:
         finally:
             llama_cpp.llama_batch_free(batch)
             llama_cpp.llama_free(context)
+
+    def _load_adapter(self, path: Path) -> int:
+        adapter = llama_cpp.llama_adapter_lora_init(self._model, str(path).encode())
+        if not adapter:
+            raise RuntimeError(f"llama.cpp cannot load {path}")
+        return ctypes.addressof(adapter.contents)
 
 
 def quantize(

@@ -2,15 +2,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glm3edge.engine.disk import DiskCache
+from glm3edge.engine.disk import DiskCache, Entry
 
 MIB = 2**20
 STATE = bytes(range(256)) * 8
@@ -20,8 +19,11 @@ STATE = bytes(range(256)) * 8
 def open_cache(tmp_path: Path) -> Iterator[Callable[..., DiskCache]]:
     opened = []
 
-    def make(key: str = "model", max_bytes: int = MIB) -> DiskCache:
-        opened.append(DiskCache(tmp_path / "cache", key=key, max_bytes=max_bytes))
+    def make(
+        key: str = "model", max_bytes: int = MIB, adapter_keys: Sequence[str] = ()
+    ) -> DiskCache:
+        folder = tmp_path / "cache"
+        opened.append(DiskCache(folder, key=key, max_bytes=max_bytes, adapter_keys=adapter_keys))
         return opened[-1]
 
     yield make
@@ -59,9 +61,9 @@ def test_what_is_about_to_be_written_is_found(
     gate = threading.Event()
     write = DiskCache._write
 
-    def write_slowly(cache: DiskCache, token_ids: Any, state: bytes) -> None:
+    def write_slowly(cache: DiskCache, entry: Entry) -> None:
         gate.wait()
-        write(cache, token_ids, state)
+        write(cache, entry)
 
     monkeypatch.setattr(DiskCache, "_write", write_slowly)
     cache = open_cache()
@@ -86,6 +88,28 @@ def test_other_models_and_settings_are_left_alone(
     second.save([1, 2, 3], STATE)
     second.flush()
     assert len(files(tmp_path / "cache")) == 2
+
+
+def test_adapters_have_states_of_their_own(
+    open_cache: Callable[..., DiskCache], tmp_path: Path
+) -> None:
+    cache = open_cache(adapter_keys=["poet", "clerk"])
+    cache.save([1, 2, 3], STATE)
+    cache.save([1, 2, 3, 4], STATE[:9], 2)
+    for _ in range(2):  # before they are written, and after
+        assert loaded(cache, [1, 2, 3, 4]) == (STATE, 3)
+        assert cache.match([1, 2, 3, 4], 1) == (None, 0)
+        assert cache.match([1, 2, 3, 4], 2)[1] == 4
+        assert cache.holds([1, 2], 2)
+        assert not cache.holds([1, 2], 1)
+        cache.flush()
+    assert len(files(tmp_path / "cache")) == 2
+    cache.close()
+    other = open_cache(adapter_keys=["clerk"])  # its number has changed, its name has not
+    entry, length = other.match([1, 2, 3, 4], 1)
+    assert entry is not None
+    assert (other.load(entry), length) == (STATE[:9], 4)
+    assert loaded(other, [1, 2, 3, 4]) == (STATE, 3)
 
 
 def test_a_longer_text_takes_the_place_of_its_beginning(

@@ -355,6 +355,83 @@ def test_what_is_evicted_is_kept_on_disk(tmp_path: Path) -> None:
     disk.close()
 
 
+def test_adapters_share_no_batch_and_no_prefix(backend: FakeBackend) -> None:
+    backend.reply_for = say("a reply of some length")
+    engine = Engine(backend, max_running=3, use_drafts=False)
+    engine.start()
+    client = Client(engine)
+    prompt = "the same prompt for all, and longer than thirty-two tokens"
+    for expected in (0, len(prompt) - 1):
+        listeners = [client.generate(prompt, adapter=number) for number in (0, 1, 2)]
+        vector = client.embed(prompt)
+        for listener in listeners:
+            events = listener.all()
+            assert "".join(event.text for event in events) == "a reply of some length"
+            assert events[-1].num_cached_tokens == expected
+        assert vector.end().reason is FinishReason.STOP
+    engine.close()
+    assert {0, 1, 2} == set(backend.adapters)  # the backend fails where they would mix
+
+
+def test_adapters_take_turns_that_are_not_measured() -> None:
+    """A batch after a change of adapters takes longer than others of its size."""
+    seen = []
+
+    class Measured(Pace):
+        def observe(self, num_tokens: int, seconds: float) -> None:
+            seen.append(num_tokens)
+            super().observe(num_tokens, 1.0)
+
+    backend = FakeBackend(reply_for=say("abcd"))
+    engine = Engine(backend, use_drafts=False, pace=Measured())
+    engine.start()
+    client = Client(engine)
+    backend.gate = threading.Semaphore(0)
+    listeners = [client.generate(f"{number}", adapter=number) for number in (0, 1)]
+    backend.gate.release(1000)
+    assert [listener.text() for listener in listeners] == ["abcd", "abcd"]
+    engine.close()
+    num_changes = sum(
+        a != b for a, b in zip([0, *backend.adapters], backend.adapters, strict=False)
+    )
+    assert num_changes > 2
+    assert len(seen) == len(backend.batches) - num_changes
+
+
+def test_adapters_and_guesses() -> None:
+    """Guesses are made for the replies whose turn it is, and are right as often."""
+    backend = FakeBackend(reply_for=say("ab" * 30))
+    engine = Engine(backend, pace=FlatPace())
+    engine.start()
+    client = Client(engine)
+    backend.gate = threading.Semaphore(0)
+    listeners = [client.generate("ab", adapter=number) for number in (0, 1, 1)]
+    backend.gate.release(1000)
+    for listener in listeners:
+        events = listener.all()
+        assert "".join(event.text for event in events) == "ab" * 30
+        assert events[-1].num_accepted_drafts > 30
+    engine.close()
+    assert set(backend.adapters) == {0, 1}
+
+
+def test_a_restart_finds_what_each_adapter_computed(tmp_path: Path) -> None:
+    cached = []
+    for _ in range(2):
+        backend = FakeBackend(reply_for=say("reply"))
+        disk = DiskCache(tmp_path, key="model", max_bytes=2**20, adapter_keys=["poet", "clerk"])
+        engine = Engine(backend, disk=disk, use_drafts=False)
+        engine.start()
+        client = Client(engine)
+        ends = [client.generate("question " * 10, adapter=number).end() for number in (0, 1)]
+        cached.append([end.num_cached_tokens for end in ends])
+        if len(cached) == 2:
+            assert client.generate("question " * 10, adapter=2).end().num_cached_tokens == 0
+        engine.close()
+        disk.close()
+    assert cached == [[0, 0], [89, 89]]
+
+
 def test_the_same_prompt_at_the_same_time_is_computed_once(
     backend: FakeBackend, client: Client
 ) -> None:

@@ -21,16 +21,18 @@ def memory(backend: FakeBackend) -> Memory:
     return Memory(backend, num_slots=3)
 
 
-def fill(memory: Memory, backend: FakeBackend, token_ids: Sequence[int]) -> Match:
+def fill(memory: Memory, backend: FakeBackend, token_ids: Sequence[int], adapter: int = 0) -> Match:
     """Compute ``token_ids`` in a slot, as the engine does."""
-    match = memory.take(token_ids)
-    compute(memory, backend, match.slot, token_ids[match.length :])
+    match = memory.take(token_ids, adapter=adapter)
+    compute(memory, backend, match.slot, token_ids[match.length :], adapter)
     return match
 
 
-def compute(memory: Memory, backend: FakeBackend, slot: int, token_ids: Sequence[int]) -> None:
+def compute(
+    memory: Memory, backend: FakeBackend, slot: int, token_ids: Sequence[int], adapter: int = 0
+) -> None:
     memory.append(slot, token_ids)
-    backend.compute(slot, token_ids)
+    backend.compute(slot, token_ids, adapter)
 
 
 def test_a_second_turn_goes_on_in_the_slot_of_the_first(
@@ -117,6 +119,30 @@ def test_a_cut(memory: Memory, backend: FakeBackend) -> None:
     assert backend.memory[slot] == [1]
 
 
+def test_what_one_adapter_computed_is_of_no_use_to_another(
+    memory: Memory, backend: FakeBackend
+) -> None:
+    base, _ = fill(memory, backend, [1, 2, 3, 4])
+    assert memory.match([1, 2, 3, 4], 1).length == 0
+    assert memory.cost([1, 2, 3, 4], 1) == 4
+    other, length = fill(memory, backend, [1, 2, 3, 4], adapter=1)
+    assert (other != base, length) == (True, 0)
+    memory.release(base)
+    memory.release(other)
+    assert memory.match([1, 2, 3, 4]) == (base, 4)
+    assert memory.match([1, 2, 3, 4], 1) == (other, 4)
+    assert memory.take([1, 2, 3, 4, 5], adapter=1) == (other, 4)
+
+
+def test_a_slot_changes_its_adapter(memory: Memory, backend: FakeBackend) -> None:
+    for start in (0, 10, 20):
+        memory.release(fill(memory, backend, [start, start + 1]).slot)
+    slot, _ = fill(memory, backend, [0, 1], adapter=2)
+    memory.release(slot)
+    assert memory.match([0, 1]).length == 0
+    assert memory.match([0, 1], 2) == (slot, 2)
+
+
 class MemoryMachine(RuleBasedStateMachine):
     """Whatever is done, the account agrees with what the backend holds, cell by cell."""
 
@@ -125,17 +151,23 @@ class MemoryMachine(RuleBasedStateMachine):
         self.backend = FakeBackend(context_size=SIZE)
         self.memory = Memory(self.backend, num_slots=4)
         self.busy: dict[int, list[int]] = {}
+        self.adapters: dict[int, int] = {}
 
     @precondition(lambda self: len(self.busy) < 3)
-    @rule(token_ids=st.lists(st.integers(1, 2), min_size=1, max_size=8), reuse=st.booleans())
-    def start(self, token_ids: list[int], reuse: bool) -> None:
-        cost = self.memory.cost(token_ids) if reuse else len(token_ids)
+    @rule(
+        token_ids=st.lists(st.integers(1, 2), min_size=1, max_size=8),
+        reuse=st.booleans(),
+        adapter=st.integers(0, 1),
+    )
+    def start(self, token_ids: list[int], reuse: bool, adapter: int) -> None:
+        cost = self.memory.cost(token_ids, adapter) if reuse else len(token_ids)
         if cost > self.memory.num_available:
             return
         available = self.memory.num_available
-        slot, length = self.memory.take(token_ids, reuse=reuse)
+        slot, length = self.memory.take(token_ids, adapter=adapter, reuse=reuse)
         assert self.backend.memory.get(slot, []) == token_ids[:length]
-        compute(self.memory, self.backend, slot, token_ids[length:])
+        compute(self.memory, self.backend, slot, token_ids[length:], adapter)
+        self.adapters[slot] = adapter
         assert self.memory.num_available == available - cost
         self.busy[slot] = token_ids
 
@@ -143,7 +175,7 @@ class MemoryMachine(RuleBasedStateMachine):
     @rule(data=st.data(), token_id=st.integers(1, 2))
     def go_on(self, data: st.DataObject, token_id: int) -> None:
         slot = data.draw(st.sampled_from(sorted(self.busy)))
-        compute(self.memory, self.backend, slot, [token_id])
+        compute(self.memory, self.backend, slot, [token_id], self.adapters[slot])
         self.busy[slot] = [*self.busy[slot], token_id]
 
     @precondition(lambda self: self.busy)
@@ -166,6 +198,7 @@ class MemoryMachine(RuleBasedStateMachine):
         for slot, token_ids in self.busy.items():
             assert self.backend.memory[slot] == token_ids
             assert self.memory.length(slot) == len(token_ids)
+            assert set(self.backend.computed_with[slot]) <= {self.adapters[slot]}
         assert self.memory.num_busy_slots == len(self.busy)
 
     @invariant()

@@ -9,16 +9,20 @@ from glm3edge.types import Priority
 CELLS = 1000
 
 
-def generation(num_tokens: int, priority: Priority = Priority.INTERACTIVE) -> Generation:
+def generation(
+    num_tokens: int, priority: Priority = Priority.INTERACTIVE, adapter: int = 0
+) -> Generation:
     request = GenerationRequest(
-        prompt_ids=list(range(num_tokens)), max_new_tokens=8, priority=priority
+        prompt_ids=list(range(num_tokens)), max_new_tokens=8, priority=priority, adapter=adapter
     )
     return Generation(request, sink=lambda _event: None)
 
 
-def reply(num_tokens: int = 5) -> Generation:
+def reply(
+    num_tokens: int = 5, priority: Priority = Priority.INTERACTIVE, adapter: int = 0
+) -> Generation:
     """A generation whose prompt is computed."""
-    sequence = generation(num_tokens)
+    sequence = generation(num_tokens, priority, adapter)
     sequence.num_computed = num_tokens - 1
     return sequence
 
@@ -134,3 +138,87 @@ def test_vectors_have_batches_of_their_own_and_take_turns(scheduler: Scheduler) 
     scheduler.remove(running)
     assert [work.num_tokens for work in scheduler.plan(CELLS)] == [3, 4]
     assert [work.num_tokens for work in scheduler.plan(CELLS)] == [3, 4]
+
+
+def turns(scheduler: Scheduler, count: int) -> list[int]:
+    """Whose turn it is in batches that follow each other; each is of one adapter."""
+    found = []
+    for _ in range(count):
+        (adapter,) = {work.sequence.adapter for work in scheduler.plan(CELLS)}
+        found.append(adapter)
+    return found
+
+
+def slow_scheduler(seconds: float = 1.0) -> Scheduler:
+    """Every batch takes ``seconds`` or more."""
+    pace = Pace()
+    pace.observe(1, seconds)
+    return Scheduler(max_running=8, batch_size=8, pace=pace)
+
+
+def test_adapters_take_turns() -> None:
+    scheduler = slow_scheduler()
+    run(scheduler, reply(adapter=1), reply(), reply(adapter=2), reply(adapter=1))
+    assert turns(scheduler, 7) == [0, 1, 2, 0, 1, 2, 0]
+    assert [len(scheduler.plan(CELLS)) for _ in range(3)] == [2, 1, 1]
+
+
+def test_a_turn_lasts_several_short_batches() -> None:
+    scheduler = slow_scheduler(0.015)
+    run(scheduler, reply(), reply(adapter=1))
+    assert turns(scheduler, 9) == [0, 0, 0, 1, 1, 1, 0, 0, 0]
+
+
+def test_one_adapter_alone_needs_no_turns() -> None:
+    scheduler = slow_scheduler()
+    run(scheduler, reply(adapter=2), generation(5, adapter=2))
+    assert turns(scheduler, 3) == [2, 2, 2]
+    assert len(scheduler.plan(CELLS)) == 2
+
+
+def test_who_comes_and_goes_gets_a_turn_and_no_more() -> None:
+    scheduler = slow_scheduler()
+    first, second = reply(), reply(adapter=1)
+    run(scheduler, first, second)
+    assert turns(scheduler, 3) == [0, 1, 0]
+    late = generation(20, adapter=2)
+    run(scheduler, late)
+    assert turns(scheduler, 4) == [2, 1, 0, 2]
+    scheduler.remove(second)
+    assert turns(scheduler, 3) == [0, 2, 0]
+    scheduler.suspend(late)
+    assert turns(scheduler, 2) == [0, 0]
+
+
+def test_adapters_with_background_work_alone_wait() -> None:
+    scheduler = slow_scheduler()
+    background = reply(priority=Priority.BACKGROUND, adapter=1)
+    interactive = reply(adapter=2)
+    beside = reply(priority=Priority.BACKGROUND, adapter=2)
+    run(scheduler, background, interactive, beside)
+    assert turns(scheduler, 3) == [2, 2, 2]
+    assert len(scheduler.plan(CELLS)) == 2
+    scheduler.remove(interactive)
+    assert turns(scheduler, 4) == [1, 2, 1, 2]
+
+
+def test_a_prompt_delays_the_replies_of_other_adapters_no_more_than_its_own() -> None:
+    pace = Pace(stretch=3)
+    pace.observe(1, 1.0)
+    pace.observe(8, 8.0)
+    scheduler = Scheduler(max_running=3, batch_size=8, pace=pace)
+    running = reply()
+    run(scheduler, running, generation(20, adapter=1))
+    sizes = [[work.num_tokens for work in scheduler.plan(CELLS)] for _ in range(4)]
+    assert sizes == [[1], [2], [1], [2]]
+    scheduler.remove(running)
+    run(scheduler, reply(priority=Priority.BACKGROUND))
+    assert [work.num_tokens for work in scheduler.plan(CELLS)] == [8]
+
+
+def test_vectors_take_turns_with_the_model_and_its_adapters() -> None:
+    scheduler = slow_scheduler()
+    vector, chat, adapted = embedding(3), reply(), reply(adapter=1)
+    run(scheduler, vector, chat, adapted)
+    batches = [[work.sequence for work in scheduler.plan(CELLS)] for _ in range(4)]
+    assert batches == [[vector], [adapted], [chat], [adapted]]

@@ -1,0 +1,57 @@
+"""Adapter: a loaded GGUF LoRA adapter, which a context can compute with."""
+
+import ctypes
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+
+from glm3edge.errors import ModelLoadError
+from glm3edge.llama import library
+from glm3edge.llama.model import Model, check_is_gguf
+
+_CHUNK_BYTES = 2**20
+
+
+class Adapter:
+    """A change of a model's weights, ``scale`` times. Its memory goes with the model's."""
+
+    def __init__(self, model: Model, path: Path, *, scale: float = 1.0) -> None:
+        """Load ``path``, before contexts are made of ``model``: they set memory aside for it.
+
+        Raises:
+            ModelLoadError: no such file, no GGUF adapter, or one of another model.
+            ResourceClosedError: the model is closed.
+        """
+        check_is_gguf(path)
+        self.path = path
+        self.scale = scale
+        library.take_errors()
+        handle = model.acquire()
+        try:
+            pointer = native.llama_adapter_lora_init(handle, str(path).encode())
+        finally:
+            model.release()
+        if not pointer:
+            raise ModelLoadError(path, library.take_errors() or "llama.cpp gave no reason")
+        self._handles: Any = (native.llama_adapter_lora_p_ctypes * 1)(pointer)
+        self._scales: Any = (ctypes.c_float * 1)(scale)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells adapters apart, and scales of the same one: a digest of all of the file."""
+        digest = hashlib.blake2b(repr(self.scale).encode(), digest_size=16)
+        with self.path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def apply(self, context: Any) -> None:
+        """Let llama.cpp's ``context`` compute with this adapter and no other."""
+        native.llama_set_adapters_lora(context, self._handles, 1, self._scales)
+
+
+def apply_none(context: Any) -> None:
+    """Let llama.cpp's ``context`` compute with the model alone."""
+    native.llama_set_adapters_lora(context, None, 0, None)
