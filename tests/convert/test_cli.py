@@ -169,7 +169,7 @@ def test_disk_full(small_checkpoint: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--type", "q2_k"], ["--threads", "0"], ["--no-such-option"]]
+    "arguments", [["--type", "q1_k"], ["--threads", "0"], ["--no-such-option"]]
 )
 def test_usage(arguments: list[str], small_checkpoint: Path, tmp_path: Path) -> None:
     result = convert(small_checkpoint, "-o", tmp_path / "out.gguf", *arguments)
@@ -200,7 +200,7 @@ def test_every_error_has_a_code() -> None:
         for value in vars(errors).values()
         if isinstance(value, type) and issubclass(value, errors.ConvertError)
     ]
-    assert len(classes) == 22
+    assert len(classes) == 23
     for cls in classes:
         expected = 1 if cls is errors.ConvertError else None
         code = exit_code(cls.__new__(cls))
