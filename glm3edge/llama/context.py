@@ -48,6 +48,7 @@ class Context:
         batch_size: int,
         num_sequences: int,
         num_threads: int,
+        precise: bool = False,
     ) -> None:
         """Allocate the memory.
 
@@ -57,6 +58,7 @@ class Context:
             batch_size: tokens one ``decode()`` may take.
             num_sequences: sequences that share the memory.
             num_threads: compute threads.
+            precise: keep keys and values in f32 instead of f16, and compute attention step by step.
 
         Raises:
             ModelError: llama.cpp could not make it, most often for lack of memory.
@@ -65,6 +67,7 @@ class Context:
         self.model = model
         self.context_size = context_size
         self.batch_size = batch_size
+        self._memory_type = "f32" if precise else "f16"
         self._lock = threading.RLock()
         self._hidden_states_on = False
         self._vector_type: Any = ctypes.c_float * model.vocab_size
@@ -76,6 +79,7 @@ class Context:
                 batch_size=batch_size,
                 num_sequences=num_sequences,
                 num_threads=num_threads,
+                precise=precise,
             )
         except BaseException:
             model.release()
@@ -157,6 +161,18 @@ class Context:
         with self._lock:
             return token_logprobs(self._logits(index), token_id, num_top)
 
+    def logits(self, start: int, num_positions: int) -> NDArray[np.float32]:
+        """Logits that the last ``decode()`` kept.
+
+        Returns:
+            A copy, ``[num_positions, vocab_size]``, from batch position ``start`` on.
+
+        Raises:
+            ModelError: none were kept at one of these positions.
+        """
+        with self._lock:
+            return np.stack([self._logits(start + index) for index in range(num_positions)])
+
     def _logits(self, index: int) -> NDArray[np.float32]:
         """llama.cpp's own logits at a batch position, ``[vocab_size]``."""
         pointer = native.llama_get_logits_ith(self._open_handle(), index)
@@ -198,7 +214,7 @@ class Context:
     @property
     def state_key(self) -> str:
         """What a state depends on besides its tokens: the model, and llama.cpp's layout of it."""
-        return f"{self.model.fingerprint} {llama_cpp.__version__} f16"
+        return f"{self.model.fingerprint} {llama_cpp.__version__} {self._memory_type}"
 
     def state(self, sequence_id: int) -> bytes:
         """Keys and values of a sequence, for ``restore()``: 28 KiB a token for ChatGLM3-6B."""
@@ -265,7 +281,13 @@ def token_logprobs(logits: NDArray[np.float32], token_id: int, num_top: int) -> 
 
 
 def _new_context(
-    model_handle: Any, *, context_size: int, batch_size: int, num_sequences: int, num_threads: int
+    model_handle: Any,
+    *,
+    context_size: int,
+    batch_size: int,
+    num_sequences: int,
+    num_threads: int,
+    precise: bool,
 ) -> Any:
     params = native.llama_context_default_params()
     params.n_ctx = context_size
@@ -274,6 +296,9 @@ def _new_context(
     params.n_threads = params.n_threads_batch = num_threads
     params.kv_unified = True
     params.no_perf = True
+    if precise:
+        params.type_k = params.type_v = native.GGML_TYPE_F32
+        params.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
     library.take_errors()
     handle = native.llama_init_from_model(model_handle, params)
     if not handle:

@@ -1,0 +1,29 @@
+"""How far from its original a file of each type may be.
+
+Limits are for the mean Kullback-Leibler divergence in nats a token, for models of the 6B's size and
+for glm3-tiny. They are some four times what llama.cpp's documentation reports of LLaMA 3 8B in the
+same type (tools/perplexity: 0.0014 for q8_0, 0.0055 for q6_k, 0.011 for q5_k_m, 0.031 for q4_k_m,
+0.072 for q4_0): a file beyond its limit has something wrong with it, not just few bits.
+"""
+
+from glm3edge_convert.recipe import RECIPES
+
+MAX_MEAN_KL = {
+    "f32": 1e-5,
+    "f16": 1e-3,
+    "bf16": 5e-3,
+    "q8_0": 6e-3,
+    "q6_k": 2e-2,
+    "q5_k_m": 5e-2,
+    "q4_k_m": 0.13,
+    "q4_0": 0.3,
+}
+"""By output type, as in ``glm3edge convert --type``."""
+
+
+def type_name(file_type: str | None) -> str:
+    """The output type that GGUF's ``general.file_type`` stands for; ``type N`` if it is another."""
+    for name, recipe in RECIPES.items():
+        if str(int(recipe.file_type)) == file_type:
+            return name
+    return f"type {file_type}"
