@@ -1,9 +1,9 @@
 """How far from its original a file of each type may be.
 
-Limits are for the mean Kullback-Leibler divergence in nats a token, for models of the 6B's size and
-for glm3-tiny. They are some four times what llama.cpp's documentation reports of LLaMA 3 8B in the
-same type (tools/perplexity: 0.0014 for q8_0, 0.0055 for q6_k, 0.011 for q5_k_m, 0.031 for q4_k_m,
-0.072 for q4_0): a file beyond its limit has something wrong with it, not just few bits.
+Limits are for the mean Kullback-Leibler divergence in nats a token. Those of quantized types are
+some four times what llama.cpp's documentation (tools/perplexity) reports of LLaMA 3 8B, 0.0014 for
+q8_0, 0.0055 for q6_k, 0.011 for q5_k_m, 0.031 for q4_k_m and 0.072 for q4_0: a file beyond its
+limit has something wrong with it, not just few bits. Small models lose more, and may.
 """
 
 from glm3edge_convert.recipe import RECIPES
@@ -19,6 +19,20 @@ MAX_MEAN_KL = {
     "q4_0": 0.3,
 }
 """By output type, as in ``glm3edge convert --type``."""
+
+SMALL_MODEL = 1_000_000_000
+"""Models of fewer parameters are small."""
+
+SMALL_MODEL_FACTOR = 3
+"""How many times as far those may be."""
+
+
+def max_mean_kl(type: str, num_params: int) -> float | None:  # noqa: A002 - the option's name
+    """What a file of an output type may reach; None if no limit is known for the type."""
+    limit = MAX_MEAN_KL.get(type)
+    if limit is None or num_params >= SMALL_MODEL:
+        return limit
+    return SMALL_MODEL_FACTOR * limit
 
 
 def type_name(file_type: str | None) -> str:

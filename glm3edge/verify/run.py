@@ -15,7 +15,6 @@ from glm3edge import calibration
 from glm3edge.calibration import Windows
 from glm3edge.chatglm3.vocabulary import MissingTokenError, SpecialTokens
 from glm3edge.errors import ConfigError
-from glm3edge.verify.limits import MAX_MEAN_KL
 from glm3edge.verify.shape import check_shape
 from glm3edge.verify.sources import Array, Source
 from glm3edge.verify.statistics import Estimate, Summary, Tokens, compare, join, summarize
@@ -209,7 +208,7 @@ def _measure(
         file.path.stat().st_size,
         tokens,
         summarize(tokens),
-        MAX_MEAN_KL.get(file.type) if max_kl is None else max_kl,
+        file.limit if max_kl is None else max_kl,
         time.monotonic() - started,
     )
 

@@ -15,7 +15,7 @@ from glm3edge.errors import ConfigError, ModelError
 from glm3edge.llama.batch import Span
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
-from glm3edge.verify.limits import type_name
+from glm3edge.verify.limits import max_mean_kl, type_name
 from glm3edge.verify.reference import Reference
 from glm3edge.verify.shape import KEYS, shape_of
 from glm3edge.verify.vocabulary import CheckpointVocabulary, ListedVocabulary
@@ -30,12 +30,14 @@ class Source(Protocol):
     Attributes:
         path: its file or folder.
         type: the output type of a file, or ``checkpoint``.
+        limit: what the mean KL divergence of such a file may be, None where none is known.
         shape: values of ``shape.KEYS``.
         vocabulary: its tokenizer.
     """
 
     path: Path
     type: str
+    limit: float | None
     shape: dict[str, float]
     vocabulary: ListedVocabulary
 
@@ -67,6 +69,7 @@ class GgufSource:
         self._vocabulary = Model(path, vocab_only=True)
         self.vocabulary: ListedVocabulary = self._vocabulary
         self.type = type_name(self._vocabulary.metadata("general.file_type"))
+        self.limit = max_mean_kl(self.type, self._vocabulary.num_params)
         self.shape = shape_of(self._vocabulary)
 
     def logits(self, windows: Windows) -> Iterator[Array]:
@@ -103,6 +106,7 @@ class CheckpointSource:
     """A Hugging Face checkpoint folder of ChatGLM3."""
 
     type = "checkpoint"
+    limit = None
 
     def __init__(self, folder: Path) -> None:
         """Look at ``folder``.
