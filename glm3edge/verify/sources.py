@@ -106,7 +106,7 @@ class CheckpointSource:
     """A Hugging Face checkpoint folder of ChatGLM3."""
 
     type = "checkpoint"
-    limit = None
+    limit: float | None = None
 
     def __init__(self, folder: Path) -> None:
         """Look at ``folder``.

@@ -52,7 +52,7 @@ def test_rows() -> None:
     assert len(row) == len(COLUMNS)
     assert row[:5] == ("q8_0", "3.0", "0.001000 ± 0.000058", "0.00198", "94.06 %")
     assert row[5] == "7.39 ± 0.43"
-    assert row[6] == "1.000018 ± 0.000071"
+    assert row[6] == "1.000005 ± 0.000071"
     assert row[7] == "0.01"
 
 
