@@ -111,13 +111,18 @@ def _write(report: "Report", out: Path) -> None:
 
 
 def _judge(report: "Report") -> None:
-    """End with an error where a file is too far from its original."""
+    """End with an error where files are too far from their original; each gets its line."""
+    errors = []
     for result in report.results:
         if result.limit is None:
             _say(f"{result.path}: no limit is known for {result.type}; --max-kl sets one")
         elif not result.is_within_limit:
             mean_kl = result.summary.mean_kl.value
-            raise DivergenceError(result.path, mean_kl=mean_kl, limit=result.limit)
+            errors.append(DivergenceError(result.path, mean_kl=mean_kl, limit=result.limit))
+    for error in errors[:-1]:
+        _say(f"error: {error}")
+    if errors:
+        raise errors[-1]
 
 
 @contextmanager

@@ -107,7 +107,8 @@ class Reference:
         for start, stop in self._slabs(up_name, size):
             weight = self._tensors[up_name]
             gate = x @ weight.rows(start, stop).T
-            gate /= 1 + np.exp(-gate)
+            with np.errstate(over="ignore"):  # 1 / infinity is the 0 that is meant
+                gate /= 1 + np.exp(-gate)
             gate *= x @ weight.rows(size + start, size + stop).T
             inner[..., start:stop] = gate
         return self._project(f"{prefix}.mlp.dense_4h_to_h.weight", inner)

@@ -95,7 +95,8 @@ def plot(report: Report, path: Path) -> None:
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as exc:
         raise ConfigError("a plot needs matplotlib: pip install 'glm3edge[bench]'") from exc
-    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    height = max(3.5, 1 + 0.2 * len(report.results))  # room for the legend
+    figure = Figure(figsize=(7, height), layout="constrained")
     axes = figure.add_subplot()
     for title, result in zip(_titles(report.results), report.results, strict=True):
         kl = np.sort(np.maximum(result.tokens.kl, _SMALLEST_KL))
@@ -103,16 +104,15 @@ def plot(report: Report, path: Path) -> None:
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel("KL divergence, nats")
     axes.set_ylabel("share of the tokens beyond it")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize="small")
     figure.savefig(path)
 
 
 def _titles(results: Sequence[Result]) -> list[str]:
-    """Types of files, with their names where two are of one type."""
+    """Types of files, or their names where two are of one type."""
     types = [result.type for result in results]
     return [
-        result.type if types.count(result.type) == 1 else f"{result.type} {result.path.stem}"
-        for result in results
+        result.type if types.count(result.type) == 1 else result.path.stem for result in results
     ]
 
 

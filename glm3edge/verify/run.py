@@ -14,7 +14,7 @@ import numpy as np
 from glm3edge import calibration
 from glm3edge.calibration import Windows
 from glm3edge.chatglm3.vocabulary import MissingTokenError, SpecialTokens
-from glm3edge.errors import ConfigError
+from glm3edge.errors import ConfigError, ModelError
 from glm3edge.verify.shape import check_shape
 from glm3edge.verify.sources import Array, Source
 from glm3edge.verify.statistics import Estimate, Summary, Tokens, compare, join, summarize
@@ -214,11 +214,17 @@ def _measure(
 
 
 def _counted(source: Source, windows: Windows, progress: Progress | None) -> Iterator[Array]:
-    """A source's logits, with ``progress`` told of each window."""
+    """A source's logits, checked, with ``progress`` told of each window.
+
+    Raises:
+        ModelError: some are not finite.
+    """
     report = progress or _ignore
     total = len(windows.rows)
     report(source.path, 0, total)
     for number, logits in enumerate(source.logits(windows), start=1):
+        if not np.isfinite(logits).all():
+            raise ModelError(f"{source.path}: its logits are not finite, so the file is damaged")
         yield logits
         report(source.path, number, total)
 

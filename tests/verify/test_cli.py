@@ -70,6 +70,14 @@ def test_too_far_is_said_after_the_table(demo: Demo) -> None:
     )
 
 
+def test_each_file_that_is_too_far_gets_its_line(demo: Demo) -> None:
+    files = [demo("q4_0"), demo("f16"), demo("q4_k_m")]
+    result = verify(*files, "--against", demo("f16"), "--max-kl", "0.01")
+    assert result.exit_code == 10
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert [str(path) in line for path, line in zip(files[::2], errors, strict=True)] == [True] * 2
+
+
 def test_other_weights(tiny_gguf: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     tokenizer = tiny_checkpoint / "tokenizer.model"
     make_checkpoint(tmp_path / "other", shape=SHAPES["tiny"], tokenizer=tokenizer, seed=1)

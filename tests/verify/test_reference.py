@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from glm3edge.verify import reference
 from glm3edge.verify.reference import Reference
@@ -79,3 +80,17 @@ def test_another_model(tmp_path: Path, tiny_checkpoint: Path) -> None:
             (tmp_path / path.name).symlink_to(path)
     with pytest.raises(ConvertError, match="unexpected tensor"):
         Reference(tmp_path)
+
+
+def test_gates_far_below_zero_are_shut(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    """exp(-x) overflows in float32 there."""
+    tokenizer = tiny_checkpoint / "tokenizer.model"
+    make_checkpoint(tmp_path / "made", shape=BASE, tokenizer=tokenizer, dtype="float32")
+    path = tmp_path / "made" / "model-00001-of-00002.safetensors"
+    tensors = load_file(path)
+    for name in [name for name in tensors if name.endswith("dense_h_to_4h.weight")]:
+        tensors[name] *= 300
+    save_file(tensors, path)
+    (found,) = Reference(tmp_path / "made").logits([list(range(LENGTH))], 9)
+    expected = PlainReference(tmp_path / "made").logits(list(range(LENGTH)))[-9:]
+    np.testing.assert_allclose(found, expected, atol=1e-3)

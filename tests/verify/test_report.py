@@ -58,7 +58,7 @@ def test_rows() -> None:
 
 def test_files_of_one_type_go_by_their_names() -> None:
     titles = [row[0] for row in rows(report(EIGHT, FOUR, result("c.gguf", "q8_0", 0.2)))]
-    assert titles == ["q8_0 a", "q4_k_m", "q8_0 c"]
+    assert titles == ["a", "q4_k_m", "c"]
 
 
 def test_a_table_of_equal_and_of_nearly_equal_files() -> None:
@@ -100,6 +100,8 @@ def test_json() -> None:
     assert second["num_tokens"] == 101
 
 
-def test_a_plot(tmp_path: Path) -> None:
-    plot(report(EIGHT, FOUR), tmp_path / "plot.svg")
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_plot(tmp_path: Path, count: int) -> None:
+    files = [result(f"{number}.gguf", "q8_0", 0.01 * number) for number in range(count)]
+    plot(report(*files), tmp_path / "plot.svg")
     assert (tmp_path / "plot.svg").read_text(encoding="utf-8").count("<svg") == 1
