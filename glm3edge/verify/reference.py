@@ -2,9 +2,11 @@
 
 Sequences are computed in groups of GROUP_TOKENS tokens. A group goes through the network a layer at
 a time, and each matrix is read and used in slabs of SLAB_BYTES, so that no more than a slab of the
-weights is ever in memory: for ChatGLM3-6B some 0.5 GB in all, whatever the length of the text. A
-group reads the whole checkpoint once, 12 GB for the 6B, and computes 12 GFLOP a token: at 50
-GFLOP/s eight minutes for a group of 2048 tokens.
+weights is ever in memory, whatever the length of the text. Each group reads the whole checkpoint
+once, 12 GB for the 6B, and computes 12 GFLOP a token.
+
+Measured on two layers of the 6B shape, on one core: 0.38 GB of memory at the most, 7 s for 512
+tokens, 2 s of them for each layer; so about a minute for 28 layers.
 
 Sums are in float32, angles in float64. Nothing here is shared with the runtime, and of the
 converter only the reader of the checkpoint's files and their check.
