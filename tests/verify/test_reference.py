@@ -83,13 +83,13 @@ def test_another_model(tmp_path: Path, tiny_checkpoint: Path) -> None:
 
 
 def test_gates_far_below_zero_are_shut(tmp_path: Path, tiny_checkpoint: Path) -> None:
-    """exp(-x) overflows in float32 there."""
+    """exp(-x) overflows there, though not in the plain reference's float64."""
     tokenizer = tiny_checkpoint / "tokenizer.model"
     make_checkpoint(tmp_path / "made", shape=BASE, tokenizer=tokenizer, dtype="float32")
     path = tmp_path / "made" / "model-00001-of-00002.safetensors"
     tensors = load_file(path)
     for name in [name for name in tensors if name.endswith("dense_h_to_4h.weight")]:
-        tensors[name] *= 300
+        tensors[name] *= 100
     save_file(tensors, path)
     (found,) = Reference(tmp_path / "made").logits([list(range(LENGTH))], 9)
     expected = PlainReference(tmp_path / "made").logits(list(range(LENGTH)))[-9:]
