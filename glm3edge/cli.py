@@ -13,9 +13,10 @@ import typer
 from glm3edge import __version__
 from glm3edge.bench.cli import bench_command
 from glm3edge.config import Settings, load_settings
-from glm3edge.errors import ConfigError, Glm3EdgeError, ModelError
+from glm3edge.errors import ConfigError, DivergenceError, Glm3EdgeError, MismatchError, ModelError
 from glm3edge.imatrix_command import imatrix_command
 from glm3edge.store import DEFAULT_NAME, Store
+from glm3edge.verify.cli import verify_command
 from glm3edge_convert.cli import convert_command, convert_lora_command, exit_code, progress_bar
 from glm3edge_convert.errors import ConvertError
 
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-EXIT_CODES: dict[type[Glm3EdgeError], int] = {ConfigError: 2, ModelError: 8}
+EXIT_CODES: dict[type[Glm3EdgeError], int] = {
+    ConfigError: 2,
+    ModelError: 8,
+    MismatchError: 9,
+    DivergenceError: 10,
+}
 """What a failure ends the program with; conversion has codes of its own, 2 to 7."""
 
 _INTERRUPTED = 130
@@ -63,6 +69,7 @@ def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
 
 app.command("bench")(_with_exit_codes(bench_command))
 app.command("imatrix")(_with_exit_codes(imatrix_command))
+app.command("verify")(_with_exit_codes(verify_command))
 
 
 def main() -> None:

@@ -6,6 +6,9 @@
     │   ├── ModelLoadError
     │   └── ResourceClosedError   used after close()
     ├── GrammarError              a grammar that cannot be followed
+    ├── VerifyError               a converted file is not as its original
+    │   ├── MismatchError         in its sizes, its vocabulary or the ids it gives to text
+    │   └── DivergenceError       in its predictions
     ├── RequestError              the caller's to mend
     │   ├── InvalidRequestError
     │   ├── ContextLengthExceededError
@@ -60,6 +63,40 @@ class ResourceClosedError(ModelError):
 
 class GrammarError(Glm3EdgeError):
     """A grammar is too large, or no grammar."""
+
+
+class VerifyError(Glm3EdgeError):
+    """A converted file is not as its original.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+
+
+class MismatchError(VerifyError):
+    """A file is of another model or has another tokenizer than its original."""
+
+
+class DivergenceError(VerifyError):
+    """A file's predictions are further from the original's than its type explains.
+
+    Attributes:
+        mean_kl: mean Kullback-Leibler divergence, in nats a token.
+        limit: what it may be.
+    """
+
+    def __init__(self, path: Path, *, mean_kl: float, limit: float) -> None:
+        super().__init__(
+            path,
+            f"its predictions are {mean_kl:.3g} nats a token from the original's, and {limit:g} "
+            "is the limit of its type: convert it again, from this original",
+        )
+        self.mean_kl = mean_kl
+        self.limit = limit
 
 
 class RequestError(Glm3EdgeError):

@@ -7,6 +7,7 @@ import rich.progress
 import typer
 from rich.console import Console
 
+from glm3edge.calibration import DEFAULT_TEXT, encode
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.config import load_settings
 from glm3edge.errors import ConfigError
@@ -24,8 +25,11 @@ def imatrix_command(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="GGUF file to write.")],
     text: Annotated[
-        Path, typer.Option(help="What the model will be used for, as plain text in UTF-8.")
-    ],
+        Path | None,
+        typer.Option(
+            help="What the model will be used for, as text in UTF-8. [glm3edge's own, bilingual]"
+        ),
+    ] = None,
     type: Annotated[  # noqa: A002 - the option's name
         str, typer.Option(help="Quantization of a checkpoint.")
     ] = "q8_0",
@@ -43,6 +47,7 @@ def imatrix_command(
     """Find out which columns of a model's matrices matter, for `convert --imatrix`."""
     check_output(output, overwrite=overwrite)
     settings = load_settings(threads=threads, type=type)
+    text = text or DEFAULT_TEXT
     with progress_bar() as progress:
         path = Store(settings.cache_dir, type=type, progress=progress).find(model)
     with Model(path) as opened:
@@ -73,7 +78,7 @@ def _read(path: Path) -> str:
 def _chunks(model: Model, text: str, size: int) -> list[list[int]]:
     """The text in pieces of ``size`` tokens, each behind the prefix that the model expects."""
     prefix = list(SpecialTokens.of(model).prefix)
-    ids, step = model.tokenize(text), size - len(prefix)
+    ids, step = encode(text, model), size - len(prefix)
     chunks = [prefix + ids[at : at + step] for at in range(0, len(ids) - step + 1, step)]
     if not chunks:
         raise ConfigError(f"--text has {len(ids)} tokens, and a chunk takes {step}: give more text")

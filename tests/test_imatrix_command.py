@@ -57,3 +57,10 @@ def test_problems(
     assert result.returncode != 0
     assert message in result.stderr
     assert not (tmp_path / "out.gguf").exists()
+
+
+def test_the_own_text_is_the_default(tiny_gguf: Path, tmp_path: Path) -> None:
+    output = tmp_path / "imatrix.gguf"
+    result = run("imatrix", str(tiny_gguf), "-o", str(output), "--chunks", "1")
+    assert result.returncode == 0, result.stderr
+    assert read_imatrix(output).datasets == ("calibration.txt",)

@@ -50,6 +50,7 @@ class Context:
         num_sequences: int,
         num_threads: int,
         adapters: Sequence[Adapter] = (),
+        precise: bool = False,
     ) -> None:
         """Allocate the memory.
 
@@ -60,6 +61,7 @@ class Context:
             num_sequences: sequences that share the memory.
             num_threads: compute threads.
             adapters: of the model, which ``decode()`` knows by number: the first is 1.
+            precise: keep keys and values in f32 instead of f16, and compute attention step by step.
 
         Raises:
             ModelError: llama.cpp could not make it, most often for lack of memory.
@@ -68,6 +70,7 @@ class Context:
         self.model = model
         self.context_size = context_size
         self.batch_size = batch_size
+        self._memory_type = "f32" if precise else "f16"
         self._lock = threading.RLock()
         self._hidden_states_on = False
         self._adapters = tuple(adapters)
@@ -81,6 +84,7 @@ class Context:
                 batch_size=batch_size,
                 num_sequences=num_sequences,
                 num_threads=num_threads,
+                precise=precise,
             )
         except BaseException:
             model.release()
@@ -168,6 +172,18 @@ class Context:
         with self._lock:
             return token_logprobs(self._logits(index), token_id, num_top)
 
+    def logits(self, start: int, num_positions: int) -> NDArray[np.float32]:
+        """Logits that the last ``decode()`` kept.
+
+        Returns:
+            A copy, ``[num_positions, vocab_size]``, from batch position ``start`` on.
+
+        Raises:
+            ModelError: none were kept at one of these positions.
+        """
+        with self._lock:
+            return np.stack([self._logits(start + index) for index in range(num_positions)])
+
     def _logits(self, index: int) -> NDArray[np.float32]:
         """llama.cpp's own logits at a batch position, ``[vocab_size]``."""
         pointer = native.llama_get_logits_ith(self._open_handle(), index)
@@ -212,7 +228,7 @@ class Context:
 
         The first is that of states computed with the model alone, the others of its adapters.
         """
-        key = f"{self.model.fingerprint} {llama_cpp.__version__} f16"
+        key = f"{self.model.fingerprint} {llama_cpp.__version__} {self._memory_type}"
         return [key, *(f"{key} {adapter.fingerprint}" for adapter in self._adapters)]
 
     def state(self, sequence_id: int) -> bytes:
@@ -287,7 +303,13 @@ def token_logprobs(logits: NDArray[np.float32], token_id: int, num_top: int) -> 
 
 
 def _new_context(
-    model_handle: Any, *, context_size: int, batch_size: int, num_sequences: int, num_threads: int
+    model_handle: Any,
+    *,
+    context_size: int,
+    batch_size: int,
+    num_sequences: int,
+    num_threads: int,
+    precise: bool,
 ) -> Any:
     params = native.llama_context_default_params()
     params.n_ctx = context_size
@@ -296,6 +318,9 @@ def _new_context(
     params.n_threads = params.n_threads_batch = num_threads
     params.kv_unified = True
     params.no_perf = True
+    if precise:
+        params.type_k = params.type_v = native.GGML_TYPE_F32
+        params.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
     library.take_errors()
     handle = native.llama_init_from_model(model_handle, params)
     if not handle:

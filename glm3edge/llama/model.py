@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import os
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,28 @@ CHAT_ARCHITECTURE = "chatglm"
 _GGUF_MAGIC = b"GGUF"
 _MAX_PIECE_BYTES = 1024
 _FINGERPRINT_BYTES = 2**20
+_KINDS = {
+    native.LLAMA_TOKEN_ATTR_UNKNOWN: "unknown",
+    native.LLAMA_TOKEN_ATTR_UNUSED: "unused",
+    native.LLAMA_TOKEN_ATTR_CONTROL: "control",
+    native.LLAMA_TOKEN_ATTR_BYTE: "byte",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEntry:
+    """A token as the file lists it.
+
+    Attributes:
+        text: how it is written there, with U+2581 for a space.
+        kind: ``normal``, ``unknown``, ``unused``, ``control`` or ``byte``; user-defined pieces are
+            normal ones.
+        score: where there is a choice, the tokenizer joins to the piece of the higher one.
+    """
+
+    text: str
+    kind: str
+    score: float
 
 
 class Model:
@@ -173,6 +196,20 @@ class Model:
         """
         return self._read_piece(token_id, special=True)
 
+    def entry(self, token_id: int) -> TokenEntry:
+        """What the file says of ``token_id``.
+
+        Raises:
+            IndexError: there is no such token.
+        """
+        self._check_token_id(token_id)
+        self._open_handle()
+        text: bytes = native.llama_vocab_get_text(self._vocab, token_id)
+        attributes = int(native.llama_vocab_get_attr(self._vocab, token_id))
+        kind = next((name for bit, name in _KINDS.items() if attributes & bit), "normal")
+        score = float(native.llama_vocab_get_score(self._vocab, token_id))
+        return TokenEntry(text.decode("utf-8", errors="replace"), kind, score)
+
     @property
     def vocab_handle(self) -> Any:
         """llama.cpp's handle of the vocabulary; the model stays open as long as it is used."""
@@ -231,12 +268,15 @@ class Model:
         raise OverflowError(f"text of {len(text)} bytes is too long to tokenize")
 
     def _read_piece(self, token_id: int, *, special: bool = False) -> bytes:
-        if not 0 <= token_id < self.vocab_size:
-            raise IndexError(f"token id {token_id} is not in 0..{self.vocab_size - 1}")
+        self._check_token_id(token_id)
         self._open_handle()
         buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
         length = native.llama_token_to_piece(self._vocab, token_id, buffer, len(buffer), 0, special)
         return buffer.raw[: max(length, 0)]
+
+    def _check_token_id(self, token_id: int) -> None:
+        if not 0 <= token_id < self.vocab_size:
+            raise IndexError(f"token id {token_id} is not in 0..{self.vocab_size - 1}")
 
 
 def check_is_gguf(path: Path) -> None:

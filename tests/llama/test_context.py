@@ -252,3 +252,28 @@ def test_an_impossible_context_is_an_error_and_frees_the_model(tiny_model: Model
         Context(tiny_model, context_size=64, batch_size=8, num_sequences=100_000, num_threads=1)
     with Context(tiny_model, context_size=64, batch_size=8, num_sequences=1, num_threads=1):
         pass
+
+
+def test_logits_of_the_last_tokens(context: Context) -> None:
+    (last,) = context.decode([Span(0, 0, PROMPT, wants_output=True, num_drafts=2)])
+    logits = context.logits(last - 2, 3)
+    assert logits.shape == (3, context.model.vocab_size)
+    sampler = context.new_sampler(GREEDY, PROMPT)
+    for row, index in zip(logits, range(last - 2, last + 1), strict=True):
+        assert context.sample(sampler, index) == row.argmax()
+    sampler.close()
+    with pytest.raises(ModelError, match="kept no logits"):
+        context.logits(last - 3, 3)
+
+
+def test_a_precise_context_computes_the_same_but_for_rounding(
+    context: Context, tiny_model: Model
+) -> None:
+    (last,) = context.decode([Span(0, 0, PROMPT, wants_output=True)])
+    with Context(
+        tiny_model, context_size=256, batch_size=32, num_sequences=2, num_threads=2, precise=True
+    ) as precise:
+        precise.decode([Span(0, 0, PROMPT, wants_output=True)])
+        difference = np.abs(precise.logits(last, 1) - context.logits(last, 1)).max()
+        assert 0 < difference < 0.05
+        assert precise.state_keys != context.state_keys

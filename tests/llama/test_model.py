@@ -5,7 +5,7 @@ import pytest
 
 from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama.context import Context
-from glm3edge.llama.model import Model
+from glm3edge.llama.model import Model, TokenEntry
 
 
 def test_metadata(tiny_model: Model, tiny_gguf: Path) -> None:
@@ -103,3 +103,18 @@ def test_closing_under_a_context(tiny_gguf: Path) -> None:
     with pytest.raises(ResourceClosedError):
         Context(model, context_size=64, batch_size=8, num_sequences=1, num_threads=1)
     gc.collect()
+
+
+def test_entries(tiny_model: Model) -> None:
+    kinds = [tiny_model.entry(token_id).kind for token_id in range(tiny_model.vocab_size)]
+    assert kinds[:3] == ["unknown", "control", "control"]
+    assert kinds.count("byte") == 256
+    assert "unused" in kinds
+    user = tiny_model.control_token_id("<|user|>")
+    assert user is not None
+    assert tiny_model.entry(user) == TokenEntry("<|user|>", "control", 0.0)
+    first, second = (tiny_model.entry(3 + 256 + number) for number in range(2))
+    assert (first.kind, second.kind) == ("normal", "normal")
+    assert first.score > second.score
+    with pytest.raises(IndexError):
+        tiny_model.entry(tiny_model.vocab_size)

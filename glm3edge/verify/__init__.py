@@ -1,0 +1,1 @@
+"""``glm3edge verify``: does a converted file still think as its original?"""

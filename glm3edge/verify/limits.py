@@ -1,0 +1,56 @@
+"""How far from its original a file of each type may be.
+
+Limits are for the mean Kullback-Leibler divergence in nats a token. Those of quantized types are
+some four times what llama.cpp's documentation (tools/perplexity/README.md) reports of LLaMA 3 8B,
+such as 0.0014 for q8_0, 0.011 for q5_k_m, 0.031 for q4_k_m and 0.45 for q2_k: a file beyond its
+limit has something wrong with it, not just few bits. Small models lose more, and may.
+"""
+
+from glm3edge_convert.recipe import RECIPES
+
+MAX_MEAN_KL = {
+    "f32": 1e-5,
+    "f16": 1e-3,
+    "bf16": 5e-3,
+    "q8_0": 6e-3,
+    "q6_k": 2e-2,
+    "q5_k_m": 5e-2,
+    "q5_k_s": 7e-2,
+    "q4_k_m": 0.13,
+    "q4_k_s": 0.18,
+    "q4_0": 0.3,
+    "iq4_nl": 0.18,
+    "iq4_xs": 0.18,
+    "q3_k_l": 0.35,
+    "q3_k_m": 0.4,
+    "q3_k_s": 0.9,
+    "iq3_m": 0.5,
+    "iq3_s": 0.5,
+    "iq3_xxs": 0.8,
+    "q2_k": 1.8,
+    "iq2_m": 1.5,
+    "iq2_xs": 2.2,
+}
+"""By output type, as in ``glm3edge convert --type``."""
+
+SMALL_MODEL = 1_000_000_000
+"""Models of fewer parameters are small."""
+
+SMALL_MODEL_FACTOR = 3
+"""How many times as far those may be."""
+
+
+def max_mean_kl(type: str, num_params: int) -> float | None:  # noqa: A002 - the option's name
+    """What a file of an output type may reach; None if no limit is known for the type."""
+    limit = MAX_MEAN_KL.get(type)
+    if limit is None or num_params >= SMALL_MODEL:
+        return limit
+    return SMALL_MODEL_FACTOR * limit
+
+
+def type_name(file_type: str | None) -> str:
+    """The output type that GGUF's ``general.file_type`` stands for; ``type N`` if it is another."""
+    for name, recipe in RECIPES.items():
+        if str(int(recipe.file_type)) == file_type:
+            return name
+    return f"type {file_type}"

@@ -1,0 +1,25 @@
+"""The built-in model in several types, converted once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from glm3edge.store import Store
+
+DEMO_CHECKPOINT = Path(__file__).parents[2] / "models" / "glm3-tiny"
+
+Demo = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The built-in model's file of a type."""
+    cache = tmp_path_factory.mktemp("demo")
+    return lambda type_name: Store(cache, type=type_name).find(None)
+
+
+@pytest.fixture(scope="session")
+def demo_checkpoint() -> Path:
+    """The folder that ``demo`` is made from."""
+    return DEMO_CHECKPOINT
