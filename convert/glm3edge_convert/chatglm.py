@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glm3edge_convert.architecture import check_architecture
+from glm3edge_convert.chatglm_tensors import DROPPED, chatglm_mappings
 from glm3edge_convert.errors import ImatrixError, UnsupportedPrefixError
 from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams
 from glm3edge_convert.merge import merge_adapters
 from glm3edge_convert.plan import Plan
 from glm3edge_convert.recipe import DEFAULT_TYPE, get_recipe, needs_importances, tensor_type
 from glm3edge_convert.source import open_tensors
-from glm3edge_convert.tensors import chatglm_mappings, plan_tensors
+from glm3edge_convert.tensors import plan_tensors
 from glm3edge_convert.vocab import (
     BOS_ID,
     EOS_ID,
@@ -50,7 +51,10 @@ def make_plan(
     check_architecture(source, config)
     hparams = parse_hparams(source, config)
     tensors = plan_tensors(
-        source, merge_adapters(_open_model(source), adapters), chatglm_mappings(hparams)
+        source,
+        merge_adapters(_open_model(source), adapters),
+        chatglm_mappings(hparams),
+        dropped=DROPPED,
     )
     vocabulary = read_vocabulary(source, hparams.vocab_size)
 

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from gguf import GGUFType, Keys
 
+from glm3edge_convert.chatglm_tensors import LAYER_PREFIX
 from glm3edge_convert.errors import AdapterTensorError, UnknownTypeError
 from glm3edge_convert.hparams import ARCHITECTURE, BLOCK_SIZE
 from glm3edge_convert.peft import LoraPair, open_adapter
 from glm3edge_convert.plan import model_name
 from glm3edge_convert.quantize import Quantizer, load_library
 from glm3edge_convert.recipe import F16, F32
-from glm3edge_convert.tensors import LAYER_PREFIX, OutputTensor
+from glm3edge_convert.tensors import OutputTensor
 from glm3edge_convert.writer import TensorInfo, check_output, open_gguf
 
 if TYPE_CHECKING:

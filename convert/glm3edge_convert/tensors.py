@@ -1,14 +1,7 @@
-"""From a checkpoint's tensors to the output's: names, shapes, and rows that are padded or left out.
-
-ChatGLM3's own mapping is here too. Its feed-forward width, 13696, is not a multiple of 256, so
-llama.cpp's K-quants do not fit ffn_down. Zero rows after the gate half and after the up half, and
-as many zero columns in the down projection, add silu(0) x 0 = 0 to every sum: no logit changes, and
-every matrix fits.
-"""
+"""From a checkpoint's tensors to the output's: names, shapes, and rows padded or left out."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,17 +10,13 @@ import numpy as np
 from glm3edge_convert.errors import MissingTensorError, TensorShapeError, UnexpectedTensorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    import re
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from glm3edge_convert.hparams import HParams
     from glm3edge_convert.source import SourceTensor
-
-LAYER_PREFIX = "transformer.encoder.layers"
-# Older checkpoints carry the rotary frequencies, which follow from config.json.
-DROPPED = re.compile(r"transformer\.(rotary_pos_emb|encoder\.rotary_pos_emb)\.inv_freq")
 
 
 @dataclass(frozen=True)
@@ -92,7 +81,7 @@ def plan_tensors(
     sources: Mapping[str, SourceTensor],
     mappings: Iterable[TensorMapping],
     *,
-    dropped: re.Pattern[str] = DROPPED,
+    dropped: re.Pattern[str],
 ) -> list[OutputTensor]:
     """The output's tensors in the order of `mappings`; tensors of `dropped` names are left out.
 
@@ -115,41 +104,3 @@ def plan_tensors(
         if name not in used and not dropped.fullmatch(name):
             raise UnexpectedTensorError(source.path, name)
     return outputs
-
-
-def chatglm_mappings(hparams: HParams) -> Iterator[TensorMapping]:
-    """ChatGLM3's tensors in file order: embedding, layers, output norm, output."""
-    table = (hparams.vocab_size, hparams.hidden_size)
-    norm = (hparams.hidden_size,)
-    yield TensorMapping(
-        "transformer.embedding.word_embeddings.weight", "token_embd.weight", table, table
-    )
-    for layer in range(hparams.num_layers):
-        yield from _layer_mappings(layer, hparams)
-    yield TensorMapping(
-        "transformer.encoder.final_layernorm.weight", "output_norm.weight", norm, norm
-    )
-    yield TensorMapping("transformer.output_layer.weight", "output.weight", table, table)
-
-
-def _layer_mappings(layer: int, hparams: HParams) -> Iterator[TensorMapping]:
-    def same(source_name: str, name: str, *shape: int) -> TensorMapping:
-        return TensorMapping(f"{old}.{source_name}", f"{new}.{name}", shape, shape)
-
-    old, new = f"{LAYER_PREFIX}.{layer}", f"blk.{layer}"
-    hidden, ffn, padded = hparams.hidden_size, hparams.ffn_size, hparams.padded_ffn_size
-    yield same("input_layernorm.weight", "attn_norm.weight", hidden)
-    yield same("self_attention.query_key_value.weight", "attn_qkv.weight", hparams.qkv_size, hidden)
-    yield same("self_attention.query_key_value.bias", "attn_qkv.bias", hparams.qkv_size)
-    yield same("self_attention.dense.weight", "attn_output.weight", hidden, hidden)
-    yield same("post_attention_layernorm.weight", "ffn_norm.weight", hidden)
-    yield TensorMapping(
-        f"{old}.mlp.dense_h_to_4h.weight",
-        f"{new}.ffn_up.weight",
-        (2 * ffn, hidden),
-        (2 * padded, hidden),
-        num_parts=2,
-    )
-    yield TensorMapping(
-        f"{old}.mlp.dense_4h_to_h.weight", f"{new}.ffn_down.weight", (hidden, ffn), (hidden, padded)
-    )

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge_convert.architecture import check_architecture
+from glm3edge_convert.chatglm_tensors import DROPPED, chatglm_mappings
 from glm3edge_convert.hparams import HParams, parse_hparams, read_config
 from glm3edge_convert.source import SourceTensor, open_tensors
-from glm3edge_convert.tensors import chatglm_mappings, plan_tensors
+from glm3edge_convert.tensors import plan_tensors
 
 GROUP_TOKENS = 2048
 SLAB_BYTES = 64 * 2**20
@@ -44,7 +45,7 @@ class Reference:
         check_architecture(folder, config)
         self.hparams: HParams = parse_hparams(folder, config)
         self._tensors: Mapping[str, SourceTensor] = open_tensors(folder)
-        plan_tensors(folder, self._tensors, chatglm_mappings(self.hparams))
+        plan_tensors(folder, self._tensors, chatglm_mappings(self.hparams), dropped=DROPPED)
 
     def logits(self, sequences: Sequence[Sequence[int]], num_last: int) -> Iterator[Array]:
         """For each of ``sequences``, all of one length, the logits after its last tokens.

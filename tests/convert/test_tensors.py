@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from glm3edge_convert.chatglm_tensors import DROPPED, chatglm_mappings
 from glm3edge_convert.errors import MissingTensorError, TensorShapeError, UnexpectedTensorError
 from glm3edge_convert.hparams import HParams, parse_hparams, read_config
 from glm3edge_convert.source import SourceTensor, open_tensors
-from glm3edge_convert.tensors import OutputTensor, chatglm_mappings, plan_tensors
+from glm3edge_convert.tensors import OutputTensor, plan_tensors
 
 from .checkpoints import load_tensors
 
@@ -48,12 +49,14 @@ class _Fake:
 def _plan(hparams: HParams, sources: dict[str, SourceTensor]) -> dict[str, OutputTensor]:
     return {
         tensor.name: tensor
-        for tensor in plan_tensors(Path("folder"), sources, chatglm_mappings(hparams))
+        for tensor in plan_tensors(
+            Path("folder"), sources, chatglm_mappings(hparams), dropped=DROPPED
+        )
     }
 
 
 def test_order_and_shapes(hparams: HParams, sources: dict[str, SourceTensor]) -> None:
-    plan = plan_tensors(Path("folder"), sources, chatglm_mappings(hparams))
+    plan = plan_tensors(Path("folder"), sources, chatglm_mappings(hparams), dropped=DROPPED)
     vocab = hparams.vocab_size
     layers = [
         (f"blk.{i}.{name}", shape)
