@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHAPES = {
-    "8 layers": Shape(256, 8, 4, 2, 64, 640, 256),
-    "28 layers, shared by 4": Shape(256, 28, 8, 2, 32, 256, 256),
+    "8 layers": Shape(256, 8, 4, 2, 64, 300, 256),
+    "16 layers, shared by 4": Shape(256, 16, 8, 2, 32, 256, 256),
     "hidden 288": Shape(288, 9, 4, 2, 72, 300, 256),  # blocks of 32 fit, of 256 do not
     "hidden 48": Shape(48, 4, 4, 2, 12, 100, 256),  # no block fits a row
 }
