@@ -13,7 +13,13 @@ import typer
 from glm3edge import __version__
 from glm3edge.bench.cli import bench_command
 from glm3edge.config import Settings, load_settings
-from glm3edge.errors import ConfigError, Glm3EdgeError, ModelError
+from glm3edge.errors import ConfigError, Glm3EdgeError, HubError, ModelError
+from glm3edge.model_commands import (
+    inspect_command,
+    models_command,
+    pull_command,
+    remove_command,
+)
 from glm3edge.store import DEFAULT_NAME, Store
 from glm3edge_convert.cli import convert_command, exit_code, progress_bar
 from glm3edge_convert.errors import ConvertError
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-EXIT_CODES: dict[type[Glm3EdgeError], int] = {ConfigError: 2, ModelError: 8}
+EXIT_CODES: dict[type[Glm3EdgeError], int] = {ConfigError: 2, ModelError: 8, HubError: 9}
 """What a failure ends the program with; conversion has codes of its own, 2 to 7."""
 
 _INTERRUPTED = 130
@@ -60,6 +66,12 @@ def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
 
 
 app.command("bench")(_with_exit_codes(bench_command))
+app.command("pull")(_with_exit_codes(pull_command))
+app.command("inspect")(_with_exit_codes(inspect_command))
+models = typer.Typer(help="List what is in the cache, or remove it.", rich_markup_mode=None)
+models.callback(invoke_without_command=True)(_with_exit_codes(models_command))
+models.command("rm")(_with_exit_codes(remove_command))
+app.add_typer(models, name="models")
 
 
 def main() -> None:
@@ -91,7 +103,8 @@ def serve(
         str | None,
         typer.Argument(
             metavar="[MODEL]",
-            help="A GGUF file, or a checkpoint folder to convert once. Default: a built-in demo.",
+            help="A GGUF file, a checkpoint folder to convert once, or a repository to pull once: "
+            "owner/name[@revision][:type]. Default: a built-in demo.",
             show_default=False,
         ),
     ] = None,
@@ -128,8 +141,8 @@ def serve(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Encoder for embeddings (BERT, XLM-RoBERTa): a GGUF file or a checkpoint folder. "
-            "[the chat model]",
+            help="Encoder for embeddings (BERT, XLM-RoBERTa): a GGUF file, a checkpoint folder or "
+            "a repository. [the chat model]",
         ),
     ] = None,
     disk_cache: Annotated[

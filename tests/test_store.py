@@ -6,7 +6,7 @@ import pytest
 from glm3edge.errors import ConfigError
 from glm3edge.llama.model import Model
 from glm3edge.store import Store
-from glm3edge_convert.convert import Progress
+from glm3edge_convert.convert import Step
 from glm3edge_convert.errors import NotACheckpointError
 from tests.encoders import make_bert
 
@@ -21,7 +21,7 @@ def test_a_gguf_file_is_itself(store: Store, tiny_gguf: Path) -> None:
 
 
 def test_a_checkpoint_is_converted_once(tmp_path: Path, tiny_checkpoint: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[Step] = []
     store = Store(tmp_path / "cache", type="q8_0", progress=seen.append)
     path = store.find(str(tiny_checkpoint))
     assert path.parent == tmp_path / "cache" / "converted"
@@ -29,7 +29,7 @@ def test_a_checkpoint_is_converted_once(tmp_path: Path, tiny_checkpoint: Path) -
     seen.clear()
     assert store.find(str(tiny_checkpoint)) == path
     assert not seen
-    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert {p.name for p in path.parent.iterdir()} == {path.name, f"{path.name}.json"}
 
 
 def test_a_changed_checkpoint_is_converted_again(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from glm3edge_convert.architecture import check_architecture
 from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams
 from glm3edge_convert.plan import Plan
-from glm3edge_convert.recipe import DEFAULT_TYPE, get_recipe, tensor_type
+from glm3edge_convert.recipe import DEFAULT_TYPE, Recipe, get_recipe, tensor_type
 from glm3edge_convert.source import open_tensors
 from glm3edge_convert.tensors import chatglm_mappings, plan_tensors
 from glm3edge_convert.vocab import (
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 def make_plan(source: Path, config: Mapping[str, Any], type_name: str | None) -> Plan:
     """Read and check everything but the data. Raises ConvertError."""
-    recipe = get_recipe(type_name or DEFAULT_TYPE)
-    check_architecture(source, config)
-    hparams = parse_hparams(source, config)
+    recipe, hparams = check_settings(source, config, type_name)
     tensors = plan_tensors(source, open_tensors(source), chatglm_mappings(hparams))
     vocabulary = read_vocabulary(source, hparams.vocab_size)
 
@@ -46,6 +44,15 @@ def make_plan(source: Path, config: Mapping[str, Any], type_name: str | None) ->
         [tensor_type(recipe, t.name, t.shape, hparams.num_layers) for t in tensors],
         add_metadata,
     )
+
+
+def check_settings(
+    source: Path, config: Mapping[str, Any], type_name: str | None
+) -> tuple[Recipe, HParams]:
+    """What can be told without the weights: output type and sizes. Raises ConvertError."""
+    recipe = get_recipe(type_name or DEFAULT_TYPE)
+    check_architecture(source, config)
+    return recipe, parse_hparams(source, config)
 
 
 def _add_hparams(writer: GGUFWriter, hparams: HParams) -> None:

@@ -6,22 +6,37 @@ import os
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gguf import GGML_QUANT_VERSION, GGUFWriter
 
 from glm3edge_convert import bert, chatglm
+from glm3edge_convert._torch_bin import require_torch
 from glm3edge_convert.hparams import read_config
 from glm3edge_convert.plan import Plan, model_name
 from glm3edge_convert.quantize import Quantizer, load_library
+from glm3edge_convert.source import INDEX_SUFFIX
 from glm3edge_convert.writer import TensorInfo, TensorStream, check_output, open_gguf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
+
+
+class Step(Protocol):
+    """How far something is whose bytes are counted: a conversion, or a download before it."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def count(self) -> str: ...
+    @property
+    def num_bytes_done(self) -> int: ...
+    @property
+    def num_bytes(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,16 @@ class Progress:
     num_tensors: int
     num_bytes_done: int
     num_bytes: int
+
+    @property
+    def label(self) -> str:
+        """What is going on."""
+        return self.tensor
+
+    @property
+    def count(self) -> str:
+        """How far it is, in words."""
+        return f"{self.num_tensors_done} of {self.num_tensors} tensors"
 
 
 @dataclass(frozen=True)
@@ -86,9 +111,24 @@ def convert(
 def make_plan(source: Path, type_name: str | None) -> Plan:
     """What becomes of the checkpoint folder `source`. Reads no data. Raises ConvertError."""
     config = read_config(source)
-    is_encoder = config.get("model_type") in bert.MODEL_TYPES
-    make = bert.make_plan if is_encoder else chatglm.make_plan
+    make = bert.make_plan if _is_encoder(config) else chatglm.make_plan
     return make(source, config, type_name)
+
+
+def check_before_weights(source: Path, entry: str, type_name: str | None) -> None:
+    """Raise ConvertError for what is wrong already with a folder whose weights are still to come.
+
+    `entry` is what source.weights_entry() says of the files that it is to have.
+    """
+    config = read_config(source)
+    check = bert.check_settings if _is_encoder(config) else chatglm.check_settings
+    check(source, config, type_name)
+    if not entry.removesuffix(INDEX_SUFFIX).endswith(".safetensors"):
+        require_torch(entry)
+
+
+def _is_encoder(config: Mapping[str, Any]) -> bool:
+    return config.get("model_type") in bert.MODEL_TYPES
 
 
 def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:
