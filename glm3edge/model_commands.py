@@ -257,4 +257,8 @@ def _table(*headings: str) -> Table:
 def _print(table: Table) -> None:
     """To a terminal as wide as it is, elsewhere as wide as the table."""
     width = None if sys.stdout.isatty() else 10_000
-    Console(width=width, markup=False, emoji=False, highlight=False).print(table)
+    console = Console(width=width, markup=False, emoji=False, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        print(line.rstrip())

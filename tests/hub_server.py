@@ -1,6 +1,6 @@
 """A Hugging Face hub on loopback: the part of its protocol that huggingface_hub pulls models with.
 
-Large files are in LFS, as there: their address redirects to another host name (``localhost``), which
+Large files are in LFS, as there: their address redirects to another host name, ``localhost``, which
 gets no token. What can go wrong on the way is set by attributes.
 """
 
@@ -144,10 +144,10 @@ class _Handler(BaseHTTPRequestHandler):
     hub: HubServer
     protocol_version = "HTTP/1.1"
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer()
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002

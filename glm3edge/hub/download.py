@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class DownloadMeter:
         self._num_bytes_of_files_done = 0
 
     def at(self, file: str, num_bytes_of_file: int) -> None:
-        """Tell that so much of ``file`` is there."""
+        """Tell that so much of ``file`` is there; the end of it is for ``done()`` to tell."""
         self._report(
             DownloadProgress(
                 file=file,
@@ -59,15 +60,16 @@ class DownloadMeter:
 
 
 class MeteredFile(io.BufferedRandom):
-    """A file to append to that tells its length after each write."""
+    """A file to append to that tells its length, at first and after each write."""
 
     def __init__(self, path: Path, report: Callable[[int], None]) -> None:
         path.touch()
         super().__init__(io.FileIO(path, "r+b"))
         self.seek(0, io.SEEK_END)
         self._report_length = report
+        report(self.tell())
 
-    def write(self, data: io.ReadableBuffer) -> int:  # type: ignore[name-defined]
+    def write(self, data: Any) -> int:
         """Write, and tell."""
         num_bytes = super().write(data)
         self._report_length(self.tell())

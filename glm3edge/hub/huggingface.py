@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from huggingface_hub import (
@@ -199,9 +200,8 @@ class HuggingFace:
         headers = build_hf_headers(library_name=_LIBRARY, library_version=__version__)
         num_stalls = 0
         while num_stalls < MAX_STALLS:
-            with MeteredFile(part, lambda length: meter.at(file.path, length)) as stream:
+            with MeteredFile(part, partial(meter.at, file.path)) as stream:
                 start = stream.tell()
-                meter.at(file.path, start)
                 try:
                     http_get(
                         url,
