@@ -44,7 +44,7 @@ class HubServer:
         cuts: by the end of a path, how many bytes of the next answers are sent before the
             connection breaks; each is used once.
         how: whether a connection that breaks is closed or reset.
-        damaged: paths that are sent with one byte changed.
+        sent_instead: by path, what is sent in place of a file.
         sizes: by path, sizes to claim.
         status: what every request is answered with, if it is set.
     """
@@ -53,7 +53,7 @@ class HubServer:
     gated: set[str] = field(default_factory=set)
     cuts: dict[str, list[int]] = field(default_factory=dict)
     how: Literal["close", "reset"] = "close"
-    damaged: set[str] = field(default_factory=set)
+    sent_instead: Files = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     status: int | None = None
     requests: list[Request] = field(default_factory=list)
@@ -241,15 +241,16 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def _send_file(self, path: str, data: bytes, headers: dict[str, str]) -> None:
-        if path in self.hub.damaged:
-            middle = len(data) // 2
-            data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        data = self.hub.sent_instead.get(path, data)
         headers |= {"Accept-Ranges": "bytes"}
         given = self.headers.get("Range")
         if given is None:
             self._send(200, data, headers)
             return
         start = int(given.removeprefix("bytes=").partition("-")[0])
+        if start >= len(data):
+            self._send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+            return
         headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
         self._send(206, data[start:], headers)
 

@@ -34,9 +34,9 @@ from huggingface_hub.utils import logging as hub_logging
 from huggingface_hub.utils.sha import sha_fileobj
 
 from glm3edge import __version__
-from glm3edge.errors import ChecksumError, DownloadBrokenError, HubError, HubSpaceError
+from glm3edge.errors import ChecksumError, DownloadBrokenError, HubSpaceError
 from glm3edge.hub.download import DownloadMeter, DownloadProgress, MeteredFile
-from glm3edge.hub.listing import Listing, RemoteFile
+from glm3edge.hub.listing import Listing, RemoteFile, checked_listing
 from glm3edge.hub.names import HubName
 from glm3edge.hub.translation import HTTP_ERROR, translated
 
@@ -44,6 +44,7 @@ MAX_STALLS = 3
 """Attempts in a row that may bring nothing before a download is given up."""
 
 _LIBRARY = "glm3edge"
+_NO_SUCH_RANGE = 416
 
 
 class HuggingFace:
@@ -67,17 +68,13 @@ class HuggingFace:
         api = HfApi(endpoint=self._endpoint, library_name=_LIBRARY, library_version=__version__)
         with self._translated(name):
             commit = api.model_info(name.repo, revision=name.revision).sha
-            if commit is None:
-                raise HubError(f"{self._endpoint} tells no commit of {name}: set another endpoint")
-            tree = api.list_repo_tree(name.repo, recursive=True, revision=commit)
-            files = {
-                entry.path: RemoteFile(
-                    entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None
-                )
-                for entry in tree
-                if isinstance(entry, RepoFile)
-            }
-        return Listing(name.whole, commit, files)
+            tree = list(api.list_repo_tree(name.repo, recursive=True, revision=commit))
+        files = [
+            RemoteFile(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None)
+            for entry in tree
+            if isinstance(entry, RepoFile)
+        ]
+        return checked_listing(name, commit, files)
 
     def folder(self, listing: Listing) -> Path:
         """Where the files of ``listing`` lie, or are to."""
@@ -202,6 +199,8 @@ class HuggingFace:
         while num_stalls < MAX_STALLS:
             with MeteredFile(part, partial(meter.at, file.path)) as stream:
                 start = stream.tell()
+                if start > file.num_bytes:
+                    return  # the checksum will tell
                 try:
                     http_get(
                         url,
@@ -212,6 +211,8 @@ class HuggingFace:
                         displayed_filename=file.path,
                     )
                 except (OSError, HTTP_ERROR) as exc:
+                    if _status(exc) == _NO_SUCH_RANGE:
+                        return  # as it will that the hub's file is shorter than it says
                     if not _is_broken_connection(exc):
                         raise
                     num_stalls = 0 if stream.tell() > start else num_stalls + 1
@@ -231,10 +232,16 @@ class HuggingFace:
             raise translated(exc, name, endpoint=self._endpoint, cache_dir=self._cache_dir) from exc
 
 
+def _status(exc: BaseException) -> int | None:
+    """What the hub answered, if it did."""
+    return exc.response.status_code if isinstance(exc, HfHubHTTPError) else None
+
+
 def _is_broken_connection(exc: BaseException) -> bool:
-    """Whether it is worth going on: the hub answered well, or not at all."""
-    if isinstance(exc, HfHubHTTPError):
-        return exc.response.status_code >= 500
+    """Whether it is worth going on: the hub has a moment's trouble, or did not answer."""
+    status = _status(exc)
+    if status is not None:
+        return status >= 500
     return not (isinstance(exc, OSError) and exc.errno is not None)
 
 

@@ -5,14 +5,19 @@ asked for is there, and says which commit's files belong to a name like ``owner/
 """
 
 import json
+import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from glm3edge.errors import HubError
 from glm3edge.hub.names import HubName, parse_name
+
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,28 @@ class Listings:
     def _path(self, name: HubName) -> Path:
         parts = (name.hub, *name.repo.split("/"), *name.revision.split("/"))
         return self._folder / f"{'--'.join(parts)}.json"
+
+
+def checked_listing(name: HubName, commit: str | None, files: Iterable[RemoteFile]) -> Listing:
+    """What a hub tells of a repository, which becomes names of files here.
+
+    Files that would lie outside their folder, on any system, are left out.
+
+    Raises:
+        HubError: it tells no commit, or a checksum that is none.
+    """
+    if commit is None or not _COMMIT.fullmatch(commit):
+        raise HubError(f"the hub tells no commit of {name}: set HF_ENDPOINT to another one")
+    found = {file.path: file for file in files if _stays_inside(file.path)}
+    for file in found.values():
+        if file.sha256 is not None and not _SHA256.fullmatch(file.sha256):
+            raise HubError(f"the hub tells no SHA-256 of {file.path}: set HF_ENDPOINT to another")
+    return Listing(name.whole, commit, found)
+
+
+def _stays_inside(path: str) -> bool:
+    is_plain = not any(mark in path for mark in "\\:\0")
+    return is_plain and not {"", ".", ".."} & set(path.split("/"))
 
 
 def _read(path: Path) -> Listing | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from glm3edge.errors import HubError
 from glm3edge.hub.download import DownloadProgress
-from glm3edge.hub.listing import Listing, RemoteFile
+from glm3edge.hub.listing import Listing, RemoteFile, checked_listing
 from glm3edge.hub.names import HubName
 from glm3edge_convert.errors import MissingLibraryError
 
@@ -25,14 +25,14 @@ class ModelScope:
         """
         client = _client(name)
         found = _called(name, lambda: client.HubApi().get_model_files(name.repo, name.revision))
-        files = {
-            entry["Path"]: RemoteFile(entry["Path"], entry["Size"] or 0)
+        files = [
+            RemoteFile(entry["Path"], entry["Size"] or 0)
             for entry in found
             if entry.get("Type") != "tree"
-        }
+        ]
         # The client tells no commit: what tells two states of a repository apart is what it holds.
-        state = "\n".join(f"{file.num_bytes} {path}" for path, file in sorted(files.items()))
-        return Listing(name.whole, hashlib.sha256(state.encode()).hexdigest()[:40], files)
+        state = "\n".join(sorted(f"{file.path} {file.num_bytes}" for file in files))
+        return checked_listing(name, hashlib.sha256(state.encode()).hexdigest(), files)
 
     def folder(self, listing: Listing) -> Path:
         """Where the files of ``listing`` lie; a folder that does not exist if they are nowhere."""
