@@ -40,23 +40,27 @@ class DownloadMeter:
         self._num_files_done = 0
         self._num_bytes_of_files_done = 0
 
-    def at(self, file: str, num_bytes_of_file: int) -> None:
-        """Tell that so much of ``file`` is there; the end of it is for ``done()`` to tell."""
+    def at(self, file: str, num_bytes_of_file: int, length: int) -> None:
+        """Tell that ``length`` bytes of a file are there; of the last ``done()`` tells."""
+        if length < num_bytes_of_file:
+            self._tell(file, self._num_bytes_of_files_done + length)
+
+    def done(self, file: str, num_bytes_of_file: int) -> None:
+        """Tell that all of a file is there."""
+        self._num_files_done += 1
+        self._num_bytes_of_files_done += num_bytes_of_file
+        self._tell(file, self._num_bytes_of_files_done)
+
+    def _tell(self, file: str, num_bytes_done: int) -> None:
         self._report(
             DownloadProgress(
                 file=file,
                 num_files_done=self._num_files_done,
                 num_files=self._num_files,
-                num_bytes_done=self._num_bytes_of_files_done + num_bytes_of_file,
+                num_bytes_done=num_bytes_done,
                 num_bytes=self._num_bytes,
             )
         )
-
-    def done(self, file: str, num_bytes: int) -> None:
-        """Tell that all of ``file`` is there."""
-        self._num_files_done += 1
-        self._num_bytes_of_files_done += num_bytes
-        self.at(file, 0)
 
 
 class MeteredFile(io.BufferedRandom):

@@ -197,7 +197,7 @@ class HuggingFace:
         headers = build_hf_headers(library_name=_LIBRARY, library_version=__version__)
         num_stalls = 0
         while num_stalls < MAX_STALLS:
-            with MeteredFile(part, partial(meter.at, file.path)) as stream:
+            with MeteredFile(part, partial(meter.at, file.path, file.num_bytes)) as stream:
                 start = stream.tell()
                 if start > file.num_bytes:
                     return  # the checksum will tell
