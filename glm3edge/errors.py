@@ -17,6 +17,7 @@
     │   ├── ChecksumError
     │   ├── HubSpaceError
     │   ├── FileChoiceError       none of its GGUF files is meant, or several are
+    │   ├── MissingFileError      it lacks a file that it names
     │   └── NotAModelError
     ├── GrammarError              a grammar that cannot be followed
     ├── RequestError              the caller's to mend
@@ -232,14 +233,15 @@ class HubSpaceError(HubError):
 
     Attributes:
         folder: where it was to go.
-        num_bytes_needed: how much is still to come.
+        num_bytes_needed: how much is still to come, None if it was found out on the way.
         num_bytes_free: how much room there is.
     """
 
-    def __init__(self, folder: Path, *, num_bytes_needed: int, num_bytes_free: int) -> None:
+    def __init__(self, folder: Path, *, num_bytes_needed: int | None, num_bytes_free: int) -> None:
+        needed = num_bytes_needed and f"{num_bytes_needed / 2**20:,.0f} MiB are needed and "
         super().__init__(
-            f"no room in {folder}: {num_bytes_needed / 2**20:,.0f} MiB are needed and "
-            f"{num_bytes_free / 2**20:,.0f} MiB are free; make room, or set HF_HOME to another disk"
+            f"no room in {folder}: {needed or ''}{num_bytes_free / 2**20:,.0f} MiB are free; "
+            "make room, or set HF_HOME to another disk"
         )
         self.folder = folder
         self.num_bytes_needed = num_bytes_needed
@@ -262,6 +264,23 @@ class FileChoiceError(HubError):
         super().__init__(f"{fault}: name one as {repository}:FILE ({known})")
         self.name = name
         self.files = tuple(files)
+
+
+class MissingFileError(HubError):
+    """A repository lacks a file that it names itself.
+
+    Attributes:
+        name: the repository.
+        file: the file, if it is known.
+    """
+
+    def __init__(self, name: str, file: str | None = None) -> None:
+        super().__init__(
+            f"{name} lacks {file or 'a file'} that it names itself: its upload may not be finished; "
+            "pull it later, or name another repository"
+        )
+        self.name = name
+        self.file = file
 
 
 class NotAModelError(HubError):

@@ -52,7 +52,7 @@ def pull_command(
     hub_name = parse_name(name)
     if hub_name is None:
         raise ConfigError(f"{name} is no repository's name: give owner/name")
-    settings = load_settings(type=type, cache_dir=cache_dir)
+    settings = load_settings(cache_dir=cache_dir)
     with progress_bar() as progress:
         store = Store(settings.cache_dir, type=type, progress=progress)
         pulled = store.pull(hub_name.at(revision))

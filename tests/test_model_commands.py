@@ -160,7 +160,6 @@ def test_failures_of_pull_are_one_line(user: User, tiny_checkpoint: Path) -> Non
     hub.sizes["model-00001-of-00002.safetensors"] = 10**18
     hub.sent_instead.clear()
     assert "MiB are needed" in user.refused(9, "pull", "o/m", HF_TOKEN=TOKEN)
-    assert "pip install modelscope" in user.refused(7, "pull", "modelscope:o/m")
 
 
 def test_failures_of_serve(user: User) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from glm3edge.errors import FileChoiceError, HubError
+from glm3edge.errors import HubError, MissingFileError
 from glm3edge.hub.download import DownloadProgress
 from glm3edge.hub.listing import Listing, Listings
 from glm3edge.hub.names import HubName
@@ -123,7 +123,7 @@ def _with_shards(folder: Path, listing: Listing, files: tuple[str, ...]) -> tupl
     """``files`` and what the weights' index among them names.
 
     Raises:
-        FileChoiceError: the repository lacks a shard.
+        MissingFileError: the repository lacks a shard.
         ConvertError: the index is damaged.
     """
     entry = weights_entry(files)
@@ -132,7 +132,7 @@ def _with_shards(folder: Path, listing: Listing, files: tuple[str, ...]) -> tupl
     shards = shard_names(folder / entry)
     for shard in shards:
         if shard not in listing.files:
-            raise FileChoiceError(shard, str(listing.name), (), num_fitting=0)
+            raise MissingFileError(str(listing.name), shard)
     return (*files, *shards)
 
 

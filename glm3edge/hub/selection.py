@@ -91,7 +91,7 @@ def _is_of_type(path: str, type: str) -> bool:  # noqa: A002
     """Whether a file's name has ``type`` as a word of its own, in any case."""
     word = re.escape(type.lower())
     stem = path.rpartition("/")[2].lower().removesuffix(".gguf")
-    return re.search(rf"(?<![a-z0-9_]){word}(?![a-z0-9_])", stem) is not None
+    return re.search(rf"(?<![a-z0-9]){word}(?![a-z0-9_])", stem) is not None
 
 
 def _only(

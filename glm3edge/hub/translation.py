@@ -16,11 +16,11 @@ from huggingface_hub.errors import RepositoryNotFoundError as NoRepositoryError
 from huggingface_hub.errors import RevisionNotFoundError as NoRevisionError
 
 from glm3edge.errors import (
-    FileChoiceError,
     HubError,
     HubOfflineError,
     HubSpaceError,
     HubUnreachableError,
+    MissingFileError,
     RepositoryGatedError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -40,9 +40,7 @@ _TRANSLATIONS: dict[type[BaseException], _Translation] = {
     GatedRepoError: lambda name, hub: RepositoryGatedError(name.repo, f"{hub}/{name.repo}"),
     NoRepositoryError: lambda name, hub: RepositoryNotFoundError(name.repo, hub),
     NoRevisionError: lambda name, _: RevisionNotFoundError(name.repo, name.revision),
-    EntryNotFoundError: lambda name, _: FileChoiceError(
-        str(name), name.repository, (), num_fitting=0
-    ),
+    EntryNotFoundError: lambda name, _: MissingFileError(name.repo),
 }
 
 
@@ -57,7 +55,7 @@ def translated(exc: BaseException, name: HubName, *, endpoint: str, cache_dir: P
         return _status_error(exc.response.status_code, name, endpoint)
     if isinstance(exc, OSError) and exc.errno in {errno.ENOSPC, errno.EDQUOT}:
         free = shutil.disk_usage(cache_dir).free
-        return HubSpaceError(cache_dir, num_bytes_needed=0, num_bytes_free=free)
+        return HubSpaceError(cache_dir, num_bytes_needed=None, num_bytes_free=free)
     if isinstance(exc, PermissionError | NotADirectoryError | FileExistsError):
         reason = f"{exc.filename}: {exc.strerror}"
         return HubError(f"cannot write the cache ({reason}): set HF_HOME to another folder")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.errors import FileChoiceError, NotAModelError
+from glm3edge.errors import MissingFileError, NotAModelError
 from glm3edge.hub.huggingface import HuggingFace
 from glm3edge.hub.listing import Listings
 from glm3edge.hub.names import HubName, parse_name
@@ -173,7 +173,7 @@ def test_bin_without_torch_too(
 @pytest.mark.parametrize(
     ("shards", "error", "message"),
     [
-        (["missing.safetensors"], FileChoiceError, "no file fits missing.safetensors"),
+        (["missing.safetensors"], MissingFileError, "o/m lacks missing.safetensors"),
         (["../../evil.safetensors"], CheckpointError, "outside its folder"),
     ],
 )

@@ -92,6 +92,15 @@ def test_the_only_file_whatever_its_type() -> None:
         chosen("o/n", ("a.Q6_K.gguf", "b.Q5_K_M.gguf"))
 
 
+def test_types_are_words() -> None:
+    names = ("m_q4_0.gguf", "m-bf16.gguf", "m.IQ4_XS.gguf", "m-Q4_K_M.gguf", "q8_0/m-f32.gguf")
+    for type_name, found in (("q4_0", 0), ("bf16", 1), ("iq4_xs", 2), ("q4_k_m", 3), ("f32", 4)):
+        assert chosen(f"o/n:{type_name}", names).files == (names[found],)
+    for type_name in ("f16", "q4_k", "k", "q8_0", "4_0"):
+        with pytest.raises(FileChoiceError):
+            chosen(f"o/n:{type_name}", names)
+
+
 def test_a_split_model_is_one() -> None:
     parts = tuple(f"m-q8_0-0000{n}-of-00003.gguf" for n in (1, 2, 3))
     assert chosen("o/n:q8_0", parts) == Selection("gguf", parts)
