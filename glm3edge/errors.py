@@ -276,7 +276,7 @@ class MissingFileError(HubError):
 
     def __init__(self, name: str, file: str | None = None) -> None:
         super().__init__(
-            f"{name} lacks {file or 'a file'} that it names itself: its upload may not be finished; "
+            f"{name} lacks {file or 'a file'} that it names itself: its upload may be unfinished; "
             "pull it later, or name another repository"
         )
         self.name = name
