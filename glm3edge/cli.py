@@ -13,8 +13,21 @@ import typer
 from glm3edge import __version__
 from glm3edge.bench.cli import bench_command
 from glm3edge.config import Settings, load_settings
-from glm3edge.errors import ConfigError, DivergenceError, Glm3EdgeError, MismatchError, ModelError
+from glm3edge.errors import (
+    ConfigError,
+    DivergenceError,
+    Glm3EdgeError,
+    HubError,
+    MismatchError,
+    ModelError,
+)
 from glm3edge.imatrix_command import imatrix_command
+from glm3edge.model_commands import (
+    inspect_command,
+    models_command,
+    pull_command,
+    remove_command,
+)
 from glm3edge.store import DEFAULT_NAME, Store
 from glm3edge.verify.cli import verify_command
 from glm3edge_convert.cli import convert_command, convert_lora_command, exit_code, progress_bar
@@ -30,6 +43,7 @@ EXIT_CODES: dict[type[Glm3EdgeError], int] = {
     ModelError: 8,
     MismatchError: 9,
     DivergenceError: 10,
+    HubError: 11,
 }
 """What a failure ends the program with; conversion has codes of its own, 2 to 7."""
 
@@ -70,6 +84,12 @@ def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
 app.command("bench")(_with_exit_codes(bench_command))
 app.command("imatrix")(_with_exit_codes(imatrix_command))
 app.command("verify")(_with_exit_codes(verify_command))
+app.command("pull")(_with_exit_codes(pull_command))
+app.command("inspect")(_with_exit_codes(inspect_command))
+models = typer.Typer(help="List what is in the cache, or remove it.", rich_markup_mode=None)
+models.callback(invoke_without_command=True)(_with_exit_codes(models_command))
+models.command("rm")(_with_exit_codes(remove_command))
+app.add_typer(models, name="models")
 
 
 def main() -> None:
@@ -101,7 +121,8 @@ def serve(
         str | None,
         typer.Argument(
             metavar="[MODEL]",
-            help="A GGUF file, or a checkpoint folder to convert once. Default: a built-in demo.",
+            help="A GGUF file, a checkpoint folder to convert once, or a repository to pull once: "
+            "owner/name[@revision][:type]. Default: a built-in demo.",
             show_default=False,
         ),
     ] = None,
@@ -138,8 +159,8 @@ def serve(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Encoder for embeddings (BERT, XLM-RoBERTa): a GGUF file or a checkpoint folder. "
-            "[the chat model]",
+            help="Encoder for embeddings (BERT, XLM-RoBERTa): a GGUF file, a checkpoint folder or "
+            "a repository. [the chat model]",
         ),
     ] = None,
     lora: Annotated[

@@ -1,22 +1,35 @@
-"""Model names to GGUF files: a file, a checkpoint folder (converted once), the built-in default."""
+"""Model names to GGUF files: a file, a checkpoint folder, a repository, the built-in default.
+
+Checkpoints are converted once, and repositories pulled once.
+"""
 
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glm3edge import __version__
+from glm3edge.cache_index import CachedModel, ConvertedModels, Origin, pulled_model
 from glm3edge.errors import ConfigError
-from glm3edge_convert.convert import Progress, convert
+from glm3edge.hub.listing import Listings
+from glm3edge.hub.names import HubName, parse_name
+from glm3edge_convert.convert import Step, convert
 from glm3edge_convert.errors import OutputExistsError
 from glm3edge_convert.lora import DEFAULT_ADAPTER_TYPE, convert_lora
 from glm3edge_convert.plan import model_name
 from glm3edge_convert.recipe import DEFAULT_TYPE
 from glm3edge_convert.scaled import ScaledPath
 
+if TYPE_CHECKING:
+    from glm3edge.hub.pull import Hub, Pulled
+
 DEFAULT_NAME = "glm3-tiny"
 """The built-in model: ChatGLM3 in small, trained to chat a little and to call tools."""
+
+ENCODER_TYPE = "f16"
+"""What encoders are converted to."""
 
 _TYPE_OF_BUILT_IN = "q8_0"  # seven million parameters have none to spare, and take 8 MB
 
@@ -43,8 +56,12 @@ class Store:
     """Finds models, and keeps what it makes of them in the cache folder.
 
     cache_dir/
-        converted/NAME-TYPE-FINGERPRINT.gguf  what checkpoint folders were converted to
-        converted/NAME-lora-TYPE-FINGERPRINT.gguf  and adapter folders
+        converted/NAME-TYPE-FINGERPRINT.gguf       what checkpoints were converted to
+        converted/NAME-TYPE-FINGERPRINT.gguf.json  see ``cache_index``
+        converted/NAME-lora-TYPE-FINGERPRINT.gguf  what adapter folders were converted to
+        pulled/HUB--OWNER--NAME--REVISION.json     see ``hub.listing``
+
+    Files of repositories are in the cache folders of their hubs.
     """
 
     def __init__(
@@ -52,43 +69,43 @@ class Store:
         cache_dir: Path,
         *,
         type: str | None = None,  # noqa: A002 - the option's name
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[Step], None] | None = None,
     ) -> None:
         """Use ``cache_dir``; convert to quantization ``type``, telling ``progress``.
 
-        Without a ``type``, a folder becomes ``DEFAULT_TYPE`` and the built-in model q8_0.
+        Without a ``type``, a checkpoint becomes ``DEFAULT_TYPE`` and the built-in model q8_0.
         """
-        self._cache_dir = cache_dir
         self._type = type
-        self._progress = progress
+        self._progress = progress or _ignore
+        self._converted_models = ConvertedModels(cache_dir)
+        self._listings = Listings(cache_dir / "pulled")
 
     def find(self, name: str | None) -> Path:
-        """The GGUF file for ``name``: a GGUF file or checkpoint folder, None for the default.
+        """The GGUF file for ``name``: a file, folder or repository, None for the default.
+
+        What is on the disk wins over a repository of that name; a repository that was pulled and
+        converted before needs no network.
 
         Raises:
-            ConfigError: there is no such file or folder.
-            ConvertError: the folder could not be converted.
+            ConfigError: there is no such file or folder, and it is no repository's name.
+            HubError: the repository cannot be had.
+            ConvertError: the checkpoint could not be converted.
         """
         if name is None:
-            return self._converted(_default_checkpoint(), self._type or _TYPE_OF_BUILT_IN)
-        path = Path(name).expanduser()
-        if path.is_dir():
-            return self._converted(path, self._type or DEFAULT_TYPE)
-        if path.is_file():
-            return path
-        raise ConfigError(f"there is no file or folder {name}: give a GGUF file or a checkpoint")
+            checkpoint = _default_checkpoint()
+            origin = Origin("built-in", DEFAULT_NAME)
+            return self._converted(checkpoint, self._type or _TYPE_OF_BUILT_IN, origin)
+        return self._find(name, self._type, DEFAULT_TYPE)
 
     def find_encoder(self, name: str | None) -> Path | None:
         """The GGUF file for an encoder: as ``find()``, but None stays None and folders become f16.
 
         Raises:
-            ConfigError: there is no such file or folder.
-            ConvertError: the folder could not be converted.
+            ConfigError: there is no such file or folder, and it is no repository's name.
+            HubError: the repository cannot be had.
+            ConvertError: the checkpoint could not be converted.
         """
-        if name is None:
-            return None
-        path = Path(name).expanduser()
-        return self._converted(path, "f16") if path.is_dir() else self.find(name)
+        return None if name is None else self._find(name, None, ENCODER_TYPE)
 
     def find_adapters(self, texts: Sequence[str]) -> list[AdapterFile]:
         """The GGUF adapters for ``FILE_OR_FOLDER[:SCALE]``.
@@ -115,22 +132,138 @@ class Store:
     def _converted_adapter(self, folder: Path) -> Path:
         folder = folder.resolve()
         name = f"{folder.name}-lora-{DEFAULT_ADAPTER_TYPE}-{_fingerprint(folder)}.gguf"
-        path = self._cache_dir / "converted" / name
+        path = self._converted_models.folder / name
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(OutputExistsError):  # another process was quicker
                 convert_lora(folder, path, type=DEFAULT_ADAPTER_TYPE)
         return path
 
-    def _converted(self, checkpoint: Path, type: str) -> Path:  # noqa: A002
-        checkpoint = checkpoint.resolve()
-        name = f"{checkpoint.name}-{type}-{_fingerprint(checkpoint)}.gguf"
-        path = self._cache_dir / "converted" / name
+    def pull(self, name: HubName) -> "Pulled":
+        """Get a repository's model at the commit it has now, and convert it if its name has a type.
+
+        Raises:
+            HubError: it cannot be had.
+            ConvertError: the checkpoint cannot be converted.
+        """
+        from glm3edge.hub.pull import pull  # noqa: PLC0415 (see _hub)
+
+        pulled = pull(_hub(name), name, self._listings, type=self._type, report=self._progress)
+        wanted = name.type_choice or self._type
+        if wanted is not None and not pulled.is_gguf:
+            self._convert_pulled(pulled, wanted)
+        return pulled
+
+    def models(self) -> list[CachedModel]:
+        """What is in the cache: what was converted, then the GGUF files that were pulled."""
+        pulled = [
+            pulled_model(path, listing)
+            for listing in self._listings
+            for path in (_hub(listing.name).folder(listing) / file for file in listing.files)
+            if path.suffix.lower() == ".gguf" and path.is_file()
+        ]
+        return [*self._converted_models, *pulled]
+
+    def remove(self, model: CachedModel) -> None:
+        """Remove a converted file."""
+        self._converted_models.remove(model)
+
+    def remove_repository(self, name: HubName) -> int:
+        """Remove a repository from its hub's cache; the number of bytes that this frees.
+
+        Raises:
+            ConfigError: that is left to its hub's client.
+        """
+        if name.hub != "huggingface":
+            raise ConfigError(f"{name.repository} is in ModelScope's cache: remove it there")
+        from glm3edge.hub.huggingface import HuggingFace  # noqa: PLC0415 (see _hub)
+
+        num_bytes = HuggingFace().remove(name)
+        for listing in self._listings:
+            if (listing.name.hub, listing.name.repo) == (name.hub, name.repo):
+                self._listings.remove(listing.name)
+        return num_bytes
+
+    def _find(self, name: str, type: str | None, default_type: str) -> Path:  # noqa: A002
+        path = Path(name).expanduser()
+        if path.is_dir():
+            origin = Origin("folder", str(path.resolve()))
+            return self._converted(path, type or default_type, origin)
+        if path.is_file():
+            return path
+        hub_name = parse_name(name)
+        if hub_name is None:
+            raise ConfigError(
+                f"there is no file or folder {name}, and no repository has such a name: "
+                "give a GGUF file, a checkpoint folder or owner/name"
+            )
+        return self._find_in_hub(hub_name, type, default_type)
+
+    def _find_in_hub(self, name: HubName, type: str | None, default_type: str) -> Path:  # noqa: A002
+        wanted = name.type_choice or type or default_type
+        path = self._made_of(name, wanted, version=__version__)
+        if path is None:
+            # What takes long to import is imported once there is something to wait for.
+            from glm3edge.hub.pull import find_pulled, pull  # noqa: PLC0415
+
+            hub = _hub(name)
+            pulled = find_pulled(hub, name, self._listings, type=type)
+            # What an earlier version made does too, where the checkpoint is gone.
+            path = None if pulled else self._made_of(name, wanted)
+            if path is None:
+                pulled = pulled or pull(hub, name, self._listings, type=type, report=self._progress)
+                return pulled.path if pulled.is_gguf else self._convert_pulled(pulled, wanted)
+        self._converted_models.note_use(path)
+        return path
+
+    def _made_of(
+        self,
+        name: HubName,
+        type: str,  # noqa: A002
+        *,
+        version: str | None = None,
+    ) -> Path | None:
+        if name.file_choice:
+            return None
+        return self._converted_models.find(name, type, version=version)
+
+    def _convert_pulled(self, pulled: "Pulled", type: str) -> Path:  # noqa: A002
+        origin = Origin.of(pulled.listing)
+        fingerprint = _digest(__version__, pulled.listing.commit)
+        name = pulled.listing.name.repo.rpartition("/")[2]
+        return self._converted(pulled.path, type, origin, name=name, fingerprint=fingerprint)
+
+    def _converted(
+        self,
+        checkpoint: Path,
+        type: str,  # noqa: A002
+        origin: Origin,
+        *,
+        name: str | None = None,
+        fingerprint: str | None = None,
+    ) -> Path:
+        checkpoint, type = checkpoint.resolve(), type.lower()  # noqa: A001
+        file_name = (
+            f"{name or checkpoint.name}-{type}-{fingerprint or _fingerprint(checkpoint)}.gguf"
+        )
+        path = self._converted_models.folder / file_name
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(OutputExistsError):  # another process was quicker
                 convert(checkpoint, path, type=type, progress=self._progress)
+        self._converted_models.note_use(path, origin)
         return path
+
+
+def _hub(name: HubName) -> "Hub":
+    """The client of a name's hub, imported once it is needed: it takes long."""
+    if name.hub == "modelscope":
+        from glm3edge.hub.modelscope import ModelScope  # noqa: PLC0415
+
+        return ModelScope()
+    from glm3edge.hub.huggingface import HuggingFace  # noqa: PLC0415
+
+    return HuggingFace()
 
 
 def _default_checkpoint() -> Path:
@@ -147,10 +280,16 @@ def _default_checkpoint() -> Path:
 
 def _fingerprint(checkpoint: Path) -> str:
     """12 hex digits that change when a file in the folder, or this program, does."""
-    digest = hashlib.sha256(__version__.encode())
+    parts = [__version__]
     for path in sorted(path for path in checkpoint.rglob("*") if path.is_file()):
         status = path.stat()
-        digest.update(
-            f"\0{path.relative_to(checkpoint)}\0{status.st_size}\0{status.st_mtime_ns}".encode()
-        )
-    return digest.hexdigest()[:12]
+        parts.append(f"{path.relative_to(checkpoint)}\0{status.st_size}\0{status.st_mtime_ns}")
+    return _digest(*parts)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def _ignore(progress: Step) -> None:
+    """No one watches."""

@@ -1,15 +1,20 @@
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from glm3edge.errors import ConfigError
+from glm3edge.cache_index import Origin
+from glm3edge.errors import ConfigError, HubUnreachableError
+from glm3edge.hub.huggingface import HuggingFace
+from glm3edge.hub.names import parse_name
 from glm3edge.llama.model import Model
 from glm3edge.store import AdapterFile, Store
-from glm3edge_convert.convert import Progress
+from glm3edge_convert.convert import Step
 from glm3edge_convert.errors import NotACheckpointError, NotAnAdapterError
 from tests.convert.adapters import layer_modules, make_adapter
 from tests.encoders import make_bert
+from tests.hub_server import HubServer, hub_server
 
 
 @pytest.fixture
@@ -22,7 +27,7 @@ def test_a_gguf_file_is_itself(store: Store, tiny_gguf: Path) -> None:
 
 
 def test_a_checkpoint_is_converted_once(tmp_path: Path, tiny_checkpoint: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[Step] = []
     store = Store(tmp_path / "cache", type="q8_0", progress=seen.append)
     path = store.find(str(tiny_checkpoint))
     assert path.parent == tmp_path / "cache" / "converted"
@@ -30,7 +35,7 @@ def test_a_checkpoint_is_converted_once(tmp_path: Path, tiny_checkpoint: Path) -
     seen.clear()
     assert store.find(str(tiny_checkpoint)) == path
     assert not seen
-    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert {p.name for p in path.parent.iterdir()} == {path.name, f"{path.name}.json"}
 
 
 def test_a_changed_checkpoint_is_converted_again(
@@ -113,3 +118,99 @@ def test_adapters_are_files_and_folders(
         store.find_adapters(["nowhere:0.5"])
     with pytest.raises(NotAnAdapterError):
         store.find_adapters([str(tiny_checkpoint)])
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A hub on loopback that the store's client asks."""
+    with hub_server() as hub:
+        client = HuggingFace(endpoint=hub.url, cache_dir=tmp_path / "hf")
+        monkeypatch.setattr("glm3edge.store._hub", lambda _: client)
+        yield hub
+
+
+def test_a_repository_is_pulled_and_converted_once(
+    store: Store, hub: HubServer, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    hub.push_folder("o/tiny", tiny_checkpoint)
+    path = store.find("o/tiny")
+    assert path.parent == tmp_path / "cache" / "converted"
+    assert path.name.startswith("tiny-q8_0-")
+    hub.status = 500
+    hub.requests.clear()
+    assert store.find("o/tiny") == store.find("o/tiny:q8_0") == path
+    assert "-q4_0-" in store.find("o/tiny:Q4_0").name
+    assert hub.requests == []
+    assert [model.origin and model.origin.place for model in store.models()] == ["o/tiny"] * 2
+
+
+def test_a_converted_repository_needs_its_checkpoint_no_more(
+    store: Store,
+    hub: HubServer,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub.push_folder("o/tiny", tiny_checkpoint)
+    path = store.find("o/tiny")
+    monkeypatch.setattr("glm3edge.store.__version__", "next")
+    again = store.find("o/tiny")  # this version may convert otherwise
+    assert again != path
+    again.unlink()
+    shutil.rmtree(tmp_path / "hf")
+    hub.status = 500
+    assert store.find("o/tiny") == path
+    with pytest.raises(HubUnreachableError, match="o/tiny:q4_0 is not complete in the cache"):
+        store.find("o/tiny:q4_0")
+
+
+def test_pull_takes_a_new_commit_and_find_what_is_there(
+    store: Store, hub: HubServer, tiny_checkpoint: Path
+) -> None:
+    name = parse_name("o/tiny:q8_0")
+    assert name is not None
+    hub.push_folder("o/tiny", tiny_checkpoint)
+    path = store.find("o/tiny")
+    config = (tiny_checkpoint / "config.json").read_bytes() + b"\n"
+    commit = hub.push_folder("o/tiny", tiny_checkpoint, **{"config.json": config})
+    assert store.find("o/tiny") == path
+    assert store.pull(name).listing.commit == commit
+    assert store.find("o/tiny") != path
+
+
+def test_what_is_on_the_disk_wins_over_a_repository(
+    store: Store,
+    hub: HubServer,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(tiny_checkpoint, tmp_path / "o" / "tiny")
+    monkeypatch.chdir(tmp_path)
+    store.find("o/tiny")
+    assert hub.requests == []
+    (model,) = store.models()
+    assert model.origin == Origin("folder", str(tmp_path / "o" / "tiny"))
+
+
+def test_an_encoder_of_a_hub_becomes_f16(store: Store, hub: HubServer, tmp_path: Path) -> None:
+    make_bert(tmp_path / "bge")
+    hub.push_folder("o/bge", tmp_path / "bge")
+    path = store.find_encoder("o/bge")
+    assert path is not None
+    assert path.name.startswith("bge-f16-")
+    assert store.find_encoder("o/bge:f16") == path
+
+
+def test_a_gguf_file_of_a_hub_stays_there(store: Store, hub: HubServer, tmp_path: Path) -> None:
+    hub.push("o/n", {"n-q8_0.gguf": b"GGUF", "n-q4_0.gguf": b"GGUF"})
+    path = store.find("o/n:q4_0")
+    assert path.is_relative_to(tmp_path / "hf")
+    assert path.name == "n-q4_0.gguf"
+    hub.status = 500
+    assert store.find("o/n:n-q4_0.gguf") == path
+    assert [(model.name, model.is_converted) for model in store.models()] == [("n-q4_0", False)]
+    name = parse_name("modelscope:o/n")
+    assert name is not None
+    with pytest.raises(ConfigError, match="in ModelScope's cache: remove it there"):
+        store.remove_repository(name)

@@ -6,6 +6,7 @@ memory-mapped, so its data is read as rows are asked for.
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,13 +59,16 @@ def open_bin(path: Path) -> Iterator[TorchTensor]:
         yield TorchTensor(path, name, tensor.detach())
 
 
+def require_torch(file_name: str) -> None:
+    """Raise MissingLibraryError unless there is torch to read `file_name` with."""
+    if importlib.util.find_spec("torch") is None:
+        raise MissingLibraryError("torch", f"to read {file_name}", "pip install 'glm3edge[torch]'")
+
+
 def _load(path: Path) -> Any:
-    try:
-        import torch  # noqa: PLC0415  (an extra, and seconds to import)
-    except ImportError as exc:
-        raise MissingLibraryError(
-            "torch", f"to read {path.name}", "pip install 'glm3edge[torch]'"
-        ) from exc
+    require_torch(path.name)
+    import torch  # noqa: PLC0415  (an extra, and seconds to import)
+
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as exc:

@@ -95,10 +95,7 @@ class EncoderHParams:
 
 def make_plan(source: Path, config: Mapping[str, Any], type_name: str | None) -> Plan:
     """Read and check everything but the data. Raises ConvertError."""
-    recipe = get_recipe(type_name or DEFAULT_TYPE)
-    if recipe.name not in TYPES:
-        raise UnknownTypeError(recipe.name, TYPES)
-    hparams = parse_hparams(source, config)
+    recipe, hparams = check_settings(source, config, type_name)
     tensors = plan_tensors(source, _open_renamed(source), _mappings(hparams), dropped=DROPPED)
     read_vocabulary = read_unigram if config["model_type"] == XLM_ROBERTA else read_wordpiece
     vocabulary = read_vocabulary(source, hparams.vocab_size)
@@ -109,6 +106,16 @@ def make_plan(source: Path, config: Mapping[str, Any], type_name: str | None) ->
 
     types = [tensor_type(_recipe_of(t.name, recipe), t.name, t.shape, 0) for t in tensors]
     return Plan(ARCHITECTURE, recipe, tensors, types, add_metadata)
+
+
+def check_settings(
+    source: Path, config: Mapping[str, Any], type_name: str | None
+) -> tuple[Recipe, EncoderHParams]:
+    """What can be told without the weights: output type and sizes. Raises ConvertError."""
+    recipe = get_recipe(type_name or DEFAULT_TYPE)
+    if recipe.name not in TYPES:
+        raise UnknownTypeError(recipe.name, TYPES)
+    return recipe, parse_hparams(source, config)
 
 
 def _recipe_of(name: str, recipe: Recipe) -> Recipe:

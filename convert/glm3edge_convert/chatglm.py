@@ -10,7 +10,13 @@ from glm3edge_convert.errors import ImatrixError, UnsupportedPrefixError
 from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams
 from glm3edge_convert.merge import merge_adapters
 from glm3edge_convert.plan import Plan
-from glm3edge_convert.recipe import DEFAULT_TYPE, get_recipe, needs_importances, tensor_type
+from glm3edge_convert.recipe import (
+    DEFAULT_TYPE,
+    Recipe,
+    get_recipe,
+    needs_importances,
+    tensor_type,
+)
 from glm3edge_convert.source import open_tensors
 from glm3edge_convert.tensors import plan_tensors
 from glm3edge_convert.vocab import (
@@ -45,11 +51,7 @@ def make_plan(
     imatrix: Imatrix | None = None,
 ) -> Plan:
     """Read and check everything but the data, `adapters` merged in. Raises ConvertError."""
-    recipe = get_recipe(type_name or DEFAULT_TYPE)
-    if recipe.needs_importances and imatrix is None:
-        raise ImatrixError(None, f"{recipe.name} needs an importance matrix")
-    check_architecture(source, config)
-    hparams = parse_hparams(source, config)
+    recipe, hparams = check_settings(source, config, type_name, has_importances=imatrix is not None)
     tensors = plan_tensors(
         source,
         merge_adapters(_open_model(source), adapters),
@@ -93,6 +95,21 @@ def _open_model(source: Path) -> dict[str, SourceTensor]:
         if name.startswith(PREFIX_ENCODER):
             raise UnsupportedPrefixError(tensor.path, name)
     return sources
+
+
+def check_settings(
+    source: Path,
+    config: Mapping[str, Any],
+    type_name: str | None,
+    *,
+    has_importances: bool = False,
+) -> tuple[Recipe, HParams]:
+    """What can be told without the weights: output type and sizes. Raises ConvertError."""
+    recipe = get_recipe(type_name or DEFAULT_TYPE)
+    if recipe.needs_importances and not has_importances:
+        raise ImatrixError(None, f"{recipe.name} needs an importance matrix")
+    check_architecture(source, config)
+    return recipe, parse_hparams(source, config)
 
 
 def _add_hparams(writer: GGUFWriter, hparams: HParams) -> None:

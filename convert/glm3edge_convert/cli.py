@@ -14,7 +14,7 @@ import rich.progress
 import typer
 from rich.console import Console
 
-from glm3edge_convert.convert import Progress, Summary, convert
+from glm3edge_convert.convert import Step, Summary, convert
 from glm3edge_convert.errors import (
     CheckpointError,
     ConvertError,
@@ -153,7 +153,7 @@ def exit_code(error: ConvertError) -> int:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[Progress], None]]:
+def progress_bar() -> Iterator[Callable[[Step], None]]:
     """A bar with the time left on a terminal, a line now and then elsewhere; on stderr."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -168,10 +168,10 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
     with rich.progress.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("reading", total=None)
 
-        def show(progress: Progress) -> None:
+        def show(progress: Step) -> None:
             bar.update(
                 task,
-                description=progress.tensor or "done",
+                description=progress.label or "done",
                 total=progress.num_bytes,
                 completed=progress.num_bytes_done,
             )
@@ -183,13 +183,12 @@ class _PlainProgress:
     def __init__(self) -> None:
         self._next_percent = PLAIN_STEP
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: Step) -> None:
         percent = 100 * progress.num_bytes_done // max(1, progress.num_bytes)
+        if percent < self._next_percent - PLAIN_STEP:  # something else has begun
+            self._next_percent = PLAIN_STEP
         if percent >= self._next_percent:
-            print(
-                f"{percent}% {progress.num_tensors_done} of {progress.num_tensors} tensors",
-                file=sys.stderr,
-            )
+            print(f"{percent}% {progress.count}", file=sys.stderr)
             self._next_percent = percent - percent % PLAIN_STEP + PLAIN_STEP
 
 

@@ -8,26 +8,41 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gguf import GGML_QUANT_VERSION, GGUFWriter
 
 from glm3edge_convert import bert, chatglm
+from glm3edge_convert._torch_bin import require_torch
 from glm3edge_convert.errors import ImatrixError, UnsupportedArchitectureError
 from glm3edge_convert.hparams import read_config
 from glm3edge_convert.imatrix import read_imatrix
 from glm3edge_convert.plan import Plan, model_name
 from glm3edge_convert.quantize import Quantizer, load_library
+from glm3edge_convert.source import INDEX_SUFFIX
 from glm3edge_convert.writer import TensorInfo, TensorStream, check_output, open_gguf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from glm3edge_convert.scaled import ScaledPath
+
+
+class Step(Protocol):
+    """How far something is whose bytes are counted: a conversion, or a download before it."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def count(self) -> str: ...
+    @property
+    def num_bytes_done(self) -> int: ...
+    @property
+    def num_bytes(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,16 @@ class Progress:
     num_tensors: int
     num_bytes_done: int
     num_bytes: int
+
+    @property
+    def label(self) -> str:
+        """What is going on."""
+        return self.tensor
+
+    @property
+    def count(self) -> str:
+        """How far it is, in words."""
+        return f"{self.num_tensors_done} of {self.num_tensors} tensors"
 
 
 @dataclass(frozen=True)
@@ -102,7 +127,7 @@ def make_plan(
 ) -> Plan:
     """What becomes of the checkpoint folder `source`. Reads no data. Raises ConvertError."""
     config = read_config(source)
-    if config.get("model_type") not in bert.MODEL_TYPES:
+    if not _is_encoder(config):
         importances = None if imatrix is None else read_imatrix(imatrix)
         return chatglm.make_plan(source, config, type_name, adapters=adapters, imatrix=importances)
     if imatrix is not None:
@@ -111,6 +136,24 @@ def make_plan(
         sign = "adapters are merged into ChatGLM3 only"
         raise UnsupportedArchitectureError(source, "an encoder", sign)
     return bert.make_plan(source, config, type_name)
+
+
+def check_before_weights(source: Path, entry: str, type_name: str | None) -> None:
+    """Raise ConvertError for what is wrong already with a folder whose weights are still to come.
+
+    `entry` is what source.weights_entry() says of the files that it is to have.
+    """
+    config = read_config(source)
+    if _is_encoder(config):
+        bert.check_settings(source, config, type_name)
+    else:
+        chatglm.check_settings(source, config, type_name)
+    if not entry.removesuffix(INDEX_SUFFIX).endswith(".safetensors"):
+        require_torch(entry)
+
+
+def _is_encoder(config: Mapping[str, Any]) -> bool:
+    return config.get("model_type") in bert.MODEL_TYPES
 
 
 def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:

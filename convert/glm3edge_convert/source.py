@@ -23,7 +23,7 @@ from glm3edge_convert.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -107,6 +107,20 @@ def _to_float32(raw: NDArray[np.generic]) -> NDArray[np.float32]:
     return raw.astype(np.float32, copy=False)
 
 
+def weights_entry(names: Collection[str], weight_files: Sequence[str] = WEIGHT_FILES) -> str | None:
+    """Which of a folder's files leads to its weights: they themselves, or their index."""
+    candidates = (name + suffix for name in weight_files for suffix in ("", INDEX_SUFFIX))
+    return next((name for name in candidates if name in names), None)
+
+
+def shard_names(index_path: Path) -> list[str]:
+    """The files that an index names. Raises CheckpointError, also for one outside its folder."""
+    names = dict.fromkeys(_read_index(index_path).values())
+    for name in names:
+        _check_shard_name(index_path, name)
+    return list(names)
+
+
 def open_tensors(
     folder: Path, weight_files: Sequence[str] = WEIGHT_FILES
 ) -> dict[str, SourceTensor]:
@@ -115,13 +129,16 @@ def open_tensors(
     Raises NotACheckpointError if there are no weights, CheckpointError if files contradict each
     other or are damaged, MissingLibraryError for a `.bin` checkpoint without torch.
     """
-    for name in weight_files:
-        open_file = _open_safetensors if name.endswith(".safetensors") else _open_bin
-        if (folder / name).is_file():
-            return _by_name(open_file(folder / name))
-        if (folder / (name + INDEX_SUFFIX)).is_file():
-            return _open_sharded(folder / (name + INDEX_SUFFIX), open_file)
-    raise NotACheckpointError(folder, f"it has no {' or '.join(weight_files)} and no index of one")
+    entry = weights_entry([path.name for path in folder.glob("*") if path.is_file()], weight_files)
+    if entry is None:
+        raise NotACheckpointError(
+            folder, f"it has no {' or '.join(weight_files)} and no index of one"
+        )
+    is_safetensors = entry.removesuffix(INDEX_SUFFIX).endswith(".safetensors")
+    open_file = _open_safetensors if is_safetensors else _open_bin
+    if entry.endswith(INDEX_SUFFIX):
+        return _open_sharded(folder / entry, open_file)
+    return _by_name(open_file(folder / entry))
 
 
 def _open_safetensors(path: Path) -> list[SourceTensor]:
@@ -163,15 +180,19 @@ def _read_index(path: Path) -> dict[str, str]:
 
 
 def _shard_path(index_path: Path, file_name: str) -> Path:
+    _check_shard_name(index_path, file_name)
+    path = index_path.with_name(file_name)
+    if not path.is_file():
+        raise DamagedFileError(path, f"is missing although {index_path.name} names it")
+    return path
+
+
+def _check_shard_name(index_path: Path, file_name: str) -> None:
     # An index comes from the network: it may not point outside its folder, on any system.
     if file_name in {"", ".", ".."} or any(mark in file_name for mark in "/\\:\0"):
         raise CheckpointError(
             index_path, f"names the file {file_name!r} outside its folder; do not use it"
         )
-    path = index_path.with_name(file_name)
-    if not path.is_file():
-        raise DamagedFileError(path, f"is missing although {index_path.name} names it")
-    return path
 
 
 def _check_placement(

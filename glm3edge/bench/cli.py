@@ -25,7 +25,7 @@ def bench_command(
         str | None,
         typer.Argument(
             metavar="[MODEL]",
-            help="A GGUF file or a checkpoint folder. Default: the built-in demo.",
+            help="A GGUF file, a checkpoint folder or a repository. Default: the built-in demo.",
             show_default=False,
         ),
     ] = None,

@@ -1,0 +1,80 @@
+"""How far a download is: what is counted, and who is told."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DownloadProgress:
+    """How far a download is, what was there before included."""
+
+    file: str
+    num_files_done: int
+    num_files: int
+    num_bytes_done: int
+    num_bytes: int
+
+    @property
+    def label(self) -> str:
+        """What is going on."""
+        return self.file.rpartition("/")[2]
+
+    @property
+    def count(self) -> str:
+        """How far it is, in words."""
+        return f"{self.num_files_done} of {self.num_files} files"
+
+
+class DownloadMeter:
+    """Adds up the bytes of several files."""
+
+    def __init__(
+        self, *, num_files: int, num_bytes: int, report: Callable[[DownloadProgress], None]
+    ) -> None:
+        self._num_files = num_files
+        self._num_bytes = num_bytes
+        self._report = report
+        self._num_files_done = 0
+        self._num_bytes_of_files_done = 0
+
+    def at(self, file: str, num_bytes_of_file: int, length: int) -> None:
+        """Tell that ``length`` bytes of a file are there; of the last ``done()`` tells."""
+        if length < num_bytes_of_file:
+            self._tell(file, self._num_bytes_of_files_done + length)
+
+    def done(self, file: str, num_bytes_of_file: int) -> None:
+        """Tell that all of a file is there."""
+        self._num_files_done += 1
+        self._num_bytes_of_files_done += num_bytes_of_file
+        self._tell(file, self._num_bytes_of_files_done)
+
+    def _tell(self, file: str, num_bytes_done: int) -> None:
+        self._report(
+            DownloadProgress(
+                file=file,
+                num_files_done=self._num_files_done,
+                num_files=self._num_files,
+                num_bytes_done=num_bytes_done,
+                num_bytes=self._num_bytes,
+            )
+        )
+
+
+class MeteredFile(io.BufferedRandom):
+    """A file to append to that tells its length, at first and after each write."""
+
+    def __init__(self, path: Path, report: Callable[[int], None]) -> None:
+        path.touch()
+        super().__init__(io.FileIO(path, "r+b"))
+        self.seek(0, io.SEEK_END)
+        self._report_length = report
+        report(self.tell())
+
+    def write(self, data: Any) -> int:
+        """Write, and tell."""
+        num_bytes = super().write(data)
+        self._report_length(self.tell())
+        return num_bytes

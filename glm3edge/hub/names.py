@@ -1,0 +1,75 @@
+"""Names of models on a hub: ``[modelscope:]owner/name[@revision][:choice]``.
+
+``choice`` is a type (``q4_k_m``), the name of a GGUF file in the repository, or a pattern of one
+(``*Q8_0*.gguf``).
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+HubKind = Literal["huggingface", "modelscope"]
+
+DEFAULT_REVISIONS: dict[HubKind, str] = {"huggingface": "main", "modelscope": "master"}
+
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_NAME = re.compile(
+    rf"(?P<modelscope>modelscope:)?(?P<repo>{_PART}/{_PART})"
+    r"(?:@(?P<revision>[A-Za-z0-9_][A-Za-z0-9_./-]*))?(?::(?P<choice>[^:]+))?",
+)
+_GGUF = ".gguf"
+
+
+@dataclass(frozen=True)
+class HubName:
+    """A repository at a revision, and what to take of it."""
+
+    hub: HubKind
+    repo: str
+    revision: str
+    choice: str | None = None
+
+    def __str__(self) -> str:
+        """As it is written, without what goes without saying."""
+        return f"{self.repository}:{self.choice}" if self.choice else self.repository
+
+    @property
+    def repository(self) -> str:
+        """The repository and revision, as they are written."""
+        prefix = "" if self.hub == "huggingface" else f"{self.hub}:"
+        is_default = self.revision == DEFAULT_REVISIONS[self.hub]
+        return f"{prefix}{self.repo}{'' if is_default else f'@{self.revision}'}"
+
+    @property
+    def file_choice(self) -> str | None:
+        """The choice, if it is a file's name or a pattern."""
+        choice = self.choice or ""
+        is_file = choice.lower().endswith(_GGUF) or any(mark in choice for mark in "*?[")
+        return choice if is_file else None
+
+    @property
+    def type_choice(self) -> str | None:
+        """The choice in lower case, if it is a type."""
+        return self.choice.lower() if self.choice and not self.file_choice else None
+
+    @property
+    def whole(self) -> "HubName":
+        """The whole repository: the name without the choice."""
+        return replace(self, choice=None)
+
+    def at(self, revision: str | None) -> "HubName":
+        """The same at another revision, unless that is None."""
+        return self if revision is None else replace(self, revision=revision)
+
+
+def parse_name(text: str) -> HubName | None:
+    """The name that ``text`` is; None if it is none, as most paths are."""
+    match = _NAME.fullmatch(text)
+    if match is None:
+        return None
+    repo = match["repo"]
+    # The hub has no such names, and the first one is a file that is missing.
+    if repo.lower().endswith((_GGUF, ".git")) or ".." in repo or "--" in repo:
+        return None
+    hub: HubKind = "modelscope" if match["modelscope"] else "huggingface"
+    return HubName(hub, repo, match["revision"] or DEFAULT_REVISIONS[hub], match["choice"])

@@ -1,0 +1,79 @@
+"""A model by its name on a hub: pulled, converted and served once; served again with no hub."""
+
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from tests.conftest import Server, start_server, stop_server
+from tests.encoders import make_bert
+from tests.hub_server import hub_server
+
+pytestmark = pytest.mark.live
+
+
+def home(folder: Path) -> dict[str, Any]:
+    """Cache folders of their own."""
+    return {"HF_HOME": str(folder / "hf"), "GLM3EDGE_CACHE_DIR": str(folder / "cache")}
+
+
+def reply(server: Server) -> str:
+    with openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as client:
+        completion = client.chat.completions.create(
+            model="m",
+            messages=[{"role": "user", "content": "你好"}],
+            max_tokens=12,
+            temperature=0,
+        )
+        return completion.choices[0].message.content or ""
+
+
+def vector(server: Server) -> list[float]:
+    with openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as client:
+        return client.embeddings.create(model="m", input="你好").data[0].embedding
+
+
+def test_served_from_a_hub_and_then_without(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    make_bert(tmp_path / "bge")
+    names = ("zai-org/chatglm3-tiny:q8_0", "--embedding-model", "BAAI/bge-tiny")
+    environment: dict[str, Any] = {
+        "HF_HOME": str(tmp_path / "hf"),
+        "GLM3EDGE_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    with hub_server() as hub:
+        hub.push_folder("zai-org/chatglm3-tiny", tiny_checkpoint)
+        hub.push_folder("BAAI/bge-tiny", tmp_path / "bge")
+        environment["HF_ENDPOINT"] = hub.url
+        server = start_server(*names, **environment)
+        assert "chatglm3-tiny" in server.banner
+        assert "embeds   bge-tiny" in server.banner
+        said, embedded = reply(server), vector(server)
+        assert stop_server(server) == 0
+        num_requests = len(hub.requests)
+        server = start_server(*names, **environment)
+        assert stop_server(server) == 0
+        assert len(hub.requests) == num_requests  # it is asked for nothing
+    for offline in ("0", "1"):
+        server = start_server(*names, **environment, HF_HUB_OFFLINE=offline)
+        assert reply(server) == said
+        assert vector(server) == pytest.approx(embedded, abs=1e-5)
+        assert stop_server(server) == 0
+
+
+def test_a_gguf_file_from_a_hub(tiny_gguf: Path, tmp_path: Path) -> None:
+    environment: dict[str, Any] = {
+        "HF_HOME": str(tmp_path / "hf"),
+        "GLM3EDGE_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    with hub_server() as hub:
+        files = {"tiny-F16.gguf": tiny_gguf.read_bytes(), "tiny-Q2_K.gguf": b"not wanted"}
+        hub.push("o/tiny-GGUF", files)
+        environment["HF_ENDPOINT"] = hub.url
+        server = start_server("o/tiny-GGUF:f16", **environment)
+        assert "tiny-F16.gguf" in server.banner
+        said = reply(server)
+        assert stop_server(server) == 0
+    server = start_server("o/tiny-GGUF:f16", **environment)
+    assert reply(server) == said
+    assert stop_server(server) == 0
