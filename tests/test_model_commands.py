@@ -142,30 +142,30 @@ def test_a_killed_pull_goes_on_in_the_next(user: User) -> None:
 def test_failures_of_pull_are_one_line(user: User, tiny_checkpoint: Path) -> None:
     hub = user.hub
     hub.push_folder("o/m", tiny_checkpoint)
-    assert "no file or folder o/x, and no repository" in user.refused(9, "pull", "o/x")
-    assert "no revision v9" in user.refused(9, "pull", "o/m", "--revision", "v9")
+    assert "no file or folder o/x, and no repository" in user.refused(11, "pull", "o/x")
+    assert "no revision v9" in user.refused(11, "pull", "o/m", "--revision", "v9")
     assert "unknown type 'q9'" in user.refused(2, "pull", "o/m:q9")
-    assert "no file fits o/m:x.gguf" in user.refused(9, "pull", "o/m:x.gguf")
+    assert "no file fits o/m:x.gguf" in user.refused(11, "pull", "o/m:x.gguf")
     assert "give owner/name" in user.refused(2, "pull", "chatglm3")
-    offline = user.refused(9, "pull", "o/m", HF_HUB_OFFLINE="1")
+    offline = user.refused(11, "pull", "o/m", HF_HUB_OFFLINE="1")
     assert "HF_HUB_OFFLINE is set: run glm3edge pull o/m once without it" in offline
-    nowhere = user.refused(9, "pull", "o/m", HF_ENDPOINT="http://127.0.0.1:9")
+    nowhere = user.refused(11, "pull", "o/m", HF_ENDPOINT="http://127.0.0.1:9")
     assert "http://127.0.0.1:9 cannot be reached" in nowhere
     hub.gated.add("o/m")
-    assert f"accept its licence on {hub.url}/o/m" in user.refused(9, "pull", "o/m")
-    assert "HF_TOKEN is a valid" in user.refused(9, "pull", "o/m", HF_TOKEN="hf_no")  # noqa: S106
+    assert f"accept its licence on {hub.url}/o/m" in user.refused(11, "pull", "o/m")
+    assert "HF_TOKEN is a valid" in user.refused(11, "pull", "o/m", HF_TOKEN="hf_no")  # noqa: S106
     hub.sent_instead["tokenizer.model"] = b"damaged"
-    damaged = user.refused(9, "pull", "o/m", HF_TOKEN=TOKEN)
+    damaged = user.refused(11, "pull", "o/m", HF_TOKEN=TOKEN)
     assert "tokenizer.model of o/m came damaged" in damaged
     hub.sizes["model-00001-of-00002.safetensors"] = 10**18
     hub.sent_instead.clear()
-    assert "MiB are needed" in user.refused(9, "pull", "o/m", HF_TOKEN=TOKEN)
+    assert "MiB are needed" in user.refused(11, "pull", "o/m", HF_TOKEN=TOKEN)
 
 
 def test_failures_of_serve(user: User) -> None:
     assert "no repository has such a name" in user.refused(2, "serve", "no/such/model.gguf")
-    assert "no file or folder o/x, and no rep" in user.refused(9, "serve", "o/x", "--port", "0")
-    assert "HF_HUB_OFFLINE" in user.refused(9, "serve", "o/x", "--port", "0", HF_HUB_OFFLINE="1")
+    assert "no file or folder o/x, and no rep" in user.refused(11, "serve", "o/x", "--port", "0")
+    assert "HF_HUB_OFFLINE" in user.refused(11, "serve", "o/x", "--port", "0", HF_HUB_OFFLINE="1")
 
 
 def test_inspect(user: User, tiny_gguf: Path) -> None:
