@@ -1,7 +1,8 @@
 """Model names to GGUF files: a file, a checkpoint folder (converted once), the built-in default."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from glm3edge_convert.convert import Progress, convert
 from glm3edge_convert.errors import OutputExistsError
 from glm3edge_convert.lora import DEFAULT_ADAPTER_TYPE, convert_lora
 from glm3edge_convert.plan import model_name
+from glm3edge_convert.prefix import convert_prefix
 from glm3edge_convert.recipe import DEFAULT_TYPE
 from glm3edge_convert.scaled import ScaledPath
 
@@ -39,12 +41,21 @@ class AdapterFile:
     scale: float
 
 
+@dataclass(frozen=True, slots=True)
+class PrefixFile:
+    """A GGUF file of a P-Tuning v2 prefix, and what requests call it: as an AdapterFile is."""
+
+    name: str
+    path: Path
+
+
 class Store:
     """Finds models, and keeps what it makes of them in the cache folder.
 
     cache_dir/
         converted/NAME-TYPE-FINGERPRINT.gguf  what checkpoint folders were converted to
         converted/NAME-lora-TYPE-FINGERPRINT.gguf  and adapter folders
+        converted/NAME-prefix-FINGERPRINT.gguf  and folders of P-Tuning v2
     """
 
     def __init__(
@@ -97,40 +108,77 @@ class Store:
             ConfigError: there is no such file or folder, or two have one name.
             ConvertError: a folder could not be converted.
         """
-        found: dict[str, AdapterFile] = {}
+        found = []
         for text in texts:
             given = ScaledPath.parse(text)
-            path = given.path
+            name, path = _named(given.path, "a LoRA adapter")
             if path.is_dir():
-                name, path = model_name(path), self._converted_adapter(path)
-            elif path.is_file():
-                name = path.stem
-            else:
-                raise ConfigError(f"there is no file or folder {path}: give a LoRA adapter")
-            if name in found:
-                raise ConfigError(f"two adapters are called {name}: rename one of them")
-            found[name] = AdapterFile(name, path, given.scale)
-        return list(found.values())
+                path = self._converted_adapter(path)
+            found.append(AdapterFile(name, path, given.scale))
+        _check_names(file.name for file in found)
+        return found
+
+    def find_prefixes(self, names: Sequence[str]) -> list[PrefixFile]:
+        """The GGUF files for P-Tuning v2 prefixes, which are files or folders.
+
+        Raises:
+            ConfigError: there is no such file or folder, or two have one name.
+            ConvertError: a folder could not be converted.
+        """
+        found = []
+        for given in names:
+            name, path = _named(Path(given).expanduser(), "a P-Tuning v2 prefix")
+            if path.is_dir():
+                path = self._converted_prefix(path)
+            found.append(PrefixFile(name, path))
+        _check_names(file.name for file in found)
+        return found
 
     def _converted_adapter(self, folder: Path) -> Path:
-        folder = folder.resolve()
-        name = f"{folder.name}-lora-{DEFAULT_ADAPTER_TYPE}-{_fingerprint(folder)}.gguf"
-        path = self._cache_dir / "converted" / name
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(OutputExistsError):  # another process was quicker
-                convert_lora(folder, path, type=DEFAULT_ADAPTER_TYPE)
-        return path
+        return self._made(
+            folder,
+            f"lora-{DEFAULT_ADAPTER_TYPE}",
+            lambda source, path: convert_lora(source, path, type=DEFAULT_ADAPTER_TYPE),
+        )
+
+    def _converted_prefix(self, folder: Path) -> Path:
+        return self._made(folder, "prefix", convert_prefix)
 
     def _converted(self, checkpoint: Path, type: str) -> Path:  # noqa: A002
-        checkpoint = checkpoint.resolve()
-        name = f"{checkpoint.name}-{type}-{_fingerprint(checkpoint)}.gguf"
-        path = self._cache_dir / "converted" / name
+        return self._made(
+            checkpoint,
+            type,
+            lambda source, path: convert(source, path, type=type, progress=self._progress),
+        )
+
+    def _made(self, folder: Path, kind: str, make: Callable[[Path, Path], object]) -> Path:
+        """The file that ``make`` makes of a folder, made now if it is not there yet."""
+        folder = folder.resolve()
+        path = self._cache_dir / "converted" / f"{folder.name}-{kind}-{_fingerprint(folder)}.gguf"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(OutputExistsError):  # another process was quicker
-                convert(checkpoint, path, type=type, progress=self._progress)
+                make(folder, path)
         return path
+
+
+def _named(path: Path, wanted: str) -> tuple[str, Path]:
+    """What requests call an adapter's file or folder, and the path itself.
+
+    Raises:
+        ConfigError: there is nothing.
+    """
+    if path.is_dir():
+        return model_name(path), path
+    if path.is_file():
+        return path.stem, path
+    raise ConfigError(f"there is no file or folder {path}: give {wanted}")
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ConfigError(f"two adapters are called {name}: rename one of them")
 
 
 def _default_checkpoint() -> Path:

@@ -9,6 +9,7 @@ from glm3edge_convert.errors import ImatrixError, UnsupportedPrefixError
 from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams
 from glm3edge_convert.merge import merge_adapters
 from glm3edge_convert.plan import Plan
+from glm3edge_convert.prefix import PREFIX_ENCODER
 from glm3edge_convert.recipe import DEFAULT_TYPE, get_recipe, needs_importances, tensor_type
 from glm3edge_convert.source import open_tensors
 from glm3edge_convert.tensors import chatglm_mappings, plan_tensors
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from glm3edge_convert.scaled import ScaledPath
     from glm3edge_convert.source import SourceTensor
 
-PREFIX_ENCODER = "transformer.prefix_encoder."
-
 
 def make_plan(
     source: Path,
@@ -47,6 +46,8 @@ def make_plan(
     recipe = get_recipe(type_name or DEFAULT_TYPE)
     if recipe.needs_importances and imatrix is None:
         raise ImatrixError(None, f"{recipe.name} needs an importance matrix")
+    if config.get("pre_seq_len"):
+        _open_model(source)  # a prefix without its model lacks the tokenizer too
     check_architecture(source, config)
     hparams = parse_hparams(source, config)
     tensors = plan_tensors(
