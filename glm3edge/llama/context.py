@@ -267,6 +267,7 @@ class Context:
             if not (length := self._beginnings[adapter].length):
                 return self._state(sequence_id)
             native.llama_memory_seq_rm(self._memory, sequence_id, 0, length)
+            self._begun_with[sequence_id] = 0
             try:
                 return self._state(sequence_id)
             finally:
@@ -298,9 +299,12 @@ class Context:
             self.model.release()
 
     def _begin(self, sequence_id: int, adapter: int) -> None:
-        """Put the adapter's prefix, if it is one, before a sequence's tokens; it takes no room."""
+        """Put the adapter's prefix, if it is one, before a sequence's tokens, unless it is there.
+
+        It takes no room.
+        """
         length, prefix_id = self._beginnings[adapter]
-        if length:
+        if length and not self._begun_with[sequence_id]:
             native.llama_memory_seq_cp(self._memory, prefix_id, sequence_id, 0, length)
             self._begun_with[sequence_id] = adapter
 

@@ -20,7 +20,7 @@ from glm3edge.llama.adapter import apply_none
 from glm3edge.llama.model import CHAT_ARCHITECTURE, Model, check_is_gguf
 from glm3edge.llama.states import State
 
-_ADAPTER_TYPE = "prefix"
+_KIND_KEY, _ADAPTER_TYPE = "adapter.type", "prefix"
 _MAX_F16 = float(np.finfo(np.float16).max)
 _REMEDY = "convert it with glm3edge convert-prefix"
 
@@ -77,15 +77,15 @@ def _read(path: Path, shape: tuple[int, int, int]) -> tuple[NDArray[Any], NDArra
     num_layers, *row_shape = shape
     try:
         reader = GGUFReader(path)
-        fields = {name: field.contents() for name, field in reader.fields.items()}
-        tensors = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
+        architecture, kind = (_text(reader, key) for key in ("general.architecture", _KIND_KEY))
     except Exception as exc:  # whatever its bytes make of the reader
         raise ModelLoadError(path, f"it is damaged ({exc})".replace("\n", " ")) from exc
-    if fields.get("general.architecture") != CHAT_ARCHITECTURE:
-        raise ModelLoadError(path, "it is not of ChatGLM3")
-    if (kind := fields.get("adapter.type")) != _ADAPTER_TYPE:
+    if kind != _ADAPTER_TYPE:
         remedy = "give it with --lora" if kind == "lora" else _REMEDY
         raise ModelLoadError(path, f"it is no P-Tuning v2 prefix; {remedy}")
+    if architecture != CHAT_ARCHITECTURE:
+        raise ModelLoadError(path, "it is not of ChatGLM3")
+    tensors = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
     names = [f"blk.{layer}.prefix_{kind}" for layer in range(num_layers) for kind in "kv"]
     if len(tensors) != len(names):
         raise ModelLoadError(
@@ -106,6 +106,11 @@ def _read(path: Path, shape: tuple[int, int, int]) -> tuple[NDArray[Any], NDArra
         if not np.isfinite(tensor).all():
             raise ModelLoadError(path, f"{name} has NaN or infinity; {_REMEDY}")
     return np.stack([tensors[n] for n in names[::2]]), np.stack([tensors[n] for n in names[1::2]])
+
+
+def _text(reader: GGUFReader, key: str) -> Any:
+    field = reader.get_field(key)
+    return None if field is None else field.contents()
 
 
 def _rotated(keys: NDArray[Any], position: int, *, size: int, base: float) -> NDArray[Any]:

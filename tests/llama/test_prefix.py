@@ -153,6 +153,15 @@ def test_what_is_cut_off_is_forgotten(context: Context, length: int) -> None:
     assert np.abs(found - expected).max() < TOLERANCE
 
 
+def test_a_beginning_that_is_computed_again(context: Context) -> None:
+    """As after a batch that failed."""
+    expected = logits(context, 0, PROMPT, adapter=2)
+    context.truncate(0, 0)
+    context.decode([Span(0, 0, PROMPT[:9], wants_output=True)], adapter=2)
+    native.llama_memory_seq_rm(context._memory, 0, LENGTHS["long"], -1)
+    assert np.abs(logits(context, 0, PROMPT, adapter=2) - expected).max() < TOLERANCE
+
+
 def test_a_sequence_changes_its_prefix(context: Context) -> None:
     """A slot is emptied and then somebody else's."""
     expected = [logits(context, adapter, PROMPT, adapter) for adapter in range(3)]
@@ -245,6 +254,24 @@ def test_files_that_are_no_prefixes(model: Model, folder: Path, tmp_path: Path) 
         assert "\n" not in str(caught.value)
     with pytest.raises(ModelLoadError, match=r"adapter\.type to be 'lora'"):
         Adapter(model, folder / "long.gguf")
+
+
+def test_bytes_that_have_changed(model: Model, folder: Path, tmp_path: Path) -> None:
+    """A damaged file is refused in one line, or is a file with other values."""
+    rng = np.random.default_rng(0)
+    good = (folder / "short.gguf").read_bytes()
+    problems = []
+    for number in range(300):
+        bad = bytearray(good)
+        bad[rng.integers(4, 900)] = rng.integers(256)
+        path = tmp_path / f"{number}.gguf"
+        path.write_bytes(bad)
+        try:
+            Prefix(model, path)
+        except ModelLoadError as exc:
+            problems.append(str(exc))
+    assert len(problems) > 50
+    assert not [problem for problem in problems if "\n" in problem]
 
 
 @pytest.mark.parametrize(
