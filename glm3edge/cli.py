@@ -30,7 +30,13 @@ from glm3edge.model_commands import (
 )
 from glm3edge.store import DEFAULT_NAME, Store
 from glm3edge.verify.cli import verify_command
-from glm3edge_convert.cli import convert_command, convert_lora_command, exit_code, progress_bar
+from glm3edge_convert.cli import (
+    convert_command,
+    convert_lora_command,
+    convert_prefix_command,
+    exit_code,
+    progress_bar,
+)
 from glm3edge_convert.errors import ConvertError
 
 if TYPE_CHECKING:
@@ -62,6 +68,7 @@ app = typer.Typer(
 )
 app.command("convert")(convert_command)
 app.command("convert-lora")(convert_lora_command)
+app.command("convert-prefix")(convert_prefix_command)
 
 
 def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
@@ -171,6 +178,14 @@ def serve(
             "Repeatable.",
         ),
     ] = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PREFIX",
+            help="P-Tuning v2 prefix to serve as a model of its own name: a GGUF file or a "
+            "checkpoint folder. Repeatable.",
+        ),
+    ] = None,
     disk_cache: Annotated[
         str | None,
         typer.Option(help="Disk space for computed conversations, 0 for none. [4GiB]"),
@@ -217,6 +232,7 @@ def serve(
         type=type,
         embedding_model=embedding_model,
         lora=lora or None,
+        prefix=prefix or None,
         disk_cache=disk_cache,
         cache_dir=cache_dir,
         cors_origins=cors_origin or None,
@@ -240,9 +256,14 @@ def _serve(model: str | None, settings: Settings) -> None:
             path = store.find(model)
             embedding_path = store.find_encoder(settings.embedding_model)
             adapters = store.find_adapters(settings.lora)
+            prefixes = store.find_prefixes(settings.prefix)
         model_id = None if model else DEFAULT_NAME
         with Runtime(
-            path, settings, model_id=model_id, embedding_path=embedding_path, adapters=adapters
+            path,
+            settings,
+            model_id=model_id,
+            embedding_path=embedding_path,
+            adapters=[*adapters, *prefixes],
         ) as runtime:
             port = sock.getsockname()[1]
 

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """An encoder for /v1/embeddings: a GGUF file or a folder; None takes the chat model."""
     lora: tuple[str, ...] = ()
     """LoRA adapters as ``FILE_OR_FOLDER[:SCALE]``; each is a model of its own for requests."""
+    prefix: tuple[str, ...] = ()
+    """P-Tuning v2 prefixes, files or folders; each is a model of its own for requests."""
     cors_origins: tuple[str, ...] = ()
     """Web origins allowed besides this machine's; ``*`` allows all."""
     api_key: SecretStr | None = None

@@ -4,7 +4,8 @@ Checkpoints are converted once, and repositories pulled once.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from glm3edge_convert.convert import Step, convert
 from glm3edge_convert.errors import OutputExistsError
 from glm3edge_convert.lora import DEFAULT_ADAPTER_TYPE, convert_lora
 from glm3edge_convert.plan import model_name
+from glm3edge_convert.prefix import convert_prefix
 from glm3edge_convert.recipe import DEFAULT_TYPE
 from glm3edge_convert.scaled import ScaledPath
 
@@ -52,6 +54,14 @@ class AdapterFile:
     scale: float
 
 
+@dataclass(frozen=True, slots=True)
+class PrefixFile:
+    """A GGUF file of a P-Tuning v2 prefix, and what requests call it: as an AdapterFile is."""
+
+    name: str
+    path: Path
+
+
 class Store:
     """Finds models, and keeps what it makes of them in the cache folder.
 
@@ -59,6 +69,7 @@ class Store:
         converted/NAME-TYPE-FINGERPRINT.gguf       what checkpoints were converted to
         converted/NAME-TYPE-FINGERPRINT.gguf.json  see ``cache_index``
         converted/NAME-lora-TYPE-FINGERPRINT.gguf  what adapter folders were converted to
+        converted/NAME-prefix-FINGERPRINT.gguf     and folders of P-Tuning v2
         pulled/HUB--OWNER--NAME--REVISION.json     see ``hub.listing``
 
     Files of repositories are in the cache folders of their hubs.
@@ -114,29 +125,51 @@ class Store:
             ConfigError: there is no such file or folder, or two have one name.
             ConvertError: a folder could not be converted.
         """
-        found: dict[str, AdapterFile] = {}
+        found = []
         for text in texts:
             given = ScaledPath.parse(text)
-            path = given.path
+            name, path = _named(given.path, "a LoRA adapter")
             if path.is_dir():
-                name, path = model_name(path), self._converted_adapter(path)
-            elif path.is_file():
-                name = path.stem
-            else:
-                raise ConfigError(f"there is no file or folder {path}: give a LoRA adapter")
-            if name in found:
-                raise ConfigError(f"two adapters are called {name}: rename one of them")
-            found[name] = AdapterFile(name, path, given.scale)
-        return list(found.values())
+                path = self._converted_adapter(path)
+            found.append(AdapterFile(name, path, given.scale))
+        _check_names(file.name for file in found)
+        return found
+
+    def find_prefixes(self, names: Sequence[str]) -> list[PrefixFile]:
+        """The GGUF files for P-Tuning v2 prefixes, which are files or folders.
+
+        Raises:
+            ConfigError: there is no such file or folder, or two have one name.
+            ConvertError: a folder could not be converted.
+        """
+        found = []
+        for given in names:
+            name, path = _named(Path(given).expanduser(), "a P-Tuning v2 prefix")
+            if path.is_dir():
+                path = self._converted_prefix(path)
+            found.append(PrefixFile(name, path))
+        _check_names(file.name for file in found)
+        return found
 
     def _converted_adapter(self, folder: Path) -> Path:
+        return self._made(
+            folder,
+            f"lora-{DEFAULT_ADAPTER_TYPE}",
+            lambda source, path: convert_lora(source, path, type=DEFAULT_ADAPTER_TYPE),
+        )
+
+    def _converted_prefix(self, folder: Path) -> Path:
+        return self._made(folder, "prefix", convert_prefix)
+
+    def _made(self, folder: Path, kind: str, make: Callable[[Path, Path], object]) -> Path:
+        """The file that ``make`` makes of an adapter's folder, made now if it is not there yet."""
         folder = folder.resolve()
-        name = f"{folder.name}-lora-{DEFAULT_ADAPTER_TYPE}-{_fingerprint(folder)}.gguf"
+        name = f"{folder.name}-{kind}-{_fingerprint(folder)}.gguf"
         path = self._converted_models.folder / name
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(OutputExistsError):  # another process was quicker
-                convert_lora(folder, path, type=DEFAULT_ADAPTER_TYPE)
+                make(folder, path)
         return path
 
     def pull(self, name: HubName) -> "Pulled":
@@ -264,6 +297,25 @@ def _hub(name: HubName) -> "Hub":
     from glm3edge.hub.huggingface import HuggingFace  # noqa: PLC0415
 
     return HuggingFace()
+
+
+def _named(path: Path, wanted: str) -> tuple[str, Path]:
+    """What requests call an adapter's file or folder, and the path itself.
+
+    Raises:
+        ConfigError: there is nothing.
+    """
+    if path.is_dir():
+        return model_name(path), path
+    if path.is_file():
+        return path.stem, path
+    raise ConfigError(f"there is no file or folder {path}: give {wanted}")
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ConfigError(f"two adapters are called {name}: rename one of them")
 
 
 def _default_checkpoint() -> Path:

@@ -151,12 +151,14 @@ class FakeBackend:
         adapters = set(self.computed_with[sequence_id])
         return json.dumps([self.memory[sequence_id], *adapters]).encode()
 
-    def restore(self, sequence_id: int, state: bytes) -> bool:
+    def restore(self, sequence_id: int, state: bytes, *, adapter: int = 0) -> bool:
         if self.memory.get(sequence_id):
             raise AssertionError(f"sequence {sequence_id} is not empty")
         if not self.takes_states:
             return False
-        token_ids, adapter = json.loads(state)
+        token_ids, computed_with = json.loads(state)
+        if computed_with != adapter:
+            raise AssertionError(f"adapter {adapter} goes on with what {computed_with} computed")
         self.compute(sequence_id, token_ids, adapter)
         return True
 

@@ -14,6 +14,7 @@ import pytest
 from glm3edge import __version__
 from tests.conftest import Server, start_server
 from tests.convert.adapters import layer_modules, make_adapter
+from tests.convert.prefixes import make_prefix
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -58,6 +59,21 @@ def test_convert_lora(tiny_checkpoint: Path, tmp_path: Path) -> None:
     result = run("convert-lora", str(folder), "-o", str(output), "--overwrite")
     assert result.returncode == 3
     assert result.stderr.startswith(f"error: {folder} is not a LoRA adapter: adapter_config.json")
+
+
+def test_convert_prefix(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = make_prefix(tmp_path / "poet", tiny_checkpoint, num_places=5).folder
+    output = tmp_path / "poet.gguf"
+    result = run("convert-prefix", str(folder), "-o", str(output))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{output}: 0.0 MiB, 5 places in 4 layers\n"
+    assert output.read_bytes()[:4] == b"GGUF"
+    result = run("convert-prefix", str(tiny_checkpoint), "-o", str(output), "--overwrite")
+    assert result.returncode == 3
+    assert result.stderr.startswith(f"error: {tiny_checkpoint} holds no P-Tuning v2 prefix: ")
+    result = run("convert", str(folder), "-o", str(tmp_path / "model.gguf"))
+    assert result.returncode == 4
+    assert result.stderr.endswith("and this one to glm3edge serve --prefix\n")
 
 
 @pytest.mark.parametrize(

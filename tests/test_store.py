@@ -9,10 +9,11 @@ from glm3edge.errors import ConfigError, HubUnreachableError
 from glm3edge.hub.huggingface import HuggingFace
 from glm3edge.hub.names import parse_name
 from glm3edge.llama.model import Model
-from glm3edge.store import AdapterFile, Store
+from glm3edge.store import AdapterFile, PrefixFile, Store
 from glm3edge_convert.convert import Step
-from glm3edge_convert.errors import NotACheckpointError, NotAnAdapterError
+from glm3edge_convert.errors import NotACheckpointError, NotAnAdapterError, NotAPrefixError
 from tests.convert.adapters import layer_modules, make_adapter
+from tests.convert.prefixes import make_prefix
 from tests.encoders import make_bert
 from tests.hub_server import HubServer, hub_server
 
@@ -214,3 +215,26 @@ def test_a_gguf_file_of_a_hub_stays_there(store: Store, hub: HubServer, tmp_path
     assert name is not None
     with pytest.raises(ConfigError, match="in ModelScope's cache: remove it there"):
         store.remove_repository(name)
+
+
+def test_a_prefix_is_converted_once(store: Store, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    folder = make_prefix(tmp_path / "poet", tiny_checkpoint).folder
+    (found,) = store.find_prefixes([str(folder)])
+    assert found.name == "poet"
+    assert found.path.name.startswith("poet-prefix-")
+    written = found.path.stat().st_mtime_ns
+    assert store.find_prefixes([str(folder)]) == [found]
+    assert found.path.stat().st_mtime_ns == written
+    clerk = tmp_path / "clerk.gguf"
+    clerk.write_bytes(found.path.read_bytes())
+    assert store.find_prefixes([str(clerk)]) == [PrefixFile("clerk", clerk)]
+
+
+def test_prefixes_that_are_not_there(store: Store, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no file or folder .*none: give a P-Tuning v2 prefix"):
+        store.find_prefixes([str(tmp_path / "none")])
+    folder = make_prefix(tmp_path / "poet", tiny_checkpoint).folder
+    with pytest.raises(ConfigError, match="two adapters are called poet"):
+        store.find_prefixes([str(folder), str(folder)])
+    with pytest.raises(NotAPrefixError):
+        store.find_prefixes([str(tiny_checkpoint)])

@@ -36,6 +36,14 @@ TIKTOKEN_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
 
 def check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
     """Raise UnsupportedArchitectureError, naming the model found, unless this is ChatGLM3."""
+    check_model_type(folder, config)
+    if TIKTOKEN_LINE.match(_head(folder / "tokenizer.model")):
+        raise UnsupportedArchitectureError(folder, GLM4, "its tokenizer is a tiktoken file")
+    _refuse_chatglm2(folder, config)
+
+
+def check_model_type(folder: Path, config: Mapping[str, Any]) -> None:
+    """As far as that can be told by config.json alone. Raises UnsupportedArchitectureError."""
     model_type = config.get("model_type")
     if model_type in {"glm", "glm4"}:
         raise UnsupportedArchitectureError(folder, GLM4, f"model_type is {model_type}")
@@ -45,15 +53,8 @@ def check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
         )
     if config.get("position_encoding_2d") or "inner_hidden_size" in config:
         raise UnsupportedArchitectureError(folder, "ChatGLM-6B", "it has 2D positions")
-    _refuse_glm4(folder, config)
-    _refuse_chatglm2(folder, config)
-
-
-def _refuse_glm4(folder: Path, config: Mapping[str, Any]) -> None:
     if config.get("padded_vocab_size") == GLM4_VOCAB_SIZE:
         raise UnsupportedArchitectureError(folder, GLM4, f"it has {GLM4_VOCAB_SIZE} tokens")
-    if TIKTOKEN_LINE.match(_head(folder / "tokenizer.model")):
-        raise UnsupportedArchitectureError(folder, GLM4, "its tokenizer is a tiktoken file")
 
 
 def _refuse_chatglm2(folder: Path, config: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from glm3edge_convert.errors import ImatrixError, UnsupportedPrefixError
 from glm3edge_convert.hparams import ARCHITECTURE, HParams, parse_hparams
 from glm3edge_convert.merge import merge_adapters
 from glm3edge_convert.plan import Plan
+from glm3edge_convert.prefix import PREFIX_ENCODER
 from glm3edge_convert.recipe import (
     DEFAULT_TYPE,
     Recipe,
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from glm3edge_convert.scaled import ScaledPath
     from glm3edge_convert.source import SourceTensor
 
-PREFIX_ENCODER = "transformer.prefix_encoder."
-
 
 def make_plan(
     source: Path,
@@ -51,6 +50,8 @@ def make_plan(
     imatrix: Imatrix | None = None,
 ) -> Plan:
     """Read and check everything but the data, `adapters` merged in. Raises ConvertError."""
+    if config.get("pre_seq_len"):
+        _open_model(source)  # a prefix without its model lacks the tokenizer too
     recipe, hparams = check_settings(source, config, type_name, has_importances=imatrix is not None)
     tensors = plan_tensors(
         source,

@@ -22,6 +22,7 @@ from glm3edge_convert.errors import (
     MissingLibraryError,
     NotACheckpointError,
     NotAnAdapterError,
+    NotAPrefixError,
     OutputError,
     ScaleError,
     UnknownTypeError,
@@ -30,6 +31,7 @@ from glm3edge_convert.errors import (
     UnsupportedPrefixError,
 )
 from glm3edge_convert.lora import ADAPTER_TYPES, convert_lora
+from glm3edge_convert.prefix import convert_prefix
 from glm3edge_convert.recipe import RECIPES
 from glm3edge_convert.scaled import ScaledPath
 
@@ -42,6 +44,7 @@ EXIT_CODES: dict[type[ConvertError], int] = {
     ScaleError: 2,
     NotACheckpointError: 3,
     NotAnAdapterError: 3,
+    NotAPrefixError: 3,
     UnsupportedArchitectureError: 4,
     UnsupportedAdapterError: 4,
     UnsupportedPrefixError: 4,
@@ -130,6 +133,27 @@ def convert_lora_command(
     print(
         f"{summary.path}: {summary.num_bytes / MIB:,.1f} MiB, "
         f"{summary.num_modules} modules, rank {ranks}"
+    )
+
+
+def convert_prefix_command(
+    source: Annotated[
+        Path, typer.Argument(help="P-Tuning v2 checkpoint folder: config.json, pytorch_model.bin.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="GGUF file to write.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output file.")
+    ] = False,
+) -> None:
+    """Convert a P-Tuning v2 prefix of ChatGLM3 to a GGUF file, which serve takes with --prefix.
+
+    Exit codes are those of convert; 3 is a folder without a prefix.
+    """
+    with _exit_codes():
+        summary = convert_prefix(source, output, overwrite=overwrite)
+    print(
+        f"{summary.path}: {summary.num_bytes / MIB:,.1f} MiB, "
+        f"{summary.num_places} places in {summary.num_layers} layers"
     )
 
 

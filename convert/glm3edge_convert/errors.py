@@ -6,9 +6,10 @@
     ├── ScaleError                     an adapter cannot have this scale
     ├── NotACheckpointError            the folder lacks a file that every checkpoint has
     ├── NotAnAdapterError              the folder lacks a file that every LoRA adapter has
+    ├── NotAPrefixError                the folder holds no P-Tuning v2 prefix
     ├── UnsupportedArchitectureError   a checkpoint, but not a ChatGLM3 one
     ├── UnsupportedAdapterError        an adapter that does more than LoRA
-    ├── UnsupportedPrefixError         a P-Tuning v2 checkpoint
+    ├── UnsupportedPrefixError         a P-Tuning v2 checkpoint where a model is wanted
     ├── CheckpointError                a ChatGLM3 checkpoint with something wrong in it
     │   ├── ConfigError                a value in config.json
     │   ├── TokenizerError             tokenizer.model
@@ -122,13 +123,24 @@ class UnsupportedAdapterError(ConvertError):
         self.can_be_merged = can_be_merged
 
 
+class NotAPrefixError(ConvertError):
+    """`path` is a folder with weights, and without a P-Tuning v2 prefix among them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} holds no P-Tuning v2 prefix: transformer.prefix_encoder is not among its "
+            "tensors; give the folder that P-Tuning v2 saved"
+        )
+        self.path = path
+
+
 class UnsupportedPrefixError(ConvertError):
     """A P-Tuning v2 checkpoint: `tensor` makes keys and values that stand before every prompt."""
 
     def __init__(self, path: Path, tensor: str) -> None:
         super().__init__(
-            f"{path}: {tensor} is a P-Tuning v2 prefix, which cannot be converted; "
-            "give the model's own folder without it, or fine-tune with LoRA"
+            f"{path}: {tensor} is a P-Tuning v2 prefix, which stands beside a model: give the "
+            "model's own folder here, and this one to glm3edge serve --prefix"
         )
         self.path = path
         self.tensor = tensor

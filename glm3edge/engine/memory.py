@@ -189,7 +189,7 @@ class Memory:
         self._adapters[slot] = entry.adapter
         self._busy[slot] = True
         self.append(slot, entry.token_ids)
-        is_restored = self._backend.restore(slot, state)
+        is_restored = self._backend.restore(slot, state, adapter=entry.adapter)
         self._saved_lengths[slot] = len(entry.token_ids)
         self.release(slot, keep=is_restored)
 

@@ -5,7 +5,7 @@ import math
 import os
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import llama_cpp
 import llama_cpp.llama_cpp as native
@@ -17,7 +17,9 @@ from glm3edge.llama import library
 from glm3edge.llama.adapter import Adapter, apply_none
 from glm3edge.llama.batch import Batch, Span
 from glm3edge.llama.model import Model
+from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.sampler import Sampler
+from glm3edge.llama.states import State, unpack
 from glm3edge.types import SamplingParams, TokenLogprobs
 
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
@@ -32,6 +34,16 @@ _STRLEN = ctypes.cast(ctypes.CDLL(None if os.name == "posix" else "msvcrt").strl
 
 Mask = NDArray[np.uint8]
 """One bit for each token of the vocabulary, the lowest of a byte first."""
+
+
+class _Beginning(NamedTuple):
+    """The positions that a prefix has, and the sequence that holds it for the others."""
+
+    length: int
+    sequence_id: int
+
+
+_NOTHING = _Beginning(0, -1)
 
 
 class Context:
@@ -49,7 +61,7 @@ class Context:
         batch_size: int,
         num_sequences: int,
         num_threads: int,
-        adapters: Sequence[Adapter] = (),
+        adapters: Sequence[Adapter | Prefix] = (),
         precise: bool = False,
     ) -> None:
         """Allocate the memory.
@@ -60,11 +72,13 @@ class Context:
             batch_size: tokens one ``decode()`` may take.
             num_sequences: sequences that share the memory.
             num_threads: compute threads.
-            adapters: of the model, which ``decode()`` knows by number: the first is 1.
+            adapters: of the model, which ``decode()`` knows by number: the first is 1. Prefixes
+                have memory of their own, besides ``context_size``.
             precise: keep keys and values in f32 instead of f16, and compute attention step by step.
 
         Raises:
-            ModelError: llama.cpp could not make it, most often for lack of memory.
+            ModelError: llama.cpp could not make it, most often for lack of memory, or its states
+                are not laid out as prefixes need it, or these are too many.
             ResourceClosedError: the model is closed.
         """
         self.model = model
@@ -75,14 +89,22 @@ class Context:
         self._hidden_states_on = False
         self._adapters = tuple(adapters)
         self._adapter = 0  # that is applied
+        self._beginnings = _beginnings(adapters, num_sequences)
+        self._begun_with = [0] * num_sequences  # of each sequence, the adapter that has its prefix
+        prefixes = [adapter for adapter in adapters if isinstance(adapter, Prefix)]
+        if prefixes and num_sequences + len(prefixes) > batch_size:  # llama.cpp would abort
+            raise ModelError(
+                f"{len(prefixes)} prefixes and {num_sequences} sequences are more than the "
+                f"{batch_size} that a context can have: serve fewer prefixes, or fewer in parallel"
+            )
         self._vector_type: Any = ctypes.c_float * model.vocab_size
         model_handle = model.acquire()
         try:
             self._handle: Any = _new_context(
                 model_handle,
-                context_size=context_size,
+                context_size=context_size + sum(prefix.length for prefix in prefixes),
                 batch_size=batch_size,
-                num_sequences=num_sequences,
+                num_sequences=num_sequences + len(prefixes),
                 num_threads=num_threads,
                 precise=precise,
             )
@@ -97,6 +119,12 @@ class Context:
             ctypes.cast(self._abort_flag, ctypes.c_void_p),
         )
         self._batch = Batch(batch_size)
+        if prefixes:
+            try:
+                self._load(prefixes, num_sequences)
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self) -> "Context":
         return self
@@ -133,7 +161,14 @@ class Context:
         """
         with self._lock:
             handle = self._open_handle()
-            last_positions = self._batch.fill(spans, hidden_states=hidden_states)
+            num_before = self._beginnings[adapter].length
+            if num_before:
+                for span in spans:
+                    if span.position == 0:
+                        self._begin(span.sequence_id, adapter)
+            last_positions = self._batch.fill(
+                spans, hidden_states=hidden_states, num_before=num_before
+            )
             if hidden_states != self._hidden_states_on:
                 native.llama_set_embeddings(handle, hidden_states)
                 self._hidden_states_on = hidden_states
@@ -214,12 +249,18 @@ class Context:
         """
         with self._lock:
             self._open_handle()
+            self._begun_with[target_id] = adapter = self._begun_with[source_id]
+            length += self._beginnings[adapter].length
             native.llama_memory_seq_cp(self._memory, source_id, target_id, 0, length)
 
     def truncate(self, sequence_id: int, length: int) -> None:
-        """Forget the tokens of a sequence from position ``length`` on."""
+        """Forget the tokens of a sequence from position ``length`` on, with all its prefix."""
         with self._lock:
             self._open_handle()
+            if length:
+                length += self._beginnings[self._begun_with[sequence_id]].length
+            else:
+                self._begun_with[sequence_id] = 0
             native.llama_memory_seq_rm(self._memory, sequence_id, length, -1)
 
     @property
@@ -232,28 +273,36 @@ class Context:
         return [key, *(f"{key} {adapter.fingerprint}" for adapter in self._adapters)]
 
     def state(self, sequence_id: int) -> bytes:
-        """Keys and values of a sequence, for ``restore()``: 28 KiB a token for ChatGLM3-6B."""
-        with self._lock:
-            handle = self._open_handle()
-            size = native.llama_state_seq_get_size(handle, sequence_id)
-            buffer = ctypes.create_string_buffer(size)
-            written = native.llama_state_seq_get_data(
-                handle, ctypes.cast(buffer, _BYTES), size, sequence_id
-            )
-            return buffer.raw[:written]
+        """Keys and values of a sequence, for ``restore()``: 28 KiB a token for ChatGLM3-6B.
 
-    def restore(self, sequence_id: int, state: bytes) -> bool:
+        Those of its prefix are not among them.
+        """
+        with self._lock:
+            self._open_handle()
+            adapter = self._begun_with[sequence_id]
+            if not (length := self._beginnings[adapter].length):
+                return self._state(sequence_id)
+            native.llama_memory_seq_rm(self._memory, sequence_id, 0, length)
+            self._begun_with[sequence_id] = 0
+            try:
+                return self._state(sequence_id)
+            finally:
+                self._begin(sequence_id, adapter)
+
+    def restore(self, sequence_id: int, state: bytes, *, adapter: int = 0) -> bool:
         """Fill the empty sequence ``sequence_id`` with what ``state()`` gave.
 
-        The context must be of the same model and settings, and have the room.
+        The context must be of the same model and settings, and have the room; what was computed
+        with an adapter needs the same ``adapter``.
 
         Returns:
             Whether llama.cpp took it; if not, the sequence is empty.
         """
         with self._lock:
-            handle = self._open_handle()
-            data = ctypes.cast(ctypes.c_char_p(state), _BYTES)
-            return bool(native.llama_state_seq_set_data(handle, data, len(state), sequence_id))
+            if not self._set_state(sequence_id, state):
+                return False
+            self._begin(sequence_id, adapter)
+            return True
 
     def close(self) -> None:
         """Free the memory, after a running call; later calls do nothing."""
@@ -264,6 +313,51 @@ class Context:
             self._batch.close()
             native.llama_free(handle)
             self.model.release()
+
+    def _begin(self, sequence_id: int, adapter: int) -> None:
+        """Put the adapter's prefix, if it is one, before a sequence's tokens, unless it is there.
+
+        It takes no room.
+        """
+        length, prefix_id = self._beginnings[adapter]
+        if length and not self._begun_with[sequence_id]:
+            native.llama_memory_seq_cp(self._memory, prefix_id, sequence_id, 0, length)
+            self._begun_with[sequence_id] = adapter
+
+    def _load(self, prefixes: Sequence[Prefix], first_id: int) -> None:
+        """Fill sequences from ``first_id`` on, one for each prefix."""
+        like = self._some_state(first_id)
+        for sequence_id, prefix in enumerate(prefixes, first_id):
+            state = prefix.state(like, sequence_id).pack()
+            if not self._set_state(sequence_id, state) or self._state(sequence_id) != state:
+                raise ModelError(f"llama.cpp did not take the prefix {prefix.path.name}")
+
+    def _some_state(self, sequence_id: int) -> State:
+        """How states are laid out, shown by one."""
+        token_ids = [0] * min(2, self.batch_size)
+        self.decode([Span(sequence_id, 0, token_ids, wants_output=False)])
+        data = self._state(sequence_id)
+        native.llama_memory_seq_rm(self._memory, sequence_id, 0, -1)
+        try:
+            return unpack(data, num_layers=self.model.num_layers, width=self.model.key_value_length)
+        except ValueError as exc:
+            raise ModelError(
+                f"llama.cpp {llama_cpp.__version__} lays out its states in a way that prefixes "
+                f"cannot be put into ({exc}): serve without --prefix"
+            ) from exc
+
+    def _state(self, sequence_id: int) -> bytes:
+        handle = self._open_handle()
+        size = native.llama_state_seq_get_size(handle, sequence_id)
+        buffer = ctypes.create_string_buffer(size)
+        data = ctypes.cast(buffer, _BYTES)
+        written = native.llama_state_seq_get_data(handle, data, size, sequence_id)
+        return buffer.raw[:written]
+
+    def _set_state(self, sequence_id: int, state: bytes) -> bool:
+        data = ctypes.cast(ctypes.c_char_p(state), _BYTES)
+        size = len(state)
+        return bool(native.llama_state_seq_set_data(self._open_handle(), data, size, sequence_id))
 
     def _apply(self, adapter: int) -> None:
         if adapter:
@@ -276,6 +370,18 @@ class Context:
         if self._handle is None:
             raise ResourceClosedError("the context is closed")
         return self._handle
+
+
+def _beginnings(adapters: Sequence[Adapter | Prefix], next_id: int) -> list[_Beginning]:
+    """Of each adapter, and of none, the prefix; their sequences are counted from ``next_id``."""
+    beginnings = [_NOTHING]
+    for adapter in adapters:
+        if isinstance(adapter, Prefix):
+            beginnings.append(_Beginning(adapter.length, next_id))
+            next_id += 1
+        else:
+            beginnings.append(_NOTHING)
+    return beginnings
 
 
 def forbid(logits: NDArray[np.float32], allowed: Mask) -> None:

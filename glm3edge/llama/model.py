@@ -118,12 +118,30 @@ class Model:
         return int(native.llama_model_n_layer(self._open_handle()))
 
     @property
+    def head_size(self) -> int:
+        """Width of an attention head."""
+        return self.embedding_length // int(native.llama_model_n_head(self._open_handle()))
+
+    @property
+    def num_groups(self) -> int:
+        """Heads that keys and values have, each for several query heads."""
+        return int(native.llama_model_n_head_kv(self._open_handle()))
+
+    @property
     def key_value_length(self) -> int:
         """Width of a layer's keys, and of its values: key/value heads times their size."""
-        handle = self._open_handle()
-        num_heads = int(native.llama_model_n_head(handle))
-        num_groups = int(native.llama_model_n_head_kv(handle))
-        return self.embedding_length // num_heads * num_groups
+        return self.head_size * self.num_groups
+
+    @property
+    def rope_size(self) -> int:
+        """How many of a head's values its position rotates, in adjacent pairs."""
+        size = self.metadata(f"{CHAT_ARCHITECTURE}.rope.dimension_count")
+        return int(size) if size else self.head_size
+
+    @property
+    def rope_base(self) -> float:
+        """What the angles of the rotation are powers of."""
+        return float(self.metadata(f"{CHAT_ARCHITECTURE}.rope.freq_base") or 10000)
 
     @property
     def num_bytes(self) -> int:

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,9 +24,10 @@ from glm3edge.llama.encoder import Encoder
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.llama.offload import key_value_bytes, physical_memory_bytes
+from glm3edge.llama.prefix import Prefix
 from glm3edge.schema.models import ModelCard
 from glm3edge.server.services import Services
-from glm3edge.store import AdapterFile
+from glm3edge.store import AdapterFile, PrefixFile
 from glm3edge.text_completion import TextCompleter
 from glm3edge.tokenization import Tokenization
 from glm3edge.vectors import ChatModelEmbedder, EncoderEmbedder
@@ -60,17 +62,17 @@ class Runtime:
         *,
         model_id: str | None = None,
         embedding_path: Path | None = None,
-        adapters: Sequence[AdapterFile] = (),
+        adapters: Sequence[AdapterFile | PrefixFile] = (),
     ) -> None:
         """Load ``path`` with ``adapters``, and ``embedding_path`` for embeddings if it is given.
 
         Raises:
             ModelError: the model, an adapter or the context could not be made.
-            ConfigError: an adapter has the name of a model.
+            ConfigError: an adapter has the name of a model or of another.
         """
         with ExitStack() as stack:
             self.model = stack.enter_context(Model(path))
-            loaded = [Adapter(self.model, file.path, scale=file.scale) for file in adapters]
+            loaded = [_load(self.model, file) for file in adapters]
             context = stack.enter_context(_open_context(self.model, settings, loaded))
             disk = _open_disk(context, settings)
             if disk is not None:
@@ -111,7 +113,15 @@ class Runtime:
         self._stack.close()
 
 
-def _open_context(model: Model, settings: Settings, adapters: Sequence[Adapter]) -> Context:
+def _load(model: Model, file: AdapterFile | PrefixFile) -> Adapter | Prefix:
+    if isinstance(file, PrefixFile):
+        return Prefix(model, file.path)
+    return Adapter(model, file.path, scale=file.scale)
+
+
+def _open_context(
+    model: Model, settings: Settings, adapters: Sequence[Adapter | Prefix]
+) -> Context:
     size = settings.ctx_size or min(model.context_length, DEFAULT_CONTEXT_SIZE)
     _check_memory(model, size)
     return Context(
@@ -207,8 +217,9 @@ def _make_services(
 def _check_names(cards: Sequence[ModelCard]) -> None:
     """Refuse an adapter that could not be asked for."""
     models = {card.id for card in cards if card.parent is None}
-    for card in cards:
-        if card.parent is not None and card.id in models:
-            raise ConfigError(
-                f"an adapter and a model are both called {card.id}: rename the adapter"
-            )
+    adapters = Counter(card.id for card in cards if card.parent is not None)
+    for name, count in adapters.items():
+        if name in models:
+            raise ConfigError(f"an adapter and a model are both called {name}: rename the adapter")
+        if count > 1:
+            raise ConfigError(f"two adapters are called {name}: rename one of them")

@@ -41,13 +41,20 @@ class Model:
         self._weights = load_weights(checkpoint)
         self.num_tokens: int = self._config["padded_vocab_size"]
 
-    def logits(self, tokens: Sequence[int]) -> Array:
-        """Logits of one sequence, shape (len(tokens), num_tokens)."""
+    def logits(
+        self, tokens: Sequence[int], prefix: Sequence[tuple[Array, Array]] | None = None
+    ) -> Array:
+        """Logits of one sequence, shape (len(tokens), num_tokens).
+
+        `prefix` are keys and values of each layer, (places, groups, kv_channels), that stand at no
+        position before the tokens'.
+        """
         config, weights = self._config, self._weights
         x = weights["transformer.embedding.word_embeddings.weight"][list(tokens)]
         for index in range(config["num_layers"]):
             layer = self._layer(index)
-            x = x + _attention(config, layer, _norm(config, x, layer["input_layernorm.weight"]))
+            normed = _norm(config, x, layer["input_layernorm.weight"])
+            x = x + _attention(config, layer, normed, prefix[index] if prefix else None)
             x = x + _mlp(layer, _norm(config, x, layer["post_attention_layernorm.weight"]))
         x = _norm(config, x, weights["transformer.encoder.final_layernorm.weight"])
         logits: Array = x @ weights["transformer.output_layer.weight"].T
@@ -68,17 +75,22 @@ def _norm(config: dict[str, Any], x: Array, weight: Array) -> Array:
     return normed
 
 
-def _attention(config: dict[str, Any], layer: dict[str, Array], x: Array) -> Array:
+def _attention(
+    config: dict[str, Any], layer: dict[str, Array], x: Array, past: tuple[Array, Array] | None
+) -> Array:
     heads, groups = config["num_attention_heads"], config["multi_query_group_num"]
     size, length = config["kv_channels"], len(x)
     qkv = x @ layer["self_attention.query_key_value.weight"].T
     qkv = (qkv + layer["self_attention.query_key_value.bias"]).reshape(length, -1, size)
     base = 10000 * config.get("rope_ratio", 1)
     query = _rotate(qkv[:, :heads], base)
-    key = _rotate(qkv[:, heads : heads + groups], base).repeat(heads // groups, axis=1)
-    value = qkv[:, heads + groups :].repeat(heads // groups, axis=1)
+    key = _rotate(qkv[:, heads : heads + groups], base)
+    value = qkv[:, heads + groups :]
+    if past is not None:
+        key, value = (np.concatenate(pair) for pair in zip(past, (key, value), strict=True))
+    key, value = key.repeat(heads // groups, axis=1), value.repeat(heads // groups, axis=1)
     scores = np.einsum("qhd,khd->hqk", query, key) / np.sqrt(size)
-    scores += np.triu(np.full((length, length), -np.inf), 1)
+    scores += np.triu(np.full((length, len(key)), -np.inf), 1 + len(key) - length)
     scores = np.exp(scores - scores.max(-1, keepdims=True))
     scores /= scores.sum(-1, keepdims=True)
     mixed = np.einsum("hqk,khd->qhd", scores, value).reshape(length, -1)

@@ -1,0 +1,124 @@
+"""Prefix: keys and values that sequences begin with, as P-Tuning v2 trains them.
+
+The official code puts a prefix's keys before those of the prompt after they were rotated, at no
+position; the prompt has the positions 0, 1, ... . llama.cpp wants positions to follow each other,
+so here the prefix has 0 to P-1 and the prompt begins at P: its queries and keys are rotated by P
+too much. That changes nothing between them, and between them and the prefix neither where the
+prefix's keys are rotated by P too.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import GGUFReader
+from numpy.typing import NDArray
+
+from glm3edge.errors import ModelLoadError
+from glm3edge.llama.adapter import apply_none
+from glm3edge.llama.model import CHAT_ARCHITECTURE, Model, check_is_gguf
+from glm3edge.llama.states import State
+
+_KIND_KEY, _ADAPTER_TYPE = "adapter.type", "prefix"
+_MAX_F16 = float(np.finfo(np.float16).max)
+_REMEDY = "convert it with glm3edge convert-prefix"
+
+
+class Prefix:
+    """A file of ``glm3edge convert-prefix``, for one model. Its weights are the model's own.
+
+    Attributes:
+        path: the file.
+        length: how many keys and values there are in each layer.
+    """
+
+    def __init__(self, model: Model, path: Path) -> None:
+        """Load ``path``.
+
+        Raises:
+            ModelLoadError: no such file, no prefix, or one of another model.
+            ResourceClosedError: the model is closed.
+        """
+        check_is_gguf(path)
+        self.path = path
+        shape = (model.num_layers, model.num_groups, model.head_size)
+        keys, values = _read(path, shape)
+        self.length = keys.shape[1]
+        keys = _rotated(keys, self.length, size=model.rope_size, base=model.rope_base)
+        if max(np.abs(keys).max(), np.abs(values).max()) > _MAX_F16:
+            raise ModelLoadError(path, "it has values that f16 does not hold")
+        flat = (model.num_layers, self.length, model.key_value_length)
+        self._keys, self._values = keys.reshape(flat), values.reshape(flat)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells prefixes apart, and from other adapters: a digest of all of the file."""
+        data = b"prefix" + self.path.read_bytes()
+        return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+    def apply(self, context: Any) -> None:
+        """Let llama.cpp's ``context`` compute with the model's own weights."""
+        apply_none(context)
+
+    def state(self, like: State, sequence_id: int) -> State:
+        """The prefix as the state of a sequence, in the types of another's."""
+        return State(
+            like.mark,
+            sequence_id,
+            self._keys.astype(like.keys.dtype),
+            self._values.astype(like.values.dtype),
+            like.is_transposed,
+        )
+
+
+def _read(path: Path, shape: tuple[int, int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Keys and values, float32 of ``[num_layers, length, num_groups, head_size]``."""
+    num_layers, *row_shape = shape
+    try:
+        reader = GGUFReader(path)
+        architecture, kind = (_text(reader, key) for key in ("general.architecture", _KIND_KEY))
+    except Exception as exc:  # whatever its bytes make of the reader
+        raise ModelLoadError(path, f"it is damaged ({exc})".replace("\n", " ")) from exc
+    if kind != _ADAPTER_TYPE:
+        remedy = "give it with --lora" if kind == "lora" else _REMEDY
+        raise ModelLoadError(path, f"it is no P-Tuning v2 prefix; {remedy}")
+    if architecture != CHAT_ARCHITECTURE:
+        raise ModelLoadError(path, "it is not of ChatGLM3")
+    tensors = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
+    names = [f"blk.{layer}.prefix_{kind}" for layer in range(num_layers) for kind in "kv"]
+    if len(tensors) != len(names):
+        raise ModelLoadError(
+            path, f"it has {len(tensors) // 2} layers and the model {num_layers}; is it another's?"
+        )
+    missing = [name for name in names if name not in tensors]
+    if missing:
+        raise ModelLoadError(path, f"it has no {missing[0]}; {_REMEDY}")
+    length = len(tensors[names[0]])
+    for name in names:
+        tensor = tensors[name]
+        if tensor.dtype != np.float32 or tensor.shape != (length, *row_shape) or not length:
+            raise ModelLoadError(
+                path,
+                f"{name} is {tensor.dtype} of {tensor.shape} where the model has {row_shape} "
+                "float32 values to a place; is it another's?",
+            )
+        if not np.isfinite(tensor).all():
+            raise ModelLoadError(path, f"{name} has NaN or infinity; {_REMEDY}")
+    return np.stack([tensors[n] for n in names[::2]]), np.stack([tensors[n] for n in names[1::2]])
+
+
+def _text(reader: GGUFReader, key: str) -> Any:
+    field = reader.get_field(key)
+    return None if field is None else field.contents()
+
+
+def _rotated(keys: NDArray[Any], position: int, *, size: int, base: float) -> NDArray[Any]:
+    """``keys`` rotated as those at ``position``: the first ``size`` values, in adjacent pairs."""
+    angles = position / base ** (np.arange(0, size, 2) / size)
+    cos, sin = np.cos(angles), np.sin(angles)
+    even, odd = keys[..., 0:size:2], keys[..., 1:size:2]
+    out: NDArray[Any] = keys.copy()
+    out[..., 0:size:2] = even * cos - odd * sin
+    out[..., 1:size:2] = even * sin + odd * cos
+    return out
