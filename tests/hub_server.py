@@ -259,7 +259,6 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in (headers or {}).items():
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
         sent = b"" if self.command == "HEAD" else body
         cuts = next((c for end, c in self.hub.cuts.items() if self.path.endswith(end)), [])
         is_cut = bool(cuts and sent)
@@ -275,6 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
                 len(sent),
             )
         )
+        self.end_headers()  # noted before: with them a HEAD is answered
         self.wfile.write(sent)
         self.wfile.flush()
         if is_cut:

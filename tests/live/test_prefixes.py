@@ -92,7 +92,10 @@ def test_each_says_something_else(alone: dict[str, list[str]], folder: Path) -> 
     assert stop_server(plain) == 0
 
 
-def test_all_at_the_same_time(server: Server, alone: dict[str, list[str]]) -> None:
+def test_all_at_the_same_time(folder: Path) -> None:
+    """One request at a time is computed, whoever asks: batches change the last digits of logits."""
+    server = serve(folder, "--disk-cache", "0", "--deterministic")
+    alone = {name: texts(server, name) for name in NAMES}
     found: dict[str, list[list[str]]] = {name: [] for name in NAMES}
     threads = [
         threading.Thread(target=lambda n=name: found[n].append(texts(server, n)))
@@ -103,6 +106,7 @@ def test_all_at_the_same_time(server: Server, alone: dict[str, list[str]]) -> No
     for thread in threads:
         thread.join()
     assert found == {name: [alone[name]] * 3 for name in NAMES}
+    assert stop_server(server) == 0
 
 
 def test_usage_counts_the_prompt_alone(server: Server) -> None:
