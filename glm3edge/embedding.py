@@ -4,16 +4,11 @@ import asyncio
 import base64
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from glm3edge.engine.embedder import normalized
+from glm3edge.engine.embedder import Vector, normalized
 from glm3edge.engine.stream import gather
 from glm3edge.errors import ContextLengthExceededError, InvalidRequestError
 from glm3edge.schema.base import Usage
 from glm3edge.schema.embeddings import EmbeddingItem, EmbeddingsReply, EmbeddingsRequest
-
-Vector = NDArray[np.float32]
 
 
 class Embedder(Protocol):

@@ -4,19 +4,14 @@ import asyncio
 from contextlib import aclosing
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, check_token_ids
-from glm3edge.engine.embedder import Embedding, EmbeddingEvent
+from glm3edge.engine.embedder import Embedding, EmbeddingEvent, Vector
 from glm3edge.engine.encoding import EncoderQueue
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.stream import stream_events
 from glm3edge.errors import EngineError
 from glm3edge.llama.encoder import Encoder
 from glm3edge.types import Priority
-
-Vector = NDArray[np.float32]
 
 
 class ChatModelEmbedder:

@@ -194,8 +194,8 @@ def _padded(
 
 
 @dataclass(frozen=True)
-class _Transposed:
-    """A small matrix, its columns as rows."""
+class _View:
+    """A matrix of the adapter, seen in another way."""
 
     source: SourceTensor
 
@@ -206,6 +206,11 @@ class _Transposed:
     @property
     def path(self) -> Path:
         return self.source.path
+
+
+@dataclass(frozen=True)
+class _Transposed(_View):
+    """A small matrix, its columns as rows."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -218,19 +223,10 @@ class _Transposed:
 
 
 @dataclass(frozen=True)
-class _Scaled:
+class _Scaled(_View):
     """A matrix, multiplied."""
 
-    source: SourceTensor
     factor: float
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-    @property
-    def path(self) -> Path:
-        return self.source.path
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -11,6 +11,9 @@ from glm3edge.engine.backend import Backend
 from glm3edge.engine.sequence import Sequence, Sink
 from glm3edge.types import Ending, FinishReason, Priority
 
+Vector = NDArray[np.float32]
+"""Of a text: ``[embedding_length]``, of length 1."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingEvent(Ending):
@@ -20,7 +23,7 @@ class EmbeddingEvent(Ending):
         vector: the unit vector, ``[embedding_length]``, if reason is STOP.
     """
 
-    vector: NDArray[np.float32] | None = None
+    vector: Vector | None = None
 
 
 class Embedding(Sequence):
@@ -64,7 +67,7 @@ class Embedding(Sequence):
         return EmbeddingEvent(reason, error)
 
 
-def normalized(vector: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def normalized(vector: NDArray[np.floating[Any]]) -> Vector:
     """``vector`` scaled to length 1; zeros stay zeros."""
     norm = float(np.linalg.norm(vector))
     return (vector / norm if norm > 0 else vector).astype(np.float32)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import EngineClosedError, QueueFullError, TimeoutExceededError
 
-Vector = NDArray[np.float32]
+if TYPE_CHECKING:
+    from glm3edge.engine.embedder import Vector
 
 _TOGETHER = 256
 """Tokens of several texts in a batch. An encoder compares each with each, those of other texts too:

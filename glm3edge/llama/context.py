@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
-from glm3edge.llama import library
 from glm3edge.llama.adapter import Adapter, apply_none
 from glm3edge.llama.batch import Batch, Span
+from glm3edge.llama.handle import close_context, open_context
 from glm3edge.llama.model import Model
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.sampler import Sampler
@@ -98,19 +98,20 @@ class Context:
                 f"{batch_size} that a context can have: serve fewer prefixes, or fewer in parallel"
             )
         self._vector_type: Any = ctypes.c_float * model.vocab_size
-        model_handle = model.acquire()
-        try:
-            self._handle: Any = _new_context(
-                model_handle,
-                context_size=context_size + sum(prefix.length for prefix in prefixes),
-                batch_size=batch_size,
-                num_sequences=num_sequences + len(prefixes),
-                num_threads=num_threads,
-                precise=precise,
-            )
-        except BaseException:
-            model.release()
-            raise
+        precision: dict[str, int] = {}
+        if precise:
+            precision = dict.fromkeys(("type_k", "type_v"), native.GGML_TYPE_F32)
+            precision["flash_attn_type"] = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        self._handle: Any = open_context(
+            model,
+            what="a context",
+            size=context_size + sum(prefix.length for prefix in prefixes),
+            batch_size=batch_size,
+            num_threads=num_threads,
+            n_seq_max=num_sequences + len(prefixes),
+            kv_unified=True,
+            **precision,
+        )
         self._memory = native.llama_get_memory(self._handle)
         self._abort_flag = ctypes.create_string_buffer(2)
         native.llama_set_abort_callback(
@@ -311,8 +312,7 @@ class Context:
             if handle is None:
                 return
             self._batch.close()
-            native.llama_free(handle)
-            self.model.release()
+            close_context(self.model, handle)
 
     def _begin(self, sequence_id: int, adapter: int) -> None:
         """Put the adapter's prefix, if it is one, before a sequence's tokens, unless it is there.
@@ -406,30 +406,3 @@ def token_logprobs(logits: NDArray[np.float32], token_id: int, num_top: int) -> 
         max(float(logits[token_id]) - total, _NEVER),
         tuple((int(best_id), max(float(logits[best_id]) - total, _NEVER)) for best_id in top),
     )
-
-
-def _new_context(
-    model_handle: Any,
-    *,
-    context_size: int,
-    batch_size: int,
-    num_sequences: int,
-    num_threads: int,
-    precise: bool,
-) -> Any:
-    params = native.llama_context_default_params()
-    params.n_ctx = context_size
-    params.n_batch = params.n_ubatch = batch_size
-    params.n_seq_max = num_sequences
-    params.n_threads = params.n_threads_batch = num_threads
-    params.kv_unified = True
-    params.no_perf = True
-    if precise:
-        params.type_k = params.type_v = native.GGML_TYPE_F32
-        params.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    library.take_errors()
-    handle = native.llama_init_from_model(model_handle, params)
-    if not handle:
-        reason = library.take_errors() or "llama.cpp gave no reason"
-        raise ModelError(f"cannot make a context of {context_size} tokens: {reason}")
-    return handle

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge.errors import DecodeError, ModelError, ModelLoadError, ResourceClosedError
-from glm3edge.llama import library
 from glm3edge.llama.batch import Batch, Span
+from glm3edge.llama.handle import close_context, open_context
 from glm3edge.llama.model import Model
 
 ARCHITECTURE = "bert"  # XLM-RoBERTa's too, in llama.cpp
@@ -46,17 +46,16 @@ class Encoder:
         self.context_size = min(model.context_length, batch_size)
         self._strips_accents = _strips_accents(model)
         self._lock = threading.Lock()
-        model_handle = model.acquire()
-        try:
-            self._handle: Any = _new_context(
-                model_handle,
-                batch_size=batch_size,
-                num_sequences=num_sequences,
-                num_threads=num_threads,
-            )
-        except BaseException:
-            model.release()
-            raise
+        self._handle: Any = open_context(
+            model,
+            what="an encoder",
+            size=batch_size,
+            batch_size=batch_size,
+            num_threads=num_threads,
+            n_seq_max=num_sequences,
+            embeddings=True,
+            kv_unified=True,
+        )
         self._batch = Batch(batch_size)
         problem = None
         if native.llama_pooling_type(self._handle) not in _POOLINGS:
@@ -114,8 +113,7 @@ class Encoder:
             handle, self._handle = self._handle, None
         if handle is not None:
             self._batch.close()
-            native.llama_free(handle)
-            self.model.release()
+            close_context(self.model, handle)
 
 
 def _strips_accents(model: Model) -> bool:
@@ -124,21 +122,3 @@ def _strips_accents(model: Model) -> bool:
         return False
     settings = ("tokenizer.ggml.normalizer.strip_accents", "tokenizer.ggml.normalizer.lowercase")
     return next((value for name in settings if (value := model.metadata(name))), "true") == "true"
-
-
-def _new_context(
-    model_handle: Any, *, batch_size: int, num_sequences: int, num_threads: int
-) -> Any:
-    params = native.llama_context_default_params()
-    params.n_ctx = params.n_batch = params.n_ubatch = batch_size
-    params.n_seq_max = num_sequences
-    params.n_threads = params.n_threads_batch = num_threads
-    params.embeddings = True
-    params.kv_unified = True
-    params.no_perf = True
-    library.take_errors()
-    handle = native.llama_init_from_model(model_handle, params)
-    if not handle:
-        reason = library.take_errors() or "llama.cpp gave no reason"
-        raise ModelError(f"cannot make an encoder of {batch_size} tokens: {reason}")
-    return handle

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge.errors import DecodeError, ModelError
-from glm3edge.llama import library
 from glm3edge.llama.batch import Batch, Span
+from glm3edge.llama.handle import close_context, open_context
 from glm3edge.llama.model import Model
 
 _F32 = 0  # GGML_TYPE_F32
@@ -74,7 +74,16 @@ def collect_importances(
     """
     collector = _Collector()
     batch_size = max(map(len, chunks))
-    handle = _new_context(model, collector.callback, batch_size, num_threads)
+    handle = open_context(
+        model,
+        what="a context",
+        size=batch_size,
+        batch_size=batch_size,
+        num_threads=num_threads,
+        cb_eval=collector.callback,
+        offload_kqv=False,  # factors are read where the processor has them
+        op_offload=False,
+    )
     batch = Batch(batch_size)
     try:
         memory = native.llama_get_memory(handle)
@@ -90,8 +99,7 @@ def collect_importances(
             on_chunk(number)
     finally:
         batch.close()
-        native.llama_free(handle)
-        model.release()
+        close_context(model, handle)
     sums = {name: total.astype(np.float32) for name, total in collector.sums.items()}
     return Importances(sums, collector.counts)
 
@@ -149,20 +157,3 @@ def _check_layout(address: int, tensor: _Tensor) -> None:
     name.restype, name.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
     if name(address) != ctypes.addressof(tensor) + _Tensor.name.offset:
         raise ModelError("this llama-cpp-python has tensors of another layout: update glm3edge")
-
-
-def _new_context(model: Model, callback: Any, batch_size: int, num_threads: int) -> Any:
-    params = native.llama_context_default_params()
-    params.n_ctx = params.n_batch = params.n_ubatch = batch_size
-    params.n_threads = params.n_threads_batch = num_threads
-    params.cb_eval = callback
-    params.offload_kqv = params.op_offload = False  # factors are read where the processor has them
-    params.no_perf = True
-    library.take_errors()
-    model_handle = model.acquire()
-    handle = native.llama_init_from_model(model_handle, params)
-    if not handle:
-        model.release()
-        reason = library.take_errors() or "llama.cpp gave no reason"
-        raise ModelError(f"cannot make a context of {batch_size} tokens: {reason}")
-    return handle

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glm3edge.engine.encoding import EncoderQueue, Vector
+from glm3edge.engine.embedder import Vector
+from glm3edge.engine.encoding import EncoderQueue
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Generation, GenerationRequest
 from glm3edge.errors import (

@@ -1,0 +1,48 @@
+"""llama.cpp's handles of contexts: made over a model, and given back with it."""
+
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+
+from glm3edge.errors import ModelError
+from glm3edge.llama import library
+from glm3edge.llama.model import Model
+
+
+def open_context(
+    model: Model, *, what: str, size: int, batch_size: int, num_threads: int, **options: Any
+) -> Any:
+    """A handle, for ``close_context()``; the model stays open as long.
+
+    Args:
+        model: whose weights are used.
+        what: it is called in errors.
+        size: tokens of context.
+        batch_size: tokens of a batch, logical and physical.
+        num_threads: compute threads.
+        options: other fields of llama_context_params.
+
+    Raises:
+        ModelError: llama.cpp could not make it, most often for lack of memory.
+        ResourceClosedError: the model is closed.
+    """
+    params = native.llama_context_default_params()
+    params.n_ctx = size
+    params.n_batch = params.n_ubatch = batch_size
+    params.n_threads = params.n_threads_batch = num_threads
+    params.no_perf = True
+    for name, value in options.items():
+        setattr(params, name, value)
+    library.take_errors()
+    handle = native.llama_init_from_model(model.acquire(), params)
+    if not handle:
+        model.release()
+        reason = library.take_errors() or "llama.cpp gave no reason"
+        raise ModelError(f"cannot make {what} of {size} tokens: {reason}")
+    return handle
+
+
+def close_context(model: Model, handle: Any) -> None:
+    """End of one ``open_context()``."""
+    native.llama_free(handle)
+    model.release()
