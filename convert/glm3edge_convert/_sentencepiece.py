@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from glm3edge_convert.errors import NotACheckpointError, TokenizerError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED_SIZES = {FIXED64: 8, FIXED32: 4}
@@ -59,6 +62,16 @@ class SentencePieceModel:
     add_dummy_prefix: bool
     remove_extra_whitespaces: bool
     escape_whitespaces: bool
+
+
+def read_model(path: Path) -> SentencePieceModel:
+    """The model file of a checkpoint folder. Raises NotACheckpointError, TokenizerError."""
+    try:
+        return parse_model(path.read_bytes())
+    except OSError as exc:
+        raise NotACheckpointError(path.parent, f"{path.name} cannot be read") from exc
+    except ValueError as exc:
+        raise TokenizerError(path, "is not a SentencePiece model; download it again") from exc
 
 
 def parse_model(data: bytes) -> SentencePieceModel:

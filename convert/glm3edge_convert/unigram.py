@@ -15,9 +15,9 @@ from glm3edge_convert._sentencepiece import (
     Piece,
     PieceType,
     SentencePieceModel,
-    parse_model,
+    read_model,
 )
-from glm3edge_convert.errors import NotACheckpointError, TokenizerError
+from glm3edge_convert.errors import TokenizerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,12 +66,7 @@ def read_unigram(folder: Path, vocab_size: int) -> Unigram:
     Raises NotACheckpointError without a model file, TokenizerError if it is of another kind.
     """
     path = folder / MODEL_FILE
-    try:
-        model = parse_model(path.read_bytes())
-    except OSError as exc:
-        raise NotACheckpointError(folder, f"{path.name} is missing") from exc
-    except ValueError as exc:
-        raise TokenizerError(path, "is not a SentencePiece model; download it again") from exc
+    model = read_model(path)
     _check(path, model)
     specials = [
         Piece(text, 0.0, PieceType.UNKNOWN if text == "<unk>" else PieceType.CONTROL)

@@ -22,9 +22,9 @@ from glm3edge_convert._sentencepiece import (
     Piece,
     PieceType,
     SentencePieceModel,
-    parse_model,
+    read_model,
 )
-from glm3edge_convert.errors import NotACheckpointError, TokenizerError
+from glm3edge_convert.errors import TokenizerError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -71,12 +71,7 @@ def read_vocabulary(folder: Path, vocab_size: int) -> Vocabulary:
     tokenize as SentencePiece does.
     """
     path = folder / TOKENIZER_FILE
-    try:
-        model = parse_model(path.read_bytes())
-    except OSError as exc:
-        raise NotACheckpointError(folder, f"{path.name} cannot be read") from exc
-    except ValueError as exc:
-        raise TokenizerError(path, "is not a SentencePiece model; download it again") from exc
+    model = read_model(path)
     _check_model(path, model)
     return _build(path, model, vocab_size)
 
