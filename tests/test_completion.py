@@ -70,13 +70,24 @@ def test_prose(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -
 
 def test_a_stream(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*spell("\n 好a"), EOS]
-    chunks = stream(completer, engine, stream_options={"include_usage": True})
-    first, *deltas, last = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    assert first == {"role": "assistant", "content": ""}
-    assert "".join(delta["content"] for delta in deltas) == "好a"  # together, if they came so
-    assert last == {}
-    *others, reason = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
-    assert (set(others), reason) == ({None}, "stop")
+    backend.gate = gate = threading.Semaphore(
+        len(spell("\n 好"))
+    )  # what comes at once is one chunk
+
+    async def collect() -> list[ChatChunk]:
+        job = completer.prepare(request(stream_options={"include_usage": True}))
+        found = []
+        async for chunk in completer.stream(job):
+            found.append(chunk)
+            if chunk.choices and chunk.choices[0].delta.content:
+                gate.release()
+        return found
+
+    chunks = [json.loads(chunk.model_dump_json()) for chunk in run(engine, collect)]
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    assert deltas == [{"role": "assistant", "content": ""}, {"content": "好"}, {"content": "a"}, {}]
+    reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
+    assert reasons == [None, None, None, "stop"]
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"]["completion_tokens"] == 7
     assert all("usage" not in chunk for chunk in chunks[:-1])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -178,7 +179,16 @@ def test_no_more_run_at_once_than_the_engine_takes(
 
 def test_a_stream(backend: FakeBackend, completer: TextCompleter, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*spell("好a"), EOS]
-    _, chunks = both(completer, engine, prompt="你")
+    backend.gate = gate = threading.Semaphore(len(spell("好")))  # what comes at once is one chunk
+
+    async def collect() -> list[CompletionReply]:
+        chunks = []
+        async for chunk in completer.stream(completer.prepare(request(prompt="你"))):
+            chunks.append(chunk)
+            gate.release()
+        return chunks
+
+    chunks = [json.loads(chunk.model_dump_json()) for chunk in run(engine, collect)]
     choices = [choice for chunk in chunks for choice in chunk["choices"]]
     assert [choice["text"] for choice in choices] == ["好", "a", ""]
     assert [choice["finish_reason"] for choice in choices] == [None, None, "stop"]
