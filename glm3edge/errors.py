@@ -72,6 +72,10 @@ class ModelLoadError(ModelError):
         self.reason = reason
 
 
+class DeviceError(ModelError):
+    """A device is missing, or cannot be used as asked."""
+
+
 class ResourceClosedError(ModelError):
     """A model or context was used after it had been closed."""
 

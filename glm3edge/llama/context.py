@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
 from glm3edge.llama.adapter import Adapter, apply_none
+from glm3edge.llama.allocations import Allocation, allocations
 from glm3edge.llama.batch import Batch, Span
 from glm3edge.llama.handle import close_context, open_context
 from glm3edge.llama.model import Model
@@ -21,6 +22,13 @@ from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.sampler import Sampler
 from glm3edge.llama.states import State, unpack
 from glm3edge.types import SamplingParams, TokenLogprobs
+
+KV_TYPES = {
+    "f16": native.GGML_TYPE_F16,
+    "q8_0": native.GGML_TYPE_Q8_0,
+    "q4_0": native.GGML_TYPE_Q4_0,
+}
+"""What keys and values can be kept in: 2 bytes a value, 34 bytes for 32 of them, or 18."""
 
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
 _NEVER = -9999.0  # what OpenAI's API says of tokens that are out of the question
@@ -62,6 +70,7 @@ class Context:
         num_sequences: int,
         num_threads: int,
         adapters: Sequence[Adapter | Prefix] = (),
+        kv_type: str = "f16",
         precise: bool = False,
     ) -> None:
         """Allocate the memory.
@@ -74,7 +83,8 @@ class Context:
             num_threads: compute threads.
             adapters: of the model, which ``decode()`` knows by number: the first is 1. Prefixes
                 have memory of their own, besides ``context_size``.
-            precise: keep keys and values in f32 instead of f16, and compute attention step by step.
+            kv_type: one of KV_TYPES, what keys and values are kept in.
+            precise: keep keys and values in f32 instead, and compute attention step by step.
 
         Raises:
             ModelError: llama.cpp could not make it, most often for lack of memory, or its states
@@ -84,7 +94,7 @@ class Context:
         self.model = model
         self.context_size = context_size
         self.batch_size = batch_size
-        self._memory_type = "f32" if precise else "f16"
+        self._memory_type = "f32" if precise else kv_type
         self._lock = threading.RLock()
         self._hidden_states_on = False
         self._adapters = tuple(adapters)
@@ -97,11 +107,16 @@ class Context:
                 f"{len(prefixes)} prefixes and {num_sequences} sequences are more than the "
                 f"{batch_size} that a context can have: serve fewer prefixes, or fewer in parallel"
             )
+        if prefixes and kv_type != "f16":
+            raise ModelError(f"prefixes cannot be put into keys and values in {kv_type}: take f16")
         self._vector_type: Any = ctypes.c_float * model.vocab_size
         precision: dict[str, int] = {}
         if precise:
             precision = dict.fromkeys(("type_k", "type_v"), native.GGML_TYPE_F32)
             precision["flash_attn_type"] = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        elif kv_type != "f16":  # values in blocks cannot be kept transposed
+            precision = dict.fromkeys(("type_k", "type_v"), KV_TYPES[kv_type])
+            precision["flash_attn_type"] = native.LLAMA_FLASH_ATTN_TYPE_ENABLED
         self._handle: Any = open_context(
             model,
             what="a context",
@@ -110,6 +125,7 @@ class Context:
             num_threads=num_threads,
             n_seq_max=num_sequences + len(prefixes),
             kv_unified=True,
+            offload_kqv=model.placement.kv_on_gpu,
             **precision,
         )
         self._memory = native.llama_get_memory(self._handle)
@@ -263,6 +279,15 @@ class Context:
             else:
                 self._begun_with[sequence_id] = 0
             native.llama_memory_seq_rm(self._memory, sequence_id, length, -1)
+
+    def allocations(self) -> list[Allocation]:
+        """Memory that this context and its model take, by kind of buffer.
+
+        Raises:
+            ModelError: this build of llama.cpp does not tell.
+        """
+        with self._lock:
+            return allocations(self._open_handle())
 
     @property
     def state_keys(self) -> list[str]:

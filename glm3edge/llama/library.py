@@ -5,6 +5,8 @@ import ctypes
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import llama_cpp.llama_cpp as native
@@ -27,6 +29,7 @@ class _LogBridge:
         self._line = ""
         self._level = logging.DEBUG
         self.errors: deque[str] = deque(maxlen=8)
+        self.listeners: list[list[str]] = []
 
     def __call__(self, level: int, text: bytes, _user_data: Any) -> None:
         if level != _CONTINUE:
@@ -37,6 +40,8 @@ class _LogBridge:
             self._log(line)
 
     def _log(self, line: str) -> None:
+        for lines in self.listeners:
+            lines.append(line)
         if self._level >= logging.ERROR:
             self.errors.append(line)
         logger.log(self._level, "%s", line)
@@ -63,6 +68,17 @@ def take_errors() -> str:
     lines = list(_bridge.errors)
     _bridge.errors.clear()
     return "; ".join(lines)
+
+
+@contextmanager
+def log_lines() -> Iterator[list[str]]:
+    """What llama.cpp logs meanwhile, details included, in any thread."""
+    lines: list[str] = []
+    _bridge.listeners.append(lines)
+    try:
+        yield lines
+    finally:
+        _bridge.listeners.remove(lines)
 
 
 def _unbridge() -> None:

@@ -12,6 +12,7 @@ import llama_cpp.llama_cpp as native
 
 from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama import library
+from glm3edge.llama.placement import ON_CPU, Placement
 
 CHAT_ARCHITECTURE = "chatglm"
 _GGUF_MAGIC = b"GGUF"
@@ -54,7 +55,8 @@ class Model:
         *,
         architecture: str = CHAT_ARCHITECTURE,
         vocab_only: bool = False,
-        num_gpu_layers: int = 0,
+        no_alloc: bool = False,
+        placement: Placement = ON_CPU,
     ) -> None:
         """Load ``path``.
 
@@ -62,9 +64,12 @@ class Model:
             path: a GGUF file.
             architecture: what its model has to be.
             vocab_only: leave the weights out; such a model can tokenize and nothing else.
-            num_gpu_layers: layers kept on the GPU, counted from the output; -1 means all.
+            no_alloc: read no weights; contexts over such a model compute nothing, and only tell
+                what memory they would take.
+            placement: which devices hold what.
 
         Raises:
+            DeviceError: the placement names a device that is not here.
             ModelLoadError: no such file, no GGUF file, another architecture, or llama.cpp failed.
         """
         check_is_gguf(path)
@@ -74,7 +79,10 @@ class Model:
         self._num_users = 0
         self._closed = False
         self._pieces: dict[int, bytes] = {}
-        self._handle: Any = _load(path, vocab_only=vocab_only, num_gpu_layers=num_gpu_layers)
+        self.placement = placement
+        self._handle: Any = _load(
+            path, vocab_only=vocab_only, no_alloc=no_alloc, placement=placement
+        )
         try:
             self._check_architecture(architecture)
         except ModelLoadError:
@@ -308,10 +316,13 @@ def check_is_gguf(path: Path) -> None:
         raise ModelLoadError(path, "it is not a GGUF file")
 
 
-def _load(path: Path, *, vocab_only: bool, num_gpu_layers: int) -> Any:
+def _load(path: Path, *, vocab_only: bool, no_alloc: bool, placement: Placement) -> Any:
     params = native.llama_model_default_params()
     params.vocab_only = vocab_only
-    params.n_gpu_layers = num_gpu_layers
+    params.no_alloc = no_alloc
+    if no_alloc:  # llama.cpp asserts that nothing is mapped then
+        params.load_mode = native.LLAMA_LOAD_MODE_NONE
+    kept_alive = placement.apply(params)  # noqa: F841 - while llama.cpp reads what they point to
     library.take_errors()
     handle = native.llama_model_load_from_file(str(path).encode(), params)
     if not handle:

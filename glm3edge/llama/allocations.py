@@ -1,0 +1,112 @@
+"""Allocations: what llama.cpp reports of where it put layers, and of the memory it takes."""
+
+import ctypes
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+
+from glm3edge.errors import ModelError
+from glm3edge.llama import ggml
+from glm3edge.llama.devices import CPU
+
+_LAYER = re.compile(r"layer +(\d+) assigned to device (\S+),")
+_MOVED = re.compile(r"tensor (\S+) \(.*\) buffer type overridden to (\S+)")
+_SYMBOL = "_Z26llama_get_memory_breakdownPK13llama_context"
+_MAX_ENTRIES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Bytes in one kind of buffer.
+
+    Attributes:
+        buffer: llama.cpp's name of it, such as ``CPU_Mapped`` or ``CUDA0``.
+        device: whose memory it is.
+        weights: of the model.
+        context: keys and values.
+        compute: what a batch needs for a while.
+    """
+
+    buffer: str
+    device: str
+    weights: int
+    context: int
+    compute: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.weights + self.context + self.compute
+
+
+def allocations(context_handle: Any) -> list[Allocation]:
+    """Memory of a context and its model by buffer: taken, or with ``no_alloc`` what would be.
+
+    llama.cpp gives it as a C++ map (llama-ext.h), which is read here as the compiler's library lays
+    it out.
+
+    Raises:
+        ModelError: the map is not laid out as it is known to be.
+    """
+    return sorted(
+        (_allocation(*entry) for entry in _entries(context_handle)),
+        key=lambda allocation: (allocation.device != CPU, allocation.device, allocation.buffer),
+    )
+
+
+def layer_devices(lines: list[str]) -> dict[int, str]:
+    """From the log of loading: on which device each layer is; the last is the output."""
+    return {int(match[1]): match[2] for line in lines if (match := _LAYER.search(line))}
+
+
+def moved_tensors(lines: list[str]) -> dict[str, str]:
+    """From the log of loading: tensors that are elsewhere than their layer, and the buffer."""
+    return {match[1]: match[2] for line in lines if (match := _MOVED.search(line))}
+
+
+class _Map(ctypes.Structure):
+    """std::map as a function returns it; its root is at another place in each library."""
+
+    _fields_ = (("words", ctypes.c_void_p * (3 if sys.platform == "darwin" else 6)),)
+
+
+class _Layout:
+    """Where libc++ or libstdc++ keeps the parts of a map, counted in words."""
+
+    root = 1 if sys.platform == "darwin" else 2
+    left, right, value = (0, 1, 4) if sys.platform == "darwin" else (2, 3, 4)
+
+
+def _entries(context_handle: Any) -> Iterator[tuple[int, int, int, int]]:
+    """Buffer type, and bytes of weights, context and computation."""
+    library: Any = native._lib
+    if not hasattr(library, _SYMBOL):
+        raise ModelError("this build of llama.cpp does not tell what memory it takes")
+    function = library[_SYMBOL]
+    function.restype, function.argtypes = _Map, [ctypes.c_void_p]
+    pending = [function(context_handle).words[_Layout.root]]
+    for _ in range(_MAX_ENTRIES):
+        if not pending:
+            return
+        node = pending.pop()
+        if node:
+            words = (ctypes.c_size_t * (_Layout.value + 4)).from_address(node)
+            pending += [words[_Layout.left], words[_Layout.right]]
+            buffer_type, *sizes = words[_Layout.value :]
+            yield buffer_type, sizes[0], sizes[1], sizes[2]
+    raise ModelError("llama.cpp's account of its memory is laid out in an unknown way")
+
+
+def _allocation(buffer_type: int, weights: int, context: int, compute: int) -> Allocation:
+    device = ggml.function("ggml_backend_buft_get_device")(buffer_type)
+    return Allocation(
+        buffer=ggml.text("ggml_backend_buft_name", buffer_type),
+        device=ggml.text("ggml_backend_dev_name", device) if device else CPU,
+        weights=weights,
+        context=context,
+        compute=compute,
+    )

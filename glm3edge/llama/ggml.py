@@ -1,0 +1,71 @@
+"""ggml's functions about devices, which the Python binding of llama.cpp leaves out.
+
+Signatures are those of ggml-backend.h and ggml-rpc.h. Handles are addresses; 0 stands for none.
+"""
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+from llama_cpp._ctypes_extensions import load_shared_library
+
+from glm3edge.llama import library
+
+_FOLDER = Path(llama_cpp.__file__).parent / "lib"
+_SIZE = ctypes.c_size_t
+_SIZE_OUT = ctypes.POINTER(ctypes.c_size_t)
+_HANDLE = ctypes.c_void_p
+_TEXT = ctypes.c_char_p
+_SIGNATURES: dict[str, tuple[str, Any, list[Any]]] = {
+    "ggml_backend_reg_count": ("ggml", _SIZE, []),
+    "ggml_backend_reg_get": ("ggml", _HANDLE, [_SIZE]),
+    "ggml_backend_dev_count": ("ggml", _SIZE, []),
+    "ggml_backend_dev_get": ("ggml", _HANDLE, [_SIZE]),
+    "ggml_backend_dev_by_name": ("ggml", _HANDLE, [_TEXT]),
+    "ggml_backend_device_register": ("ggml", None, [_HANDLE]),
+    "ggml_backend_reg_name": ("ggml-base", _TEXT, [_HANDLE]),
+    "ggml_backend_reg_dev_count": ("ggml-base", _SIZE, [_HANDLE]),
+    "ggml_backend_reg_dev_get": ("ggml-base", _HANDLE, [_HANDLE, _SIZE]),
+    "ggml_backend_reg_get_proc_address": ("ggml-base", _HANDLE, [_HANDLE, _TEXT]),
+    "ggml_backend_dev_name": ("ggml-base", _TEXT, [_HANDLE]),
+    "ggml_backend_dev_description": ("ggml-base", _TEXT, [_HANDLE]),
+    "ggml_backend_dev_type": ("ggml-base", ctypes.c_int, [_HANDLE]),
+    "ggml_backend_dev_memory": ("ggml-base", None, [_HANDLE, _SIZE_OUT, _SIZE_OUT]),
+    "ggml_backend_dev_backend_reg": ("ggml-base", _HANDLE, [_HANDLE]),
+    "ggml_backend_dev_buffer_type": ("ggml-base", _HANDLE, [_HANDLE]),
+    "ggml_backend_buft_name": ("ggml-base", _TEXT, [_HANDLE]),
+    "ggml_backend_buft_get_device": ("ggml-base", _HANDLE, [_HANDLE]),
+    "ggml_backend_rpc_add_server": ("ggml-rpc", _HANDLE, [_TEXT]),
+    "ggml_backend_rpc_start_server": (
+        "ggml-rpc",
+        None,
+        [_TEXT, _TEXT, _SIZE, _SIZE, ctypes.POINTER(_HANDLE)],
+    ),
+}
+
+
+def has_library(name: str) -> bool:
+    """Whether llama.cpp was built with the part of this name, such as ``ggml-rpc``."""
+    return any(_FOLDER.glob(f"*{name}.*"))
+
+
+@cache
+def function(name: str) -> Any:
+    """One of ggml's functions, ready to be called.
+
+    Raises:
+        FileNotFoundError: llama.cpp was built without the library it is in.
+    """
+    library.start()
+    part, result, arguments = _SIGNATURES[name]
+    made = getattr(load_shared_library(part, _FOLDER), name)
+    made.restype, made.argtypes = result, arguments
+    return made
+
+
+def text(name: str, handle: int) -> str:
+    """What a function that gives a name says of ``handle``."""
+    data: bytes | None = function(name)(handle)
+    return (data or b"").decode("utf-8", errors="replace")
