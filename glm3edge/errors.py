@@ -4,6 +4,7 @@
     ├── ConfigError               a setting that cannot work
     ├── ModelError                the model file, or llama.cpp with it
     │   ├── ModelLoadError
+    │   ├── DeviceError           a GPU or worker that is not here, or cannot do it
     │   ├── ResourceClosedError   used after close()
     │   └── ModelFileError        a GGUF file that cannot be read
     ├── HubError                  a model that cannot be had from a hub
@@ -34,6 +35,7 @@
     │   └── OriginNotAllowedError sent by another's web page
     └── EngineError               ours or the machine's
         ├── EngineClosedError
+        ├── EngineLostError       its process has ended; it comes back
         ├── QueueFullError
         ├── TimeoutExceededError
         └── DecodeError
@@ -44,10 +46,22 @@ Exceptions carry fields; whoever needs a number reads the field, never the text.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 class Glm3EdgeError(Exception):
     """Base of everything this package raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whole, from one process to another: what was made of the arguments, and the fields."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[Exception], args: tuple[Any, ...], fields: dict[str, Any]) -> Exception:
+    exc = kind.__new__(kind)
+    exc.args = args
+    exc.__dict__.update(fields)
+    return exc
 
 
 class ConfigError(Glm3EdgeError):
@@ -476,6 +490,18 @@ class EngineError(Glm3EdgeError):
 
 class EngineClosedError(EngineError):
     """The engine is shutting down, or has."""
+
+
+class EngineLostError(EngineError):
+    """The process that computes has ended, or does not answer.
+
+    Attributes:
+        reason: why, in one line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the engine is lost and will be started again: {reason}")
+        self.reason = reason
 
 
 class QueueFullError(EngineError):

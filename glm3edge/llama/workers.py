@@ -1,0 +1,36 @@
+"""Workers: other machines whose devices llama.cpp computes on, by their addresses."""
+
+import socket
+from collections.abc import Sequence
+
+from glm3edge.errors import ConfigError
+
+DEFAULT_PORT = 50052
+"""llama.cpp's, of its RPC server."""
+
+_SECONDS = 3.0
+
+
+def parse_address(text: str) -> str:
+    """``host:port`` of a worker, with the usual port if it names none.
+
+    Raises:
+        ConfigError: it is no such thing.
+    """
+    host, colon, port = text.strip().rpartition(":")
+    if not colon:
+        host, port = port, str(DEFAULT_PORT)
+    if not host or not port.isdigit() or not 0 < int(port) < 2**16 or "/" in host:
+        raise ConfigError(f"{text!r} is no worker's address: write host:port")
+    return f"{host}:{port}"
+
+
+def why_unreachable(addresses: Sequence[str]) -> str | None:
+    """Which of the workers does not take connections, and why; None if all do."""
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=_SECONDS).close()
+        except OSError as exc:
+            return f"the worker {address} cannot be reached ({exc.strerror or exc})"
+    return None
