@@ -26,7 +26,7 @@ class Allocation:
 
     Attributes:
         buffer: llama.cpp's name of it, such as ``CPU_Mapped`` or ``CUDA0``.
-        device: whose memory it is.
+        device: whose memory it is; the CPU's also where a GPU's driver has set it aside.
         weights: of the model.
         context: keys and values.
         compute: what a batch needs for a while.
@@ -133,6 +133,8 @@ def _entries(context_handle: Any) -> Iterator[tuple[int, int, int, int]]:
 
 def _allocation(buffer_type: int, weights: int, context: int, compute: int) -> Allocation:
     device = ggml.function("ggml_backend_buft_get_device")(buffer_type)
+    if ggml.function("ggml_backend_buft_is_host")(buffer_type):  # such as CUDA_Host
+        device = 0
     return Allocation(
         buffer=ggml.text("ggml_backend_buft_name", buffer_type),
         device=ggml.text("ggml_backend_dev_name", device) if device else CPU,
