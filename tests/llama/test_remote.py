@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,9 +34,9 @@ def model(tiny_gguf: Path) -> Iterator[Model]:
         yield model
 
 
-def spec(model: Model, worker: Worker | None = None, **options: object) -> ContextSpec:
+def spec(model: Model, worker: Worker | None = None, **options: Any) -> ContextSpec:
     on_worker = Placement(("RPC0",), -1)
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "path": model.path,
         "placement": ON_CPU if worker is None else on_worker,
         "workers": () if worker is None else (worker.address,),
@@ -44,7 +45,7 @@ def spec(model: Model, worker: Worker | None = None, **options: object) -> Conte
         "num_sequences": 2,
         "num_threads": 1,
     }
-    return ContextSpec(**(values | options))  # type: ignore[arg-type]
+    return ContextSpec(**(values | options))
 
 
 def reply(
@@ -63,7 +64,12 @@ def reply(
 
 
 def test_it_does_what_a_context_does(model: Model, tiny_model: Model) -> None:
-    settings = {"context_size": 256, "batch_size": 32, "num_sequences": 2, "num_threads": 1}
+    settings: dict[str, Any] = {
+        "context_size": 256,
+        "batch_size": 32,
+        "num_sequences": 2,
+        "num_threads": 1,
+    }
     with RemoteContext(model, spec(model)) as remote, Context(tiny_model, **settings) as here:
         assert (remote.context_size, remote.batch_size) == (256, 32)
         assert remote.state_keys == here.state_keys
