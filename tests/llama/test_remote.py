@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 
 from glm3edge.errors import DecodeError, DeviceError, EngineLostError, ResourceClosedError
+from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.batch import Span
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 from glm3edge.llama.placement import ON_CPU, Placement
-from glm3edge.llama.remote import ContextSpec, RemoteContext
+from glm3edge.llama.prefix import Prefix
+from glm3edge.llama.remote import AdapterSpec, ContextSpec, RemoteContext
 from glm3edge.types import SamplingParams
+from glm3edge_convert.lora import convert_lora
+from glm3edge_convert.prefix import convert_prefix
+from glm3edge_convert.synth import SHAPES
+from tests.convert.adapters import layer_modules, make_adapter
+from tests.convert.prefixes import make_prefix
 from tests.rpc_workers import Worker, new_worker
 
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
@@ -49,17 +56,17 @@ def spec(model: Model, worker: Worker | None = None, **options: Any) -> ContextS
 
 
 def reply(
-    context: Context | RemoteContext, params: SamplingParams, sequence_id: int = 0
+    context: Context | RemoteContext, params: SamplingParams, *, adapter: int = 0
 ) -> list[int]:
     sampler = context.new_sampler(params, PROMPT)
     ids: list[int] = []
-    span = Span(sequence_id, 0, PROMPT, wants_output=True)
+    span = Span(0, 0, PROMPT, wants_output=True)
     for _ in range(8):
-        (index,) = context.decode([span])
+        (index,) = context.decode([span], adapter=adapter)
         ids.append(context.sample(sampler, index))  # type: ignore[arg-type]
-        span = Span(sequence_id, span.position + len(span.token_ids), ids[-1:], wants_output=True)
+        span = Span(0, span.position + len(span.token_ids), ids[-1:], wants_output=True)
     sampler.close()
-    context.truncate(sequence_id, 0)
+    context.truncate(0, 0)
     return ids
 
 
@@ -173,3 +180,34 @@ def test_placements_that_cannot_be(
 ) -> None:
     with pytest.raises(DeviceError, match=message):
         RemoteContext(model, spec(model, worker, placement=placement))
+
+
+def test_adapters_and_prefixes_over_a_worker(
+    model: Model, tiny_model: Model, tiny_checkpoint: Path, worker: Worker, tmp_path: Path
+) -> None:
+    modules = layer_modules(SHAPES["tiny"].num_layers)
+    convert_lora(
+        make_adapter(tmp_path / "lora", tiny_checkpoint, modules, seed=1).folder,
+        tmp_path / "lora.gguf",
+    )
+    convert_prefix(
+        make_prefix(tmp_path / "prefix", tiny_checkpoint, num_places=5, seed=2).folder,
+        tmp_path / "prefix.gguf",
+    )
+    specs = (AdapterSpec(tmp_path / "lora.gguf", 0.5), AdapterSpec(tmp_path / "prefix.gguf", None))
+    adapters: list[Adapter | Prefix] = [
+        Adapter(tiny_model, tmp_path / "lora.gguf", scale=0.5),
+        Prefix(tiny_model, tmp_path / "prefix.gguf"),
+    ]
+    settings: dict[str, Any] = {"context_size": 256, "batch_size": 32, "num_sequences": 2}
+    with (
+        Context(tiny_model, **settings, num_threads=1, adapters=adapters) as here,
+        RemoteContext(model, spec(model, worker, adapters=specs)) as remote,
+    ):
+        assert remote.state_keys == here.state_keys
+        replies = [
+            [reply(context, GREEDY, adapter=number) for number in range(3)]
+            for context in (here, remote)
+        ]
+    assert replies[0] == replies[1]
+    assert len(set(map(tuple, replies[0]))) == 3
