@@ -4,7 +4,10 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+
+import psutil
 
 SECONDS = 60
 
@@ -35,10 +38,19 @@ class Worker:
         raise AssertionError("the worker does not listen")
 
     def kill(self) -> None:
-        """End it at once, as a machine that loses its power."""
+        """End it at once and with all its processes, as a machine that loses its power."""
         if self.process is not None:
+            children = psutil.Process(self.process.pid).children() if self.is_alive else []
             self.process.kill()
             self.process.wait()
+            for child in children:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
+            psutil.wait_procs(children, timeout=SECONDS)
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
 
 def new_worker() -> Worker:
