@@ -28,6 +28,7 @@ from glm3edge.model_commands import (
     pull_command,
     remove_command,
 )
+from glm3edge.plan_command import plan_command
 from glm3edge.store import DEFAULT_NAME, Store
 from glm3edge.verify.cli import verify_command
 from glm3edge_convert.cli import (
@@ -92,6 +93,7 @@ def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
 app.command("bench")(_with_exit_codes(bench_command))
 app.command("imatrix")(_with_exit_codes(imatrix_command))
 app.command("verify")(_with_exit_codes(verify_command))
+app.command("plan")(_with_exit_codes(plan_command))
 app.command("pull")(_with_exit_codes(pull_command))
 app.command("inspect")(_with_exit_codes(inspect_command))
 models = typer.Typer(help="List what is in the cache, or remove it.", rich_markup_mode=None)
