@@ -15,9 +15,10 @@ from glm3edge.config import Settings, load_settings
 from glm3edge.engine.engine import num_slots
 from glm3edge.errors import ConfigError, EngineLostError
 from glm3edge.llama.apart import run_apart
+from glm3edge.placing import has_gpu_library
 from glm3edge.plan_report import PlanReport, as_text
 from glm3edge.planning.account import Workload
-from glm3edge.planning.advisor import Question, answer
+from glm3edge.planning.advisor import Answer, Question, answer
 from glm3edge.server.backend import BATCH_SIZE, DEFAULT_CONTEXT_SIZE
 from glm3edge.store import Store
 from glm3edge.variants import Subject, opened_variants, read_subject
@@ -142,10 +143,7 @@ def _report(
         if (reason := why_unreachable(settings.rpc)) is not None:
             raise ConfigError(f"{reason}: start it with glm3edge worker")
         question = Question(variants, workload, most, gpus, ram, settings.rpc)
-        try:
-            found = run_apart(answer, question)
-        except EngineLostError as exc:
-            raise ConfigError(f"the devices cannot be asked: {exc.reason}") from exc
+        found = _answer(question)
     return PlanReport(
         subject,
         question,
@@ -155,6 +153,17 @@ def _report(
         is_measured=cpu_bandwidth is None,
         gpu_bandwidth=gpu_bandwidth,
     )
+
+
+def _answer(question: Question) -> Answer:
+    """In a process of its own where devices are asked, which may end it."""
+    has_gpus = has_gpu_library() if question.gpus is None else bool(question.gpus)
+    if not has_gpus and not question.workers:
+        return answer(question)
+    try:
+        return run_apart(answer, question)
+    except EngineLostError as exc:
+        raise ConfigError(f"the devices cannot be asked: {exc.reason}") from exc
 
 
 def _gpu_sizes(text: str) -> tuple[int, ...]:

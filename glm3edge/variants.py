@@ -10,10 +10,9 @@ from glm3edge.errors import ConfigError, ModelLoadError
 from glm3edge.inspection import file_type_name
 from glm3edge.llama.model import Model
 from glm3edge.planning.advisor import Variant
-from glm3edge_convert.chatglm import check_settings
-from glm3edge_convert.hparams import HParams, read_config
+from glm3edge_convert.architecture import check_model_type
+from glm3edge_convert.hparams import HParams, parse_hparams, read_config
 from glm3edge_convert.outline import CHATGLM3_6B, read_hparams, write_outline
-from glm3edge_convert.recipe import DEFAULT_TYPE
 
 DEFAULT_TYPES = ("q2_k", "q3_k_m", "q4_k_s", "q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16")
 """Types that are compared unless others are asked for: one of each size, none that needs an
@@ -47,8 +46,9 @@ def read_subject(name: str | None, path: Path | None) -> Subject:
     if path is None:
         return Subject(name, CHATGLM3_6B)
     if path.is_dir():
-        _, hparams = check_settings(path, read_config(path), DEFAULT_TYPE)
-        return Subject(name, hparams)
+        config = read_config(path)
+        check_model_type(path, config)
+        return Subject(name, parse_hparams(path, config))
     return _read_file(name, path)
 
 
