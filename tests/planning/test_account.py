@@ -99,9 +99,9 @@ def check(host: Apart, path: Path, placement: Placement, workload: Workload) -> 
     everywhere = replace(placement, overrides=(*placement.overrides, (".", CPU)))
     in_buffers = host.call("load", path, everywhere, workload, no_alloc=True).moved
     on_cpu = {
-        tensor.name: int(tensor.n_bytes)
-        for tensor in GGUFReader(path).tensors
-        if _device(tensor.name, placement, loaded.layers) == CPU and in_buffers[tensor.name] == CPU
+        name: size
+        for name, (_, size, _) in tensors(path).items()
+        if _device(name, placement, loaded.layers) == CPU and in_buffers[name] == CPU
     }
     assert close(expected[CPU].weights - repacked, sum(on_cpu.values()))
     assert mapped is not None
