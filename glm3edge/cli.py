@@ -29,6 +29,7 @@ from glm3edge.model_commands import (
     pull_command,
     remove_command,
 )
+from glm3edge.plan_command import plan_command
 from glm3edge.store import DEFAULT_NAME, Store
 from glm3edge.verify.cli import verify_command
 from glm3edge.worker.cli import worker_command
@@ -94,6 +95,7 @@ app.command("doctor")(_with_exit_codes(doctor_command))
 app.command("imatrix")(_with_exit_codes(imatrix_command))
 app.command("verify")(_with_exit_codes(verify_command))
 app.command("worker")(_with_exit_codes(worker_command))
+app.command("plan")(_with_exit_codes(plan_command))
 app.command("pull")(_with_exit_codes(pull_command))
 app.command("inspect")(_with_exit_codes(inspect_command))
 models = typer.Typer(help="List what is in the cache, or remove it.", rich_markup_mode=None)

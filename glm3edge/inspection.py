@@ -62,7 +62,7 @@ class Inspection:
     @property
     def type(self) -> str | None:
         """The type it was quantized to, as ``--type`` has it; None if the file does not tell."""
-        return _type_name(self.metadata.get("general.file_type"))
+        return file_type_name(self.metadata.get("general.file_type"))
 
     @property
     def context_length(self) -> int | None:
@@ -134,7 +134,8 @@ def _value(field: Any) -> Any:
     return first if length <= MAX_ARRAY else LongArray(tuple(first), length)
 
 
-def _type_name(number: object) -> str | None:
+def file_type_name(number: object) -> str | None:
+    """What GGUF's number of a file type is called as ``--type``, None if it is unknown."""
     try:
         return _FILE_TYPE.sub("", LlamaFileType(number).name).lower()
     except ValueError:

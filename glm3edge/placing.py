@@ -33,7 +33,7 @@ def offload_devices(workers: Sequence[str]) -> list[Device]:
         ConfigError: a worker cannot be reached.
         DeviceError: a worker offers nothing, or llama.cpp was built without RPC.
     """
-    if not workers and not any(map(ggml.has_library, _GPU_LIBRARIES)):
+    if not workers and not has_gpu_library():
         return []
     try:
         if (reason := why_unreachable(workers)) is not None:
@@ -41,6 +41,11 @@ def offload_devices(workers: Sequence[str]) -> list[Device]:
         return run_apart(_offload_devices, tuple(workers))
     except EngineLostError as exc:
         raise ConfigError(f"the devices cannot be listed: {exc.reason}") from exc
+
+
+def has_gpu_library() -> bool:
+    """Whether llama.cpp was built for some GPU."""
+    return any(map(ggml.has_library, _GPU_LIBRARIES))
 
 
 def _offload_devices(workers: Sequence[str]) -> list[Device]:

@@ -108,6 +108,29 @@ class Store:
             return self._converted(checkpoint, self._type or _TYPE_OF_BUILT_IN, origin)
         return self._find(name, self._type, DEFAULT_TYPE)
 
+    def look_up(self, name: str) -> Path:
+        """What ``name`` stands for, as it is: a GGUF file, or a folder that need not be whole.
+
+        Nothing is pulled or converted.
+
+        Raises:
+            ConfigError: there is nothing of that name on the disk.
+        """
+        path = Path(name).expanduser()
+        if path.exists():
+            return path
+        hub_name = parse_name(name)
+        listing = hub_name and self._listings.get(hub_name)
+        if hub_name and listing:
+            hub = _hub(hub_name)
+            if (folder := hub.folder(listing)).joinpath("config.json").is_file():
+                return folder
+            from glm3edge.hub.pull import find_pulled  # noqa: PLC0415 (see _hub)
+
+            if pulled := find_pulled(hub, hub_name, self._listings):
+                return pulled.path
+        raise ConfigError(f"there is no file or folder {name}, and nothing was pulled by that name")
+
     def find_encoder(self, name: str | None) -> Path | None:
         """The GGUF file for an encoder: as ``find()``, but None stays None and folders become f16.
 

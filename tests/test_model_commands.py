@@ -111,6 +111,22 @@ def test_a_gguf_file(user: User, tiny_gguf: Path) -> None:
     assert user.models() == []
 
 
+def test_plans_are_made_for_what_was_pulled(user: User, tiny_checkpoint: Path) -> None:
+    """By its name, of the folder or the file that is there already; nothing is pulled for it."""
+    words = ("--vram", "0", "--ram", "8GiB", "--bandwidth", "10GB/s", "--json")
+    assert "nothing was pulled by that name" in user.refused(2, "plan", "zai-org/tiny", *words)
+    user.hub.push_folder("zai-org/tiny", tiny_checkpoint)
+    user.ok("pull", "zai-org/tiny")
+    user.hub.requests.clear()
+    plan = json.loads(user.ok("plan", "zai-org/tiny", "--type", "q8_0", *words))
+    assert plan["recommended"]["command"].startswith("glm3edge serve zai-org/tiny --type q8_0 ")
+    assert user.hub.requests == []
+    user.ok("pull", "zai-org/tiny:q8_0")
+    (model,) = user.models()
+    converted = json.loads(user.ok("plan", model["path"], *words))
+    assert converted["types"][0]["memory"] == plan["types"][0]["memory"]
+
+
 def test_a_cut_connection_goes_on_with_a_range(user: User) -> None:
     data = random.Random(3).randbytes(23 * MIB)
     user.hub.push("o/n", {"n.gguf": data})

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from glm3edge_convert.chatglm import add_hparams
 from glm3edge_convert.chatglm_tensors import chatglm_mappings
-from glm3edge_convert.hparams import ARCHITECTURE, HParams
+from glm3edge_convert.hparams import ARCHITECTURE, ROPE_BASE, HParams
 from glm3edge_convert.recipe import get_recipe, tensor_type
 from glm3edge_convert.writer import TensorInfo, gguf_header
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from gguf import GGUFWriter
@@ -78,3 +79,30 @@ def write_outline(path: Path, hparams: HParams, type_name: str) -> int:
         file.write(beginning)
         file.truncate(num_bytes)
     return num_bytes
+
+
+def read_hparams(get: Callable[[str], str | None]) -> HParams:
+    """The sizes of a model from its GGUF file's metadata, of which `get` gives a value as text.
+
+    Raises KeyError naming the key that is missing.
+    """
+
+    def value(key: str) -> str:
+        found = get(f"{ARCHITECTURE}.{key}")
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    num_heads, hidden_size = int(value("attention.head_count")), int(value("embedding_length"))
+    return HParams(
+        num_layers=int(value("block_count")),
+        hidden_size=hidden_size,
+        num_heads=num_heads,
+        num_groups=int(value("attention.head_count_kv")),
+        head_size=hidden_size // num_heads,
+        ffn_size=int(value("feed_forward_length")),
+        context_size=int(value("context_length")),
+        vocab_size=int(value("vocab_size")),
+        norm_epsilon=float(value("attention.layer_norm_rms_epsilon")),
+        rope_ratio=float(value("rope.freq_base")) / ROPE_BASE,
+    )

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glm3edge.llama.allocations import Allocation
@@ -75,6 +75,15 @@ class Account:
     def total(self) -> int:
         """Bytes on all devices together."""
         return sum(device.total for device in self.devices)
+
+    def with_compute(self, device: str, num_bytes: int) -> "Account":
+        """The same, with so many bytes more for batches on a device that takes part."""
+        return Account(
+            tuple(
+                replace(d, compute=d.compute + num_bytes) if d.device == device else d
+                for d in self.devices
+            )
+        )
 
     def fits(self, free_by_device: Mapping[str, int]) -> bool:
         """Whether no device needs more bytes than it has; one that is not named has none."""

@@ -113,7 +113,8 @@ class Filler:
         counts = [int(share) for share in placement.tensor_split]
         counts[0] += 1
         for left_out in (*((name,) for name in _MATRICES), _MATRICES):
-            pattern = rf"^blk\.{layer}\.ffn_({'|'.join(left_out)})\."
+            part = left_out[0] if len(left_out) == 1 else f"({'|'.join(left_out)})"
+            pattern = rf"^blk\.{layer}\.ffn_{part}\."
             yield self._placed(order, counts, (*placement.overrides, (pattern, CPU)))
 
     def _placed(

@@ -51,6 +51,22 @@ def device_of_tensor(tensor: str, placement: Placement, layers: Sequence[str]) -
     return layers[-1] if is_output(tensor) else CPU
 
 
+def copied_bytes(tensors: Mapping[str, int], placement: Placement) -> int:
+    """Bytes of the largest matrix that is multiplied with and that the placement leaves to the CPU.
+
+    So much a GPU takes to compute large batches with it: ggml's scheduler copies one such matrix
+    at a time (ggml_backend_sched_split_graph begins a new split at each).
+    """
+    layers = devices_of_layers(placement, num_layers_of(tensors))
+    left = (
+        size
+        for tensor, size in tensors.items()
+        if (layer_of(tensor) is not None or is_output(tensor))
+        and device_of_tensor(tensor, placement, layers) == CPU
+    )
+    return max(left, default=0)
+
+
 def _moved(placement: Placement, num_moved: int) -> list[str]:
     """The devices of the layers that are moved, from the first to the output; in float32."""
     if placement.main_gpu is not None:

@@ -4,9 +4,8 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import psutil
-
 from glm3edge.llama.devices import CPU, Device, DeviceKind
+from glm3edge.system_memory import system_memory
 
 MIN_GPU_MARGIN = 512 * 2**20
 """A driver's context, its kernels and its scratch memory are in nobody's account: some 200 to 400
@@ -30,12 +29,16 @@ class Room:
         free: bytes that nobody uses.
         margin: bytes of them that are left alone.
         shares_ram: whether they are the CPU's as well.
+        is_described: it is a GPU that is not here (see ``stand_in``). A real one takes more: large
+            batches of layers that are left to the CPU are computed by the first GPU too, which
+            copies one matrix at a time for it (ggml's op_offload). Workers do not do that.
     """
 
     device: str
     free: int
     margin: int = 0
     shares_ram: bool = False
+    is_described: bool = False
 
     @property
     def usable(self) -> int:
@@ -43,14 +46,16 @@ class Room:
         return max(self.free - self.margin, 0)
 
 
-def gpu_room(device: str, free: int, *, shares_ram: bool = False) -> Room:
+def gpu_room(
+    device: str, free: int, *, shares_ram: bool = False, is_described: bool = False
+) -> Room:
     """The room of a device with ``free`` bytes, with the usual margin."""
-    return Room(device, free, max(MIN_GPU_MARGIN, int(MARGIN * free)), shares_ram)
+    return Room(device, free, max(MIN_GPU_MARGIN, int(MARGIN * free)), shares_ram, is_described)
 
 
 def cpu_room(free: int | None = None) -> Room:
     """The CPU's room: of ``free`` bytes, or of what this machine has available now."""
-    free = psutil.virtual_memory().available if free is None else free
+    free = system_memory().available if free is None else free
     return Room(CPU, free, max(MIN_CPU_MARGIN, int(MARGIN * free)))
 
 

@@ -12,10 +12,11 @@ from glm3edge.errors import DoesNotFitError
 from glm3edge.llama.apart import run_apart
 from glm3edge.llama.devices import CPU, add_worker
 from glm3edge.llama.placement import Placement
+from glm3edge.llama.tensor_list import tensor_sizes
 from glm3edge.planning.account import Account, Workload, account
-from glm3edge.planning.estimate import Estimator
+from glm3edge.planning.estimate import Estimator, Measure
 from glm3edge.planning.fill import Filler, bytes_on_devices, overrun
-from glm3edge.planning.layers import devices_of_layers
+from glm3edge.planning.layers import copied_bytes, devices_of_layers
 from glm3edge.planning.rooms import Room
 
 CONTEXT_STEP = 256
@@ -65,7 +66,7 @@ class Search:
         Raises:
             DoesNotFitError: there is none.
         """
-        estimator = Estimator(self.path, lambda placement: account(self.path, placement, workload))
+        estimator = Estimator(self.path, self._measure(workload))
         filler = Filler(estimator, self.rooms, self.kv_on_gpu)
         best: tuple[Placement, Account] | None = None
         while True:
@@ -85,6 +86,19 @@ class Search:
         self._check_cpu(best[1])
         layers = devices_of_layers(best[0], estimator.num_layers)
         return Fit(best[0], workload, best[1], tuple(layers))
+
+    def _measure(self, workload: Workload) -> Measure:
+        described = {room.device for room in self.rooms if room.is_described}
+        tensors = tensor_sizes(self.path)
+
+        def measure(placement: Placement) -> Account:
+            found = account(self.path, placement, workload)
+            first = next(iter(placement.devices), None)
+            if first not in described:
+                return found
+            return found.with_compute(first, copied_bytes(tensors, placement))
+
+        return measure
 
     def best_shrunk(self, workload: Workload, least: Workload) -> Fit:
         """The best fit of this workload, or of a smaller one if that helps.
