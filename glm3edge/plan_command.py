@@ -15,7 +15,7 @@ from glm3edge.config import Settings, load_settings
 from glm3edge.engine.engine import num_slots
 from glm3edge.errors import ConfigError, EngineLostError
 from glm3edge.llama.apart import run_apart
-from glm3edge.placing import has_gpu_library
+from glm3edge.offloading import has_gpu_library
 from glm3edge.plan_report import PlanReport, as_text
 from glm3edge.planning.account import Workload
 from glm3edge.planning.advisor import Answer, Question, answer

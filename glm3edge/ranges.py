@@ -2,6 +2,8 @@
 
 import math
 
+_MOST = 9999
+
 
 def parse_ranges(text: str) -> frozenset[int]:
     """The numbers that ``text`` names; none if it is empty.
@@ -17,6 +19,8 @@ def parse_ranges(text: str) -> frozenset[int]:
         end = int(last) if dash else int(first)
         if end < int(first):
             raise ValueError(f"the range {part} ends before it begins")
+        if end > _MOST:
+            raise ValueError(f"the range {part} goes beyond {_MOST}")
         numbers.update(range(int(first), end + 1))
     return frozenset(numbers)
 

@@ -38,6 +38,22 @@ def why_unreachable(addresses: Sequence[str], *, are_busy: bool = False) -> str 
         except TimeoutError:
             if not are_busy:
                 return f"the worker {address} cannot be reached (it does not answer)"
-        except OSError as exc:
-            return f"the worker {address} cannot be reached ({exc.strerror or exc})"
+        except (OSError, UnicodeError) as exc:  # UnicodeError: no name can be so
+            reason = exc.strerror if isinstance(exc, OSError) else None
+            return f"the worker {address} cannot be reached ({reason or exc})"
+    return None
+
+
+def find_double(addresses: Sequence[str]) -> tuple[str, str] | None:
+    """Two of the addresses that are one worker's, if there are such."""
+    seen: dict[object, str] = {}
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        try:
+            places = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            continue
+        for *_, place in places:
+            if seen.setdefault(place, address) != address:
+                return seen[place], address
     return None

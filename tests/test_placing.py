@@ -7,7 +7,7 @@ from glm3edge.config import Settings, load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.llama.devices import Device, DeviceKind
 from glm3edge.llama.placement import ON_CPU, Placement
-from glm3edge.placing import check_nothing_asked, chosen_placement, offload_devices
+from glm3edge.placing import check_nothing_asked, chosen_placement
 
 NUM_LAYERS = 6
 ONE = [Device("RPC0", "box:1", DeviceKind.GPU, "RPC", 2**30, 2**30)]
@@ -22,6 +22,19 @@ def settings(**options: Any) -> Settings:
     ("options", "expected"),
     [
         ({"gpu_layers": "0"}, ON_CPU),
+        (
+            {"gpu_layers": "0", "tensor_placement": ["ffn_up=CUDA0"]},
+            Placement(("RPC0", "CUDA0"), 0, overrides=(("ffn_up", "CUDA0"),)),
+        ),
+        (
+            {"main_gpu": 1, "tensor_placement": ["ffn_up=CPU", "ffn_down=CUDA0"]},
+            Placement(
+                ("RPC0", "CUDA0"),
+                -1,
+                overrides=(("ffn_up", "CPU"), ("ffn_down", "CUDA0")),
+                main_gpu=1,
+            ),
+        ),
         ({"gpu_layers": "all"}, Placement(("RPC0", "CUDA0"), -1)),
         ({"gpu_layers": "3"}, Placement(("RPC0", "CUDA0"), 3)),
         ({"gpu_layers": "99"}, Placement(("RPC0", "CUDA0"), 7)),
@@ -73,11 +86,18 @@ def test_what_fits_is_found_elsewhere(options: dict[str, Any]) -> None:
         ({"tensor_placement": ["ffn=GPU0"]}, "there is no GPU0, only CPU, RPC0"),
         ({"tensor_split": "1,1"}, "--tensor-split 1,1: give a share for each: RPC0"),
         ({"main_gpu": 1}, "--main-gpu 1: there are 0: RPC0"),
+        ({"gpu_layers": "0", "tensor_placement": ["ffn=GPU0"]}, "there is no GPU0"),
     ],
 )
 def test_what_is_not_there_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         chosen_placement(settings(**options), ONE, num_layers=NUM_LAYERS)
+
+
+def test_where_one_gpu_takes_all_the_others_take_nothing() -> None:
+    options = settings(main_gpu=1, tensor_placement=["ffn=RPC0"])
+    with pytest.raises(ConfigError, match="there is no RPC0, only CPU, CUDA0"):
+        chosen_placement(options, TWO, num_layers=NUM_LAYERS)
 
 
 @pytest.mark.parametrize(
@@ -99,11 +119,6 @@ def test_without_devices_nothing_can_be_asked_of_them(option: str, value: Any) -
 @pytest.mark.parametrize("options", [{}, {"gpu_layers": "0"}, {"cpu_layers": "0-3"}])
 def test_without_devices_the_cpu_may_be_asked_for(options: dict[str, Any]) -> None:
     check_nothing_asked(settings(**options))
-
-
-def test_a_worker_that_is_not_there_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"the worker 127\.0\.0\.1:1 .* glm3edge worker"):
-        offload_devices(["127.0.0.1:1"])
 
 
 @pytest.mark.parametrize(

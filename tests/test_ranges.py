@@ -11,7 +11,7 @@ def test_ranges(text: str, numbers: set[int]) -> None:
     assert parse_ranges(text) == numbers
 
 
-@pytest.mark.parametrize("text", ["a", "1-", "-1", "3-1", "1-2-3", "0x1", "1.5"])
+@pytest.mark.parametrize("text", ["a", "1-", "-1", "3-1", "1-2-3", "0x1", "1.5", "0-10000"])
 def test_what_is_no_range_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="range"):
         parse_ranges(text)

@@ -3,7 +3,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from glm3edge.workers import parse_address, why_unreachable
+from glm3edge.workers import find_double, parse_address, why_unreachable
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,8 @@ def test_who_does_not_listen_is_named() -> None:
     assert reason is not None
     assert nowhere in reason
     assert "refused" in reason
+    for name in ("a..b", "a" * 70):  # no name can be so
+        assert f"{name}:1 cannot be reached" in str(why_unreachable([f"{name}:1"]))
 
 
 def test_a_worker_that_lets_nobody_wait_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +55,11 @@ def test_a_worker_that_lets_nobody_wait_is_busy(monkeypatch: pytest.MonkeyPatch)
             waiting.connect_ex(listening.getsockname())
         assert why_unreachable([address], are_busy=True) is None
         assert "does not answer" in str(why_unreachable([address]))
+
+
+def test_one_worker_by_two_names() -> None:
+    assert find_double(["127.0.0.1:1", "127.0.0.1:2", "nowhere.invalid:1"]) is None
+    assert find_double(["x.invalid:1", "127.0.0.1:1", "localhost:1"]) == (
+        "127.0.0.1:1",
+        "localhost:1",
+    )

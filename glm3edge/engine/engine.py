@@ -32,7 +32,6 @@ from glm3edge.errors import (
     EngineError,
     EngineLostError,
     Glm3EdgeError,
-    ModelError,
     QueueFullError,
     TimeoutExceededError,
 )
@@ -66,7 +65,10 @@ _TRUST_SECONDS = 1.0
 """How long it may have been idle and yet begin without looking."""
 
 _RETRY_SECONDS = 1.0
-"""How often it tries to begin anew."""
+"""How long it waits before it tries again to begin anew."""
+
+_REAP_SECONDS = 0.1
+"""How often it looks meanwhile for requests that were cancelled."""
 
 _MANY_FAILURES = 3
 """Batches in a row that fail before the engine counts as broken."""
@@ -130,6 +132,7 @@ class Engine:
         self._outbox_since = 0.0  # when the first of them came, in seconds of perf_counter()
         self._recovery = recovery
         self._lost: EngineLostError | None = None
+        self._retry_at = 0.0  # when to try to begin anew, in seconds of monotonic()
         self._num_failures = 0  # batches in a row
         self._computing: list[Work] = []  # the batch that is being decoded
         self._adapter = 0  # the one it is decoded with
@@ -291,7 +294,8 @@ class Engine:
     def _look_after(self, recovery: Recovery, idle_since: float) -> None:
         """Begin anew if the backend is lost, and after a while look whether it is."""
         if self._lost is not None:
-            self._recover(recovery)
+            if time.monotonic() >= self._retry_at:
+                self._recover(recovery)
         elif time.monotonic() - idle_since > _TRUST_SECONDS:
             try:
                 recovery.check()
@@ -299,22 +303,41 @@ class Engine:
                 self._lose(recovery, exc)
 
     def _lose(self, recovery: Recovery, exc: EngineLostError) -> None:
-        """What runs ends; what waits does if there is no beginning anew at once."""
+        """What has begun ends; what waits does if there is no beginning anew at once."""
         logger.error("the engine is lost: %s", exc.reason)
         self._lost = exc
         self._computing = []
-        self._adapter = 0
-        self._end(self._scheduler.running, FinishReason.ERROR, exc)
+        self._adapter = self._num_failures = 0
+        begun = [s for s in self._everything() if s.has_begun]
+        self._end(begun, FinishReason.ERROR, exc)
         self._memory.clear()
         self._recover(recovery)
 
     def _recover(self, recovery: Recovery) -> None:
-        try:
-            recovery.restart()
-        except (EngineLostError, ModelError) as exc:
-            reason = exc.reason if isinstance(exc, EngineLostError) else str(exc)
+        """Try to begin anew. It may take minutes, and requests can be cancelled meanwhile."""
+        failures: list[Exception] = []
+
+        def restart() -> None:
+            try:
+                recovery.restart()
+            except Exception as exc:
+                failures.append(exc)
+
+        thread = threading.Thread(target=restart, name="glm3edge-restart", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(_REAP_SECONDS)
+            self._empty_inbox()
+            self._reap()
+            if self._calls:
+                self._calls.popleft()[0]()
+            if self._closing:  # it may have begun after abort() was called for that
+                self._backend.abort()
+        if failures:
+            reason = getattr(failures[0], "reason", str(failures[0]))
             self._lost = EngineLostError(reason)
             logger.debug("not back yet: %s", reason)
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
             self._end(self._everything(), FinishReason.ERROR, self._lost)
         else:
             logger.warning("the engine is back")
@@ -480,18 +503,22 @@ class Engine:
 
     def _advance(self, batch: list[Work], indices: list[int]) -> None:
         emitted: _Emitted = []
-        for work, index in zip(batch, indices, strict=True):
-            sequence = work.sequence
-            try:
-                events = sequence.advance(self._backend, num_tokens=work.num_tokens, index=index)
-            except Exception as exc:
-                self._fail([sequence], exc)
-                continue
-            emitted += [(sequence, event) for event in events]
-            self._trim(sequence)
-            if sequence.is_done:
-                self._retire(sequence)
-        self._emit(emitted)
+        try:
+            for work, index in zip(batch, indices, strict=True):
+                sequence = work.sequence
+                try:
+                    events = sequence.advance(
+                        self._backend, num_tokens=work.num_tokens, index=index
+                    )
+                except Exception as exc:
+                    self._fail([sequence], exc)
+                    continue
+                emitted += [(sequence, event) for event in events]
+                self._trim(sequence)
+                if sequence.is_done:
+                    self._retire(sequence)
+        finally:  # if the engine is lost meanwhile, these have come nevertheless
+            self._emit(emitted)
 
     def _fail(self, sequences: list[Sequence], exc: Exception) -> None:
         """End sequences with an error; the engine goes on, unless it is lost."""

@@ -115,6 +115,11 @@ class Sequence(ABC):
         """Up to ``limit`` tokens that may come next."""
         return []
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has run, and may have a sampler that remembers."""
+        return self.started_at > 0
+
     def start(self, backend: Backend[Any], slot: int, num_computed: int) -> None:
         """Take a slot that has the first ``num_computed`` tokens already."""
         self.slot = slot

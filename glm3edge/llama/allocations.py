@@ -59,6 +59,11 @@ def allocations(context_handle: Any) -> list[Allocation]:
     )
 
 
+def are_told() -> bool:
+    """Whether this build of llama.cpp tells what memory it takes."""
+    return hasattr(native._lib, _SYMBOL)
+
+
 def layer_devices(lines: list[str]) -> dict[int, str]:
     """From the log of loading: on which device each layer is; the last is the output."""
     return {int(match[1]): match[2] for line in lines if (match := _LAYER.search(line))}
@@ -98,37 +103,41 @@ def _spans(numbers: Iterable[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
 
 
-class _Map(ctypes.Structure):
-    """std::map as a function returns it; its root is at another place in each library."""
+_IS_LIBCXX = sys.platform == "darwin"
 
-    _fields_ = (("words", ctypes.c_void_p * (3 if sys.platform == "darwin" else 6)),)
+
+class _Map(ctypes.Structure):
+    """std::map as a function returns it."""
+
+    _fields_ = (("words", ctypes.c_size_t * (3 if _IS_LIBCXX else 6)),)
 
 
 class _Layout:
-    """Where libc++ or libstdc++ keeps the parts of a map, counted in words."""
+    """Where libc++ or libstdc++ keeps the parts of a map and of its nodes, counted in words."""
 
-    root = 1 if sys.platform == "darwin" else 2
-    left, right, value = (0, 1, 4) if sys.platform == "darwin" else (2, 3, 4)
+    root, count = (1, 2) if _IS_LIBCXX else (2, 5)
+    left, right, value = (0, 1, 4) if _IS_LIBCXX else (2, 3, 4)
 
 
 def _entries(context_handle: Any) -> Iterator[tuple[int, int, int, int]]:
     """Buffer type, and bytes of weights, context and computation."""
-    library: Any = native._lib
-    if not hasattr(library, _SYMBOL):
+    if not are_told():
         raise ModelError("this build of llama.cpp does not tell what memory it takes")
-    function = library[_SYMBOL]
+    function = native._lib[_SYMBOL]
     function.restype, function.argtypes = _Map, [ctypes.c_void_p]
-    pending = [function(context_handle).words[_Layout.root]]
-    for _ in range(_MAX_ENTRIES):
-        if not pending:
-            return
-        node = pending.pop()
-        if node:
+    words = function(context_handle).words
+    count, pending = words[_Layout.count], [words[_Layout.root]]
+    if count > _MAX_ENTRIES:
+        raise ModelError("llama.cpp's account of its memory is laid out in an unknown way")
+    while pending:
+        if node := pending.pop():
+            if not count:
+                raise ModelError("llama.cpp's account of its memory has more entries than it says")
+            count -= 1
             words = (ctypes.c_size_t * (_Layout.value + 4)).from_address(node)
             pending += [words[_Layout.left], words[_Layout.right]]
             buffer_type, *sizes = words[_Layout.value :]
             yield buffer_type, sizes[0], sizes[1], sizes[2]
-    raise ModelError("llama.cpp's account of its memory is laid out in an unknown way")
 
 
 def _allocation(buffer_type: int, weights: int, context: int, compute: int) -> Allocation:

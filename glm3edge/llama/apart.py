@@ -5,6 +5,7 @@ results come back, one at a time, as pickles through a pipe. What it writes to i
 and error goes to a file, whose last words tell why it ended.
 """
 
+import atexit
 import math
 import multiprocessing
 import os
@@ -14,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,19 +55,23 @@ class Apart:
         """
         self._check, self._patience = check, patience
         self._lock = threading.RLock()
-        self._words = _new_file()
-        self._pipe, calls = _PROCESSES.Pipe()
-        self._signals, signals = _PROCESSES.Pipe()
-        self._process = _PROCESSES.Process(
-            target=_run, args=(calls, signals, self._words, make, args), daemon=True
-        )
         self._is_closed = False
-        self._process.start()
+        with ExitStack() as stack:
+            self._words = _new_file()
+            stack.callback(self._words.unlink, missing_ok=True)
+            self._pipe, calls = map(stack.enter_context, _PROCESSES.Pipe())
+            self._signals, signals = map(stack.enter_context, _PROCESSES.Pipe())
+            self._process = _PROCESSES.Process(
+                target=_run, args=(calls, signals, self._words, make, args), daemon=True
+            )
+            self._process.start()
+            stack.pop_all()
         calls.close()
         signals.close()
+        atexit.register(self.kill)  # before multiprocessing asks it to end, and waits
 
-    def wait_ready(self) -> "Apart":
-        """Itself, once the object is made; if it cannot be, the process ends.
+    def wait_ready(self, patience: float = math.inf) -> "Apart":
+        """Itself, once the object is made; if it is not in ``patience`` seconds, the process ends.
 
         Raises:
             EngineLostError: the process ended meanwhile.
@@ -74,14 +79,14 @@ class Apart:
         """
         try:
             with self._lock:
-                self._receive(math.inf)
+                self._receive(patience)
         except BaseException:
             self.close()
             raise
         return self
 
-    def call(self, name: str, *args: Any, **options: Any) -> Any:
-        """The result of the object's method ``name``.
+    def call(self, name: str, *args: Any, patience: float | None = None, **options: Any) -> Any:
+        """The result of the object's method ``name``, for which ``patience`` may be another.
 
         Raises:
             EngineLostError: the process has ended or does not answer.
@@ -90,7 +95,7 @@ class Apart:
         """
         with self._lock:
             self._send((name, args, options, True))
-            return self._receive(self._patience)
+            return self._receive(self._patience if patience is None else patience)
 
     def post(self, name: str, *args: Any) -> None:
         """Have the object's method ``name`` called, without waiting for its result.
@@ -109,7 +114,8 @@ class Apart:
 
     def kill(self) -> None:
         """End the process; a call that runs ends with EngineLostError."""
-        self._process.kill()
+        with suppress(ValueError):  # it is closed
+            self._process.kill()
 
     def close(self) -> None:
         """End the process once the call that runs is done. Idempotent."""
@@ -117,6 +123,7 @@ class Apart:
             if self._is_closed:
                 return
             self._is_closed = True
+            atexit.unregister(self.kill)
             self._pipe.close()  # it ends when there is nobody to serve
             self._signals.close()
             self._process.join(_END_SECONDS)
@@ -155,14 +162,14 @@ class Apart:
         return EngineLostError(self._check() or _last_words(self._words, self._process.exitcode))
 
 
-def run_apart(function: Callable[..., T], *args: Any) -> T:
+def run_apart(function: Callable[..., T], *args: Any, patience: float = math.inf) -> T:
     """The result of a function that runs in a process of its own, which then ends.
 
     Raises:
-        EngineLostError: the process ended before.
+        EngineLostError: the process ended before, or took more than ``patience`` seconds.
         Exception: whatever the function raises.
     """
-    apart = Apart(_Functions, patience=math.inf).wait_ready()
+    apart = Apart(_Functions, patience=patience).wait_ready()
     try:
         result: T = apart.call("run", function, *args)
         return result
@@ -179,7 +186,9 @@ def _run(
     calls: Connection, signals: Connection, words: Path, make: Callable[..., Any], args: Any
 ) -> None:
     """What the process does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent ends us
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to all of a group; the parent ends us
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     os.environ["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger
     _redirect(words)
     with suppress(*_LOST):
@@ -197,8 +206,10 @@ def _serve(calls: Connection, target: Any) -> None:
     error: Exception | None = None
     while True:
         name, args, options, is_awaited = calls.recv()
+        result = None
         try:
-            result = None if error else getattr(target, name)(*args, **options)
+            if error is None or not is_awaited:
+                result = getattr(target, name)(*args, **options)
         except Exception as exc:
             error = exc
         if is_awaited:
@@ -231,6 +242,10 @@ def _new_file() -> Path:
 
 def _last_words(words: Path, exit_code: int | None) -> str:
     """What the process wrote last, or what it ended with."""
+    if exit_code is not None and exit_code < 0 and exit_code != -signal.SIGABRT:
+        name = signal.Signals(-exit_code).name
+        hint = "; was there no memory left?" if name == "SIGKILL" else ""
+        return f"its process was ended by {name}{hint}"
     try:
         lines = words.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -5,7 +5,6 @@ the vocabulary then, so its requests get an ending and its clients an answer.
 """
 
 import itertools
-import logging
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.errors import DeviceError, EngineLostError, ResourceClosedError
+from glm3edge.errors import DeviceError, EngineLostError, ModelError, ResourceClosedError
 from glm3edge.llama import library
 from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.allocations import Allocation, layer_devices, moved_tensors
@@ -31,7 +30,13 @@ from glm3edge.llama.prefix import Prefix
 from glm3edge.types import SamplingParams, TokenLogprobs
 from glm3edge.workers import why_unreachable
 
-logger = logging.getLogger(__name__)
+CONNECT_SECONDS = 30.0
+"""How long workers and drivers may take to say which devices they have."""
+
+BUSY = "no answer; a worker serves one server at a time, is it another's now?"
+"""Why a worker may be there and not answer."""
+
+_LOAD_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Report:
     Attributes:
         layer_devices: of each layer its device; the last is the output.
         moved_tensors: those that are elsewhere than their layer, and the buffer they are in.
-        allocations: the memory it took.
+        allocations: the memory it took, empty if it does not tell.
     """
 
     layer_devices: dict[int, str]
@@ -134,13 +139,21 @@ class RemoteContext:
             raise EngineLostError(reason)
         self._end()
         self._loss = self._loss or EngineLostError("it begins anew")
-        self._apart = Apart(
+        apart = self._apart = Apart(
             _Host, self._spec, check=partial(why_unreachable, workers, are_busy=True)
         )
-        self._apart.wait_ready()
+        try:
+            _connect(apart, workers)
+            report: Report = apart.call("load", patience=_LOAD_SECONDS)
+            keys: list[str] = apart.call("state_keys")
+        except BaseException:
+            self._end()
+            raise
+        if self.state_keys and keys != self.state_keys:
+            self._end()
+            raise ModelError(f"{self._spec.path} has been replaced: start the server again")
+        self.report, self.state_keys = report, keys
         self._loss = None
-        self.report = self._call("report")
-        self.state_keys = self._call("state_keys")
 
     def check(self) -> None:
         """Raise EngineLostError if the process has ended or cannot reach a worker any more."""
@@ -221,7 +234,7 @@ class RemoteContext:
 
     def _call(self, name: str, *args: Any, **options: Any) -> Any:
         if self._loss is not None:
-            raise self._loss
+            raise EngineLostError(self._loss.reason)
         if self._apart is None:
             raise ResourceClosedError("the context is closed")
         try:
@@ -231,12 +244,30 @@ class RemoteContext:
             raise
 
 
+def _connect(apart: Apart, workers: Sequence[str]) -> None:
+    """Wait until the process knows all devices."""
+    try:
+        apart.wait_ready(CONNECT_SECONDS)
+    except EngineLostError as exc:
+        if not workers or "no answer" not in exc.reason:
+            raise
+        raise EngineLostError(f"{_names(workers)}: {BUSY}") from None
+
+
+def _names(workers: Sequence[str]) -> str:
+    return f"worker{'s' * (len(workers) > 1)} {', '.join(workers)}"
+
+
 class _Host:
     """What the other process does: a context, and its samplers by number."""
 
     def __init__(self, spec: ContextSpec) -> None:
+        self._spec = spec
         for address in spec.workers:
             add_worker(address)
+
+    def load(self) -> Report:
+        spec = self._spec
         with ExitStack() as stack:
             with library.log_lines() as lines:
                 model = stack.enter_context(Model(spec.path, placement=spec.placement))
@@ -253,15 +284,18 @@ class _Host:
                     adapters=[_load(model, adapter) for adapter in spec.adapters],
                 )
             )
-            self._report = Report(layers, moved, self._context.allocations())
             self._stack = stack.pop_all()
         self._samplers: dict[int, Any] = {}
+        return Report(layers, moved, self._allocations())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
-    def report(self) -> Report:
-        return self._report
+    def _allocations(self) -> list[Allocation]:
+        try:
+            return self._context.allocations()
+        except ModelError:  # not every build tells, and it is only told to people
+            return []
 
     def check(self) -> None:
         """Ask all devices something: llama.cpp ends the process if a worker's is gone."""

@@ -7,23 +7,21 @@ from pathlib import Path
 
 from glm3edge.config import Settings
 from glm3edge.engine.engine import num_slots
-from glm3edge.errors import EngineLostError, ModelError
+from glm3edge.errors import DoesNotFitError, EngineLostError, ModelError
+from glm3edge.fitting import fit_or_advise
 from glm3edge.llama.adapter import Adapter
-from glm3edge.llama.context import KV_TYPES, Context
+from glm3edge.llama.allocations import are_told
+from glm3edge.llama.context import Context
 from glm3edge.llama.devices import Device
 from glm3edge.llama.model import Model
 from glm3edge.llama.offload import key_value_bytes
-from glm3edge.llama.placement import Placement
+from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.remote import AdapterSpec, ContextSpec, RemoteContext, Report
-from glm3edge.placing import (
-    check_fits,
-    check_nothing_asked,
-    chosen_placement,
-    fitting_placement,
-    offload_devices,
-)
+from glm3edge.offloading import check_fits, fitting_placement, offload_devices
+from glm3edge.placing import check_nothing_asked, chosen_placement
 from glm3edge.planning.account import Workload
+from glm3edge.planning.rooms import cpu_room
 from glm3edge.store import AdapterFile, PrefixFile
 from glm3edge.system_memory import system_memory
 
@@ -32,9 +30,6 @@ DEFAULT_CONTEXT_SIZE = 8192
 
 BATCH_SIZE = 128
 """Tokens in a batch: enough to keep the processor busy, few enough to stop soon when cancelled."""
-
-_SMALLER_CONTEXTS = (8192, 4096, 2048, 1024)
-_GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +41,7 @@ class EngineBackend:
 
     model: Model
     context: Context | RemoteContext
+    placement: Placement = ON_CPU
 
     def __enter__(self) -> "EngineBackend":
         return self
@@ -74,19 +70,28 @@ def open_backend(
         ConfigError: the settings name what is not there.
         ModelError: the model, an adapter or the context could not be made.
     """
-    found = offload_devices(settings.rpc)
-    with ExitStack() as stack:
-        if found:
-            model = stack.enter_context(Model(path, no_alloc=True))
-            placement = _placement(model, settings, found)
-            if not placement.is_on_cpu:
-                made = EngineBackend(model, _open_beside(model, settings, placement, adapters))
-                stack.pop_all()
-                return made
-        else:
+    try:
+        found = offload_devices(settings.rpc)
+        if not found:
             check_nothing_asked(settings)
-        model = stack.enter_context(Model(path))
-        made = EngineBackend(model, _open_here(model, settings, adapters))
+            return _open_here(path, settings, adapters)
+        return _open_on(found, path, settings, adapters)
+    except EngineLostError as exc:
+        raise ModelError(f"cannot load {path}: {exc.reason}") from exc
+
+
+def _open_on(
+    found: Sequence[Device],
+    path: Path,
+    settings: Settings,
+    adapters: Sequence[AdapterFile | PrefixFile],
+) -> EngineBackend:
+    with ExitStack() as stack:
+        model = stack.enter_context(Model(path, no_alloc=True))
+        placement = _placement(model, settings, found)
+        if placement.is_on_cpu:
+            return _open_here(path, settings, adapters)
+        made = EngineBackend(model, _open_beside(model, settings, placement, adapters), placement)
         stack.pop_all()
         return made
 
@@ -97,31 +102,33 @@ def _placement(
     found: Sequence[Device],
 ) -> Placement:
     """As asked, if it fits; or what fits best."""
-    workload = Workload(
-        _context_size(model, settings), BATCH_SIZE, num_slots(settings.parallel), settings.kv_type
-    )
+    workload = _workload(model, settings)
     placement = chosen_placement(settings, found, num_layers=model.num_layers)
     if placement is None:
         return fitting_placement(model.path, found, workload, settings)
     if not placement.is_on_cpu:
-        check_fits(model.path, placement, found, workload, settings)
+        check_fits(model, placement, found, workload, settings.rpc)
     return placement
 
 
 def _open_here(
-    model: Model, settings: Settings, adapters: Sequence[AdapterFile | PrefixFile]
-) -> Context:
-    size = _context_size(model, settings)
-    _check_memory(model, size, settings.kv_type)
-    return Context(
-        model,
-        context_size=size,
-        batch_size=BATCH_SIZE,
-        num_sequences=num_slots(settings.parallel),
-        num_threads=settings.num_threads,
-        kv_type=settings.kv_type,
-        adapters=[_load(model, file) for file in adapters],
-    )
+    path: Path, settings: Settings, adapters: Sequence[AdapterFile | PrefixFile]
+) -> EngineBackend:
+    with ExitStack() as stack:
+        model = stack.enter_context(Model(path))
+        workload = _workload(model, settings)
+        _check_memory(model, workload)
+        context = Context(
+            model,
+            context_size=workload.context_size,
+            batch_size=workload.batch_size,
+            num_sequences=workload.num_sequences,
+            num_threads=settings.num_threads,
+            kv_type=workload.kv_type,
+            adapters=[_load(model, file) for file in adapters],
+        )
+        stack.pop_all()
+        return EngineBackend(model, context)
 
 
 def _open_beside(
@@ -130,24 +137,22 @@ def _open_beside(
     placement: Placement,
     adapters: Sequence[AdapterFile | PrefixFile],
 ) -> RemoteContext:
+    workload = _workload(model, settings)
     spec = ContextSpec(
         path=model.path,
         placement=placement,
         workers=settings.rpc,
-        context_size=_context_size(model, settings),
-        batch_size=BATCH_SIZE,
-        num_sequences=num_slots(settings.parallel),
+        context_size=workload.context_size,
+        batch_size=workload.batch_size,
+        num_sequences=workload.num_sequences,
         num_threads=settings.num_threads,
-        kv_type=settings.kv_type,
+        kv_type=workload.kv_type,
         adapters=tuple(
             AdapterSpec(file.path, file.scale if isinstance(file, AdapterFile) else None)
             for file in adapters
         ),
     )
-    try:
-        return RemoteContext(model, spec)
-    except EngineLostError as exc:
-        raise ModelError(f"cannot load {model.path}: {exc.reason}") from exc
+    return RemoteContext(model, spec)
 
 
 def _load(model: Model, file: AdapterFile | PrefixFile) -> Adapter | Prefix:
@@ -156,27 +161,21 @@ def _load(model: Model, file: AdapterFile | PrefixFile) -> Adapter | Prefix:
     return Adapter(model, file.path, scale=file.scale)
 
 
-def _context_size(model: Model, settings: Settings) -> int:
-    return settings.ctx_size or min(model.context_length, DEFAULT_CONTEXT_SIZE)
+def _workload(model: Model, settings: Settings) -> Workload:
+    size = settings.ctx_size or min(model.context_length, DEFAULT_CONTEXT_SIZE)
+    return Workload(size, BATCH_SIZE, num_slots(settings.parallel), settings.kv_type)
 
 
-def _check_memory(model: Model, context_size: int, kv_type: str) -> None:
-    """Refuse what the system would kill the process for: memory is taken page by page."""
-    needed = model.num_bytes + key_value_bytes(model, context_size, kv_type)
-    present = system_memory().total
-    if needed <= present:
+def _check_memory(model: Model, workload: Workload) -> None:
+    """Refuse what the system would kill the process for: memory is taken page by page.
+
+    Raises:
+        DoesNotFitError: saying what would fit.
+    """
+    total = system_memory().total
+    needed = key_value_bytes(model, workload.context_size, workload.kv_type) + model.num_bytes
+    if needed <= total:
         return
-    advice = next(
-        (
-            f"--ctx-size {size} --kv-type {other} would fit"
-            for size in (context_size, *_SMALLER_CONTEXTS)
-            for other in KV_TYPES
-            if size <= context_size
-            and model.num_bytes + key_value_bytes(model, size, other) <= present
-        ),
-        "take a smaller quantization; glm3edge plan tells which fits",
-    )
-    raise ModelError(
-        f"{model.path.name} with a context of {context_size} tokens takes {needed / _GIB:,.1f} GiB "
-        f"and this machine has {present / _GIB:,.1f} GiB: {advice}"
-    )
+    if are_told():
+        fit_or_advise(model.path, (), cpu_room(total), workload)
+    raise DoesNotFitError(needed=needed, usable=total, advice="choose a smaller --ctx-size")

@@ -17,14 +17,12 @@ from glm3edge.engine.encoding import EncoderQueue
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import ConfigError, ModelLoadError
 from glm3edge.generation import ModelNames
-from glm3edge.llama.context import Context
 from glm3edge.llama.encoder import ARCHITECTURE as ENCODER_ARCHITECTURE
 from glm3edge.llama.encoder import Encoder
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
-from glm3edge.llama.remote import RemoteContext
 from glm3edge.schema.models import ModelCard
-from glm3edge.server.backend import open_backend
+from glm3edge.server.backend import EngineBackend, open_backend
 from glm3edge.server.services import Services
 from glm3edge.store import AdapterFile, PrefixFile
 from glm3edge.text_completion import TextCompleter
@@ -64,7 +62,7 @@ class Runtime:
         with ExitStack() as stack:
             backend = stack.enter_context(open_backend(path, settings, adapters))
             self.model, self.report, context = backend.model, backend.report, backend.context
-            disk = _open_disk(context, settings)
+            disk = _open_disk(backend, settings)
             if disk is not None:
                 stack.callback(disk.close)
             engine = Engine(
@@ -113,14 +111,14 @@ def _open_encoder(model: Model, settings: Settings) -> Encoder:
     )
 
 
-def _open_disk(context: Context | RemoteContext, settings: Settings) -> DiskCache | None:
+def _open_disk(backend: EngineBackend, settings: Settings) -> DiskCache | None:
     """The disk cache, if one is wanted; a folder that cannot be had is no reason not to serve."""
     if not settings.disk_cache:
         return None
     folder = settings.cache_dir / "states"
     try:
-        suffix = " deterministic" if settings.deterministic else ""
-        key, *adapter_keys = (f"{key}{suffix}" for key in context.state_keys)
+        suffix = f" deterministic {backend.placement}" if settings.deterministic else ""
+        key, *adapter_keys = (f"{key}{suffix}" for key in backend.context.state_keys)
         return DiskCache(folder, key=key, max_bytes=settings.disk_cache, adapter_keys=adapter_keys)
     except OSError as exc:
         logger.warning("no disk cache: %s: %s", folder, exc.strerror or exc)

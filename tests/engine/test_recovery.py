@@ -9,9 +9,10 @@ import pytest
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import EngineLostError, ModelError
 from glm3edge.llama.batch import Span
-from glm3edge.types import EndEvent, FinishReason
+from glm3edge.llama.context import Mask
+from glm3edge.types import EndEvent, FinishReason, Priority
 from tests.engine.test_engine import Client
-from tests.fakes import EOS, FakeBackend, spell
+from tests.fakes import EOS, FakeBackend, FakeSampler, spell
 
 SECONDS = 10
 
@@ -134,7 +135,7 @@ def test_until_it_is_back_requests_are_refused(
 
 def test_a_loss_is_noticed_while_nothing_runs(engine: Engine, backend: Losable) -> None:
     backend.is_lost = True
-    until(lambda: backend.num_restarts == 1)
+    until(lambda: backend.num_restarts == 1 and engine.is_healthy)
     assert Client(engine).generate("one").text() == "hello"
 
 
@@ -165,3 +166,102 @@ def test_other_work_goes_on_meanwhile(engine: Engine, backend: Losable) -> None:
     done = threading.Event()
     engine.call(done.set, on_error=lambda _exc: None)
     assert done.wait(SECONDS)
+
+
+def test_what_a_batch_gave_before_the_loss_is_not_lost(backend: Losable) -> None:
+    """One reply ends in the batch in whose middle the engine is lost: it has its ending."""
+    engine = Engine(backend, max_running=2, use_drafts=False, recovery=backend)
+    backend.gate = threading.Semaphore(0)
+    backend.reply_for = lambda prompt: [EOS] if prompt == spell("a") else [*spell("hello"), EOS]
+    sample, client = backend.sample, Client(engine)
+
+    def sample_once(sampler: FakeSampler, index: int, allowed: Mask | None = None) -> int:
+        if sampler.reply != [EOS]:
+            backend.lose()
+        return sample(sampler, index, allowed)
+
+    backend.sample = sample_once  # type: ignore[method-assign]
+    first, second = client.generate("a"), client.generate("b")
+    engine.start()
+    backend.gate.release(100)
+    assert first.end().reason is FinishReason.STOP
+    assert second.end().reason is FinishReason.ERROR
+    engine.close()
+
+
+def test_what_had_begun_does_not_go_on(engine: Engine, backend: Losable) -> None:
+    """A request that waits again has a sampler of the backend that is lost."""
+    client = Client(engine)
+    backend.gate = threading.Semaphore(0)
+    background = client.generate("background", priority=Priority.BACKGROUND)
+    until(lambda: engine.num_running == 1)
+    backend.gate.release(3)
+    assert background.next()
+    interactive = client.generate("interactive")
+    until(lambda: engine.num_waiting == 1)
+    backend.gate.release(2)
+    assert interactive.next()  # so the other has been suspended
+    backend.fail_decode = backend.lose
+    backend.gate.release(100)
+    assert interactive.end().reason is FinishReason.ERROR
+    assert background.end().reason is FinishReason.ERROR
+    until(lambda: engine.is_healthy)
+    assert client.generate("another").text() == "hello"
+
+
+def test_losses_in_a_row_are_no_failure_of_what_comes_after(
+    engine: Engine, backend: Losable
+) -> None:
+    client = Client(engine)
+    for number in range(4):
+        backend.fail_decode = backend.lose
+        assert client.generate(f"lost {number}").end().reason is FinishReason.ERROR
+        until(lambda: engine.problem is None)
+    assert engine.stats.num_restarts == 4
+
+
+def test_who_waits_for_a_beginning_anew_can_leave(engine: Engine, backend: Losable) -> None:
+    client = Client(engine)
+    backend.gate = threading.Semaphore(0)
+    running, waiting = client.generate("one"), client.generate("two")
+    until(lambda: engine.num_running == 1)
+    backend.fail_decode = backend.lose
+    may_restart = threading.Event()
+    restart = backend.restart
+
+    def slow_restart() -> None:
+        may_restart.wait(SECONDS)
+        restart()
+
+    backend.restart = slow_restart  # type: ignore[method-assign]
+    backend.gate.release(100)
+    assert running.end().reason is FinishReason.ERROR
+    done = threading.Event()
+    engine.call(done.set, on_error=lambda _exc: None)
+    waiting.cancel()
+    assert waiting.end().reason is FinishReason.CANCELLED
+    assert done.wait(SECONDS)
+    may_restart.set()
+    until(lambda: engine.is_healthy)
+
+
+def test_any_failure_to_begin_anew_is_tried_again(engine: Engine, backend: Losable) -> None:
+    backend.refusal = OSError(28, "No space left on device")
+    backend.is_lost = True
+    until(lambda: "No space left" in str(engine.problem))
+    backend.refusal = None
+    until(lambda: engine.is_healthy)
+
+
+def test_while_lost_other_work_does_not_hasten_a_beginning(
+    engine: Engine, backend: Losable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glm3edge.engine.engine._RETRY_SECONDS", 60)
+    backend.refusal = EngineLostError("no answer")
+    backend.is_lost = True
+    assert backend.tried.acquire(timeout=SECONDS)
+    for _ in range(5):
+        done = threading.Event()
+        engine.call(done.set, on_error=lambda _exc: None)
+        assert done.wait(SECONDS)
+    assert not backend.tried.acquire(blocking=False)

@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -66,18 +69,18 @@ def test_exceptions_come_over_whole() -> None:
 def test_what_a_post_raises_comes_with_the_next_call() -> None:
     apart = Apart(Target).wait_ready()
     apart.post("fail")
-    apart.post("add", "not done: its result would be of something else")
+    apart.post("add", "b")
     with pytest.raises(DecodeError) as caught:
-        apart.call("add", "neither")
+        apart.call("add", "not done: its result would be of something else")
     assert caught.value.code == 3
-    assert apart.call("add", "b") == ["", "b"]
+    assert apart.call("add", "c") == ["", "b", "c"]
     apart.close()
 
 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ("", "its process ended with -6"),
+        ("", "its process ended with -6"),  # SIGABRT
         ("one\n/a/b.cpp:35: worker crashed\n\n", "worker crashed"),
         ("no end", "no end"),
     ],
@@ -90,6 +93,35 @@ def test_a_lost_process_tells_its_last_words(words: str, reason: str) -> None:
     with pytest.raises(EngineLostError):
         apart.call("add", "b")
     apart.close()
+
+
+def test_a_process_that_was_ended_tells_by_what() -> None:
+    apart = Apart(Target).wait_ready()
+    os.kill(apart.call("process_id"), signal.SIGKILL)
+    with pytest.raises(EngineLostError, match="ended by SIGKILL; was there no memory left"):
+        apart.call("add", "b")
+    apart.close()
+
+
+def test_signals_to_all_of_a_group_are_the_parents_matter() -> None:
+    apart = Apart(Target).wait_ready()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(apart.call("process_id"), number)
+    assert apart.call("add", "b") == ["", "b"]
+    apart.close()
+
+
+def test_a_process_is_not_left_to_itself() -> None:
+    """A program that forgets to close it ends, and the process with it."""
+    code = (
+        "from glm3edge.llama.apart import Apart; from tests.llama.test_apart import Target; "
+        "print(Apart(Target).wait_ready().call('process_id'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
 
 
 def test_a_process_that_does_not_answer_is_ended() -> None:
@@ -119,6 +151,8 @@ def test_a_start_can_be_killed() -> None:
     threading.Timer(0.5, apart.kill).start()
     with pytest.raises(EngineLostError):
         apart.wait_ready()
+    apart.kill()
+    apart.close()
 
 
 def test_nothing_is_left_behind() -> None:
