@@ -159,6 +159,47 @@ def serve(
         typer.Option(help="Same seed, same text, always: one request at a time. [off]"),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Compute threads. [physical cores]")] = None,
+    gpu_layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|all|N",
+            help="Layers on GPUs and workers, counted back from the output. [auto: what fits]",
+        ),
+    ] = None,
+    cpu_layers: Annotated[
+        str | None, typer.Option(metavar="0-3,7", help="Layers that stay on the CPU. [none]")
+    ] = None,
+    tensor_placement: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN=DEVICE",
+            help="Put tensors whose name has a match on a device, such as 'ffn_.*=CPU'. "
+            "Repeatable; the first that matches counts.",
+        ),
+    ] = None,
+    kv_on_gpu: Annotated[
+        bool | None,
+        typer.Option(
+            "--kv-on-gpu/--kv-on-cpu", help="Where keys and values are: with their layer, or not."
+        ),
+    ] = None,
+    tensor_split: Annotated[
+        str | None, typer.Option(metavar="3,1", help="Shares of the GPUs. [what fits]")
+    ] = None,
+    main_gpu: Annotated[
+        int | None, typer.Option(help="The one GPU to use, by its number. [all of them]")
+    ] = None,
+    kv_type: Annotated[
+        str | None,
+        typer.Option(metavar="f16|q8_0|q4_0", help="What keys and values are kept in. [f16]"),
+    ] = None,
+    rpc: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Worker (glm3edge worker) on another machine that shares the layers. Repeatable.",
+        ),
+    ] = None,
     type: Annotated[  # noqa: A002 - the option's name
         str | None, typer.Option(help="Quantization of a checkpoint. [q4_k_m; built-in: q8_0]")
     ] = None,
@@ -229,6 +270,14 @@ def serve(
         drafts=drafts,
         deterministic=deterministic,
         threads=threads,
+        gpu_layers=gpu_layers,
+        cpu_layers=cpu_layers,
+        tensor_placement=tensor_placement or None,
+        kv_on_gpu=kv_on_gpu,
+        tensor_split=tensor_split,
+        main_gpu=main_gpu,
+        kv_type=kv_type,
+        rpc=rpc or None,
         type=type,
         embedding_model=embedding_model,
         lora=lora or None,

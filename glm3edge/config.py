@@ -1,7 +1,8 @@
 """Settings: frozen, checked once, from options and ``GLM3EDGE_*`` environment variables."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
@@ -10,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from glm3edge.cores import num_compute_cores
 from glm3edge.errors import ConfigError
 from glm3edge.hosts import host_of, is_local
+from glm3edge.ranges import parse_ranges, parse_shares
+from glm3edge.workers import parse_address
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 """Origins that browsers may call from when none are configured: pages of this machine."""
@@ -46,6 +49,22 @@ class Settings(BaseSettings):
     always gives the same text."""
     threads: Annotated[int, Field(ge=0, le=512)] = 0
     """Compute threads; 0 takes one for each physical core this process may use."""
+    gpu_layers: str = "auto"
+    """Layers on the GPUs, counted back from the output: a number, ``all``, or as many as fit."""
+    cpu_layers: str = ""
+    """Layers that stay on the CPU, by number: ``0-3,7``."""
+    tensor_placement: tuple[str, ...] = ()
+    """Pairs ``PATTERN=DEVICE``: where tensors are whose name contains a match."""
+    kv_on_gpu: bool = True
+    """Keys and values are where their layer is; if not, all on the CPU."""
+    tensor_split: str = ""
+    """Shares of the GPUs in their layers: ``3,1``; empty goes by what fits."""
+    main_gpu: Annotated[int, Field(ge=0)] | None = None
+    """The one GPU that takes all of these layers, by its number."""
+    kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
+    """What keys and values are kept in."""
+    rpc: tuple[str, ...] = ()
+    """Workers on other machines that share the layers, ``host:port``."""
     type: str | None = None
     """What a checkpoint folder is quantized to; None takes what suits the model."""
     embedding_model: str | None = None
@@ -82,6 +101,47 @@ class Settings(BaseSettings):
     def _split_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
         """Names in one spelling; an entry may have several, with commas between."""
         return tuple(_host(name.strip()) for entry in entries for name in entry.split(","))
+
+    @field_validator("gpu_layers")
+    @classmethod
+    def _check_gpu_layers(cls, text: str) -> str:
+        if text not in {"auto", "all"} and not text.isdecimal():
+            raise ValueError("give a number of layers, all or auto")
+        return text
+
+    @field_validator("cpu_layers")
+    @classmethod
+    def _check_cpu_layers(cls, text: str) -> str:
+        parse_ranges(text)
+        return text
+
+    @field_validator("tensor_placement")
+    @classmethod
+    def _check_patterns(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        for pair in pairs:
+            pattern, _, device = pair.rpartition("=")
+            if not pattern or not device:
+                raise ValueError(r"write PATTERN=DEVICE, such as 'ffn_.*=CPU'")
+            try:
+                re.compile(pattern)
+            except re.error as exc:
+                raise ValueError(f"{pattern!r} is no regular expression: {exc}") from None
+        return pairs
+
+    @field_validator("tensor_split")
+    @classmethod
+    def _check_split(cls, text: str) -> str:
+        parse_shares(text)
+        return text
+
+    @field_validator("rpc")
+    @classmethod
+    def _split_workers(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """Addresses with their ports; an entry may have several, with commas between."""
+        addresses = [parse_address(part) for entry in entries for part in entry.split(",")]
+        if len(set(addresses)) < len(addresses):
+            raise ValueError("a worker is named twice")
+        return tuple(addresses)
 
     @property
     def num_threads(self) -> int:

@@ -92,7 +92,7 @@ def _known_names(given: list[str] | None) -> list[str]:
 
 def _bare_loop(path: Path, *, context_size: int, num_sequences: int, threads: int) -> "BareLoop":
     from glm3edge.bench.bare import BareLoop  # noqa: PLC0415
-    from glm3edge.server.runtime import BATCH_SIZE  # noqa: PLC0415
+    from glm3edge.server.backend import BATCH_SIZE  # noqa: PLC0415
 
     return BareLoop(
         path,

@@ -49,3 +49,18 @@ class Backend(Protocol[S]):
     def state(self, sequence_id: int) -> bytes: ...
 
     def restore(self, sequence_id: int, state: bytes, *, adapter: int = 0) -> bool: ...
+
+
+class Recovery(Protocol):
+    """What begins anew where a backend may be lost; ``RemoteContext`` is one."""
+
+    def check(self) -> None:
+        """Raise EngineLostError if the backend is lost."""
+
+    def restart(self) -> None:
+        """Have the backend as it was at first, with nothing in its memory.
+
+        Raises:
+            EngineLostError: it cannot be reached.
+            ModelError: it cannot be made.
+        """

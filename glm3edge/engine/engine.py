@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from glm3edge.engine.backend import Backend
+from glm3edge.engine.backend import Backend, Recovery
 from glm3edge.engine.disk import DiskCache, num_common
 from glm3edge.engine.drafts import Drafter
 from glm3edge.engine.memory import Memory
@@ -30,7 +30,9 @@ from glm3edge.errors import (
     DecodeAbortedError,
     EngineClosedError,
     EngineError,
+    EngineLostError,
     Glm3EdgeError,
+    ModelError,
     QueueFullError,
     TimeoutExceededError,
 )
@@ -57,6 +59,15 @@ _WORTH_SHARING = 32
 """Tokens two prompts must have in common for one to wait until the other has computed them."""
 
 
+_CHECK_SECONDS = 5.0
+"""How often an idle engine looks whether what it computes with is still there."""
+
+_TRUST_SECONDS = 1.0
+"""How long it may have been idle and yet begin without looking."""
+
+_RETRY_SECONDS = 1.0
+"""How often it tries to begin anew."""
+
 _MANY_FAILURES = 3
 """Batches in a row that fail before the engine counts as broken."""
 
@@ -80,6 +91,7 @@ class Engine:
         deterministic: bool = False,
         pace: Pace | None = None,
         hold_seconds: float = 0.0,
+        recovery: Recovery | None = None,
     ) -> None:
         """Prepare to run; ``start()`` does.
 
@@ -97,6 +109,7 @@ class Engine:
             pace: what is known of how long batches take.
             hold_seconds: how long tokens may wait for others to be posted with them; a sequence's
                 first token and its ending do not wait.
+            recovery: begins anew where the backend may be lost.
         """
         self.max_running = 1 if deterministic else max_running
         self._deterministic = deterministic
@@ -115,6 +128,8 @@ class Engine:
         self._hold_seconds = hold_seconds
         self._outbox: _Emitted = []
         self._outbox_since = 0.0  # when the first of them came, in seconds of perf_counter()
+        self._recovery = recovery
+        self._lost: EngineLostError | None = None
         self._num_failures = 0  # batches in a row
         self._computing: list[Work] = []  # the batch that is being decoded
         self._adapter = 0  # the one it is decoded with
@@ -143,7 +158,16 @@ class Engine:
     @property
     def is_healthy(self) -> bool:
         """Whether requests are being served, and the last batches did not all fail."""
-        return self.is_running and self._num_failures < _MANY_FAILURES
+        return self.is_running and self.problem is None
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps the engine from serving requests, though it runs; None if nothing does."""
+        if self._lost is not None:
+            return self._lost.reason
+        if self._num_failures >= _MANY_FAILURES:
+            return "llama.cpp fails; see the log"
+        return None
 
     @property
     def num_running(self) -> int:
@@ -166,6 +190,7 @@ class Engine:
 
         Raises:
             EngineClosedError: the engine is closed or closing.
+            EngineLostError: the backend is lost and not yet back.
             QueueFullError: as many sequences wait as may.
             ValueError: it may become longer than the context, and would never end.
         """
@@ -195,6 +220,8 @@ class Engine:
         """Raise what ``submit()`` would raise now for that many sequences."""
         if self._closing:
             raise EngineClosedError("the server is shutting down")
+        if self._lost is not None:
+            raise EngineLostError(self._lost.reason)
         num_waiting = self.num_waiting
         num_places = self.max_running - self.num_running + self._max_waiting
         if num_waiting + num_sequences > num_places:
@@ -216,7 +243,7 @@ class Engine:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        if self._computing:
+        if self._computing or self._lost is not None:
             self._backend.abort()
 
     def close(self) -> None:
@@ -244,17 +271,61 @@ class Engine:
 
     def _wait_for_work(self) -> bool:
         """Sleep until there is something to do; False when the engine closes."""
+        idle_since = time.monotonic()
         with self._wake:
-            if self._wake.wait_for(self._has_work, timeout=_SAVE_SECONDS):
-                return not self._closing
-        self._save_idle()
+            timeout = _SAVE_SECONDS if self._lost is None else _RETRY_SECONDS
+            has_work = self._wake.wait_for(self._has_work, timeout=timeout)
+        if not has_work and self._lost is None:
+            self._save_idle()
+            has_work = self._sleep()
+        if self._recovery is not None and not self._closing:
+            self._look_after(self._recovery, idle_since)
+        return not self._closing
+
+    def _sleep(self) -> bool:
+        """Wait long; whether there is something to do then."""
         with self._wake:
-            self._wake.wait_for(self._has_work)
-            return not self._closing
+            timeout = None if self._recovery is None else _CHECK_SECONDS
+            return self._wake.wait_for(self._has_work, timeout=timeout)
+
+    def _look_after(self, recovery: Recovery, idle_since: float) -> None:
+        """Begin anew if the backend is lost, and after a while look whether it is."""
+        if self._lost is not None:
+            self._recover(recovery)
+        elif time.monotonic() - idle_since > _TRUST_SECONDS:
+            try:
+                recovery.check()
+            except EngineLostError as exc:
+                self._lose(recovery, exc)
+
+    def _lose(self, recovery: Recovery, exc: EngineLostError) -> None:
+        """What runs ends; what waits does if there is no beginning anew at once."""
+        logger.error("the engine is lost: %s", exc.reason)
+        self._lost = exc
+        self._computing = []
+        self._adapter = 0
+        self._end(self._scheduler.running, FinishReason.ERROR, exc)
+        self._memory.clear()
+        self._recover(recovery)
+
+    def _recover(self, recovery: Recovery) -> None:
+        try:
+            recovery.restart()
+        except (EngineLostError, ModelError) as exc:
+            reason = exc.reason if isinstance(exc, EngineLostError) else str(exc)
+            self._lost = EngineLostError(reason)
+            logger.debug("not back yet: %s", reason)
+            self._end(self._everything(), FinishReason.ERROR, self._lost)
+        else:
+            logger.warning("the engine is back")
+            self.stats.num_restarts += 1
+            self._lost = None
 
     def _save_idle(self) -> None:
         try:
             self._memory.save_idle()
+        except EngineLostError:
+            pass  # whoever looks next will see it too
         except Exception:
             logger.exception("what was computed could not be saved")
 
@@ -268,6 +339,14 @@ class Engine:
             if self._outbox:
                 self._flush()
             self._calls.popleft()[0]()
+        try:
+            self._run_batch()
+        except EngineLostError as exc:
+            if self._recovery is None:
+                raise
+            self._lose(self._recovery, exc)
+
+    def _run_batch(self) -> None:
         self._reap()
         self._admit()
         batch = self._plan()
@@ -415,7 +494,9 @@ class Engine:
         self._emit(emitted)
 
     def _fail(self, sequences: list[Sequence], exc: Exception) -> None:
-        """End sequences with an error; the engine goes on."""
+        """End sequences with an error; the engine goes on, unless it is lost."""
+        if isinstance(exc, EngineLostError):
+            raise exc
         if isinstance(exc, Glm3EdgeError):
             logger.error("%d request(s) failed: %s", len(sequences), exc)
         else:

@@ -51,10 +51,13 @@ class Memory:
         self._grain = grain
         self._backend = backend
         self._disk = disk
-        self._saved_lengths = [0] * num_slots  # of each slot, how much is on disk
         self._size = backend.context_size
         self._ids = np.zeros((num_slots, self._size), np.int32)
         self._cells = np.zeros((num_slots, self._size), np.int32)
+        self._clear(num_slots)
+
+    def _clear(self, num_slots: int) -> None:
+        self._saved_lengths = [0] * num_slots  # of each slot, how much is on disk
         self._adapters = [0] * num_slots  # what each slot's tokens are computed with
         self._lengths = [0] * num_slots
         self._busy = [False] * num_slots
@@ -64,6 +67,10 @@ class Memory:
         self._busy_holders = np.zeros(self._size, np.int16)  # and those of them that are busy
         self._num_busy_cells = 0  # that have a busy holder
         self._free = list(range(self._size))
+
+    def clear(self) -> None:
+        """The backend has lost everything: all slots are empty and none is busy."""
+        self._clear(len(self._lengths))
 
     @property
     def num_free(self) -> int:

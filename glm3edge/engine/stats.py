@@ -17,6 +17,7 @@ class Stats:
         num_completion_tokens: tokens sampled.
         num_accepted_drafts: those of them that had been guessed.
         num_rejected_drafts: guesses that were wrong.
+        num_restarts: how often the backend was lost and began anew.
     """
 
     endings: Counter[FinishReason] = field(default_factory=Counter)
@@ -25,6 +26,7 @@ class Stats:
     num_completion_tokens: int = 0
     num_accepted_drafts: int = 0
     num_rejected_drafts: int = 0
+    num_restarts: int = 0
 
     def count(self, ending: Ending, *, num_prompt_tokens: int) -> None:
         """One more request has ended."""

@@ -5,6 +5,7 @@ results come back, one at a time, as pickles through a pipe. What it writes to i
 and error goes to a file, whose last words tell why it ended.
 """
 
+import math
 import multiprocessing
 import os
 import re
@@ -43,17 +44,13 @@ class Apart:
         check: Callable[[], str | None] = lambda: None,
         patience: float = 120.0,
     ) -> None:
-        """Start the process and have it make the object.
+        """Start the process; ``wait_ready()`` waits until it has made the object.
 
         Args:
             make: called there with ``args``; it and they have to be picklable.
             check: asked every few seconds while a call takes long: why it cannot come to an end,
                 None if it may.
             patience: seconds that a call may take.
-
-        Raises:
-            EngineLostError: the process ended meanwhile.
-            Exception: whatever ``make`` raises.
         """
         self._check, self._patience = check, patience
         self._lock = threading.RLock()
@@ -67,11 +64,21 @@ class Apart:
         self._process.start()
         calls.close()
         signals.close()
+
+    def wait_ready(self) -> "Apart":
+        """Itself, once the object is made; if it cannot be, the process ends.
+
+        Raises:
+            EngineLostError: the process ended meanwhile.
+            Exception: whatever ``make`` raises.
+        """
         try:
-            self._receive()
+            with self._lock:
+                self._receive(math.inf)
         except BaseException:
             self.close()
             raise
+        return self
 
     def call(self, name: str, *args: Any, **options: Any) -> Any:
         """The result of the object's method ``name``.
@@ -83,7 +90,7 @@ class Apart:
         """
         with self._lock:
             self._send((name, args, options, True))
-            return self._receive()
+            return self._receive(self._patience)
 
     def post(self, name: str, *args: Any) -> None:
         """Have the object's method ``name`` called, without waiting for its result.
@@ -126,13 +133,13 @@ class Apart:
         except _LOST:
             raise self._lost() from None
 
-    def _receive(self) -> Any:
-        deadline = time.monotonic() + self._patience
+    def _receive(self, patience: float) -> Any:
+        deadline = time.monotonic() + patience
         try:
             while not self._pipe.poll(_POLL_SECONDS):
                 reason = self._check()
                 if reason is None and time.monotonic() > deadline:
-                    reason = f"no answer in {self._patience:.0f} s"
+                    reason = f"no answer in {patience:.0f} s"
                 if reason is not None:
                     self._process.kill()
                     raise EngineLostError(reason)
@@ -155,7 +162,7 @@ def run_apart(function: Callable[..., T], *args: Any) -> T:
         EngineLostError: the process ended before.
         Exception: whatever the function raises.
     """
-    apart = Apart(_Functions)
+    apart = Apart(_Functions, patience=math.inf).wait_ready()
     try:
         result: T = apart.call("run", function, *args)
         return result

@@ -4,15 +4,16 @@ import psutil
 
 from glm3edge.llama.model import Model
 
-_F16_BYTES = 2
+_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}  # of a value
 
 
-def key_value_bytes(model: Model, context_size: int) -> int:
-    """Bytes that ``context_size`` tokens take in the key/value memory, in f16.
+def key_value_bytes(model: Model, context_size: int, kv_type: str = "f16") -> int:
+    """Bytes that ``context_size`` tokens take in the key/value memory.
 
-    Keys and values of every layer: 28 KiB a token for ChatGLM3-6B.
+    Keys and values of every layer: 28 KiB a token for ChatGLM3-6B in f16.
     """
-    return 2 * model.num_layers * model.key_value_length * _F16_BYTES * context_size
+    num_values = 2 * model.num_layers * model.key_value_length * context_size
+    return round(num_values * _BYTES[kv_type])
 
 
 def physical_memory_bytes() -> int:

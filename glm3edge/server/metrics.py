@@ -33,6 +33,7 @@ class _EngineCollector(Collector):
             ("completion_tokens", "Tokens sampled.", stats.num_completion_tokens),
             ("accepted_drafts", "Tokens that were guessed right.", stats.num_accepted_drafts),
             ("rejected_drafts", "Guesses that were wrong.", stats.num_rejected_drafts),
+            ("engine_restarts", "Times the engine was lost and came back.", stats.num_restarts),
         ):
             yield CounterMetricFamily(f"glm3edge_{name}", text, number)
 

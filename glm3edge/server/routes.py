@@ -59,10 +59,14 @@ RunningServicesOf = Annotated[Services, Depends(_running_services)]
 @router.get("/health")
 async def health(services: ServicesOf) -> JSONResponse:
     """Whether the server can take requests: 200, or 503 when its engine has stopped or fails."""
-    if services.engine.is_healthy:
-        numbers = {"running": services.engine.num_running, "waiting": services.engine.num_waiting}
+    engine = services.engine
+    if engine.is_healthy:
+        numbers = {"running": engine.num_running, "waiting": engine.num_waiting}
         return JSONResponse({"status": "ok", **numbers})
-    return JSONResponse({"status": "unavailable"}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+    body = {"status": "unavailable"}
+    if (problem := engine.problem) is not None:
+        body["reason"] = problem
+    return JSONResponse(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

@@ -14,18 +14,17 @@ from glm3edge.config import Settings
 from glm3edge.embedding import Embedder, EmbeddingMaker
 from glm3edge.engine.disk import DiskCache
 from glm3edge.engine.encoding import EncoderQueue
-from glm3edge.engine.engine import Engine, num_slots
-from glm3edge.errors import ConfigError, ModelError, ModelLoadError
+from glm3edge.engine.engine import Engine
+from glm3edge.errors import ConfigError, ModelLoadError
 from glm3edge.generation import ModelNames
-from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.context import Context
 from glm3edge.llama.encoder import ARCHITECTURE as ENCODER_ARCHITECTURE
 from glm3edge.llama.encoder import Encoder
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
-from glm3edge.llama.offload import key_value_bytes, physical_memory_bytes
-from glm3edge.llama.prefix import Prefix
+from glm3edge.llama.remote import RemoteContext
 from glm3edge.schema.models import ModelCard
+from glm3edge.server.backend import open_backend
 from glm3edge.server.services import Services
 from glm3edge.store import AdapterFile, PrefixFile
 from glm3edge.text_completion import TextCompleter
@@ -33,14 +32,6 @@ from glm3edge.tokenization import Tokenization
 from glm3edge.vectors import ChatModelEmbedder, EncoderEmbedder
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_CONTEXT_SIZE = 8192
-"""Tokens of context unless told otherwise: 224 MiB of memory for ChatGLM3-6B."""
-
-_GIB = 2**30
-
-BATCH_SIZE = 128
-"""Tokens in a batch: enough to keep the processor busy, few enough to stop soon when cancelled."""
 
 MIN_ENCODER_BATCH, MAX_ENCODER_BATCH = 512, 8192
 """Tokens in an encoder's batch: at least a text, at the most what memory is set aside for."""
@@ -71,9 +62,8 @@ class Runtime:
             ConfigError: an adapter has the name of a model or of another.
         """
         with ExitStack() as stack:
-            self.model = stack.enter_context(Model(path))
-            loaded = [_load(self.model, file) for file in adapters]
-            context = stack.enter_context(_open_context(self.model, settings, loaded))
+            backend = stack.enter_context(open_backend(path, settings, adapters))
+            self.model, context = backend.model, backend.context
             disk = _open_disk(context, settings)
             if disk is not None:
                 stack.callback(disk.close)
@@ -86,6 +76,7 @@ class Runtime:
                 use_drafts=settings.drafts,
                 deterministic=settings.deterministic,
                 hold_seconds=HOLD_SECONDS,
+                recovery=backend.recovery,
             )
             encoder = None
             if embedding_path is not None:
@@ -113,27 +104,6 @@ class Runtime:
         self._stack.close()
 
 
-def _load(model: Model, file: AdapterFile | PrefixFile) -> Adapter | Prefix:
-    if isinstance(file, PrefixFile):
-        return Prefix(model, file.path)
-    return Adapter(model, file.path, scale=file.scale)
-
-
-def _open_context(
-    model: Model, settings: Settings, adapters: Sequence[Adapter | Prefix]
-) -> Context:
-    size = settings.ctx_size or min(model.context_length, DEFAULT_CONTEXT_SIZE)
-    _check_memory(model, size)
-    return Context(
-        model,
-        context_size=size,
-        batch_size=BATCH_SIZE,
-        num_sequences=num_slots(settings.parallel),
-        num_threads=settings.num_threads,
-        adapters=adapters,
-    )
-
-
 def _open_encoder(model: Model, settings: Settings) -> Encoder:
     return Encoder(
         model,
@@ -143,7 +113,7 @@ def _open_encoder(model: Model, settings: Settings) -> Encoder:
     )
 
 
-def _open_disk(context: Context, settings: Settings) -> DiskCache | None:
+def _open_disk(context: Context | RemoteContext, settings: Settings) -> DiskCache | None:
     """The disk cache, if one is wanted; a folder that cannot be had is no reason not to serve."""
     if not settings.disk_cache:
         return None
@@ -155,16 +125,6 @@ def _open_disk(context: Context, settings: Settings) -> DiskCache | None:
     except OSError as exc:
         logger.warning("no disk cache: %s: %s", folder, exc.strerror or exc)
         return None
-
-
-def _check_memory(model: Model, context_size: int) -> None:
-    """Refuse what the system would kill the process for: memory is taken page by page."""
-    needed, present = key_value_bytes(model, context_size), physical_memory_bytes()
-    if needed > present:
-        raise ModelError(
-            f"a context of {context_size} tokens takes {needed / _GIB:,.1f} GiB and this machine "
-            f"has {present / _GIB:,.1f} GiB; choose a smaller --ctx-size"
-        )
 
 
 def _make_services(

@@ -3,8 +3,6 @@
 import socket
 from collections.abc import Sequence
 
-from glm3edge.errors import ConfigError
-
 DEFAULT_PORT = 50052
 """llama.cpp's, of its RPC server."""
 
@@ -15,13 +13,15 @@ def parse_address(text: str) -> str:
     """``host:port`` of a worker, with the usual port if it names none.
 
     Raises:
-        ConfigError: it is no such thing.
+        ValueError: it is no such thing.
     """
     host, colon, port = text.strip().rpartition(":")
     if not colon:
         host, port = port, str(DEFAULT_PORT)
     if not host or not port.isdigit() or not 0 < int(port) < 2**16 or "/" in host:
-        raise ConfigError(f"{text!r} is no worker's address: write host:port")
+        raise ValueError(f"{text!r} is no worker's address: write host:port")
+    if ":" in host:
+        raise ValueError(f"{text!r}: llama.cpp takes no IPv6 address here; write a name or IPv4")
     return f"{host}:{port}"
 
 

@@ -1,0 +1,39 @@
+"""Ranges and shares: numbers as people write them in an option, ``0-3,7`` and ``3,1``."""
+
+import math
+
+
+def parse_ranges(text: str) -> frozenset[int]:
+    """The numbers that ``text`` names; none if it is empty.
+
+    Raises:
+        ValueError: it is written in another way, or a range ends before it begins.
+    """
+    numbers: set[int] = set()
+    for part in filter(None, map(str.strip, text.split(","))):
+        first, dash, last = (word.strip() for word in part.partition("-"))
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"{part!r} is neither a number nor a range such as 0-3")
+        end = int(last) if dash else int(first)
+        if end < int(first):
+            raise ValueError(f"the range {part} ends before it begins")
+        numbers.update(range(int(first), end + 1))
+    return frozenset(numbers)
+
+
+def parse_shares(text: str) -> tuple[float, ...]:
+    """The shares that ``text`` names; none if it is empty.
+
+    Raises:
+        ValueError: one is no number or below 0, or all are 0.
+    """
+    words = [word.strip() for word in text.split(",")] if text.strip() else []
+    try:
+        shares = tuple(float(word) for word in words)
+    except ValueError:
+        raise ValueError(f"{text!r} are no shares: write numbers such as 3,1") from None
+    if any(not math.isfinite(share) or share < 0 for share in shares) or (
+        shares and not sum(shares)
+    ):
+        raise ValueError(f"{text!r}: shares are numbers from 0 on, and not all are 0")
+    return shares
