@@ -40,6 +40,7 @@ from glm3edge_convert.cli import (
 from glm3edge_convert.errors import ConvertError
 
 if TYPE_CHECKING:
+    from glm3edge.llama.remote import Report
     from glm3edge.server.runtime import Runtime
 
 P = ParamSpec("P")
@@ -334,6 +335,7 @@ def _banner(runtime: "Runtime", path: Path, settings: Settings, port: int, *, is
     lines = [
         f"model    {card.id}  ({path})",
         f"         {model.description}, {size}, context {card.context_length} tokens",
+        *_placement_lines(runtime.report),
         *(
             f"embeds   {other.id}, up to {other.context_length} tokens a text"
             if other.parent is None
@@ -353,6 +355,15 @@ def _banner(runtime: "Runtime", path: Path, settings: Settings, port: int, *, is
             2, "         A toy to try the API with: it greets, knows glm3edge, calls tools."
         )
     return "\n".join(lines)
+
+
+def _placement_lines(report: "Report | None") -> list[str]:
+    if report is None:
+        return []
+    from glm3edge.llama.allocations import describe  # noqa: PLC0415
+
+    first, *others = describe(report.layer_devices, report.allocations)
+    return [f"devices  {first}", *(f"         {line}" for line in others)]
 
 
 def _start_logging(level: str) -> None:

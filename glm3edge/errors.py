@@ -5,6 +5,7 @@
     ├── ModelError                the model file, or llama.cpp with it
     │   ├── ModelLoadError
     │   ├── DeviceError           a GPU or worker that is not here, or cannot do it
+    │   ├── DoesNotFitError       more memory than there is
     │   ├── ResourceClosedError   used after close()
     │   └── ModelFileError        a GGUF file that cannot be read
     ├── HubError                  a model that cannot be had from a hub
@@ -88,6 +89,25 @@ class ModelLoadError(ModelError):
 
 class DeviceError(ModelError):
     """A device is missing, or cannot be used as asked."""
+
+
+class DoesNotFitError(ModelError):
+    """A model needs more memory than there is, wherever its parts are put.
+
+    Attributes:
+        needed: bytes that would have to be on the CPU.
+        usable: bytes that may be taken there.
+        advice: what would fit, empty if nothing is known of.
+    """
+
+    def __init__(self, *, needed: int, usable: int, advice: str = "") -> None:
+        super().__init__(
+            f"it does not fit: {needed / 2**30:.2f} GiB of memory are needed besides the devices', "
+            f"and {usable / 2**30:.2f} GiB may be taken{advice and f'; {advice}'}"
+        )
+        self.needed = needed
+        self.usable = usable
+        self.advice = advice
 
 
 class ResourceClosedError(ModelError):

@@ -1,6 +1,9 @@
 """From the options of ``serve`` to a placement of the model on the devices that are here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 from glm3edge.config import Settings
 from glm3edge.errors import ConfigError, EngineLostError
@@ -8,11 +11,17 @@ from glm3edge.llama import ggml
 from glm3edge.llama.apart import run_apart
 from glm3edge.llama.devices import CPU, Device, add_worker, devices
 from glm3edge.llama.placement import ON_CPU, Placement
+from glm3edge.planning.account import Workload, account
+from glm3edge.planning.rooms import cpu_room, gpu_rooms
+from glm3edge.planning.search import Fit, best_placement
 from glm3edge.ranges import parse_ranges, parse_shares
 from glm3edge.workers import why_unreachable
 
 _GPU_LIBRARIES = ("ggml-cuda", "ggml-hip", "ggml-metal", "ggml-musa", "ggml-sycl", "ggml-vulkan")
 _ALL = -1
+_MIB = 2**20
+
+T = TypeVar("T")
 
 
 def offload_devices(workers: Sequence[str]) -> list[Device]:
@@ -40,6 +49,64 @@ def _offload_devices(workers: Sequence[str]) -> list[Device]:
     return remote + [
         device for device in devices() if device.is_offload and device.name not in names
     ]
+
+
+def fitting_placement(
+    path: Path, found: Sequence[Device], workload: Workload, settings: Settings
+) -> Placement:
+    """The placement that puts most of the GGUF file ``path`` on the devices ``found``.
+
+    Raises:
+        DoesNotFitError: what has to be left to the CPU is more than it has.
+        ModelError: the file is no model.
+    """
+    fit = _best(path, found, workload, settings)
+    if CPU in fit.layers and not fit.placement.overrides and set(fit.layers) == {CPU}:
+        return ON_CPU
+    return fit.placement
+
+
+def check_fits(
+    path: Path,
+    placement: Placement,
+    found: Sequence[Device],
+    workload: Workload,
+    settings: Settings,
+) -> None:
+    """Refuse a placement for which a device has not enough memory.
+
+    Raises:
+        ConfigError: naming the device, and a number of layers that fits.
+        ModelError: the file is no model.
+    """
+    needed = _apart(account, path, placement, workload, workers=settings.rpc)
+    for device in found:
+        if needed[device.name].total > device.memory_free:
+            fit = _best(path, found, workload, settings)
+            raise ConfigError(
+                f"{device.name} would need {needed[device.name].total / _MIB:,.0f} MiB and has "
+                f"{device.memory_free / _MIB:,.0f} MiB free: --gpu-layers "
+                f"{max(fit.placement.num_gpu_layers, 0)} fits"
+            )
+
+
+def _best(path: Path, found: Sequence[Device], workload: Workload, settings: Settings) -> Fit:
+    return _apart(
+        best_placement,
+        path,
+        gpu_rooms(found),
+        cpu_room(),
+        workload,
+        kv_on_gpu=settings.kv_on_gpu,
+        workers=settings.rpc,
+    )
+
+
+def _apart(function: Callable[..., T], *args: Any, workers: Sequence[str], **options: Any) -> T:
+    """``function`` in a process of its own, since it asks devices; with workers it makes one."""
+    if workers:
+        return function(*args, workers=workers, **options)
+    return run_apart(partial(function, *args, **options))
 
 
 def chosen_placement(

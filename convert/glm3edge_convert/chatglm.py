@@ -62,7 +62,7 @@ def make_plan(
     vocabulary = read_vocabulary(source, hparams.vocab_size)
 
     def add_metadata(writer: GGUFWriter) -> None:
-        _add_hparams(writer, hparams)
+        add_hparams(writer, hparams)
         _add_vocabulary(writer, vocabulary)
 
     types = [
@@ -113,7 +113,7 @@ def check_settings(
     return recipe, parse_hparams(source, config)
 
 
-def _add_hparams(writer: GGUFWriter, hparams: HParams) -> None:
+def add_hparams(writer: GGUFWriter, hparams: HParams) -> None:
     for key, value in hparams.to_gguf().items():
         if isinstance(value, float):
             writer.add_float32(key, value)

@@ -123,7 +123,7 @@ def open_gguf(
     check_output(path, overwrite=overwrite)
     num_bytes = sum(info.num_bytes_padded for info in infos)
     with _translated(path, num_bytes), _opened_part(path) as part:
-        header = _header(architecture, add_metadata, infos)
+        header = gguf_header(architecture, add_metadata, infos)
         journal = _Journal(part.path, hashlib.sha256(header + source_key.encode()).hexdigest())
         with journal:
             num_done = _kept(part, journal, infos, header)
@@ -265,7 +265,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
             raise OutputError(path, "its folder does not exist; create it first")
 
 
-def _header(
+def gguf_header(
     architecture: str, add_metadata: Callable[[GGUFWriter], None], infos: Sequence[TensorInfo]
 ) -> bytes:
     """All that stands before the first tensor's data."""

@@ -3,7 +3,7 @@
 import ctypes
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ _LAYER = re.compile(r"layer +(\d+) assigned to device (\S+),")
 _MOVED = re.compile(r"tensor (\S+) \(.*\) buffer type overridden to (\S+)")
 _SYMBOL = "_Z26llama_get_memory_breakdownPK13llama_context"
 _MAX_ENTRIES = 64
+_MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Allocation:
 
     Attributes:
         buffer: llama.cpp's name of it, such as ``CPU_Mapped`` or ``CUDA0``.
-        device: whose memory it is.
+        device: whose memory it is; the CPU's also where a GPU's driver has set it aside.
         weights: of the model.
         context: keys and values.
         compute: what a batch needs for a while.
@@ -68,6 +69,35 @@ def moved_tensors(lines: list[str]) -> dict[str, str]:
     return {match[1]: match[2] for line in lines if (match := _MOVED.search(line))}
 
 
+def describe(layers: dict[int, str], found: Sequence[Allocation]) -> list[str]:
+    """A line for each device: which layers it has, and how much memory they take."""
+    output = max(layers, default=0)
+    lines = []
+    for name in sorted({*layers.values(), *(a.device for a in found)}, key=lambda n: (n != CPU, n)):
+        numbers = [number for number, device in layers.items() if device == name]
+        parts = [f"layers {spans}"] if (spans := _spans(set(numbers) - {output})) else []
+        parts += ["output"] if output in numbers else []
+        sizes = [
+            (sum(a.weights for a in found if a.device == name), "weights"),
+            (sum(a.context for a in found if a.device == name), "keys and values"),
+            (sum(a.compute for a in found if a.device == name), "computing"),
+        ]
+        memory = ", ".join(f"{what} {size / _MIB:,.1f} MiB" for size, what in sizes if size)
+        lines.append(f"{name}: {', '.join(parts) or 'no whole layer'}; {memory or 'no memory'}")
+    return lines
+
+
+def _spans(numbers: Iterable[int]) -> str:
+    """Numbers as people write them: ``0-3, 7``."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
+
+
 class _Map(ctypes.Structure):
     """std::map as a function returns it; its root is at another place in each library."""
 
@@ -103,6 +133,8 @@ def _entries(context_handle: Any) -> Iterator[tuple[int, int, int, int]]:
 
 def _allocation(buffer_type: int, weights: int, context: int, compute: int) -> Allocation:
     device = ggml.function("ggml_backend_buft_get_device")(buffer_type)
+    if ggml.function("ggml_backend_buft_is_host")(buffer_type):  # such as CUDA_Host
+        device = 0
     return Allocation(
         buffer=ggml.text("ggml_backend_buft_name", buffer_type),
         device=ggml.text("ggml_backend_dev_name", device) if device else CPU,

@@ -1,6 +1,7 @@
-"""ggml's functions about devices, which the Python binding of llama.cpp leaves out.
+"""ggml's functions about devices and files, which the Python binding of llama.cpp leaves out.
 
-Signatures are those of ggml-backend.h and ggml-rpc.h. Handles are addresses; 0 stands for none.
+Signatures are those of ggml-backend.h, ggml-rpc.h and gguf.h. Handles are addresses; 0 stands for
+none.
 """
 
 import ctypes
@@ -18,6 +19,17 @@ _SIZE = ctypes.c_size_t
 _SIZE_OUT = ctypes.POINTER(ctypes.c_size_t)
 _HANDLE = ctypes.c_void_p
 _TEXT = ctypes.c_char_p
+
+
+class _GgufInitParams(ctypes.Structure):
+    """gguf_init_params (gguf.h): read no data."""
+
+    _fields_ = (("no_alloc", ctypes.c_bool), ("context", _HANDLE))
+
+
+METADATA_ONLY = _GgufInitParams(no_alloc=True)
+"""How ``gguf_init_from_file`` is to read."""
+
 _SIGNATURES: dict[str, tuple[str, Any, list[Any]]] = {
     "ggml_backend_reg_count": ("ggml", _SIZE, []),
     "ggml_backend_reg_get": ("ggml", _HANDLE, [_SIZE]),
@@ -36,7 +48,13 @@ _SIGNATURES: dict[str, tuple[str, Any, list[Any]]] = {
     "ggml_backend_dev_backend_reg": ("ggml-base", _HANDLE, [_HANDLE]),
     "ggml_backend_dev_buffer_type": ("ggml-base", _HANDLE, [_HANDLE]),
     "ggml_backend_buft_name": ("ggml-base", _TEXT, [_HANDLE]),
+    "ggml_backend_buft_is_host": ("ggml-base", ctypes.c_bool, [_HANDLE]),
     "ggml_backend_buft_get_device": ("ggml-base", _HANDLE, [_HANDLE]),
+    "gguf_init_from_file": ("ggml-base", _HANDLE, [_TEXT, _GgufInitParams]),
+    "gguf_free": ("ggml-base", None, [_HANDLE]),
+    "gguf_get_n_tensors": ("ggml-base", ctypes.c_int64, [_HANDLE]),
+    "gguf_get_tensor_name": ("ggml-base", _TEXT, [_HANDLE, ctypes.c_int64]),
+    "gguf_get_tensor_size": ("ggml-base", _SIZE, [_HANDLE, ctypes.c_int64]),
     "ggml_backend_rpc_add_server": ("ggml-rpc", _HANDLE, [_TEXT]),
     "ggml_backend_rpc_start_server": (
         "ggml-rpc",

@@ -1,6 +1,4 @@
-"""What fits into memory: the size of keys and values, and what the machine has."""
-
-import psutil
+"""The size of keys and values in memory."""
 
 from glm3edge.llama.model import Model
 
@@ -14,8 +12,3 @@ def key_value_bytes(model: Model, context_size: int, kv_type: str = "f16") -> in
     """
     num_values = 2 * model.num_layers * model.key_value_length * context_size
     return round(num_values * _BYTES[kv_type])
-
-
-def physical_memory_bytes() -> int:
-    """Bytes of memory this machine has."""
-    return psutil.virtual_memory().total

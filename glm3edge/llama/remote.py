@@ -126,15 +126,14 @@ class RemoteContext:
             EngineLostError: a worker cannot be reached, or the process ended.
             ResourceClosedError: this context is closed.
         """
+        if self._is_closed:
+            raise ResourceClosedError("the context is closed")
         workers = self._spec.workers
         if (reason := why_unreachable(workers)) is not None:
             raise EngineLostError(reason)
         self._end()
         self._loss = self._loss or EngineLostError("it begins anew")
         self._apart = Apart(_Host, self._spec, check=lambda: why_unreachable(workers))
-        if self._is_closed:
-            self._end()
-            raise ResourceClosedError("the context is closed")
         self._apart.wait_ready()
         self._loss = None
         self.report = self._call("report")

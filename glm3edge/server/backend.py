@@ -9,14 +9,23 @@ from glm3edge.config import Settings
 from glm3edge.engine.engine import num_slots
 from glm3edge.errors import EngineLostError, ModelError
 from glm3edge.llama.adapter import Adapter
-from glm3edge.llama.context import Context
+from glm3edge.llama.context import KV_TYPES, Context
+from glm3edge.llama.devices import Device
 from glm3edge.llama.model import Model
-from glm3edge.llama.offload import key_value_bytes, physical_memory_bytes
+from glm3edge.llama.offload import key_value_bytes
 from glm3edge.llama.placement import Placement
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.remote import AdapterSpec, ContextSpec, RemoteContext, Report
-from glm3edge.placing import check_nothing_asked, chosen_placement, offload_devices
+from glm3edge.placing import (
+    check_fits,
+    check_nothing_asked,
+    chosen_placement,
+    fitting_placement,
+    offload_devices,
+)
+from glm3edge.planning.account import Workload
 from glm3edge.store import AdapterFile, PrefixFile
+from glm3edge.system_memory import system_memory
 
 DEFAULT_CONTEXT_SIZE = 8192
 """Tokens of context unless told otherwise: 224 MiB of memory for ChatGLM3-6B."""
@@ -24,6 +33,7 @@ DEFAULT_CONTEXT_SIZE = 8192
 BATCH_SIZE = 128
 """Tokens in a batch: enough to keep the processor busy, few enough to stop soon when cancelled."""
 
+_SMALLER_CONTEXTS = (8192, 4096, 2048, 1024)
 _GIB = 2**30
 
 
@@ -68,9 +78,7 @@ def open_backend(
     with ExitStack() as stack:
         if found:
             model = stack.enter_context(Model(path, no_alloc=True))
-            placement = chosen_placement(settings, found, num_layers=model.num_layers)
-            if placement is None:
-                placement = Placement(tuple(device.name for device in found), -1)
+            placement = _placement(model, settings, found)
             if not placement.is_on_cpu:
                 made = EngineBackend(model, _open_beside(model, settings, placement, adapters))
                 stack.pop_all()
@@ -81,6 +89,23 @@ def open_backend(
         made = EngineBackend(model, _open_here(model, settings, adapters))
         stack.pop_all()
         return made
+
+
+def _placement(
+    model: Model,
+    settings: Settings,
+    found: Sequence[Device],
+) -> Placement:
+    """As asked, if it fits; or what fits best."""
+    workload = Workload(
+        _context_size(model, settings), BATCH_SIZE, num_slots(settings.parallel), settings.kv_type
+    )
+    placement = chosen_placement(settings, found, num_layers=model.num_layers)
+    if placement is None:
+        return fitting_placement(model.path, found, workload, settings)
+    if not placement.is_on_cpu:
+        check_fits(model.path, placement, found, workload, settings)
+    return placement
 
 
 def _open_here(
@@ -137,9 +162,21 @@ def _context_size(model: Model, settings: Settings) -> int:
 
 def _check_memory(model: Model, context_size: int, kv_type: str) -> None:
     """Refuse what the system would kill the process for: memory is taken page by page."""
-    needed, present = key_value_bytes(model, context_size, kv_type), physical_memory_bytes()
-    if needed > present:
-        raise ModelError(
-            f"a context of {context_size} tokens takes {needed / _GIB:,.1f} GiB and this machine "
-            f"has {present / _GIB:,.1f} GiB; choose a smaller --ctx-size"
-        )
+    needed = model.num_bytes + key_value_bytes(model, context_size, kv_type)
+    present = system_memory().total
+    if needed <= present:
+        return
+    advice = next(
+        (
+            f"--ctx-size {size} --kv-type {other} would fit"
+            for size in (context_size, *_SMALLER_CONTEXTS)
+            for other in KV_TYPES
+            if size <= context_size
+            and model.num_bytes + key_value_bytes(model, size, other) <= present
+        ),
+        "take a smaller quantization; glm3edge plan tells which fits",
+    )
+    raise ModelError(
+        f"{model.path.name} with a context of {context_size} tokens takes {needed / _GIB:,.1f} GiB "
+        f"and this machine has {present / _GIB:,.1f} GiB: {advice}"
+    )

@@ -63,7 +63,7 @@ class Runtime:
         """
         with ExitStack() as stack:
             backend = stack.enter_context(open_backend(path, settings, adapters))
-            self.model, context = backend.model, backend.context
+            self.model, self.report, context = backend.model, backend.report, backend.context
             disk = _open_disk(context, settings)
             if disk is not None:
                 stack.callback(disk.close)

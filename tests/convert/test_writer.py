@@ -269,7 +269,9 @@ def _lost_data(path: Path, checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "go_on", [_changed_type, _changed_weights, _damaged_journal, _lost_data], ids=str
+    "go_on",
+    [_changed_type, _changed_weights, _damaged_journal, _lost_data],
+    ids=lambda made: made.__name__,
 )
 def test_what_cannot_be_trusted_is_not_kept(
     stalled: subprocess.Popen[str],

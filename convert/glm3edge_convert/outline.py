@@ -1,0 +1,80 @@
+"""A GGUF file without its data, to find out what one of some type needs.
+
+Metadata and list of tensors are those of a conversion; in place of the weights there is a hole that
+takes no space on the disk, and no vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glm3edge_convert.chatglm import add_hparams
+from glm3edge_convert.chatglm_tensors import chatglm_mappings
+from glm3edge_convert.hparams import ARCHITECTURE, HParams
+from glm3edge_convert.recipe import get_recipe, tensor_type
+from glm3edge_convert.writer import TensorInfo, gguf_header
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gguf import GGUFWriter
+
+NO_VOCABULARY = "no_vocab"
+"""llama.cpp then takes the vocabulary's size from the model's sizes; reading one takes it long."""
+
+CHATGLM3_6B = HParams(
+    num_layers=28,
+    hidden_size=4096,
+    num_heads=32,
+    num_groups=2,
+    head_size=128,
+    ffn_size=13696,
+    context_size=8192,
+    vocab_size=65024,
+    norm_epsilon=1e-5,
+    rope_ratio=1.0,
+)
+"""What config.json of zai-org/chatglm3-6b says."""
+
+
+def tensor_infos(hparams: HParams, type_name: str) -> list[TensorInfo]:
+    """The tensors of a model of these sizes, quantized to a type. Raises UnknownTypeError.
+
+    Types that need an importance matrix are taken to have been made with one.
+    """
+    recipe = get_recipe(type_name)
+    return [
+        TensorInfo(
+            mapping.name,
+            mapping.shape,
+            tensor_type(
+                recipe,
+                mapping.name,
+                mapping.shape,
+                hparams.num_layers,
+                num_shared=hparams.num_heads // hparams.num_groups,
+                has_importances=recipe.needs_importances,
+            ),
+        )
+        for mapping in chatglm_mappings(hparams)
+    ]
+
+
+def write_outline(path: Path, hparams: HParams, type_name: str) -> int:
+    """Write the outline of a model to `path`. Returns the size that the whole file would have.
+
+    Raises UnknownTypeError, and OSError if the file cannot be written.
+    """
+    infos = tensor_infos(hparams, type_name)
+
+    def add_metadata(writer: GGUFWriter) -> None:
+        writer.add_file_type(get_recipe(type_name).file_type)
+        add_hparams(writer, hparams)
+        writer.add_tokenizer_model(NO_VOCABULARY)
+
+    beginning = gguf_header(ARCHITECTURE, add_metadata, infos)
+    num_bytes = len(beginning) + sum(info.num_bytes_padded for info in infos)
+    with path.open("wb") as file:
+        file.write(beginning)
+        file.truncate(num_bytes)
+    return num_bytes

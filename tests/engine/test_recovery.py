@@ -1,0 +1,167 @@
+"""A backend that may be lost: what runs ends, what waits is served if it comes back."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from glm3edge.engine.engine import Engine
+from glm3edge.errors import EngineLostError, ModelError
+from glm3edge.llama.batch import Span
+from glm3edge.types import EndEvent, FinishReason
+from tests.engine.test_engine import Client
+from tests.fakes import EOS, FakeBackend, spell
+
+SECONDS = 10
+
+
+@dataclass
+class Losable(FakeBackend):
+    """A backend that is lost when a test says so, and comes back when it may."""
+
+    is_lost: bool = False
+    refusal: Exception | None = None
+    num_checks: int = 0
+    num_restarts: int = 0
+    tried: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def lose(self, _spans: Sequence[Span] = ()) -> None:
+        self.is_lost = True
+        raise EngineLostError("the cable is out")
+
+    def check(self) -> None:
+        self.num_checks += 1
+        if self.is_lost:
+            raise EngineLostError("the cable is out")
+
+    def restart(self) -> None:
+        self.tried.release()
+        if self.refusal is not None:
+            raise self.refusal
+        self.is_lost = False
+        self.fail_decode = None
+        self.memory, self.cells, self.computed_with = {}, {}, {}
+        self.num_restarts += 1
+
+    def truncate(self, sequence_id: int, length: int) -> None:
+        if not self.is_lost:
+            super().truncate(sequence_id, length)
+
+    def state(self, sequence_id: int) -> bytes:
+        self.check()
+        return super().state(sequence_id)
+
+
+@pytest.fixture
+def backend() -> Losable:
+    return Losable(reply_for=lambda _prompt: [*spell("hello"), EOS])
+
+
+@pytest.fixture
+def engine(backend: Losable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    for name in ("_RETRY_SECONDS", "_TRUST_SECONDS", "_SAVE_SECONDS", "_CHECK_SECONDS"):
+        monkeypatch.setattr(f"glm3edge.engine.engine.{name}", 0.02)
+    engine = Engine(backend, max_running=1, use_drafts=False, recovery=backend)
+    engine.start()
+    yield engine
+    engine.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(int(SECONDS / 0.01)):
+        if condition():
+            return
+        waiting.wait(0.01)
+    raise AssertionError("it does not come to this")
+
+
+def test_what_runs_ends_and_what_waits_is_served(engine: Engine, backend: Losable) -> None:
+    client = Client(engine)
+    assert client.generate("one").text() == "hello"
+    backend.gate = threading.Semaphore(0)
+    backend.fail_decode = backend.lose
+    running, waiting = client.generate("one more"), client.generate("another")
+    until(lambda: engine.num_running == 1)
+    backend.gate.release(100)
+    ending = running.end()
+    assert ending.reason is FinishReason.ERROR
+    assert isinstance(ending.error, EngineLostError)
+    assert waiting.text() == "hello"
+    until(lambda: engine.is_healthy)
+    assert engine.stats.num_restarts == 1
+    assert client.generate("one more").text() == "hello"
+
+
+def test_what_was_in_memory_is_computed_again(engine: Engine, backend: Losable) -> None:
+    client = Client(engine)
+    prompt = "a prompt that is long enough to be kept in memory"
+    client.generate(prompt).text()
+    ending = client.generate(prompt).end()
+    assert isinstance(ending, EndEvent)
+    assert ending.num_cached_tokens > 0
+    backend.fail_decode = backend.lose
+    assert client.generate("x").end().reason is FinishReason.ERROR
+    until(lambda: engine.is_healthy)
+    ending = client.generate(prompt).end()
+    assert isinstance(ending, EndEvent)
+    assert ending.num_cached_tokens == 0
+
+
+@pytest.mark.parametrize("refusal", [EngineLostError("no answer"), ModelError("no memory")])
+def test_until_it_is_back_requests_are_refused(
+    engine: Engine, backend: Losable, refusal: Exception
+) -> None:
+    client = Client(engine)
+    backend.refusal = refusal
+    backend.gate = threading.Semaphore(0)
+    backend.fail_decode = backend.lose
+    listeners = [client.generate("one"), client.generate("two")]
+    backend.gate.release(100)
+    for listener in listeners:
+        assert listener.end().reason is FinishReason.ERROR
+    reason = str(refusal) if isinstance(refusal, ModelError) else "no answer"
+    until(lambda: engine.problem == reason)
+    assert not engine.is_healthy
+    with pytest.raises(EngineLostError, match=reason):
+        client.generate("three")
+    backend.refusal = None
+    until(lambda: engine.is_healthy)
+    assert engine.problem is None
+    assert client.generate("four").text() == "hello"
+
+
+def test_a_loss_is_noticed_while_nothing_runs(engine: Engine, backend: Losable) -> None:
+    backend.is_lost = True
+    until(lambda: backend.num_restarts == 1)
+    assert Client(engine).generate("one").text() == "hello"
+
+
+def test_a_request_after_a_silent_loss_does_not_notice_it(
+    engine: Engine, backend: Losable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glm3edge.engine.engine._CHECK_SECONDS", 60)
+    threading.Event().wait(0.1)  # longer than an engine trusts
+    backend.is_lost = True
+    backend.fail_decode = backend.lose
+    assert Client(engine).generate("one").text() == "hello"
+    assert backend.num_restarts == 1
+
+
+def test_a_lost_engine_can_be_closed(engine: Engine, backend: Losable) -> None:
+    backend.refusal = EngineLostError("no answer")
+    backend.is_lost = True
+    assert backend.tried.acquire(timeout=SECONDS)
+    engine.close()
+    assert not engine.is_running
+    assert backend.num_aborts > 0
+
+
+def test_other_work_goes_on_meanwhile(engine: Engine, backend: Losable) -> None:
+    backend.refusal = EngineLostError("no answer")
+    backend.is_lost = True
+    assert backend.tried.acquire(timeout=SECONDS)
+    done = threading.Event()
+    engine.call(done.set, on_error=lambda _exc: None)
+    assert done.wait(SECONDS)

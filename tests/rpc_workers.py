@@ -1,0 +1,49 @@
+"""Real workers for tests: processes that offer this machine's CPU through llama.cpp's RPC."""
+
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+SECONDS = 60
+
+
+@dataclass
+class Worker:
+    """A running worker; it can be killed and started again at the same address."""
+
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> "Worker":
+        """Have it listen."""
+        command = [sys.executable, "-m", "glm3edge", "worker", "--port", str(self.port)]
+        self.process = subprocess.Popen([*command, "--threads", "1"], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return self
+        raise AssertionError("the worker does not listen")
+
+    def kill(self) -> None:
+        """End it at once, as a machine that loses its power."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def new_worker() -> Worker:
+    """A worker on a port that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+    return Worker(port).start()

@@ -1,0 +1,38 @@
+import socket
+
+import pytest
+
+from glm3edge.workers import parse_address, why_unreachable
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("box", "box:50052"), (" box:1 ", "box:1"), ("192.168.0.7:50052", "192.168.0.7:50052")],
+)
+def test_addresses(text: str, address: str) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", ":1", "box:", "box:http", "box:0", "box:65536", "http://box"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        parse_address(text)
+
+
+def test_ipv6_is_refused_as_llama_cpp_would() -> None:
+    with pytest.raises(ValueError, match="IPv6"):
+        parse_address("[::1]:50052")
+
+
+def test_who_does_not_listen_is_named() -> None:
+    with socket.socket() as listening, socket.socket() as other:
+        for sock in (listening, other):
+            sock.bind(("127.0.0.1", 0))
+        listening.listen()
+        here, nowhere = (f"127.0.0.1:{sock.getsockname()[1]}" for sock in (listening, other))
+        assert why_unreachable([]) is None
+        assert why_unreachable([here]) is None
+        reason = why_unreachable([here, nowhere])
+    assert reason is not None
+    assert nowhere in reason
+    assert "refused" in reason
