@@ -79,7 +79,7 @@ def tiny_file(type_name: str) -> Path:
     return Store(load_settings().cache_dir, type=type_name).find(None)
 
 
-def measure_replies(per_kind: int, num_threads: int) -> Iterator[Replies]:
+def measure_replies(per_kind: int, *, num_threads: int) -> Iterator[Replies]:
     """Greedy replies to as many questions of each kind."""
     seen: Counter[str] = Counter()
     asked = []
@@ -277,7 +277,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=40)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    replies = list(measure_replies(options.per_kind, load_settings().num_threads))
+    replies = list(measure_replies(options.per_kind, num_threads=1))
     keep(options.out, "replies", render_replies(replies), replies)
     with two_layers() as layers:
         speeds = [
