@@ -25,12 +25,19 @@ def parse_address(text: str) -> str:
     return f"{host}:{port}"
 
 
-def why_unreachable(addresses: Sequence[str]) -> str | None:
-    """Which of the workers does not take connections, and why; None if all do."""
+def why_unreachable(addresses: Sequence[str], *, are_busy: bool = False) -> str | None:
+    """Which of the workers does not take connections, and why; None if all do.
+
+    Where they ``are_busy``, one that does not answer counts as there: llama.cpp's own server takes
+    one connection after the other, and lets few of them wait.
+    """
     for address in addresses:
         host, _, port = address.rpartition(":")
         try:
             socket.create_connection((host, int(port)), timeout=_SECONDS).close()
+        except TimeoutError:
+            if not are_busy:
+                return f"the worker {address} cannot be reached (it does not answer)"
         except OSError as exc:
             return f"the worker {address} cannot be reached ({exc.strerror or exc})"
     return None

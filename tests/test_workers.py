@@ -1,4 +1,5 @@
 import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -36,3 +37,19 @@ def test_who_does_not_listen_is_named() -> None:
     assert reason is not None
     assert nowhere in reason
     assert "refused" in reason
+
+
+def test_a_worker_that_lets_nobody_wait_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As llama.cpp's own server is while it serves another."""
+    monkeypatch.setattr("glm3edge.workers._SECONDS", 0.2)
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        for _ in range(8):  # they wait, and nobody takes them
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        assert why_unreachable([address], are_busy=True) is None
+        assert "does not answer" in str(why_unreachable([address]))

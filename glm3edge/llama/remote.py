@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,9 @@ class RemoteContext:
             raise EngineLostError(reason)
         self._end()
         self._loss = self._loss or EngineLostError("it begins anew")
-        self._apart = Apart(_Host, self._spec, check=lambda: why_unreachable(workers))
+        self._apart = Apart(
+            _Host, self._spec, check=partial(why_unreachable, workers, are_busy=True)
+        )
         self._apart.wait_ready()
         self._loss = None
         self.report = self._call("report")
