@@ -188,7 +188,7 @@ def test_a_lost_tensor(demo: Demo, tmp_path: Path) -> None:
     ],
 )
 def test_texts_and_windows_that_do_not_do(
-    demo: Demo, text: str, options: dict[str, int], message: str
+    demo: Demo, text: str, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         compare([demo("q8_0")], demo("f16"), text, **options)
