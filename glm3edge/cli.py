@@ -2,7 +2,6 @@
 
 import functools
 import json
-import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from glm3edge import __version__
 from glm3edge.bench.cli import bench_command
 from glm3edge.config import Settings, load_settings
+from glm3edge.doctor.cli import doctor_command
 from glm3edge.errors import (
     ConfigError,
     DivergenceError,
@@ -22,6 +22,7 @@ from glm3edge.errors import (
     ModelError,
 )
 from glm3edge.imatrix_command import imatrix_command
+from glm3edge.logs import LOG_LEVELS, start_logging
 from glm3edge.model_commands import (
     inspect_command,
     models_command,
@@ -30,6 +31,7 @@ from glm3edge.model_commands import (
 )
 from glm3edge.store import DEFAULT_NAME, Store
 from glm3edge.verify.cli import verify_command
+from glm3edge.worker.cli import worker_command
 from glm3edge_convert.cli import (
     convert_command,
     convert_lora_command,
@@ -55,9 +57,7 @@ EXIT_CODES: dict[type[Glm3EdgeError], int] = {
 """What a failure ends the program with; conversion has codes of its own, 2 to 7."""
 
 _INTERRUPTED = 130
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _KEY_HEADER = '           -H "Authorization: Bearer $GLM3EDGE_API_KEY" \\'
-_LOG_LEVELS = ("debug", "info", "warning", "error")
 
 app = typer.Typer(
     name="glm3edge",
@@ -90,8 +90,10 @@ def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
 
 
 app.command("bench")(_with_exit_codes(bench_command))
+app.command("doctor")(_with_exit_codes(doctor_command))
 app.command("imatrix")(_with_exit_codes(imatrix_command))
 app.command("verify")(_with_exit_codes(verify_command))
+app.command("worker")(_with_exit_codes(worker_command))
 app.command("pull")(_with_exit_codes(pull_command))
 app.command("inspect")(_with_exit_codes(inspect_command))
 models = typer.Typer(help="List what is in the cache, or remove it.", rich_markup_mode=None)
@@ -254,13 +256,13 @@ def serve(
     max_body: Annotated[
         str | None, typer.Option(help="Size that the body of a request may have. [32MiB]")
     ] = None,
-    log_level: Annotated[str, typer.Option(help=f"One of {', '.join(_LOG_LEVELS)}.")] = "warning",
+    log_level: Annotated[str, typer.Option(help=f"One of {', '.join(LOG_LEVELS)}.")] = "warning",
 ) -> None:
     """Serve a model on OpenAI's routes.
 
     Every option can be set by an environment variable too: GLM3EDGE_CTX_SIZE for --ctx-size.
     """
-    _start_logging(log_level)
+    start_logging(log_level)
     settings = load_settings(
         host=host,
         port=port,
@@ -364,14 +366,6 @@ def _placement_lines(report: "Report | None") -> list[str]:
 
     first, *others = describe(report.layer_devices, report.allocations)
     return [f"devices  {first}", *(f"         {line}" for line in others)]
-
-
-def _start_logging(level: str) -> None:
-    if level not in _LOG_LEVELS:
-        raise ConfigError(f"--log-level {level}: choose one of {', '.join(_LOG_LEVELS)}")
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
 
 
 def _fail(exc: Exception, code: int) -> None:

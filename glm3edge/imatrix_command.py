@@ -1,22 +1,23 @@
 """The ``imatrix`` command: a model and a text in, an importance matrix out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import rich.progress
 import typer
 from rich.console import Console
 
 from glm3edge.calibration import DEFAULT_TEXT, encode
-from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.config import load_settings
 from glm3edge.errors import ConfigError
-from glm3edge.llama.importance import Importances, collect_importances
-from glm3edge.llama.model import Model
 from glm3edge.store import Store
 from glm3edge_convert.cli import progress_bar
 from glm3edge_convert.imatrix import write_imatrix
 from glm3edge_convert.writer import check_output
+
+if TYPE_CHECKING:
+    from glm3edge.llama.importance import Importances
+    from glm3edge.llama.model import Model
 
 
 def imatrix_command(
@@ -45,6 +46,9 @@ def imatrix_command(
     ] = False,
 ) -> None:
     """Find out which columns of a model's matrices matter, for `convert --imatrix`."""
+    # Other commands do without llama.cpp.
+    from glm3edge.llama.model import Model  # noqa: PLC0415
+
     check_output(output, overwrite=overwrite)
     settings = load_settings(threads=threads, type=type)
     text = text or DEFAULT_TEXT
@@ -75,8 +79,10 @@ def _read(path: Path) -> str:
         raise ConfigError(f"--text {path} is not UTF-8") from exc
 
 
-def _chunks(model: Model, text: str, size: int) -> list[list[int]]:
+def _chunks(model: "Model", text: str, size: int) -> list[list[int]]:
     """The text in pieces of ``size`` tokens, each behind the prefix that the model expects."""
+    from glm3edge.chatglm3.vocabulary import SpecialTokens  # noqa: PLC0415
+
     prefix = list(SpecialTokens.of(model).prefix)
     ids, step = encode(text, model), size - len(prefix)
     chunks = [prefix + ids[at : at + step] for at in range(0, len(ids) - step + 1, step)]
@@ -85,7 +91,9 @@ def _chunks(model: Model, text: str, size: int) -> list[list[int]]:
     return chunks
 
 
-def _collected(model: Model, chunks: list[list[int]], *, num_threads: int) -> Importances:
+def _collected(model: "Model", chunks: list[list[int]], *, num_threads: int) -> "Importances":
+    from glm3edge.llama.importance import collect_importances  # noqa: PLC0415
+
     console = Console(stderr=True)
     with rich.progress.Progress(console=console, transient=True) as bar:
         task = bar.add_task("reading", total=len(chunks))

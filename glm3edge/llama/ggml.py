@@ -31,6 +31,8 @@ METADATA_ONLY = _GgufInitParams(no_alloc=True)
 """How ``gguf_init_from_file`` is to read."""
 
 _SIGNATURES: dict[str, tuple[str, Any, list[Any]]] = {
+    "ggml_version": ("ggml-base", _TEXT, []),
+    "ggml_commit": ("ggml-base", _TEXT, []),
     "ggml_backend_reg_count": ("ggml", _SIZE, []),
     "ggml_backend_reg_get": ("ggml", _HANDLE, [_SIZE]),
     "ggml_backend_dev_count": ("ggml", _SIZE, []),

@@ -1,0 +1,1 @@
+"""``glm3edge worker``: this machine's devices for a server elsewhere."""
