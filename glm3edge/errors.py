@@ -365,16 +365,21 @@ class DivergenceError(VerifyError):
     Attributes:
         mean_kl: mean Kullback-Leibler divergence, in nats a token.
         limit: what it may be.
+        kv_type: what keys and values were kept in.
     """
 
-    def __init__(self, path: Path, *, mean_kl: float, limit: float) -> None:
+    def __init__(self, path: Path, *, mean_kl: float, limit: float, kv_type: str = "f32") -> None:
+        remedy = "of its type: convert it again, from this original"
+        if kv_type != "f32":
+            remedy = f"of its type with keys and values in {kv_type}: look at it with them in f32"
         super().__init__(
             path,
             f"its predictions are {mean_kl:.3g} nats a token from the original's, and {limit:g} "
-            "is the limit of its type: convert it again, from this original",
+            f"is the limit {remedy}",
         )
         self.mean_kl = mean_kl
         self.limit = limit
+        self.kv_type = kv_type
 
 
 class RequestError(Glm3EdgeError):

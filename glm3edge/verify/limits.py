@@ -4,6 +4,9 @@ Limits are for the mean Kullback-Leibler divergence in nats a token. Those of qu
 some four times what llama.cpp's documentation (tools/perplexity/README.md) reports of LLaMA 3 8B,
 such as 0.0014 for q8_0, 0.011 for q5_k_m, 0.031 for q4_k_m and 0.45 for q2_k: a file beyond its
 limit has something wrong with it, not just few bits. Small models lose more, and may.
+
+Keys and values of a type may cost as much as weights of that type, and both together what each may:
+measured on glm3-tiny, divergences of weights and of keys and values add up to a tenth.
 """
 
 from glm3edge_convert.recipe import RECIPES
@@ -40,12 +43,24 @@ SMALL_MODEL_FACTOR = 3
 """How many times as far those may be."""
 
 
-def max_mean_kl(type: str, num_params: int) -> float | None:  # noqa: A002 - the option's name
-    """What a file of an output type may reach; None if no limit is known for the type."""
-    limit = MAX_MEAN_KL.get(type)
-    if limit is None or num_params >= SMALL_MODEL:
-        return limit
-    return SMALL_MODEL_FACTOR * limit
+def max_mean_kl(
+    type: str,  # noqa: A002 - the option's name
+    num_params: int,
+    kv_type: str = "f32",
+) -> float | None:
+    """What a file of an output type may reach; None if no limit is known for the type.
+
+    Args:
+        type: the file's.
+        num_params: how many weights it has.
+        kv_type: what keys and values are kept in; f32 costs nothing.
+    """
+    if type not in MAX_MEAN_KL:
+        return None
+    limit = MAX_MEAN_KL[type]
+    if kv_type != "f32":
+        limit += MAX_MEAN_KL[kv_type]
+    return limit if num_params >= SMALL_MODEL else SMALL_MODEL_FACTOR * limit
 
 
 def type_name(file_type: str | None) -> str:

@@ -15,6 +15,7 @@ from glm3edge.verify.statistics import Estimate
 
 COLUMNS = (
     "type",
+    "keys, values",
     "MiB",
     "mean KL",
     "99 % KL",
@@ -39,7 +40,7 @@ def heading(report: Report) -> str:
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
-    """A row of COLUMNS for each file."""
+    """A row of COLUMNS for each result."""
     titles = _titles(report.results)
     return [(title, *_numbers(r)) for title, r in zip(titles, report.results, strict=True)]
 
@@ -98,7 +99,7 @@ def plot(report: Report, path: Path) -> None:
     height = max(3.5, 1 + 0.2 * len(report.results))  # room for the legend
     figure = Figure(figsize=(7, height), layout="constrained")
     axes = figure.add_subplot()
-    for title, result in zip(_titles(report.results), report.results, strict=True):
+    for title, result in zip(_labels(report.results), report.results, strict=True):
         kl = np.sort(np.maximum(result.tokens.kl, _SMALLEST_KL))
         axes.step(kl, 1 - np.arange(len(kl)) / len(kl), where="post", label=title)
     axes.set(xscale="log", yscale="log")
@@ -110,15 +111,24 @@ def plot(report: Report, path: Path) -> None:
 
 def _titles(results: Sequence[Result]) -> list[str]:
     """Types of files, or their names where two are of one type."""
-    types = [result.type for result in results]
+    types = list({result.path: result.type for result in results}.values())
     return [
         result.type if types.count(result.type) == 1 else result.path.stem for result in results
     ]
 
 
+def _labels(results: Sequence[Result]) -> list[str]:
+    """Titles, with the types of keys and values where there are several."""
+    titles = _titles(results)
+    if len({result.kv_type for result in results}) == 1:
+        return titles
+    return [f"{title}, {r.kv_type}" for title, r in zip(titles, results, strict=True)]
+
+
 def _numbers(result: Result) -> tuple[str, ...]:
     summary = result.summary
     return (
+        result.kv_type,
         f"{result.num_bytes / _MIB:,.1f}",
         _estimate(summary.mean_kl),
         f"{summary.p99_kl:.3g}",
@@ -143,6 +153,7 @@ def _file_json(result: Result) -> dict[str, Any]:
     return {
         "path": str(result.path),
         "type": result.type,
+        "kv_type": result.kv_type,
         "num_bytes": result.num_bytes,
         **asdict(result.summary),
         "limit": result.limit,

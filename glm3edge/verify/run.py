@@ -34,6 +34,7 @@ class Result:
     Attributes:
         path: the file.
         type: its output type.
+        kv_type: what keys and values were kept in.
         num_bytes: its size.
         tokens: what was found at each predicted token.
         summary: their statistics.
@@ -43,6 +44,7 @@ class Result:
 
     path: Path
     type: str
+    kv_type: str
     num_bytes: int
     tokens: Tokens
     summary: Summary
@@ -51,7 +53,7 @@ class Result:
 
     @property
     def is_within_limit(self) -> bool:
-        """Whether the file is as close to its original as its type lets it be."""
+        """Whether the file is as close to its original as its types let it be."""
         return self.limit is None or self.summary.mean_kl.value <= self.limit
 
 
@@ -67,7 +69,7 @@ class Report:
         num_windows: windows of the text.
         window: tokens of a window.
         seconds: how long the original's logits took.
-        results: one for each file.
+        results: one for each file and type of keys and values.
     """
 
     original: Path
@@ -101,7 +103,8 @@ def verify(
     4 bytes for each token of the vocabulary at each predicted token, 66 MB a window for the 6B.
 
     Args:
-        files: what to compare, one at least.
+        files: what to compare, one at least; the same file may be there with several types of keys
+            and values.
         original: what with.
         text: over what; see ``calibration``.
         window: tokens of a window; None takes 512, or the model's context where that is shorter.
@@ -116,7 +119,7 @@ def verify(
     """
     size = _window_size(window, original)
     num_texts = 0
-    for file in files:
+    for file in {file.path: file for file in files}.values():
         num_texts = _check(file, original, text)
     windows = _windows(text, original, size, most)
     with _kept_logits(_counted(original, windows, progress), original, windows) as (kept, seconds):
@@ -205,6 +208,7 @@ def _measure(
     return Result(
         file.path,
         file.type,
+        file.kv_type,
         file.path.stat().st_size,
         tokens,
         summarize(tokens),

@@ -5,7 +5,7 @@ Every file is computed a window a batch: llama.cpp's arithmetic depends on the s
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from glm3edge_convert.hparams import ARCHITECTURE
 
 Array = NDArray[np.float32]
 
+EXACT = "f32"
+"""What keys and values are kept in where nothing of them is to be lost."""
+
 
 class Source(Protocol):
     """A model that predicts.
@@ -30,6 +33,7 @@ class Source(Protocol):
     Attributes:
         path: its file or folder.
         type: the output type of a file, or ``checkpoint``.
+        kv_type: what keys and values are kept in while it predicts.
         limit: what the mean KL divergence of such a file may be, None where none is known.
         shape: values of ``shape.KEYS``.
         vocabulary: its tokenizer.
@@ -37,6 +41,7 @@ class Source(Protocol):
 
     path: Path
     type: str
+    kv_type: str
     limit: float | None
     shape: dict[str, float]
     vocabulary: ListedVocabulary
@@ -58,18 +63,24 @@ class Source(Protocol):
 class GgufSource:
     """A GGUF file. Its vocabulary is loaded at once, its weights for ``logits()`` only."""
 
-    def __init__(self, path: Path, *, num_threads: int) -> None:
+    def __init__(self, path: Path, *, num_threads: int, kv_type: str = EXACT) -> None:
         """Load the vocabulary of ``path``.
+
+        Args:
+            path: the file.
+            num_threads: compute threads.
+            kv_type: what keys and values are kept in: f32, or one of ``context.KV_TYPES``.
 
         Raises:
             ModelLoadError: it is no GGUF file, of another architecture, or damaged.
         """
         self.path = path
+        self.kv_type = kv_type
         self._num_threads = num_threads
         self._vocabulary = Model(path, vocab_only=True)
         self.vocabulary: ListedVocabulary = self._vocabulary
         self.type = type_name(self._vocabulary.metadata("general.file_type"))
-        self.limit = max_mean_kl(self.type, self._vocabulary.num_params)
+        self.limit = max_mean_kl(self.type, self._vocabulary.num_params, kv_type)
         self.shape = shape_of(self._vocabulary)
 
     def logits(self, windows: Windows) -> Iterator[Array]:
@@ -83,7 +94,7 @@ class GgufSource:
                 batch_size=windows.size,
                 num_sequences=1,
                 num_threads=self._num_threads,
-                precise=True,
+                **_precision(self.kv_type),
             ) as context,
         ):
             for row in windows.rows:
@@ -101,6 +112,7 @@ class CheckpointSource:
     """A Hugging Face checkpoint folder of ChatGLM3."""
 
     type = "checkpoint"
+    kv_type = EXACT
     limit: float | None = None
 
     def __init__(self, folder: Path) -> None:
@@ -138,3 +150,8 @@ def open_original(name: str, *, num_threads: int) -> Source:
     if path.is_file():
         return GgufSource(path, num_threads=num_threads)
     raise ConfigError(f"--against {name}: there is no such file or folder")
+
+
+def _precision(kv_type: str) -> dict[str, Any]:
+    """Options of a context that keeps keys and values so."""
+    return {"precise": True} if kv_type == EXACT else {"kv_type": kv_type}

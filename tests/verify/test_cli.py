@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from glm3edge.cli import app
+from glm3edge.llama.context import KV_TYPES
+from glm3edge.verify.cli import KvType
 from glm3edge_convert.synth import SHAPES, make_checkpoint
 from tests.verify.conftest import Demo
 from tests.verify.gguf_files import SPACE_PREFIX, fill_tensor, set_bool, set_uint32, truncate
@@ -42,6 +44,34 @@ def test_json(demo: Demo) -> None:
     (file,) = json.loads(result.stdout)["files"]
     assert file["type"] == "q8_0"
     assert file["is_within_limit"] is True
+
+
+def test_types_of_keys_and_values(demo: Demo, tmp_path: Path) -> None:
+    types = ("q8_0", "q4_0", "q8_0")
+    options = [word for name in types for word in ("--kv-type", name)]
+    result = verify(demo("f16"), "--against", demo("f16"), *options, "--json", "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    lines = (tmp_path / "table.md").read_text("utf-8").splitlines()
+    rows = [line.split(" | ")[:2] for line in lines[-2:]]
+    assert rows == [["| f16", "q8_0"], ["| f16", "q4_0"]]
+    eight, four = json.loads(result.stdout)["files"]
+    assert (eight["kv_type"], four["kv_type"]) == ("q8_0", "q4_0")
+    assert 0 < 10 * eight["mean_kl"]["value"] < four["mean_kl"]["value"]
+
+
+def test_keys_and_values_beyond_the_limit(demo: Demo) -> None:
+    options = ("--kv-type", "q4_0", "--max-kl", "0.01")
+    result = verify(demo("f16"), "--against", demo("f16"), *options)
+    assert result.exit_code == 10
+    assert error(result).endswith(
+        "0.01 is the limit of its type with keys and values in q4_0: look at it with them in f32"
+    )
+
+
+def test_all_types_of_keys_and_values_can_be_asked_for(demo: Demo) -> None:
+    assert [kv_type.value for kv_type in KvType] == ["f32", *KV_TYPES]
+    result = verify(demo("f16"), "--against", demo("f16"), "--kv-type", "q5_1")
+    assert (result.exit_code, "'q5_1' is not one of" in result.stderr) == (2, True)
 
 
 def test_a_folder(demo: Demo, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from glm3edge.verify.run import Report, Result
 from glm3edge.verify.statistics import Tokens, summarize
 
 
-def result(name: str, type_name: str, distance: float) -> Result:
+def result(name: str, type_name: str, distance: float, kv_type: str = "f32") -> Result:
     """A file whose predictions are ``distance`` away, more or less."""
     tokens = Tokens(
         kl=np.linspace(0, 2 * distance, 101),
@@ -23,6 +23,7 @@ def result(name: str, type_name: str, distance: float) -> Result:
     return Result(
         path=Path("files") / name,
         type=type_name,
+        kv_type=kv_type,
         num_bytes=3 * 2**20,
         tokens=tokens,
         summary=summarize(tokens),
@@ -50,10 +51,10 @@ EIGHT, FOUR = result("a.gguf", "q8_0", 0.001), result("b.gguf", "q4_k_m", 0.1)
 def test_rows() -> None:
     (row,) = rows(report(EIGHT))
     assert len(row) == len(COLUMNS)
-    assert row[:5] == ("q8_0", "3.0", "0.001000 ± 0.000058", "0.00198", "94.06 %")
-    assert row[5] == "7.39 ± 0.43"
-    assert row[6] == "1.000005 ± 0.000071"
-    assert row[7] == "0.01"
+    assert row[:6] == ("q8_0", "f32", "3.0", "0.001000 ± 0.000058", "0.00198", "94.06 %")
+    assert row[6] == "7.39 ± 0.43"
+    assert row[7] == "1.000005 ± 0.000071"
+    assert row[8] == "0.01"
 
 
 def test_files_of_one_type_go_by_their_names() -> None:
@@ -61,11 +62,21 @@ def test_files_of_one_type_go_by_their_names() -> None:
     assert titles == ["a", "q4_k_m", "c"]
 
 
+def test_one_file_with_several_types_of_keys_and_values(tmp_path: Path) -> None:
+    one, other = result("a.gguf", "q8_0", 0.1, "q8_0"), result("a.gguf", "q8_0", 0.2, "q4_0")
+    both = report(one, other)
+    assert [row[:2] for row in rows(both)] == [("q8_0", "q8_0"), ("q8_0", "q4_0")]
+    assert [file["kv_type"] for file in as_json(both)["files"]] == ["q8_0", "q4_0"]
+    plot(both, tmp_path / "plot.svg")
+    drawn = (tmp_path / "plot.svg").read_text(encoding="utf-8")
+    assert [f"<!-- q8_0, {kv_type} -->" in drawn for kv_type in ("q8_0", "q4_0")] == [True, True]
+
+
 def test_a_table_of_equal_and_of_nearly_equal_files() -> None:
     same, near = rows(report(result("a.gguf", "f16", 0), result("b.gguf", "f32", 1e-9)))
-    assert same[2] == "0"
-    assert same[6] == "1"
-    assert near[2] == "1e-09 ± 6e-11"
+    assert same[3] == "0"
+    assert same[7] == "1"
+    assert near[3] == "1e-09 ± 6e-11"
 
 
 def test_markdown() -> None:

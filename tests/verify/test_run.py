@@ -11,6 +11,7 @@ import pytest
 
 from glm3edge.calibration import DEFAULT_TEXT
 from glm3edge.errors import ConfigError, MismatchError, ModelError, ModelLoadError
+from glm3edge.llama.context import KV_TYPES
 from glm3edge.verify import run
 from glm3edge.verify.limits import MAX_MEAN_KL, max_mean_kl, type_name
 from glm3edge.verify.run import Report, verify
@@ -26,11 +27,21 @@ TEXT = DEFAULT_TEXT.read_text("utf-8")
 
 
 def compare(
-    files: Sequence[Path], original: Path, text: str = TEXT, *, most: int = 2, **options: Any
+    files: Sequence[Path],
+    original: Path,
+    text: str = TEXT,
+    *,
+    most: int = 2,
+    kv_types: Sequence[str] = ("f32",),
+    **options: Any,
 ) -> Report:
     with ExitStack() as stack:
         against = stack.enter_context(closing(open_original(str(original), num_threads=1)))
-        sources = [stack.enter_context(closing(GgufSource(path, num_threads=1))) for path in files]
+        sources = [
+            stack.enter_context(closing(GgufSource(path, num_threads=1, kv_type=kv_type)))
+            for path in files
+            for kv_type in kv_types
+        ]
         return verify(sources, against, text, most=most, **options)
 
 
@@ -68,6 +79,26 @@ def test_a_file_is_as_itself(demo: Demo) -> None:
     (result,) = compare([demo("q4_0")], demo("q4_0"), most=1).results
     assert result.summary.mean_kl.value == 0
     assert result.summary.max_logit_difference == 0
+
+
+def test_fewer_bits_of_keys_and_values_are_further_away(demo: Demo) -> None:
+    """Measured over the whole text: 0.000008, 0.0015 and 0.49 nats a token."""
+    report = compare([demo("f16")], demo("f16"), kv_types=["f32", "f16", "q8_0", "q4_0"])
+    found = {result.kv_type: result for result in report.results}
+    none, sixteen, eight, four = (result.summary for result in found.values())
+    assert none.max_logit_difference == 0
+    assert 0 < 10 * sixteen.mean_kl.value < eight.mean_kl.value
+    assert 10 * eight.mean_kl.value < four.mean_kl.value
+    assert sixteen.max_logit_difference < eight.max_logit_difference < four.max_logit_difference
+    assert eight.same_top.value > 0.9 > four.same_top.value
+    assert all(result.is_within_limit for result in found.values())
+
+
+def test_losses_of_weights_and_of_keys_and_values_add_up(demo: Demo) -> None:
+    files = [demo("f32"), demo("q4_k_m")]
+    _, memory, weights, both = compare(files, demo("f32"), kv_types=["f32", "q4_0"], most=1).results
+    total = weights.summary.mean_kl.value + memory.summary.mean_kl.value
+    assert both.summary.mean_kl.value == pytest.approx(total, rel=0.3)
 
 
 def test_windows_are_independent_of_each_other(demo: Demo) -> None:
@@ -157,7 +188,7 @@ def test_a_lost_tensor(demo: Demo, tmp_path: Path) -> None:
     ],
 )
 def test_texts_and_windows_that_do_not_do(
-    demo: Demo, text: str, options: dict[str, int], message: str
+    demo: Demo, text: str, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         compare([demo("q8_0")], demo("f16"), text, **options)
@@ -182,6 +213,15 @@ def test_each_type_has_a_limit() -> None:
     assert large == sorted(large)
     assert max_mean_kl("q8_0", 7_000_000) == pytest.approx(3 * MAX_MEAN_KL["q8_0"])
     assert max_mean_kl("type 3", 6_000_000_000) is None
+    assert max_mean_kl("type 3", 6_000_000_000, "q8_0") is None
+
+
+def test_keys_and_values_may_cost_what_weights_of_their_type_may() -> None:
+    exact, *rounded = (max_mean_kl("q4_k_m", 6_000_000_000, name) for name in ("f32", *KV_TYPES))
+    assert exact == MAX_MEAN_KL["q4_k_m"]
+    assert rounded == [MAX_MEAN_KL["q4_k_m"] + MAX_MEAN_KL[name] for name in KV_TYPES]
+    small = max_mean_kl("q4_k_m", 7_000_000, "q8_0")
+    assert small == pytest.approx(3 * (MAX_MEAN_KL["q4_k_m"] + MAX_MEAN_KL["q8_0"]))
 
 
 def test_types_by_their_number() -> None:
