@@ -34,7 +34,7 @@ class Settings(BaseSettings):
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    ctx_size: Annotated[int, Field(ge=0)] = 0
+    ctx_size: Annotated[int, Field(ge=0, le=2**31 - 256)] = 0
     """Tokens of context; 0 takes the model's own length, up to DEFAULT_CONTEXT_SIZE."""
     parallel: Annotated[int, Field(ge=1, le=64)] = 4
     """Requests that run at once; they share the context."""

@@ -102,8 +102,8 @@ class DoesNotFitError(ModelError):
 
     def __init__(self, *, needed: int, usable: int, advice: str = "") -> None:
         super().__init__(
-            f"it does not fit: {needed / 2**30:.2f} GiB of memory are needed besides the devices', "
-            f"and {usable / 2**30:.2f} GiB may be taken{advice and f'; {advice}'}"
+            f"it does not fit: {needed / 2**30:,.2f} GiB of memory are needed, and "
+            f"{usable / 2**30:,.2f} GiB may be taken{advice and f'; {advice}'}"
         )
         self.needed = needed
         self.usable = usable

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from glm3edge.config import Settings
@@ -27,6 +28,8 @@ from glm3edge.system_memory import system_memory
 
 DEFAULT_CONTEXT_SIZE = 8192
 """Tokens of context unless told otherwise: 224 MiB of memory for ChatGLM3-6B."""
+
+_STEP = 256  # contexts are multiples of it
 
 BATCH_SIZE = 128
 """Tokens in a batch: enough to keep the processor busy, few enough to stop soon when cancelled."""
@@ -103,6 +106,8 @@ def _placement(
 ) -> Placement:
     """As asked, if it fits; or what fits best."""
     workload = _workload(model, settings)
+    memory = sum(device.memory_total for device in found)
+    _check_memory(model, workload, system_memory().total + memory)
     placement = chosen_placement(settings, found, num_layers=model.num_layers)
     if placement is None:
         return fitting_placement(model.path, found, workload, settings)
@@ -117,7 +122,7 @@ def _open_here(
     with ExitStack() as stack:
         model = stack.enter_context(Model(path))
         workload = _workload(model, settings)
-        _check_memory(model, workload)
+        _check_memory(model, workload, system_memory().total)
         context = Context(
             model,
             context_size=workload.context_size,
@@ -166,16 +171,24 @@ def _workload(model: Model, settings: Settings) -> Workload:
     return Workload(size, BATCH_SIZE, num_slots(settings.parallel), settings.kv_type)
 
 
-def _check_memory(model: Model, workload: Workload) -> None:
+def _check_memory(model: Model, workload: Workload, room: int) -> None:
     """Refuse what the system would kill the process for: memory is taken page by page.
+
+    Args:
+        model: what is to be loaded.
+        workload: what its context is made for.
+        room: bytes of all devices' memory.
 
     Raises:
         DoesNotFitError: saying what would fit.
     """
-    total = system_memory().total
-    needed = key_value_bytes(model, workload.context_size, workload.kv_type) + model.num_bytes
-    if needed <= total:
+    tokens = partial(key_value_bytes, model, kv_type=workload.kv_type)
+    needed = model.num_bytes + tokens(workload.context_size)
+    if needed <= room:
         return
-    if are_told():
-        fit_or_advise(model.path, (), cpu_room(total), workload)
-    raise DoesNotFitError(needed=needed, usable=total, advice="choose a smaller --ctx-size")
+    fitting = (room - model.num_bytes) // tokens(_STEP) * _STEP
+    if fitting <= 0 and are_told():
+        small = replace(workload, context_size=_STEP)
+        fit_or_advise(model.path, (), cpu_room(room), small)
+    advice = f"--ctx-size {fitting} fits" if fitting > 0 else "take a smaller quantization"
+    raise DoesNotFitError(needed=needed, usable=room, advice=advice)
