@@ -1,5 +1,6 @@
 """From the options of ``serve`` to a placement of the model on the devices that are here."""
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -7,9 +8,9 @@ from typing import Any, TypeVar
 
 from glm3edge.config import Settings
 from glm3edge.errors import ConfigError, EngineLostError
-from glm3edge.llama import ggml
 from glm3edge.llama.apart import run_apart
 from glm3edge.llama.devices import CPU, Device, add_worker, devices
+from glm3edge.llama.gpus import gpu_backends, idle_backends
 from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.planning.account import Workload, account
 from glm3edge.planning.rooms import cpu_room, gpu_rooms
@@ -17,7 +18,8 @@ from glm3edge.planning.search import Fit, best_placement
 from glm3edge.ranges import parse_ranges, parse_shares
 from glm3edge.workers import why_unreachable
 
-_GPU_LIBRARIES = ("ggml-cuda", "ggml-hip", "ggml-metal", "ggml-musa", "ggml-sycl", "ggml-vulkan")
+logger = logging.getLogger(__name__)
+
 _ALL = -1
 _MIB = 2**20
 
@@ -33,14 +35,19 @@ def offload_devices(workers: Sequence[str]) -> list[Device]:
         ConfigError: a worker cannot be reached.
         DeviceError: a worker offers nothing, or llama.cpp was built without RPC.
     """
-    if not workers and not any(map(ggml.has_library, _GPU_LIBRARIES)):
+    if not workers and not gpu_backends():
         return []
     try:
         if (reason := why_unreachable(workers)) is not None:
             raise ConfigError(f"{reason}: start it with glm3edge worker")
-        return run_apart(_offload_devices, tuple(workers))
+        found = run_apart(_offload_devices, tuple(workers))
     except EngineLostError as exc:
         raise ConfigError(f"the devices cannot be listed: {exc.reason}") from exc
+    for backend in idle_backends(found):
+        logger.warning(
+            "llama.cpp is built for %s and finds no GPU for it; is its driver installed?", backend
+        )
+    return found
 
 
 def _offload_devices(workers: Sequence[str]) -> list[Device]:

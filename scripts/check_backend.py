@@ -19,7 +19,7 @@ from typing import IO
 
 import llama_cpp
 
-from glm3edge.llama import backends, library
+from glm3edge.llama import ggml
 
 QUESTION = {"messages": [{"role": "user", "content": "你好"}], "temperature": 0, "max_tokens": 32}
 ADDRESS = re.compile(r"^server +(http://\S+)/v1", re.MULTILINE)
@@ -41,8 +41,15 @@ def check_symbols() -> None:
 
 def check_registered(name: str) -> int:
     """Return how many devices the backend has found."""
-    library.start()
-    counts = backends.device_counts()
+    handles = map(
+        ggml.function("ggml_backend_reg_get"), range(ggml.function("ggml_backend_reg_count")())
+    )
+    counts = {
+        ggml.text("ggml_backend_reg_name", handle): int(
+            ggml.function("ggml_backend_reg_dev_count")(handle)
+        )
+        for handle in handles
+    }
     print(f"backends  {counts}")
     print(f"offload   {llama_cpp.llama_supports_gpu_offload()}")
     if name not in counts:

@@ -11,8 +11,6 @@ from typing import Any
 
 import llama_cpp.llama_cpp as native
 
-from glm3edge.llama.backends import gpu_backends
-
 logger = logging.getLogger("glm3edge.llama")
 
 # ggml_log_level (ggml.h). What llama.cpp calls information is detail to our users, and what it
@@ -63,17 +61,6 @@ def start() -> None:
         native.llama_backend_init()
         atexit.register(_unbridge)
         _started = True
-        _warn_of_idle_backends()
-
-
-def _warn_of_idle_backends() -> None:
-    for name, num_devices in gpu_backends().items():
-        if not num_devices:
-            logger.warning(
-                "llama.cpp is built for %s and finds no GPU for it (is its driver installed?): "
-                "it computes without",
-                name,
-            )
 
 
 def take_errors() -> str:
