@@ -10,6 +10,7 @@ prepare_cuda() {
     CUDACXX=$nvcc
     PATH=$(dirname "$nvcc"):$PATH
     export CUDACXX PATH
+    find_runtime
     cards=$(count_cards)
     choose_architectures
     choose_driver
@@ -36,6 +37,19 @@ check_nvcc() {
         fail "$nvcc (CUDA $release) does not work with this C++ compiler; if that is too new for" \
             "it, install an older g++ and set CUDAHOSTCXX to it. It says:" \
             "$(printf '%s\n' "$why" | grep -m 1 -i error || printf '%s' "$why")"
+}
+
+# CMake leaves the toolkit's own folder out of the rpath, and not every toolkit tells the system's
+# linker where it is.
+find_runtime() {
+    top=$("$nvcc" --dryrun probe.cu 2>&1 | sed -n 's/^#\$ TOP=//p')
+    for folder in "$top/lib64" "$top/lib"; do
+        if [ -e "$folder/libcudart.so" ]; then
+            folder=$(cd "$folder" && pwd -P)
+            export LDFLAGS="${LDFLAGS:+$LDFLAGS }-Wl,-rpath,$folder"
+            return
+        fi
+    done
 }
 
 # compile_cuda SOURCE [OPTION...]: whether it compiles and links; the output is thrown away.
@@ -71,7 +85,7 @@ use_cublas_wheel() {
         [ -n "$folder" ] || fail "the cuBLAS of PyPI has no cublas_v2.h for this system"
     fi
     case $folder in
-    *[[:space:]]*) fail "$folder has a space; move this folder, or install libcublas-dev" ;;
+    *[[:space:]]*) fail "$folder has a space: move this folder, or install the toolkit's cuBLAS" ;;
     esac
     # After all other folders, so that the toolkit's own headers come first.
     export CPLUS_INCLUDE_PATH="${CPLUS_INCLUDE_PATH:+$CPLUS_INCLUDE_PATH:}$folder/include"
