@@ -65,8 +65,8 @@ train-tiny: $(VENV)/.installed-train$(GPU)
 evaluate-tiny: $(VENV)/.installed-train$(GPU)
 	PYTHONPATH=models/glm3-tiny $(BIN)/python -m recipe evaluate $(ARGS)
 
-# Builds for one architecture where there is no card, which takes a seventh of the time, and holds
-# the build against what can be seen without a card: it links, loads, and answers on the CPU.
+# Build into folders of their own and hold the builds against what can be seen without a card, too:
+# they link, load, and answer. CUDA_ARCHITECTURES is for machines without a card: one, to save time.
 check-cuda: export CUDA_ARCHITECTURES ?= 86-real
 check-cuda:
 	@VENV=.venv-cuda CUDA=1 scripts/install.sh
