@@ -15,7 +15,7 @@ from glm3edge.config import Settings, load_settings
 from glm3edge.engine.engine import num_slots
 from glm3edge.errors import ConfigError, EngineLostError
 from glm3edge.llama.apart import run_apart
-from glm3edge.offloading import has_gpu_library
+from glm3edge.llama.gpus import gpu_backends
 from glm3edge.plan_report import PlanReport, as_text
 from glm3edge.planning.account import Workload
 from glm3edge.planning.advisor import Answer, Question, answer
@@ -157,7 +157,7 @@ def _report(
 
 def _answer(question: Question) -> Answer:
     """In a process of its own where devices are asked, which may end it."""
-    has_gpus = has_gpu_library() if question.gpus is None else bool(question.gpus)
+    has_gpus = bool(gpu_backends()) if question.gpus is None else bool(question.gpus)
     if not has_gpus and not question.workers:
         return answer(question)
     try:
