@@ -55,7 +55,6 @@ def test_a_worker_that_is_anothers_is_found_out(
     tiny_gguf: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It serves one connection at a time: another would wait for ever."""
-    monkeypatch.setattr("glm3edge.offloading.CONNECT_SECONDS", 2.0)
     spec = ContextSpec(
         path=tiny_gguf,
         placement=Placement(("RPC0",), -1),
@@ -68,8 +67,10 @@ def test_a_worker_that_is_anothers_is_found_out(
     with (
         Model(tiny_gguf, no_alloc=True) as model,
         RemoteContext(model, spec),
+        monkeypatch.context() as patch,
         pytest.raises(ConfigError, match="no answer; a worker serves one server at a time"),
     ):
+        patch.setattr("glm3edge.offloading.CONNECT_SECONDS", 2.0)
         offload_devices([worker.address])
     assert offload_devices([worker.address])
 
