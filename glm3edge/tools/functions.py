@@ -75,8 +75,10 @@ def _load(spec: str) -> Function:
 
 
 def _function_names(module: object) -> Iterator[str]:
-    for name, value in vars(module).items():
-        if not name.startswith("_") and inspect.isfunction(value):
+    """Its own, not those that it imports."""
+    own = getattr(module, "__name__", None)
+    for name, value in getattr(module, "__dict__", {}).items():
+        if inspect.isfunction(value) and value.__module__ == own and not name.startswith("_"):
             yield name
 
 
@@ -117,9 +119,11 @@ def _model_of(spec: str, function: Function, docs: docstring_parser.Docstring) -
     fields: dict[str, Any] = {}
     for index, parameter in enumerate(_parameters(spec, function)):
         description = _annotated_text(parameter.annotation) or described.get(parameter.name)
-        field = Field(alias=parameter.name, description=description, **_default(parameter.default))
-        annotation = parameter.annotation
-        fields[f"p{index}"] = (Any if annotation is parameter.empty else annotation, field)
+        options = {"alias": parameter.name} | _default(parameter.default)
+        if description is not None:  # else what pydantic finds in the annotation counts
+            options["description"] = description
+        annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+        fields[f"p{index}"] = (annotation, Field(**options))
     try:
         return pydantic.create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
     except pydantic.errors.PydanticUserError as exc:
@@ -150,7 +154,7 @@ def _annotated_text(annotation: object) -> str | None:
 
 
 def _default(default: object) -> dict[str, Any]:
-    """A default that JSON lacks is not shown; in any case the function's own is what counts."""
+    """Options of the field: a default that JSON lacks is not shown; in any case the function's own is what counts."""
     if default is inspect.Parameter.empty:
         return {}
     if isinstance(default, _JSON_DEFAULTS):

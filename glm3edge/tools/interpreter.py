@@ -22,7 +22,7 @@ from glm3edge.tools.sandbox import ELSEWHERE, REMEDY, Limits, Walls, environment
 from glm3edge.tools.text import printable, shortened
 from glm3edge.tools.tool import Tool
 
-_START_SECONDS = 20.0
+_START_SECONDS, _END_SECONDS = 20.0, 5.0
 _LOST = "variables are lost, the next code starts afresh"
 _DESCRIPTION = (
     "Run Python code and see its output. Variables are kept between calls. "
@@ -188,4 +188,13 @@ class CodeInterpreter:
             return
         with suppress(ProcessLookupError):
             process.kill()
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(_read_to_end(process), _END_SECONDS)
         await process.wait()
+
+
+async def _read_to_end(process: Process) -> None:
+    """What was inside is gone when nothing can write any more."""
+    assert process.stdout is not None  # noqa: S101
+    while await process.stdout.read(65536):
+        pass

@@ -102,15 +102,15 @@ def _make_file_system(binds: list[str], devices: list[str], size: int) -> None:
     os.mkdir("old")
     _call("syscall", _pivot_root_number(), b".", b"old")
     os.chdir("/")
-    for path in binds:
+    os.mkdir("/tmp")
+    flags = _NO_SUID | _NO_DEVICES | _NO_EXEC
+    _mount("tmpfs", "/tmp", "tmpfs", flags, f"size={size},mode=1777,nr_inodes=10k")
+    for path in binds:  # one of them may be in /tmp
         _bind(path)
         attributes = _READ_ONLY_ATTR | _NO_SUID_ATTR | _NO_DEVICES_ATTR
         _set_attributes(path, attributes, _AT_RECURSIVE)
     for path in devices:
         _bind(path)
-    os.makedirs("/tmp", exist_ok=True)
-    flags = _NO_SUID | _NO_DEVICES | _NO_EXEC
-    _mount("tmpfs", "/tmp", "tmpfs", flags, f"size={size},mode=1777,nr_inodes=10k")
     _call("umount2", b"/old", _DETACH)
     os.rmdir("/old")
     _set_attributes("/", _READ_ONLY_ATTR | _NO_SUID_ATTR | _NO_DEVICES_ATTR, 0)

@@ -92,14 +92,14 @@ def find_walls(limits: Limits) -> tuple[list[Walls], list[str]]:
 def _bwrap_command(bwrap: str, binds: list[Path], limits: Limits) -> Iterator[str]:
     yield from (bwrap, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session")
     yield from ("--uid", "1000", "--gid", "1000", "--hostname", "sandbox")
-    for path in binds:
+    yield from ("--size", str(limits.disk), "--tmpfs", "/tmp", "--chdir", "/tmp")  # noqa: S108
+    for path in binds:  # one of them may be in /tmp
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), str(path))
         else:
             yield from ("--ro-bind", str(path), str(path))
     for device in _DEVICES:
         yield from ("--dev-bind", device, device)
-    yield from ("--size", str(limits.disk), "--tmpfs", "/tmp", "--chdir", "/tmp")  # noqa: S108
     yield from ("--remount-ro", "/", "--", *_session_command(limits))
 
 

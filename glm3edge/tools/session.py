@@ -60,7 +60,7 @@ def main() -> None:
     _refuse_calls()
     _check_walls()
     module = types.ModuleType("__main__")
-    module.__dict__["__builtins__"] = builtins
+    module.__dict__.update(__builtins__=builtins, exit=sys.exit, quit=sys.exit)
     sys.modules["__main__"] = module
     for number, line in enumerate(requests):
         request = json.loads(line)
