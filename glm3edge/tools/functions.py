@@ -154,7 +154,8 @@ def _annotated_text(annotation: object) -> str | None:
 
 
 def _default(default: object) -> dict[str, Any]:
-    """Options of the field: a default that JSON lacks is not shown; in any case the function's own is what counts."""
+    """Options of the field; a default that JSON lacks is not shown, and the function has its own
+    in any case."""
     if default is inspect.Parameter.empty:
         return {}
     if isinstance(default, _JSON_DEFAULTS):

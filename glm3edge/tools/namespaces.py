@@ -51,7 +51,7 @@ def main() -> None:
                 _become_nobody()
             os._exit(_run_and_reap(options["command"]))
         except BaseException as exc:  # this process must not go on as its parent's copy
-            print(f"namespaces: {exc}", file=sys.stderr, flush=True)
+            print(exc, file=sys.stderr, flush=True)
             os._exit(125)
     sys.exit(_code_of(os.waitpid(first, 0)[1]))
 
@@ -162,7 +162,7 @@ def _run_and_reap(command: list[str]) -> int:
         try:
             os.execv(command[0], command)  # noqa: S606
         except OSError as exc:
-            print(f"namespaces: {command[0]}: {exc}", file=sys.stderr, flush=True)
+            print(f"{command[0]}: {exc}", file=sys.stderr, flush=True)
         os._exit(125)
     with contextlib.suppress(OSError):
         for number in (0, 1, 2):  # the pipes end with the command, not with its keeper

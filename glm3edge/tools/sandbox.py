@@ -80,7 +80,7 @@ def find_walls(limits: Limits) -> tuple[list[Walls], list[str]]:
     except OSError as exc:
         return [], [f"Python's own files cannot be had: {exc}"]
     if os.geteuid() == 0:
-        reasons.append("bwrap does not give up root's rights")
+        reasons.append("bwrap is for ordinary users, and this is root")
     elif bwrap := shutil.which("bwrap"):
         walls.append(Walls("bubblewrap", tuple(_bwrap_command(bwrap, binds, limits))))
     else:
