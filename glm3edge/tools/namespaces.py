@@ -32,6 +32,7 @@ _READ_ONLY_ATTR, _NO_SUID_ATTR, _NO_DEVICES_ATTR = 1, 2, 4
 _SET_PARENT_DEATH_SIGNAL = 1
 _NOBODY = 65534
 _INSIDE_ID = 1000
+_HOST = b"sandbox"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -47,6 +48,7 @@ def main() -> None:
         try:
             _end_with_parent()
             _make_file_system(options["binds"], options["devices"], options["size"])
+            _call("sethostname", _HOST, len(_HOST))
             if is_root:
                 _become_nobody()
             os._exit(_run_and_reap(options["command"]))

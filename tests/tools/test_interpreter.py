@@ -136,6 +136,10 @@ def test_files_of_the_system_and_the_user_are_not_there(secret: Path) -> None:
         assert "FileNotFoundError" in reply
 
 
+def test_the_machine_has_no_name_inside() -> None:
+    assert run("import os; os.uname().nodename") == ["'sandbox'"]
+
+
 def test_a_link_leads_to_nothing_outside(secret: Path) -> None:
     code = f"import os\nos.symlink({str(secret)!r}, 'link')\nopen('link').read()"
     assert "FileNotFoundError" in run(code)[0]
