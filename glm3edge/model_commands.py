@@ -130,6 +130,11 @@ def remove_command(
             print(f"removed {model.name}: {model.num_bytes / _MIB:,.1f} MiB")
 
 
+models = typer.Typer(rich_markup_mode=None, add_completion=False)
+models.callback(invoke_without_command=True)(models_command)
+models.command("rm")(remove_command)
+
+
 def inspect_command(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="A GGUF file, or a name of glm3edge models.")

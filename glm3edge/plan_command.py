@@ -31,7 +31,7 @@ def plan_command(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="A GGUF file, a checkpoint folder (its config.json will do) or a repository that "
             "was pulled. Default: ChatGLM3-6B.",
             show_default=False,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from glm3edge import __version__
@@ -81,13 +82,16 @@ class Store:
         *,
         type: str | None = None,  # noqa: A002 - the option's name
         progress: Callable[[Step], None] | None = None,
+        say: Callable[[str, str], None] | None = None,
     ) -> None:
         """Use ``cache_dir``; convert to quantization ``type``, telling ``progress``.
 
+        ``say`` is told once what is about to be pulled or converted: a word, and a line on it.
         Without a ``type``, a checkpoint becomes ``DEFAULT_TYPE`` and the built-in model q8_0.
         """
         self._type = type
         self._progress = progress or _ignore
+        self._say = say or _say_nothing
         self._converted_models = ConvertedModels(cache_dir)
         self._listings = Listings(cache_dir / "pulled")
 
@@ -190,7 +194,8 @@ class Store:
         name = f"{folder.name}-{kind}-{_fingerprint(folder)}.gguf"
         path = self._converted_models.folder / name
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
+            self._say("convert", f"{folder}, once")
             with suppress(OutputExistsError):  # another process was quicker
                 make(folder, path)
         return path
@@ -267,10 +272,29 @@ class Store:
             # What an earlier version made does too, where the checkpoint is gone.
             path = None if pulled else self._made_of(name, wanted)
             if path is None:
+                if pulled is None:
+                    self._say("pull", f"{name}, once; it goes on if it is cut off")
                 pulled = pulled or pull(hub, name, self._listings, type=type, report=self._progress)
                 return pulled.path if pulled.is_gguf else self._convert_pulled(pulled, wanted)
         self._converted_models.note_use(path)
         return path
+
+    def _make_folder(self) -> None:
+        """Have the folder of converted models.
+
+        Raises:
+            ConfigError: it cannot be made, or not written to.
+        """
+        folder = self._converted_models.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as exc:
+            raise ConfigError(
+                f"the cache folder {folder} cannot be written: {exc.strerror or exc}; give another "
+                "with --cache-dir or GLM3EDGE_CACHE_DIR"
+            ) from exc
 
     def _made_of(
         self,
@@ -304,7 +328,8 @@ class Store:
         )
         path = self._converted_models.folder / file_name
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
+            self._say("convert", f"{checkpoint} to {type}, once")
             with suppress(OutputExistsError):  # another process was quicker
                 convert(checkpoint, path, type=type, progress=self._progress)
         self._converted_models.note_use(path, origin)
@@ -368,3 +393,7 @@ def _digest(*parts: str) -> str:
 
 def _ignore(progress: Step) -> None:
     """No one watches."""
+
+
+def _say_nothing(label: str, text: str) -> None:
+    """No one listens."""

@@ -177,11 +177,14 @@ def exit_code(error: ConvertError) -> int:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[Step], None]]:
-    """A bar with the time left on a terminal, a line now and then elsewhere; on stderr."""
+def progress_bar(say: Callable[[str], None] | None = None) -> Iterator[Callable[[Step], None]]:
+    """A bar with the time left on a terminal, a line now and then elsewhere; on stderr.
+
+    With `say` the lines go there, and there is no bar.
+    """
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _PlainProgress()
+    if say or not console.is_terminal:
+        yield _PlainProgress(say or _print_to_stderr)
         return
     columns = (
         rich.progress.TextColumn("{task.description}"),
@@ -204,7 +207,8 @@ def progress_bar() -> Iterator[Callable[[Step], None]]:
 
 
 class _PlainProgress:
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._next_percent = PLAIN_STEP
 
     def __call__(self, progress: Step) -> None:
@@ -212,8 +216,12 @@ class _PlainProgress:
         if percent < self._next_percent - PLAIN_STEP:  # something else has begun
             self._next_percent = PLAIN_STEP
         if percent >= self._next_percent:
-            print(f"{percent}% {progress.count}", file=sys.stderr)
+            self._say(f"{percent}% {progress.count}")
             self._next_percent = percent - percent % PLAIN_STEP + PLAIN_STEP
+
+
+def _print_to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _print_summary(summary: Summary) -> None:

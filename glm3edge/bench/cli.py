@@ -24,7 +24,7 @@ def bench_command(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="A GGUF file, a checkpoint folder or a repository. Default: the built-in demo.",
             show_default=False,
         ),
