@@ -96,6 +96,11 @@ class CommandGroup(TyperGroup):
             _fail(exc, exit_code(exc))
         except Glm3EdgeError as exc:
             _fail(exc, next((c for t, c in EXIT_CODES.items() if isinstance(exc, t)), 1))
+        except OSError as exc:
+            if exc.filename is None:  # nothing that tells the user more than the traceback
+                raise
+            logger.debug("%s", exc, exc_info=exc)
+            _fail(OSError(_described(exc)), 1)
         except KeyboardInterrupt:
             raise typer.Exit(_INTERRUPTED) from None
 
@@ -133,6 +138,11 @@ def _load(name: str, place: str) -> Any:
     command = typer.main.get_command(found)
     command.name = name
     return command
+
+
+def _described(exc: OSError) -> str:
+    remedy = "; check its permissions" if isinstance(exc, PermissionError) else ""
+    return f"{exc.filename}: {exc.strerror}{remedy}"
 
 
 def _fail(exc: Exception, code: int) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from glm3edge.cache_index import CachedModel, ConvertedModels, Origin, pulled_mo
 from glm3edge.errors import ConfigError
 from glm3edge.hub.listing import Listings
 from glm3edge.hub.names import HubName, parse_name
-from glm3edge_convert.convert import Step, convert
+from glm3edge_convert.convert import Step, convert, is_encoder
 from glm3edge_convert.errors import OutputExistsError
 from glm3edge_convert.lora import DEFAULT_ADAPTER_TYPE, convert_lora
 from glm3edge_convert.plan import model_name
@@ -102,7 +103,8 @@ class Store:
         converted before needs no network.
 
         Raises:
-            ConfigError: there is no such file or folder, and it is no repository's name.
+            ConfigError: there is no such file or folder, and it is no repository's name; or it
+                holds an encoder.
             HubError: the repository cannot be had.
             ConvertError: the checkpoint could not be converted.
         """
@@ -110,7 +112,7 @@ class Store:
             checkpoint = _default_checkpoint()
             origin = Origin("built-in", DEFAULT_NAME)
             return self._converted(checkpoint, self._type or _TYPE_OF_BUILT_IN, origin)
-        return self._find(name, self._type, DEFAULT_TYPE)
+        return self._find(name, self._type, DEFAULT_TYPE, partial(_check_chats, name))
 
     def look_up(self, name: str) -> Path:
         """What ``name`` stands for, as it is: a GGUF file, or a folder that need not be whole.
@@ -139,11 +141,14 @@ class Store:
         """The GGUF file for an encoder: as ``find()``, but None stays None and folders become f16.
 
         Raises:
-            ConfigError: there is no such file or folder, and it is no repository's name.
+            ConfigError: there is no such file or folder, and it is no repository's name; or it
+                holds no encoder.
             HubError: the repository cannot be had.
             ConvertError: the checkpoint could not be converted.
         """
-        return None if name is None else self._find(name, None, ENCODER_TYPE)
+        if name is None:
+            return None
+        return self._find(name, None, ENCODER_TYPE, partial(_check_embeds, name))
 
     def find_adapters(self, texts: Sequence[str]) -> list[AdapterFile]:
         """The GGUF adapters for ``FILE_OR_FOLDER[:SCALE]``.
@@ -245,9 +250,16 @@ class Store:
                 self._listings.remove(listing.name)
         return num_bytes
 
-    def _find(self, name: str, type: str | None, default_type: str) -> Path:  # noqa: A002
+    def _find(
+        self,
+        name: str,
+        type: str | None,  # noqa: A002
+        default_type: str,
+        check: Callable[[Path], None],
+    ) -> Path:
         path = Path(name).expanduser()
         if path.is_dir():
+            check(path)
             origin = Origin("folder", str(path.resolve()))
             return self._converted(path, type or default_type, origin)
         if path.is_file():
@@ -258,9 +270,15 @@ class Store:
                 f"there is no file or folder {name}, and no repository has such a name: "
                 "give a GGUF file, a checkpoint folder or owner/name"
             )
-        return self._find_in_hub(hub_name, type, default_type)
+        return self._find_in_hub(hub_name, type, default_type, check)
 
-    def _find_in_hub(self, name: HubName, type: str | None, default_type: str) -> Path:  # noqa: A002
+    def _find_in_hub(
+        self,
+        name: HubName,
+        type: str | None,  # noqa: A002
+        default_type: str,
+        check: Callable[[Path], None],
+    ) -> Path:
         wanted = name.type_choice or type or default_type
         path = self._made_of(name, wanted, version=__version__)
         if path is None:
@@ -273,9 +291,15 @@ class Store:
             path = None if pulled else self._made_of(name, wanted)
             if path is None:
                 if pulled is None:
-                    self._say("pull", f"{name}, once; it goes on if it is cut off")
-                pulled = pulled or pull(hub, name, self._listings, type=type, report=self._progress)
-                return pulled.path if pulled.is_gguf else self._convert_pulled(pulled, wanted)
+                    self._make_folder()
+                    self._say("pull", f"{name}, once; a download that was cut off goes on")
+                    pulled = pull(
+                        hub, name, self._listings, type=type, report=self._progress, check=check
+                    )
+                if pulled.is_gguf:
+                    return pulled.path
+                check(pulled.path)
+                return self._convert_pulled(pulled, wanted)
         self._converted_models.note_use(path)
         return path
 
@@ -345,6 +369,22 @@ def _hub(name: HubName) -> "Hub":
     from glm3edge.hub.huggingface import HuggingFace  # noqa: PLC0415
 
     return HuggingFace()
+
+
+def _check_chats(name: str, folder: Path) -> None:
+    if is_encoder(folder):
+        raise ConfigError(
+            f"{name} is a model for embeddings, which cannot chat: serve it beside one that can, "
+            f"glm3edge serve MODEL --embedding-model {name}"
+        )
+
+
+def _check_embeds(name: str, folder: Path) -> None:
+    if not is_encoder(folder):
+        raise ConfigError(
+            f"--embedding-model {name}: that is no encoder (BERT, XLM-RoBERTa); leave the option "
+            "out, and the chat model makes the embeddings"
+        )
 
 
 def _named(path: Path, wanted: str) -> tuple[str, Path]:

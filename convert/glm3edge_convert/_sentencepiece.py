@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from glm3edge_convert.errors import NotACheckpointError, TokenizerError
+from glm3edge_convert.errors import DamagedFileError, UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,13 +65,13 @@ class SentencePieceModel:
 
 
 def read_model(path: Path) -> SentencePieceModel:
-    """The model file of a checkpoint folder. Raises NotACheckpointError, TokenizerError."""
+    """The model file of a checkpoint folder. Raises CheckpointError."""
     try:
         return parse_model(path.read_bytes())
     except OSError as exc:
-        raise NotACheckpointError(path.parent, f"{path.name} cannot be read") from exc
+        raise UnreadableFileError(path, exc) from exc
     except ValueError as exc:
-        raise TokenizerError(path, "is not a SentencePiece model; download it again") from exc
+        raise DamagedFileError(path, "is not a SentencePiece model") from exc
 
 
 def parse_model(data: bytes) -> SentencePieceModel:
