@@ -82,9 +82,18 @@ def function(name: str) -> Any:
     """
     library.start()
     part, result, arguments = _SIGNATURES[name]
-    made = getattr(load_shared_library(part, _FOLDER), name)
+    made = getattr(_shared(part), name)
     made.restype, made.argtypes = result, arguments
     return made
+
+
+@cache
+def _shared(part: str) -> Any:
+    """A library; where wheels have no links it is another copy than the one llama.cpp loads."""
+    shared = load_shared_library(part, _FOLDER)
+    if part == "ggml-base":
+        library.bridge_log(shared)
+    return shared
 
 
 def text(name: str, handle: int) -> str:

@@ -329,6 +329,6 @@ def _load(path: Path, *, vocab_only: bool, no_alloc: bool, placement: Placement)
     kept_alive = placement.apply(params)  # noqa: F841 - while llama.cpp reads what they point to
     with library.errors_as_reason() as reason:
         handle = native.llama_model_load_from_file(str(path).encode(), params)
-    if not handle:
-        raise ModelLoadError(path, why_damaged(path) or reason())
+        if not handle:
+            raise ModelLoadError(path, why_damaged(path) or reason())
     return handle
