@@ -65,14 +65,6 @@ def start() -> None:
         _started = True
 
 
-def bridge_log(ggml_base: ctypes.CDLL) -> None:
-    """Turn the log of another copy of ggml into Python's too."""
-    log_set = ggml_base.ggml_log_set
-    log_set.argtypes = [native.llama_log_callback, ctypes.c_void_p]
-    log_set(_callback, None)
-    atexit.register(log_set, native.llama_log_callback(0), None)
-
-
 @contextmanager
 def errors_as_reason() -> Iterator[Callable[[], str]]:
     """A function that gives the first of the errors that llama.cpp logs meanwhile.
