@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
@@ -20,7 +20,7 @@ from glm3edge.schema.embeddings import EmbeddingsReply, EmbeddingsRequest
 from glm3edge.schema.errors import ErrorReply
 from glm3edge.schema.legacy import ChatBody
 from glm3edge.schema.models import ModelCard, ModelList
-from glm3edge.server import metrics, sse
+from glm3edge.server import examples, metrics, sse
 from glm3edge.server.disconnect import ClientDisconnectedError, until_disconnect
 from glm3edge.server.services import Services
 
@@ -92,7 +92,9 @@ async def get_model(services: ServicesOf, model_id: str) -> ModelCard:
 
 @router.post("/v1/chat/completions", response_model=ChatReply, responses=sse.OR_EVENTS)
 async def create_chat_completion(
-    request: Request, services: RunningServicesOf, body: ChatBody
+    request: Request,
+    services: RunningServicesOf,
+    body: Annotated[ChatBody, Body(openapi_examples=examples.CHAT)],
 ) -> Response:
     """A reply to a conversation, whole or (``stream: true``) in chunks as it is written."""
     form = Form.of(body)
@@ -105,7 +107,9 @@ async def create_chat_completion(
 
 @router.post("/v1/embeddings", response_model=EmbeddingsReply)
 async def create_embeddings(
-    request: Request, services: OpenServicesOf, body: EmbeddingsRequest
+    request: Request,
+    services: OpenServicesOf,
+    body: Annotated[EmbeddingsRequest, Body(openapi_examples=examples.EMBEDDINGS)],
 ) -> Response:
     """Vectors of texts, of unit length: the embedding model's, or else the mean of the chat model's
     hidden states."""
