@@ -30,10 +30,10 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     errors.install(app)
     docs.install(app)
     app.include_router(router)
-    app.include_router(completions.router)
-    app.include_router(messages.router)
-    app.include_router(responses.router)
-    app.include_router(tokenize.router)
+    app.include_router(completions.router, tags=["OpenAI"])
+    app.include_router(messages.router, tags=["Anthropic"])
+    app.include_router(responses.router, tags=["OpenAI"])
+    app.include_router(tokenize.router, tags=["llama.cpp"])
     return app
 
 
