@@ -10,6 +10,8 @@ LogLevel = Annotated[
     str,
     typer.Option(
         metavar="LEVEL",
+        envvar="GLM3EDGE_LOG_LEVEL",
+        show_envvar=False,
         help=f"One of {', '.join(LOG_LEVELS)}.",
         autocompletion=lambda: list(LOG_LEVELS),
         rich_help_panel="Log",
@@ -20,6 +22,8 @@ JsonLogs = Annotated[
     bool,
     typer.Option(
         "--json-logs",
+        envvar="GLM3EDGE_JSON_LOGS",
+        show_envvar=False,
         help="Write one JSON object a line, to standard error, instead of all text.",
         rich_help_panel="Log",
     ),
