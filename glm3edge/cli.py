@@ -1,11 +1,14 @@
 """The ``glm3edge`` command: what all of its commands share."""
 
+import os
 from typing import Annotated
 
 import typer
 
 from glm3edge import __version__
 from glm3edge.command_group import CommandGroup
+
+_COMPLETION = "_GLM3EDGE_COMPLETE"
 
 app = typer.Typer(
     name="glm3edge",
@@ -19,7 +22,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    if _COMPLETION in os.environ:  # fish takes each line for a candidate: help must not be wrapped
+        os.environ["COLUMNS"] = "1000"
+    app(prog_name="glm3edge", complete_var=_COMPLETION)  # also as python -m glm3edge
 
 
 def _show_version(value: bool) -> None:
