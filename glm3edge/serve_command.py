@@ -77,6 +77,14 @@ def serve_command(
             rich_help_panel=_DEVICES,
         ),
     ] = None,
+    shrink_ctx: Annotated[
+        bool | None,
+        typer.Option(
+            "--shrink-ctx/--no-shrink-ctx",
+            help="Take a smaller context, 2048 at least, where all layers fit then. [off]",
+            rich_help_panel=_DEVICES,
+        ),
+    ] = None,
     cpu_layers: Annotated[
         str | None,
         typer.Option(
@@ -218,6 +226,7 @@ def serve_command(
         deterministic=deterministic,
         threads=threads,
         gpu_layers=gpu_layers,
+        shrink_ctx=shrink_ctx,
         cpu_layers=cpu_layers,
         tensor_placement=tensor_placement or None,
         kv_on_gpu=kv_on_gpu,

@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003  (typer reads the annotations)
 from typing import TYPE_CHECKING, Annotated
 
-import rich.progress
 import typer
-from rich.console import Console
 
 from glm3edge_convert.convert import Step, Summary, convert
 from glm3edge_convert.errors import (
@@ -182,10 +180,13 @@ def progress_bar(say: Callable[[str], None] | None = None) -> Iterator[Callable[
 
     With `say` the lines go there, and there is no bar.
     """
-    console = Console(stderr=True)
-    if say or not console.is_terminal:
+    if say or not sys.stderr.isatty():
         yield _PlainProgress(say or _print_to_stderr)
         return
+    import rich.progress  # noqa: PLC0415  (it takes a while to import)
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(stderr=True)
     columns = (
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
