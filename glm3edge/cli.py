@@ -11,6 +11,7 @@ import typer
 
 from glm3edge import __version__
 from glm3edge.bench.cli import bench_command
+from glm3edge.chat.cli import chat_command
 from glm3edge.config import Settings, load_settings
 from glm3edge.doctor.cli import doctor_command
 from glm3edge.errors import (
@@ -91,6 +92,7 @@ def _with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
 
 
 app.command("bench")(_with_exit_codes(bench_command))
+app.command("chat")(_with_exit_codes(chat_command))
 app.command("doctor")(_with_exit_codes(doctor_command))
 app.command("imatrix")(_with_exit_codes(imatrix_command))
 app.command("verify")(_with_exit_codes(verify_command))
