@@ -1,6 +1,8 @@
 """``glm3edge chat``: options in, a conversation or one reply out."""
 
+import logging
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,8 @@ from glm3edge.errors import ConfigError
 from glm3edge.logs import LOG_LEVELS, start_logging
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from glm3edge.chat.options import Options
     from glm3edge.chat.toolbox import Toolbox
 
@@ -110,6 +114,8 @@ def chat_command(
     from glm3edge.chat.texts import LANGUAGES, Texts, user_language  # noqa: PLC0415
 
     start_logging(log_level)
+    if log_level == "error":  # llama.cpp calls it one that a reply is stopped
+        logging.getLogger("glm3edge.llama").setLevel(logging.CRITICAL)
     if lang is not None and lang not in LANGUAGES:
         raise ConfigError(f"--lang {lang}: choose one of {', '.join(LANGUAGES)}")
     texts = Texts(lang or user_language())
@@ -143,9 +149,9 @@ def chat_command(
         raise typer.Exit(code)
 
 
-def make_toolbox() -> "Toolbox | None":
-    """The tools that can be run here."""
-    return None
+def make_toolbox() -> "AbstractAsyncContextManager[Toolbox | None]":
+    """The tools that can be run here, to be opened in the chat's event loop."""
+    return nullcontext()
 
 
 def _message(words: list[str], model: str | None) -> str | None:

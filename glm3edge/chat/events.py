@@ -75,7 +75,7 @@ class Source(Protocol):
     async def count_text(self, text: str) -> int | None:
         """Tokens of a text by itself; None if it cannot be told."""
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Let go of what was opened. Idempotent."""
 
 

@@ -54,7 +54,7 @@ class LocalSource:
         request = TokenizeRequest(content=text)
         return len((await asyncio.to_thread(self._services.tokens.tokenize, request)).tokens)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """End what runs; the runtime is closed by who made it."""
         await asyncio.to_thread(self._services.engine.close)
 

@@ -144,7 +144,7 @@ class RemoteSource:
                 return None
         return self._sizes[text]
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """See ``Source``."""
         await self._client.aclose()
 

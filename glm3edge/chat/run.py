@@ -1,12 +1,13 @@
 """run_chat: who replies is opened, talked to, and closed."""
 
 import asyncio
+import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,7 +18,7 @@ from glm3edge.chat.one_shot import run_once
 from glm3edge.chat.options import Options
 from glm3edge.chat.repl import Repl, load_into
 from glm3edge.chat.texts import Texts
-from glm3edge.chat.toolbox import Toolbox
+from glm3edge.chat.toolbox import Toolbox, offered_tools
 from glm3edge.chat.transcript import load_tools
 from glm3edge.chat.turn import Chat
 from glm3edge.config import Settings
@@ -48,31 +49,77 @@ class ChatPlan:
     keep_history: bool = True
 
 
-def run_chat(plan: ChatPlan, texts: Texts, toolbox: Toolbox | None = None) -> int:
+def run_chat(
+    plan: ChatPlan, texts: Texts, toolbox: AbstractAsyncContextManager[Toolbox | None]
+) -> int:
     """Talk, and return the exit code.
 
     Raises:
         Glm3EdgeError: there is nobody to talk to, or in one shot no reply.
     """
-    # Checked before a model is loaded for nothing.
-    file_tools = load_tools(plan.tools) if plan.tools is not None else []
-    errors = Console(stderr=True)
-    if plan.base_url is not None:
-        _announce(errors, texts("asking", url=plan.base_url))
-        return asyncio.run(_talk(plan, texts, toolbox, file_tools, None))
     name = plan.model or f"{DEFAULT_NAME} ({texts('demo')})"
-    _announce(errors, texts("loading", model=name))
-    with _runtime(plan) as runtime:
-        return asyncio.run(_talk(plan, texts, toolbox, file_tools, runtime))
+    url = plan.base_url
+    text = texts("loading", model=name) if url is None else texts("asking", url=url)
+    Console(stderr=True).print(escape(text), style="dim", highlight=False, soft_wrap=True)
+    return asyncio.run(_talk(plan, texts, toolbox))
 
 
-def _announce(console: Console, text: str) -> None:
-    console.print(escape(text), style="dim", highlight=False, soft_wrap=True)
+async def _talk(
+    plan: ChatPlan, texts: Texts, toolbox: AbstractAsyncContextManager[Toolbox | None]
+) -> int:
+    # What is quickly refused comes first: a model may take long to load.
+    tools = [] if plan.tools is None else load_tools(plan.tools)
+    async with toolbox as opened:
+        offered_tools(tools, opened)
+        async with _source(plan) as source:
+            chat = Chat(source, options=plan.options, file_tools=tools, toolbox=opened)
+            if plan.load is not None:
+                load_into(chat, plan.load)
+            if plan.system is not None:
+                chat.conversation.system = plan.system
+            if plan.message is not None:
+                return await run_once(chat, plan.message, texts, Console(stderr=True))
+            await _repl(chat, plan, texts).run()
+            return 0
+
+
+@asynccontextmanager
+async def _source(plan: ChatPlan) -> AsyncIterator[Source]:
+    if plan.base_url is not None:
+        from glm3edge.chat.remote import RemoteSource  # noqa: PLC0415 - imports an HTTP client
+
+        key = plan.settings.api_key
+        remote = RemoteSource(
+            plan.base_url,
+            api_key=None if key is None else key.get_secret_value(),
+            model=plan.model,
+        )
+        async with aclosing(remote):
+            await remote.open()
+            yield remote
+        return
+    from glm3edge.chat.local import LocalSource  # noqa: PLC0415 - imports what loads models
+
+    with _ended_by_interrupt():
+        runtime = _runtime(plan)
+    with runtime:
+        async with aclosing(LocalSource(runtime.services)) as local:
+            yield local
+
+
+@contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    """Ctrl-C ends the program, though the event loop is blocked and would not see it."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _runtime(plan: ChatPlan) -> "Runtime":
     """The model, as ``glm3edge serve`` loads it."""
-    from glm3edge.server.runtime import Runtime  # noqa: PLC0415 - takes long, and has been announced
+    from glm3edge.server.runtime import Runtime  # noqa: PLC0415 - takes long to import
 
     settings = plan.settings
     with progress_bar() as progress:
@@ -84,49 +131,6 @@ def _runtime(plan: ChatPlan) -> "Runtime":
         ]
     model_id = None if plan.model else DEFAULT_NAME
     return Runtime(path, settings, model_id=model_id, adapters=adapters)
-
-
-async def _talk(
-    plan: ChatPlan,
-    texts: Texts,
-    toolbox: Toolbox | None,
-    file_tools: Sequence[dict[str, Any]],
-    runtime: "Runtime | None",
-) -> int:
-    async with _source(plan, runtime) as source:
-        chat = Chat(source, options=plan.options, file_tools=list(file_tools), toolbox=toolbox)
-        _ = chat.tools  # two of one name are refused now
-        if plan.load is not None:
-            load_into(chat, plan.load)
-        if plan.system is not None:
-            chat.conversation.system = plan.system
-        if plan.message is not None:
-            return await run_once(chat, plan.message, texts, Console(stderr=True))
-        await _repl(chat, plan, texts).run()
-        return 0
-
-
-@asynccontextmanager
-async def _source(plan: ChatPlan, runtime: "Runtime | None") -> AsyncIterator[Source]:
-    source: Source
-    if runtime is not None:
-        from glm3edge.chat.local import LocalSource  # noqa: PLC0415 - needs what the runtime needs
-
-        source = LocalSource(runtime.services)
-    else:
-        from glm3edge.chat.remote import RemoteSource  # noqa: PLC0415 - imports an HTTP client
-
-        key = plan.settings.api_key
-        source = remote = RemoteSource(
-            plan.base_url or "",
-            api_key=None if key is None else key.get_secret_value(),
-            model=plan.model,
-        )
-        await remote.open()
-    try:
-        yield source
-    finally:
-        await source.close()
 
 
 def _repl(chat: Chat, plan: ChatPlan, texts: Texts) -> Repl:

@@ -30,8 +30,9 @@ class Stats:
             yield texts("nothing_yet")
             return
         if last.num_prompt_tokens is not None:
-            cached = "?" if last.num_cached_tokens is None else last.num_cached_tokens
-            yield texts("stats_prompt", count=last.num_prompt_tokens, cached=cached)
+            count, cached = last.num_prompt_tokens, last.num_cached_tokens
+            key = "stats_prompt_only" if cached is None else "stats_prompt"
+            yield texts(key, count=count, cached=cached)
         if last.num_tokens is not None:
             yield texts("stats_reply", count=last.num_tokens)
         speed, first = last.tokens_per_second, last.seconds_to_first

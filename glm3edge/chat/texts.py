@@ -92,6 +92,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "prompt    {count} tokens, {cached} of them in memory already",
         "提示      {count} 个 token，其中 {cached} 个已在内存中",
     ),
+    "stats_prompt_only": ("prompt    {count} tokens", "提示      {count} 个 token"),
     "stats_reply": ("reply     {count} tokens", "回复      {count} 个 token"),
     "stats_speed": (
         "speed     {speed:.1f} tokens/s, first after {first:.2f} s",
