@@ -35,7 +35,7 @@ class Terminal:
     def __init__(
         self, *arguments: str, columns: int = 80, lines: int = 24, **environment: str
     ) -> None:
-        self._screen = _Screen(columns, lines, self.type)
+        self._screen = _Screen(columns, lines, self._answer)
         self._stream = pyte.ByteStream(self._screen)
         self.output = b""
         self.pid, self._file = pty.fork()
@@ -59,13 +59,33 @@ class Terminal:
             os.close(self._file)
 
     def type(self, text: str) -> None:
-        """Press keys."""
-        os.write(self._file, text.encode())
+        """Type text and wait until it is in the line."""
+        is_empty = self._is_at_prompt()
+        self._write(text)
+        deadline = time.monotonic() + 30
+        while is_empty and self._is_at_prompt():
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"typed {text!r} and saw\n{self.text}")
+
+    def _write(self, text: str) -> None:
+        """Send keys. What the program writes meanwhile is read: neither can wait for the other."""
+        data = text.encode()
+        while data:
+            readable, writable, _ = select.select([self._file], [self._file], [], 30)
+            if readable:
+                self._read(0.1)
+            elif writable:
+                data = data[os.write(self._file, data[:256]) :]
+            else:
+                raise AssertionError(f"the program takes no keys\n{self.text}")
+
+    def _answer(self, data: str) -> None:
+        os.write(self._file, data.encode())
 
     def press(self, *names: str) -> None:
         """Press keys by name."""
         for name in names:
-            self.type(KEYS[name])
+            self._write(KEYS[name])
 
     def send(self, text: str) -> None:
         """Type a line."""
@@ -115,8 +135,7 @@ class Terminal:
         return self.text
 
     def _is_at_prompt(self) -> bool:
-        lines = self.screen.split("\n")
-        return lines[-1] == ">"
+        return self.screen.rpartition("\n")[2] == ">"
 
     def drain(self, seconds: float) -> None:
         """Read what comes for so long."""
@@ -129,6 +148,8 @@ class Terminal:
         deadline = time.monotonic() + 30
         while self._read(deadline - time.monotonic()):
             pass
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited for the end and saw\n{self.text}")
         _, status = os.waitpid(self.pid, 0)
         os.close(self._file)
         self._file = -1
