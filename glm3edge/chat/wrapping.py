@@ -37,7 +37,7 @@ def breaks(text: str, width: int) -> list[int]:
         if offset > start and _may_break(text, offset):
             possible = offset
         size = cell_len(char)
-        if used + size > width and not char.isspace():
+        if offset > start and used + size > width and not char.isspace():
             start = possible if possible > start else offset
             offsets.append(start)
             used = cell_len(text[start:offset])

@@ -270,20 +270,3 @@ def test_nobody_reads_the_reply(environment: dict[str, str], server: Server) -> 
     )
     assert result.stdout == "141\n"
     assert "Traceback" not in result.stderr
-
-
-def test_what_is_refused_at_once(environment: dict[str, str], tmp_path: Path) -> None:
-    for arguments, message in [
-        ((), b"there is nothing to send"),
-        (("--set", "temprature=1", "hi"), b"there is no setting temprature; is temperature meant?"),
-        (("--set", "temperature=3", "hi"), b"temperature: Input should be less than or equal to 2"),
-        (("--lang", "fr", "hi"), b"--lang fr: choose one of en, zh"),
-        (("model.gguf",), b"write glm3edge chat --model model.gguf"),
-        (("--base-url", "ftp://x", "hi"), b"give an address"),
-    ]:
-        result = one_shot(*arguments, environment=environment)
-        assert result.returncode == 2, arguments
-        assert message in result.stderr
-    result = one_shot("--tools", str(tmp_path / "none"), "hi", environment=environment)
-    assert result.returncode == 1
-    assert b"No such file" in result.stderr
