@@ -11,6 +11,7 @@ import typer
 from glm3edge.config import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.logs import LOG_LEVELS, start_logging
+from glm3edge.store import DEFAULT_NAME
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -131,6 +132,9 @@ def chat_command(
         prefix=prefix or None,
     )
     message = _message(prompt or [], model)
+    name = model or f"{DEFAULT_NAME} ({texts('demo')})"
+    text = texts("loading", model=name) if base_url is None else texts("asking", url=base_url)
+    print(text, file=sys.stderr, flush=True)
 
     from glm3edge.chat.run import ChatPlan, run_chat  # noqa: PLC0415 - takes long to import
 
@@ -160,7 +164,7 @@ def _message(words: list[str], model: str | None) -> str | None:
     Raises:
         ConfigError: there is nothing to send, or no terminal to talk in.
     """
-    from glm3edge.chat.one_shot import message_of, read_piped  # noqa: PLC0415
+    from glm3edge.chat.asked import message_of, read_piped  # noqa: PLC0415
 
     if model is None and len(words) == 1 and _is_model(words[0]):
         raise ConfigError(f"{words[0]} is a model: write glm3edge chat --model {words[0]}")

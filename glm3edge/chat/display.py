@@ -70,6 +70,7 @@ class MarkdownDisplay:
         self._text = ""
         self._is_first = True
         self._is_dirty = False
+        self._width = console.width
         self._drawing: asyncio.Task[None] | None = None
 
     async def start(self, waiting: Callable[[int], str]) -> None:
@@ -128,4 +129,9 @@ class MarkdownDisplay:
         return lines if self._is_first or not lines else ["", *lines]
 
     def _show(self, lines: list[str]) -> None:
-        self._lines.update(lines, height=self._console.height)
+        width, height = self._console.size
+        if width == self._width:
+            self._lines.update(lines, height=height)
+        else:
+            self._lines.redraw(lines, height=height)
+        self._width = width

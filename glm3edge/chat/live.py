@@ -1,7 +1,10 @@
 """LiveLines: lines at the end of the terminal that may still change."""
 
+import re
 from collections.abc import Sequence
 from typing import IO
+
+_INVISIBLE = re.compile(r"\x1b\[[0-9;]*m|\s+")
 
 
 class LiveLines:
@@ -28,6 +31,22 @@ class LiveLines:
         self._write(self._redrawn(lines, first))
         self._shown = list(lines)
 
+    def redraw(self, lines: Sequence[str], *, height: int) -> None:
+        """``update()`` for a window that has another width, so that no line is as it was.
+
+        What has scrolled off the screen stays as it was laid out; what followed it is drawn anew.
+        """
+        shown = self._shown
+        num_kept = max(len(shown) - max(height - 1, 1), 0)
+        num_left = sum(map(_num_visible, shown[:num_kept]))
+        first = 0
+        while first < len(lines) - 1 and (num_left := num_left - _num_visible(lines[first])) >= 0:
+            first += 1
+        num_up = max(len(shown) - 1 - num_kept, 0)
+        up = f"\x1b[{num_up}A" if num_up else ""
+        self._write(f"\r{up}\x1b[J" + "\n".join(lines[first:]))
+        self._shown = list(lines)
+
     def _redrawn(self, lines: Sequence[str], first: int) -> str:
         """What brings the lines from ``first`` on to the screen."""
         num_shown = len(self._shown)
@@ -51,3 +70,8 @@ class LiveLines:
     def _write(self, text: str) -> None:
         self._file.write(text)
         self._file.flush()
+
+
+def _num_visible(line: str) -> int:
+    """Characters of a line that can be seen."""
+    return len(_INVISIBLE.sub("", line))

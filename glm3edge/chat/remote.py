@@ -47,6 +47,7 @@ class RemoteSource:
                 headers=headers,
                 timeout=httpx.Timeout(_CONNECT_SECONDS, read=None),  # prompts may take long
                 trust_env=not is_local(url.host),  # no proxy leads to this machine
+                verify=url.scheme == "https",  # certificates take long to load
             )
         except (ImportError, ValueError) as exc:
             raise ConfigError(f"the proxy of the environment cannot be used: {exc}") from exc

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 
 from glm3edge.chat.display import Display, MarkdownDisplay, PlainDisplay
 from glm3edge.chat.events import Source
@@ -57,10 +56,6 @@ def run_chat(
     Raises:
         Glm3EdgeError: there is nobody to talk to, or in one shot no reply.
     """
-    name = plan.model or f"{DEFAULT_NAME} ({texts('demo')})"
-    url = plan.base_url
-    text = texts("loading", model=name) if url is None else texts("asking", url=url)
-    Console(stderr=True).print(escape(text), style="dim", highlight=False, soft_wrap=True)
     return asyncio.run(_talk(plan, texts, toolbox))
 
 

@@ -33,7 +33,7 @@ class Terminal:
     """``glm3edge`` with a terminal of its own. Waiting in vain fails with what is on the screen."""
 
     def __init__(
-        self, *arguments: str, columns: int = 80, lines: int = 24, **environment: str
+        self, *arguments: str, environment: Mapping[str, str], columns: int = 80, lines: int = 24
     ) -> None:
         self._screen = _Screen(columns, lines, self._answer)
         self._stream = pyte.ByteStream(self._screen)

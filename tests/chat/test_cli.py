@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from glm3edge.chat.one_shot import message_of, read_piped
+from glm3edge.chat.asked import message_of, read_piped
 from glm3edge.cli import app
 from glm3edge.errors import ConfigError
 

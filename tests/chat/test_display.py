@@ -3,11 +3,12 @@
 import asyncio
 import io
 import random
+import re
 from itertools import pairwise
 
 import pyte
 import pytest
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from glm3edge.chat.display import MarkdownDisplay, PlainDisplay
 from glm3edge.chat.markdown import plain_of, split_blocks
@@ -117,6 +118,32 @@ def test_a_reply_in_pieces_is_the_reply(lines: int, seed: int) -> None:
     file = _File(40, lines)
     asyncio.run(_show(pieces, file))
     assert file.text == SHOWN
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(70, 10), (25, 6), (40, 20)])
+def test_a_window_changes_while_a_reply_comes(columns: int, lines: int) -> None:
+    """Every word is there, in order; of those that were on the screen some may be there twice."""
+    words = [f"word{number}" for number in range(200)]
+
+    async def show() -> None:
+        console = Console(file=file, force_terminal=True, width=40, height=10)
+        display = MarkdownDisplay(console)
+        await display.start(str)
+        for number, word in enumerate(words):
+            if number == 100:
+                file.screen.resize(lines, columns)
+                console.size = ConsoleDimensions(columns, lines)
+            display.feed(f"{word} ")
+            display._draw(is_last=False)
+        await display.finish()
+
+    file = _File(40, 10)
+    asyncio.run(show())
+    found = file.getvalue() if columns < 40 else file.text  # pyte cuts what is too wide
+    shown = re.findall(r"word\d+", found)
+    assert list(dict.fromkeys(shown)) == words
+    if columns >= 40:
+        assert len(shown) <= len(words) + 5 * 10
 
 
 def test_a_reply_is_not_drawn_again_and_again() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def one_shot(
 def test_conversation(environment: dict[str, str], tmp_path: Path, tools_file: Path) -> None:
     """One conversation: both languages, commands, a call whose result is typed, a saved file."""
     saved = tmp_path / "chat.json"
-    with Terminal("chat", *GREEDY, **environment) as terminal:
+    with Terminal("chat", *GREEDY, environment=environment) as terminal:
         first = terminal.wait_for("glm3-tiny")
         assert first.startswith("loading glm3-tiny")
         terminal.wait_prompt()
@@ -122,7 +123,7 @@ def test_conversation(environment: dict[str, str], tmp_path: Path, tools_file: P
 
 def test_a_reply_is_stopped_and_windows_change(environment: dict[str, str]) -> None:
     environment = {**environment, "LC_ALL": "zh_CN.UTF-8"}
-    with Terminal("chat", *ENDLESS, **environment) as terminal:
+    with Terminal("chat", *ENDLESS, environment=environment) as terminal:
         terminal.wait_prompt()
         assert "正在加载 glm3-tiny" in terminal.text
         terminal.send("你好")
@@ -156,10 +157,11 @@ def test_a_reply_is_stopped_and_windows_change(environment: dict[str, str]) -> N
 
 
 def test_lines(environment: dict[str, str], server: Server, tmp_path: Path) -> None:
-    """Against a server: history, lines that go on, pasted lines, and what is too long."""
+    """Against a server: history, lines that go on, pasted lines, what is too long; no colours."""
+    environment = {**environment, "NO_COLOR": "1"}
     saved = tmp_path / "chat.json"
     arguments = ("chat", "--base-url", server.url, *GREEDY, "--set", "max_tokens=8")
-    with Terminal(*arguments, **environment) as terminal:
+    with Terminal(*arguments, environment=environment) as terminal:
         terminal.wait_prompt()
         terminal.type("一 one")
         terminal.press("alt-enter")
@@ -183,6 +185,7 @@ def test_lines(environment: dict[str, str], server: Server, tmp_path: Path) -> N
         terminal.press("enter")
         text = terminal.wait_for("Too long, not sent:", "/reset").replace("\n", " ")
         assert "the context holds 1024" in text
+        assert not re.search(rb"\x1b\[(\d+;)*[349][0-7]m", terminal.output)
         terminal.wait_prompt()
         terminal.send("/exit")
         assert terminal.wait_end() == 0
@@ -193,7 +196,7 @@ def test_lines(environment: dict[str, str], server: Server, tmp_path: Path) -> N
     history = Path(environment["XDG_STATE_HOME"]) / "glm3edge" / "chat-history"
     assert history.stat().st_mode & 0o077 == 0
     assert "secret" not in history.read_text(encoding="utf-8")
-    with Terminal(*arguments, **environment) as terminal:
+    with Terminal(*arguments, environment=environment) as terminal:
         terminal.wait_prompt()
         terminal.press("up", "up", "up", "up")
         terminal.wait_for("quoted")
@@ -210,7 +213,9 @@ def test_failures_keep_the_conversation(
     refused = one_shot(*arguments[1:], "你好", environment=environment)
     assert refused.returncode == 1
     assert b"wants a key: set GLM3EDGE_API_KEY" in refused.stderr
-    with Terminal(*arguments, **environment, GLM3EDGE_API_KEY="sesame") as terminal:
+    with Terminal(
+        *arguments, environment={**environment, "GLM3EDGE_API_KEY": "sesame"}
+    ) as terminal:
         terminal.wait_prompt()
         terminal.send("你好")
         terminal.wait_for(HELLO)

@@ -161,6 +161,7 @@ def test_prompts_are_counted_to_the_token(server: Server) -> None:
             used = [event async for event in chat.source.stream(chat.body)][-1]
             assert isinstance(used, Used)
             assert used.prompt == count
+        assert count is not None
         chat.options.set("max_tokens", str(1024 - count))
         assert await check_length(chat, chat.body) == count
         chat.options.set("max_tokens", str(1025 - count))
