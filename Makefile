@@ -11,6 +11,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests run in so many processes, each with one compute thread.
+JOBS ?= 2
 INPUTS := pyproject.toml constraints.txt scripts/install.sh scripts/gpu.sh scripts/cuda.sh
 
 # scripts/install.sh reads these. GPU names the backends in marker files: `.installed-cuda` stands
@@ -52,7 +54,7 @@ floors: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/lint-imports
 
 pytest: $(VENV)/.installed-dev$(GPU)
-	$(BIN)/pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 format: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format .

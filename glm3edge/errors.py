@@ -2,6 +2,8 @@
 
     Glm3EdgeError
     ├── ConfigError               a setting that cannot work
+    │   └── SandboxError          nothing here can shut a program in
+    ├── ToolError                 a tool's call that failed; the chat goes on
     ├── ModelError                the model file, or llama.cpp with it
     │   ├── ModelLoadError
     │   ├── DeviceError           a GPU or worker that is not here, or cannot do it
@@ -70,6 +72,22 @@ def _rebuilt(kind: type[Exception], args: tuple[Any, ...], fields: dict[str, Any
 
 class ConfigError(Glm3EdgeError):
     """A setting is wrong; the message names it and says what is accepted."""
+
+
+class SandboxError(ConfigError):
+    """The code interpreter stays off: this system cannot shut it in.
+
+    Attributes:
+        reasons: what was tried, and why it does not work here.
+    """
+
+    def __init__(self, reasons: Sequence[str], remedy: str) -> None:
+        super().__init__(f"the code interpreter stays off: {'; '.join(reasons)}. {remedy}")
+        self.reasons = tuple(reasons)
+
+
+class ToolError(Glm3EdgeError):
+    """A tool's call failed; the message can be given to the model as its result."""
 
 
 class ModelError(Glm3EdgeError):
