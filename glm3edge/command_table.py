@@ -18,13 +18,14 @@ class Entry:
     place: str
 
 
-_SERVE, _MODELS = "Serve", "Models on the disk"
+_SERVE, _MODELS = "Serve and talk", "Models on the disk"
 _CONVERT, _MACHINE = "Convert", "This machine"
 
 COMMANDS = {
     "serve": Entry(
         _SERVE, "Serve a model on OpenAI's routes.", "glm3edge.serve_command:serve_command"
     ),
+    "chat": Entry(_SERVE, "Talk to a model in the terminal.", "glm3edge.chat.cli:chat_command"),
     "worker": Entry(
         _SERVE, "Lend this machine's devices to a server.", "glm3edge.worker.cli:worker_command"
     ),

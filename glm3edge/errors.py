@@ -24,6 +24,8 @@
     │   ├── MissingFileError      it lacks a file that it names
     │   └── NotAModelError
     ├── GrammarError              a grammar that cannot be followed
+    ├── ServerError               a server that is asked refuses, fails or is not there
+    ├── TranscriptError           a file of a conversation or of tools that cannot be used
     ├── VerifyError               a converted file is not as its original
     │   ├── MismatchError         in its sizes, its vocabulary or the ids it gives to text
     │   └── DivergenceError       in its predictions
@@ -359,6 +361,34 @@ class NotAModelError(HubError):
 
 class GrammarError(Glm3EdgeError):
     """A grammar is too large, or no grammar."""
+
+
+class ServerError(Glm3EdgeError):
+    """A server that was asked for a reply gave none.
+
+    Attributes:
+        status: the HTTP status it answered with, None if it did not answer.
+        code: what its error body calls the failure, None if it does not say.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class TranscriptError(Glm3EdgeError):
+    """A file of a conversation or of tools cannot be read or written.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong with it, in one line.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class VerifyError(Glm3EdgeError):
