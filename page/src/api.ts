@@ -66,9 +66,13 @@ export async function* streamChat(body: object, signal: AbortSignal): AsyncGener
       }
     }
   } finally {
-    // Read to its end, so that the connection can be used again; what is left early is ended.
-    (isComplete ? reader.read() : reader.cancel()).catch(() => undefined);
+    (isComplete ? drain(reader) : reader.cancel()).catch(() => undefined);
   }
+}
+
+/** Read to the end, so that the connection can be used again. */
+async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  while (!(await reader.read()).done);
 }
 
 async function read(reader: ReadableStreamDefaultReader<Uint8Array>, signal: AbortSignal) {
@@ -87,6 +91,7 @@ function chunkOf(text: string): Chunk {
   } catch {
     throw broken();
   }
+  if (typeof body !== "object" || body === null) throw broken();
   const failure = failureOf(body, 0);
   if (failure) throw new RequestFailure(failure);
   const chunk = body as Partial<Chunk>;

@@ -96,6 +96,7 @@ const ALLOWED = {
   ALLOWED_ATTR: ["href", "title", "class", "start", "data-language"],
   ALLOW_ARIA_ATTR: false,
   ALLOW_DATA_ATTR: false,
+  ADD_URI_SAFE_ATTR: ["data-language", "start"],
   ALLOWED_URI_REGEXP: /^(?:https?:\/\/|mailto:)/i,
   RETURN_DOM_FRAGMENT: true as const,
 };

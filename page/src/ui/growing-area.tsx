@@ -13,7 +13,7 @@ export function GrowingArea({ value, onText, areaRef, ...rest }: Props): JSX.Ele
   const own = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => {
     const area = own.current;
-    if (!area) return;
+    if (!area?.scrollHeight) return; // not on the screen yet
     area.style.height = "auto";
     area.style.height = `${area.scrollHeight + area.offsetHeight - area.clientHeight}px`;
   }, [value]);

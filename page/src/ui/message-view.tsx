@@ -150,9 +150,9 @@ function AssistantView({ message, isLast, run, isFree }: ViewOf<AssistantMessage
 
 function StatsView({ stats }: { stats: Stats }): JSX.Element {
   const { promptTokens, cachedTokens, completionTokens, firstSeconds, writingSeconds } = stats;
-  // Tokens after the first, in the time after the first; what comes all at once has no such rate.
-  const seconds = writingSeconds > 0.02 ? writingSeconds : firstSeconds;
-  const rate = (writingSeconds > 0.02 ? completionTokens - 1 : completionTokens) / seconds;
+  // Tokens after the first, in the time after the first; of what comes all at once, in all.
+  const isTimed = writingSeconds > 0.05;
+  const rate = isTimed ? (completionTokens - 1) / writingSeconds : completionTokens / firstSeconds;
   const details = { prompt: count(promptTokens), cached: count(cachedTokens), reply: count(completionTokens) };
   const parts = [t("stats.tokens", { n: count(completionTokens) })];
   if (rate > 0) parts.push(t("stats.rate", { n: rate < 10 ? rate.toFixed(1) : count(rate) }));

@@ -81,11 +81,9 @@ function Choice<T extends string>({ label, value, choices, onValue }: ChoiceProp
 }
 
 function KeyFields(): JSX.Element {
-  const id = useId();
   return (
-    <>
+    <form onSubmit={(event) => event.preventDefault()}>
       <input
-        id={id}
         class="field"
         type="password"
         autocomplete="off"
@@ -104,7 +102,7 @@ function KeyFields(): JSX.Element {
         />
         {t("key.keep")}
       </label>
-    </>
+    </form>
   );
 }
 
