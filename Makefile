@@ -2,49 +2,61 @@
 #
 #   make serve                      serve the built-in demo model
 #   make serve ARGS="DIR --port 8010"   options of `glm3edge serve`
+#   make serve CUDA=1               the same, with llama.cpp built for NVIDIA's GPUs; VULKAN=1 for
+#                                   most GPUs, METAL=1 for Apple's
 #   make test                       all checks
+#   make check-cuda check-vulkan    build for these GPUs into folders of their own, and try the builds
 #   make train-tiny                 train the demo model anew (two and a half hours on two cores with AVX512-BF16, else twice that)
 #   make evaluate-tiny              ask it what its training left out
 
 VENV := .venv
 BIN := $(VENV)/bin
-INPUTS := pyproject.toml constraints.txt scripts/install.sh
+# Tests run in so many processes, each with one compute thread.
+JOBS ?= 2
+INPUTS := pyproject.toml constraints.txt scripts/install.sh scripts/gpu.sh scripts/cuda.sh
 
-.PHONY: serve install test lint types floors pytest format clean train-tiny evaluate-tiny
+# scripts/install.sh reads these. GPU names the backends in marker files: `.installed-cuda` stands
+# for an engine that has CUDA, `.installed` for any.
+export VENV CUDA VULKAN METAL
+GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulkan)$(and \
+  $(filter-out 0,$(METAL)),-metal)
 
-serve: $(VENV)/.installed
+.PHONY: serve install test lint types floors pytest format clean train-tiny evaluate-tiny \
+  check-cuda check-vulkan
+
+serve: $(VENV)/.installed$(GPU)
 	@$(BIN)/glm3edge serve $(ARGS)
 
-install: $(VENV)/.installed
+install: $(VENV)/.installed$(GPU)
 
-$(VENV)/.installed: $(INPUTS)
+$(VENV)/.installed$(GPU): $(INPUTS)
 	@scripts/install.sh
-	@touch $@
+	@touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-dev: $(INPUTS)
+$(VENV)/.installed-dev$(GPU): $(INPUTS)
 	@scripts/install.sh dev
-	@touch $@ $(VENV)/.installed
+	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed$(GPU) $(VENV)/.installed
 
-$(VENV)/.installed-train: $(INPUTS)
+$(VENV)/.installed-train$(GPU): $(INPUTS)
 	@scripts/install.sh train
-	@touch $@ $(VENV)/.installed
+	@touch $@ $(VENV)/.installed-train $(VENV)/.installed$(GPU) $(VENV)/.installed
 
 test: lint types floors pytest
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(VENV)/.installed-dev
+types: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/mypy
 
-floors: $(VENV)/.installed-dev
+floors: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/lint-imports
 
-pytest: $(VENV)/.installed-dev
-	$(BIN)/pytest $(ARGS)
+pytest: $(VENV)/.installed-dev$(GPU)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-format: $(VENV)/.installed-dev
+format: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -54,11 +66,22 @@ page: $(VENV)/.installed-dev$(GPU)
 	cd page && npm install --no-audit --no-fund --no-package-lock --silent && npm run check && npm run build
 
 # An interrupted training goes on where it stopped; to start afresh remove .train-tiny.
-train-tiny: $(VENV)/.installed-train
+train-tiny: $(VENV)/.installed-train$(GPU)
 	PYTHONPATH=models/glm3-tiny $(BIN)/python -m recipe train --work .train-tiny $(ARGS)
 
-evaluate-tiny: $(VENV)/.installed-train
+evaluate-tiny: $(VENV)/.installed-train$(GPU)
 	PYTHONPATH=models/glm3-tiny $(BIN)/python -m recipe evaluate $(ARGS)
 
+# Build into folders of their own and hold the builds against what can be seen without a card, too:
+# they link, load, and answer. CUDA_ARCHITECTURES is for machines without a card: one, to save time.
+check-cuda: export CUDA_ARCHITECTURES ?= 86-real
+check-cuda:
+	@VENV=.venv-cuda CUDA=1 scripts/install.sh
+	@.venv-cuda/bin/python scripts/check_backend.py CUDA
+
+check-vulkan:
+	@VENV=.venv-vulkan VULKAN=1 scripts/install.sh
+	@.venv-vulkan/bin/python scripts/check_backend.py Vulkan
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules
+	rm -rf $(VENV) .venv-cuda .venv-vulkan .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules

@@ -1,5 +1,6 @@
 """Which devices there are and what fits on them, asked in processes that drivers may end."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,10 +10,10 @@ from typing import NamedTuple
 from glm3edge.config import Settings
 from glm3edge.errors import ConfigError, DeviceError, EngineLostError
 from glm3edge.fitting import fit_or_advise
-from glm3edge.llama import ggml
 from glm3edge.llama.allocations import are_told
 from glm3edge.llama.apart import run_apart
 from glm3edge.llama.devices import CPU, Device, add_worker, devices
+from glm3edge.llama.gpus import gpu_backends, idle_backends
 from glm3edge.llama.model import Model
 from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.remote import BUSY, CONNECT_SECONDS
@@ -21,13 +22,9 @@ from glm3edge.planning.rooms import cpu_room, gpu_rooms
 from glm3edge.system_memory import system_memory
 from glm3edge.workers import find_double, why_unreachable
 
-_GPU_LIBRARIES = ("ggml-cuda", "ggml-hip", "ggml-metal", "ggml-musa", "ggml-sycl", "ggml-vulkan")
+logger = logging.getLogger(__name__)
+
 _MIB = 2**20
-
-
-def has_gpu_library() -> bool:
-    """Whether llama.cpp was built for some GPU."""
-    return any(map(ggml.has_library, _GPU_LIBRARIES))
 
 
 def offload_devices(workers: Sequence[str]) -> list[Device]:
@@ -37,19 +34,24 @@ def offload_devices(workers: Sequence[str]) -> list[Device]:
         ConfigError: a worker cannot be reached, or does not answer.
         DeviceError: a worker offers nothing, or llama.cpp was built without RPC.
     """
-    if not workers and not has_gpu_library():
+    if not workers and not gpu_backends():
         return []
     if (reason := why_unreachable(workers)) is not None:
         raise ConfigError(f"{reason}: start it with glm3edge worker")
     if (pair := find_double(workers)) is not None:
         raise ConfigError(f"--rpc: {pair[0]} and {pair[1]} are the same worker")
     try:
-        return run_apart(_offload_devices, tuple(workers), patience=CONNECT_SECONDS)
+        found = run_apart(_offload_devices, tuple(workers), patience=CONNECT_SECONDS)
     except EngineLostError as exc:
         reason = (
             f"workers {', '.join(workers)}: {BUSY}" if "no answer" in exc.reason else exc.reason
         )
         raise ConfigError(f"the devices cannot be listed: {reason}") from exc
+    for backend in idle_backends(found):
+        logger.warning(
+            "llama.cpp is built for %s and finds no GPU for it; is its driver installed?", backend
+        )
+    return found
 
 
 def _offload_devices(workers: Sequence[str]) -> list[Device]:

@@ -3,26 +3,14 @@
 import json
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
-from glm3edge.bandwidth import read_bandwidth
-from glm3edge.config import Settings, load_settings
-from glm3edge.engine.engine import num_slots
-from glm3edge.errors import ConfigError, EngineLostError
-from glm3edge.llama.apart import run_apart
-from glm3edge.offloading import has_gpu_library
-from glm3edge.plan_report import PlanReport, as_text
-from glm3edge.planning.account import Workload
-from glm3edge.planning.advisor import Answer, Question, answer
-from glm3edge.server.backend import BATCH_SIZE, DEFAULT_CONTEXT_SIZE
-from glm3edge.store import Store
-from glm3edge.variants import Subject, opened_variants, read_subject
-from glm3edge.workers import why_unreachable
+from glm3edge.config import load_settings
+from glm3edge.errors import ConfigError
 
 _SIZE = TypeAdapter(ByteSize)
 
@@ -91,6 +79,10 @@ def plan_command(
 
     Memory is reckoned by llama.cpp itself, with nothing loaded; some is left free on each device.
     """
+    # What takes long to import is imported once there is something to do.
+    from glm3edge.plan_report import as_text  # noqa: PLC0415
+    from glm3edge.plan_run import find_subject, make_report  # noqa: PLC0415
+
     settings = load_settings(
         ctx_size=ctx_size,
         parallel=parallel,
@@ -102,8 +94,8 @@ def plan_command(
     gpus = None if vram is None else _gpu_sizes(vram)
     free = None if ram is None else _size("--ram", ram)
     cpu_bandwidth = None if bandwidth is None else _rate("--bandwidth", bandwidth)
-    report = _report(
-        _subject(model, settings),
+    report = make_report(
+        find_subject(model, settings),
         settings,
         types=type or (),
         gpus=gpus,
@@ -115,55 +107,6 @@ def plan_command(
         print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
         print(as_text(report, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
-
-
-def _subject(model: str | None, settings: Settings) -> Subject:
-    path = None if model is None else Store(settings.cache_dir).look_up(model)
-    return read_subject(model, path)
-
-
-def _report(
-    subject: Subject,
-    settings: Settings,
-    *,
-    types: Sequence[str],
-    gpus: tuple[int, ...] | None,
-    ram: int | None,
-    cpu_bandwidth: float | None,
-    gpu_bandwidth: float | None,
-) -> PlanReport:
-    most = subject.hparams.context_size
-    workload = Workload(
-        settings.ctx_size or min(most, DEFAULT_CONTEXT_SIZE),
-        BATCH_SIZE,
-        num_slots(settings.parallel),
-        settings.kv_type,
-    )
-    with opened_variants(subject, types) as variants:
-        if (reason := why_unreachable(settings.rpc)) is not None:
-            raise ConfigError(f"{reason}: start it with glm3edge worker")
-        question = Question(variants, workload, most, gpus, ram, settings.rpc)
-        found = _answer(question)
-    return PlanReport(
-        subject,
-        question,
-        found,
-        parallel=settings.parallel,
-        cpu_bandwidth=cpu_bandwidth or read_bandwidth(settings.num_threads),
-        is_measured=cpu_bandwidth is None,
-        gpu_bandwidth=gpu_bandwidth,
-    )
-
-
-def _answer(question: Question) -> Answer:
-    """In a process of its own where devices are asked, which may end it."""
-    has_gpus = has_gpu_library() if question.gpus is None else bool(question.gpus)
-    if not has_gpus and not question.workers:
-        return answer(question)
-    try:
-        return run_apart(answer, question)
-    except EngineLostError as exc:
-        raise ConfigError(f"the devices cannot be asked: {exc.reason}") from exc
 
 
 def _gpu_sizes(text: str) -> tuple[int, ...]:

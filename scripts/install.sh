@@ -1,13 +1,16 @@
 #!/bin/sh
 # Makes .venv and installs glm3edge into it, with uv where there is uv and with pip where not.
-# Usage: scripts/install.sh [EXTRA[,EXTRA...]]       (PYTHON names another interpreter)
+# Usage: scripts/install.sh [EXTRA[,EXTRA...]]
+# Environment: CUDA=1, VULKAN=1, METAL=1 build llama.cpp for GPUs too; PYTHON names another
+# interpreter, VENV another folder than .venv; CMAKE_ARGS is passed on.
 #
 # llama-cpp-python comes as source and compiles llama.cpp. Package caches do not look at build
-# options, so what a cache hands out is checked, and built anew if it was built with others.
+# options, so what a cache hands out is checked, and built anew if it was built with others. Builds
+# for GPUs neither come from a cache nor go into one.
 set -eu
 cd "$(dirname "$0")/.."
 extras=${1:-}
-venv=.venv
+venv=${VENV:-.venv}
 python=$venv/bin/python
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
@@ -16,6 +19,8 @@ fail() {
     printf 'error: %s\n' "$*" >&2
     exit 1
 }
+
+. scripts/gpu.sh
 
 # The options shorten the build: 175 s instead of 380 s on two cores, of which the helper library of
 # llama.cpp's command line tools is the larger part. RPC lets several machines share a model.
@@ -34,52 +39,92 @@ check_tools() {
 }
 
 make_venv() {
-    [ -x $python ] && return
+    [ -x "$python" ] && return
     check_tools
     say "making $venv with $("$base" --version)"
     if command -v uv >/dev/null; then
-        uv venv --quiet --python "$base" $venv
+        uv venv --quiet --python "$base" "$venv"
     else
-        "$base" -m venv $venv || fail "no venv module; on Debian: apt install python3-venv"
+        "$base" -m venv "$venv" || fail "no venv module; on Debian: apt install python3-venv"
     fi
 }
 
 install() {
     if command -v uv >/dev/null; then
-        uv pip install --quiet --python $python --constraint constraints.txt "$@"
+        uv pip install --quiet --python "$python" --constraint constraints.txt "$@"
     else
-        $python -m pip --version >/dev/null 2>&1 || $python -m ensurepip >/dev/null
-        $python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$@"
+        "$python" -m pip --version >/dev/null 2>&1 || "$python" -m ensurepip >/dev/null
+        "$python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$@"
     fi
 }
 
-engine_is_right() {
-    $python - <<'PYTHON' 2>/dev/null
-import importlib.util, pathlib, sys
+# Prints the names of the backends that the installed llama.cpp has.
+built_backends() {
+    "$python" - <<'PYTHON'
+import importlib.util, pathlib, re
 spec = importlib.util.find_spec("llama_cpp")
 folder = pathlib.Path(spec.origin).parent / "lib" if spec else None
-sys.exit(not (folder and any(folder.glob("*ggml-rpc*"))))
+for path in sorted(folder.glob("*ggml-*")) if folder else ():
+    if match := re.match(r"(?:lib)?ggml-([a-z]+)\.(?:so|dylib|dll)$", path.name):
+        print(match[1])
 PYTHON
 }
 
-install_engine() {
-    engine_is_right && return
-    command -v c++ >/dev/null || fail "there is no C++ compiler; on Debian: apt install g++"
-    say "installing llama-cpp-python: unless a built one is at hand, llama.cpp compiles now," \
-        "about three minutes on two cores"
-    install llama-cpp-python
-    engine_is_right && return
-    say "the one at hand was built with other options: compiling llama.cpp"
-    if command -v uv >/dev/null; then
-        install --reinstall-package llama-cpp-python --refresh-package llama-cpp-python \
-            --no-cache llama-cpp-python
-    else
-        install --force-reinstall --no-deps --no-cache-dir llama-cpp-python
-    fi
-    engine_is_right || fail "llama-cpp-python was built without RPC; see the output above"
+# Whether llama-cpp-python is installed in the version of constraints.txt.
+engine_is_current() {
+    "$python" - <<'PYTHON'
+import importlib.metadata, pathlib, re, sys
+pin = re.search(r"^llama-cpp-python==(\S+)", pathlib.Path("constraints.txt").read_text(), re.M)
+try:
+    sys.exit(importlib.metadata.version("llama-cpp-python") != pin[1])
+except importlib.metadata.PackageNotFoundError:
+    sys.exit(1)
+PYTHON
 }
 
+# engine_is_right BACKEND...: more backends than these do no harm.
+engine_is_right() {
+    engine_is_current || return 1
+    built=$(built_backends)
+    for backend in rpc "$@"; do
+        printf '%s\n' "$built" | grep -qx "$backend" || return 1
+    done
+}
+
+# install_engine BACKEND...: those that an engine at hand has are built again where it must be.
+install_engine() {
+    engine_is_right "$@" && return
+    # shellcheck disable=SC2046 # a word for each
+    set -- $({ printf '%s\n' "$@" && built_backends | grep -x -e cuda -e vulkan; } | sort -u)
+    command -v c++ >/dev/null || fail "there is no C++ compiler; on Debian: apt install g++"
+    if [ $# -gt 0 ]; then
+        prepare_backends "$@"
+        say "compiling llama.cpp for $*: minutes for Vulkan and Metal, up to hours for CUDA"
+        compile_engine
+    else
+        say "installing llama-cpp-python: unless a built one is at hand, llama.cpp compiles now," \
+            "about three minutes on two cores"
+        install llama-cpp-python
+        engine_is_right && return
+        say "the one at hand was built with other options: compiling llama.cpp"
+        compile_engine
+    fi
+    engine_is_right "$@" || fail "llama-cpp-python was built without one of rpc $*; see above"
+}
+
+compile_engine() {
+    if command -v uv >/dev/null; then
+        install --reinstall-package llama-cpp-python --refresh-package llama-cpp-python \
+            --no-binary-package llama-cpp-python --no-cache llama-cpp-python
+    else
+        install --force-reinstall --no-deps --no-binary llama-cpp-python --no-cache-dir \
+            llama-cpp-python
+    fi
+}
+
+asked=$(asked_backends)
 make_venv
-install_engine
+# shellcheck disable=SC2086 # a word for each
+install_engine $asked
 say "installing glm3edge${extras:+ with $extras}"
 install --editable ".${extras:+[$extras]}"

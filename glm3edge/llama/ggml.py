@@ -5,11 +5,13 @@ none.
 """
 
 import ctypes
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import llama_cpp
+import llama_cpp.llama_cpp as native
 from llama_cpp._ctypes_extensions import load_shared_library
 
 from glm3edge.llama import library
@@ -75,12 +77,19 @@ def has_library(name: str) -> bool:
 def function(name: str) -> Any:
     """One of ggml's functions, ready to be called.
 
+    It is found by way of llama.cpp, in the very libraries that this uses: wheels have copies of
+    them under other names, with registries of their own.
+
     Raises:
-        FileNotFoundError: llama.cpp was built without the library it is in.
+        AttributeError: llama.cpp was built without the part it is in.
+        FileNotFoundError: the same, on Windows.
     """
     library.start()
     part, result, arguments = _SIGNATURES[name]
-    made = getattr(load_shared_library(part, _FOLDER), name)
+    loaded: Any = native._lib
+    if os.name == "nt":  # looks into no library but the one that is named
+        loaded = load_shared_library(part, _FOLDER)
+    made = getattr(loaded, name)
     made.restype, made.argtypes = result, arguments
     return made
 

@@ -2,6 +2,7 @@
 
 import { streamChat, RequestFailure, type CallPiece, type Chunk } from "./api";
 import { t } from "./i18n";
+import { spoken } from "./markdown";
 import {
   announcement, card, current, find, flush, newId, notice, panel, refreshModels, models, runs, update, type Run,
 } from "./state";
@@ -140,6 +141,7 @@ async function reply(id: string): Promise<void> {
   };
   runs.value = { ...runs.value, [id]: run };
   update(id, (it) => ({ messages: [...it.messages, message], updated: Date.now() }));
+  flush(id); // what was said is kept even if the page is closed now
   announcement.value = t("status.writing");
   const writer = new Writer(id, message, run);
   let outcome: Partial<AssistantMessage> = {};
@@ -164,7 +166,7 @@ async function reply(id: string): Promise<void> {
 
 function tell({ failure, finish }: Partial<AssistantMessage>, text: string): void {
   if (failure) announcement.value = t("status.failed");
-  else announcement.value = finish === "stopped" ? t("status.stopped") : text || t("status.done");
+  else announcement.value = finish === "stopped" ? t("status.stopped") : spoken(text) || t("status.done");
 }
 
 /** Puts what comes into the message, not more often than the screen is drawn. */

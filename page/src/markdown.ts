@@ -127,6 +127,16 @@ export function blocks(text: string): Block[] {
   return found;
 }
 
+/** The text as it is read aloud: without Markdown's marks. */
+export function spoken(text: string): string {
+  const parts: string[] = [];
+  for (const token of md.parse(text, {})) {
+    if (token.children) parts.push(token.children.map(({ type, content }) => (/break$/.test(type) ? " " : content)).join(""));
+    else if (token.content) parts.push(token.content);
+  }
+  return parts.join("\n");
+}
+
 function safe(html: string): DocumentFragment {
   const fragment = DOMPurify.sanitize(html, ALLOWED);
   for (const link of fragment.querySelectorAll("a")) {

@@ -76,10 +76,11 @@ def test_conversations_are_kept(visit: Open, server: Server) -> None:
     names = page.locator(".item > a")
     expect(names).to_have_text(["What is glm3edge?", "Hello"])
     page.get_by_role("button", name="Rename “What is glm3edge?”").click()
-    page.keyboard.type("关于 glm3edge")
+    page.get_by_label("Name of the conversation").fill("关于 glm3edge")
     page.keyboard.press("Enter")
     expect(names).to_have_text(["关于 glm3edge", "Hello"])
     page.keyboard.press("Control+k")
+    expect(page.get_by_label("Search conversations")).to_be_focused()
     page.keyboard.type("demo")  # said by the model
     expect(names).to_have_text(["Hello"])
     names.first.click()

@@ -2,7 +2,7 @@
 
 import { X } from "lucide";
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useLayoutEffect, useId, useRef } from "preact/hooks";
 import { t } from "../i18n";
 import { IconButton } from "./icon";
 
@@ -17,7 +17,7 @@ interface Props {
 export function Dialog({ title, onClose, children, footer, ...rest }: Props): JSX.Element {
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     element.current?.showModal();
     return () => {

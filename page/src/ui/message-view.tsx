@@ -2,7 +2,7 @@
 
 import { Check, Copy, Pencil, RefreshCw } from "lucide";
 import { Component, type JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { regenerate, resend } from "../chat";
 import { count, duration, t } from "../i18n";
 import type { Run } from "../state";
@@ -72,7 +72,7 @@ function UserView({ message, isFree, isEdited, onEdit }: ViewOf<UserMessage>): J
 function Editor({ message, onEnd }: { message: UserMessage; onEnd: () => void }): JSX.Element {
   const [text, setText] = useState(message.content);
   const area = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     area.current?.focus();
     area.current?.setSelectionRange(text.length, text.length);
   }, []);

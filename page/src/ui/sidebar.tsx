@@ -3,7 +3,7 @@
 import { Languages, Moon, Pencil, Search, Settings, SquarePen, Sun, Trash2, X } from "lucide";
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
 import { isDark, language, shownLanguage, theme } from "../prefs";
 import { add, conversations, currentId, drawerIsOpen, notice, open, openNew, panel, remove, runs, update } from "../state";
@@ -29,7 +29,7 @@ export function Sidebar(): JSX.Element {
     narrow.addEventListener("change", listener);
     return () => narrow.removeEventListener("change", listener);
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isNarrow && isOpen) close.current?.querySelector("button")?.focus();
   }, [isNarrow, isOpen]);
   const shut = (): void => {
@@ -165,7 +165,7 @@ function Item({ conversation, isCurrent }: { conversation: Conversation; isCurre
 
 function Rename({ conversation, onEnd }: { conversation: Conversation; onEnd: () => void }): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.select(), []);
+  useLayoutEffect(() => input.current?.select(), []);
   const keep = (): void => {
     const title = input.current?.value.trim();
     if (title) update(conversation.id, () => ({ title }));
