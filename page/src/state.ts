@@ -109,7 +109,22 @@ export function flush(id: string): void {
   if (conversation) storage.save(conversation).catch(() => (keepsNothing.value = true));
 }
 
-addEventListener("pagehide", () => [...unsaved.keys()].forEach(flush));
+// A page that is left has no time for its database: what is not saved yet waits beside it.
+addEventListener("pagehide", () => {
+  const late = conversations.value.filter(({ id }) => unsaved.has(id));
+  if (late.length) store("unsaved", JSON.stringify(late));
+  late.forEach(({ id }) => flush(id));
+});
+
+function takeUnsaved(): Conversation[] {
+  const text = stored("unsaved");
+  store("unsaved", "");
+  try {
+    return JSON.parse(text ?? "[]") as Conversation[];
+  } catch {
+    return [];
+  }
+}
 
 export function open(id: string): void {
   currentId.value = id;
@@ -170,7 +185,9 @@ export async function refreshModels(): Promise<void> {
 export async function start(): Promise<void> {
   const found = await storage.loadAll();
   keepsNothing.value = found === null;
-  conversations.value = found ?? [];
+  const late = takeUnsaved();
+  conversations.value = (found ?? []).filter(({ id }) => !late.some((it) => it.id === id));
+  if (late.length) add(late);
   followHash();
   addEventListener("popstate", followHash);
   storage.onChange((change) => {

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from glm3edge.completion import ChatCompleter
 from glm3edge.config import load_settings
@@ -30,6 +38,7 @@ from tests.fakes import FakeBackend, FakeVocabulary
 from tests.optional import missing
 
 WAIT_MS = 10_000
+expect.set_options(timeout=WAIT_MS)
 _REFUSED = "Failed to load resource"  # the browser's own word on what a test has refused
 
 
@@ -125,19 +134,16 @@ def watch(made: Visit) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(_REFUSED):
             made.faults.append(message.text)
 
+    def on_request(request: Request) -> None:
+        made.requests.append(request.url)
+        if request.url.endswith("/v1/chat/completions"):
+            made.bodies.append(request.post_data_json or {})
+
     made.page.on("console", on_console)
     made.page.on("pageerror", lambda error: made.faults.append(str(error)))
     made.page.on("dialog", lambda dialog: made.faults.append(f"a dialog: {dialog.message}"))
     made.page.context.on("page", lambda page: made.faults.append(f"a window: {page.url}"))
-    made.page.context.on("request", lambda request: made.requests.append(request.url))
-    made.page.on(
-        "request",
-        lambda request: (
-            made.bodies.append(request.post_data_json)
-            if request.url.endswith("/v1/chat/completions")
-            else None
-        ),
-    )
+    made.page.context.on("request", on_request)
 
 
 @pytest.fixture

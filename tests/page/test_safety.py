@@ -40,8 +40,9 @@ $\\unicode{x}<script>window.hacked=21</script>$ $$\\fcolorbox{red}{blue}{\\pmb{z
 $$\\def\\x{\\x\\x}\\x$$ \\(\\url{javascript:window.hacked=22}\\)
 
 <form action="https://outside.example"><button formaction="javascript:window.hacked=23">x</form>
-<base href="https://outside.example/"><meta http-equiv=refresh content="0;url=https://outside.example">
-<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=alert(1)&gt;">
+<base href="https://outside.example/">
+<meta http-equiv=refresh content="0;url=https://outside.example">
+<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=x&gt;">
 <div id=app name=getElementById style="position:fixed;inset:0">overlay</div> done
 """
 

@@ -48,13 +48,6 @@ def test_a_reply_is_shown_as_it_is_written_and_can_be_stopped(
     server, gate = held(serve, backend)
     there = visit(server.url)
     page = there.page
-    page.evaluate(
-        """() => {
-          window.told = [];
-          new MutationObserver(() => window.told.push(document.querySelector(".offscreen").textContent))
-            .observe(document.querySelector(".offscreen"), {subtree: true, characterData: true, childList: true});
-        }"""
-    )
     there.say("count")
     gate.release(14)
     expect(page.locator(".markdown strong")).to_have_text("two")
@@ -74,7 +67,7 @@ def test_a_reply_is_shown_as_it_is_written_and_can_be_stopped(
     until(lambda: server.engine.num_running == 0)
     assert "four" not in there.messages[3]
     expect(page.get_by_role("button", name="Regenerate reply")).to_be_enabled()
-    gate.release(1000)
+    gate.release(3000)
     assert "four" in there.ask("and on")
     assert [message["role"] for message in there.bodies[-1]["messages"]] == [
         "user", "assistant", "user", "assistant", "user",
@@ -93,7 +86,7 @@ def test_screen_readers_are_told_of_replies_not_of_tokens(
     expect(there.page.locator(".markdown strong")).to_be_visible()
     expect(status).to_have_text("The reply is being written.")
     assert there.page.locator("[aria-live] .markdown, [role=log]").count() == 0
-    gate.release(2000)
+    gate.release(3000)
     expect(status).to_contain_text("one two three four four")
 
 
@@ -111,7 +104,7 @@ def test_a_prompt_that_does_not_fit_can_be_shortened(visit: Open, serve: Serve) 
     failure.get_by_role("button", name="Leave out the oldest messages").click()
     expect(page.get_by_text("earlier messages were left out")).to_be_visible()
     assert there.bodies[-1]["truncation"] == "auto"
-    expect(page.locator(".failure")).to_have_count(0)
+    there.reply()
     there.say("x" * 1500)
     expect(failure).to_contain_text("Even without the oldest messages it does not fit")
 
@@ -185,7 +178,8 @@ def test_a_key_is_asked_for_and_kept_as_wanted(visit: Open, serve: Serve) -> Non
 
 def test_a_long_prompt_shows_how_far_it_is(visit: Open, serve: Serve) -> None:
     server = serve()
-    steps = threading.Semaphore(0)
+    loops: list[asyncio.AbstractEventLoop] = []
+    is_read = asyncio.Event()  # waited for and set in the server's loop
 
     async def stream(_request: Request) -> StreamingResponse:
         async def events() -> AsyncIterator[str]:
@@ -194,10 +188,11 @@ def test_a_long_prompt_shows_how_far_it_is(visit: Open, serve: Serve) -> None:
                     'data: {"choices": [], "prompt_progress": {"total": 3400, "cached": 400,'
                     f' "processed": {done}, "seconds": {seconds}}}}}\n\n'
                 )
-            while not steps.acquire(blocking=False):
-                await asyncio.sleep(0.01)
+            loops.append(asyncio.get_running_loop())
+            await is_read.wait()
             yield 'data: {"choices": [{"index": 0, "delta": {"content": "here"}}]}\n\n'
-            yield 'data: {"choices": [], "usage": {"prompt_tokens": 3400, "completion_tokens": 1}}\n\n'
+            usage = '{"prompt_tokens": 3400, "completion_tokens": 1}'
+            yield f'data: {{"choices": [], "usage": {usage}}}\n\n'
             yield "data: [DONE]\n\n"
 
         return StreamingResponse(events(), media_type="text/event-stream")
@@ -210,6 +205,6 @@ def test_a_long_prompt_shows_how_far_it_is(visit: Open, serve: Serve) -> None:
     bar = page.get_by_role("progressbar", name="Reading the prompt")
     expect(bar).to_have_attribute("value", "1400")
     assert there.bodies[0]["stream_options"] == {"include_usage": True, "include_progress": True}
-    steps.release()
+    loops[0].call_soon_threadsafe(is_read.set)
     assert "here" in there.reply()
     expect(bar).to_have_count(0)

@@ -15,7 +15,7 @@ import { Shortcuts, useShortcuts } from "./shortcuts";
 import { Sidebar } from "./sidebar";
 
 const NOTICE_MS = 8000;
-const RETRY_MS = 5000;
+const RETRY_MS = 2000;
 
 export function App(): JSX.Element {
   useShortcuts();

@@ -18,11 +18,9 @@ export function Dialog({ title, onClose, children, footer, ...rest }: Props): JS
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
   useLayoutEffect(() => {
-    const before = document.activeElement;
-    element.current?.showModal();
-    return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
-    };
+    const dialog = element.current;
+    dialog?.showModal();
+    return () => dialog?.close(); // gives the focus back
   }, []);
   return (
     <dialog
