@@ -171,6 +171,13 @@ def serve(
             help="Layers on GPUs and workers, counted back from the output. [auto: what fits]",
         ),
     ] = None,
+    shrink_ctx: Annotated[
+        bool | None,
+        typer.Option(
+            "--shrink-ctx/--no-shrink-ctx",
+            help="Take a smaller context, 2048 at least, where all layers fit then. [off]",
+        ),
+    ] = None,
     cpu_layers: Annotated[
         str | None, typer.Option(metavar="0-3,7", help="Layers that stay on the CPU. [none]")
     ] = None,
@@ -276,6 +283,7 @@ def serve(
         deterministic=deterministic,
         threads=threads,
         gpu_layers=gpu_layers,
+        shrink_ctx=shrink_ctx,
         cpu_layers=cpu_layers,
         tensor_placement=tensor_placement or None,
         kv_on_gpu=kv_on_gpu,

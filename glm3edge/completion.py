@@ -35,6 +35,7 @@ from glm3edge.schema.chat import (
     FunctionCallChunk,
     Message,
     NamedToolChoice,
+    PromptProgress,
     ReplyFunction,
     ReplyMessage,
     ReplyToolCall,
@@ -43,7 +44,7 @@ from glm3edge.schema.chat import (
     ToolChoice,
     Truncation,
 )
-from glm3edge.types import EndEvent, Event, FinishReason
+from glm3edge.types import EndEvent, Event, FinishReason, ProgressEvent
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class _Part:
     it ends in prose.
     """
 
-    item: Delta | EndEvent
+    item: Delta | ProgressEvent | EndEvent
     logprobs: ChoiceLogprobs | None = None
     has_calls: bool = False
     ends_in_prose: bool = True
@@ -287,7 +288,7 @@ class ChatCompleter:
                     prose.append(part.item.text)
                 elif isinstance(part.item, ToolCallDelta):
                     calls.add(part.item)
-                else:
+                elif isinstance(part.item, EndEvent):
                     end, last = part.item, part
         content, tool_calls = "".join(prose), calls.made() or None
         message = ReplyMessage(
@@ -323,6 +324,8 @@ class ChatCompleter:
         logprobs = ContentLogprobs(self._vocabulary, assistant_id=assistant_id)
 
         def read(event: Event) -> list[_Part]:
+            if isinstance(event, ProgressEvent):
+                return [_Part(event)]
             if isinstance(event, EndEvent):
                 is_cut = event.stop_token_id is None
                 last = [_Part(delta) for delta in parser.finish(event.text, is_cut=is_cut)]
@@ -350,6 +353,7 @@ class ChatCompleter:
         shorten: bool,
     ) -> tuple[GenerationRequest, ...]:
         """One for each choice, all with the same prompt."""
+        options = request.stream_options
         max_new_tokens = new_token_limit(
             num_prompt_tokens=len(prompt_ids),
             max_new_tokens=request.max_new_tokens,
@@ -365,9 +369,12 @@ class ChatCompleter:
             adapter=adapter,
             num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
             make_constraint=make_constraint,
+            wants_progress=bool(request.stream and options and options.include_progress),
         )
 
     def _part_chunk(self, job: ChatJob, number: int, part: _Part) -> ChatChunk:
+        if isinstance(part.item, ProgressEvent):
+            return self._progress_chunk(job, part.item)
         delta, reason, stop_string = ChunkDelta(), None, None
         if isinstance(part.item, ProseDelta):
             delta = ChunkDelta(content=part.item.text)
@@ -398,6 +405,21 @@ class ChatCompleter:
             stop_string=stop_string,
         )
         return ChatChunk(id=job.id, created=job.created, model=job.model, choices=[choice])
+
+    def _progress_chunk(self, job: ChatJob, event: ProgressEvent) -> ChatChunk:
+        progress = PromptProgress(
+            total=event.num_tokens,
+            cached=event.num_cached,
+            processed=event.num_processed,
+            seconds=round(event.seconds, 3),
+        )
+        return ChatChunk(
+            id=job.id,
+            created=job.created,
+            model=job.model,
+            choices=[],
+            prompt_progress=progress,
+        )
 
     def _usage_chunk(self, job: ChatJob, ends: list[EndEvent]) -> ChatChunk:
         return ChatChunk(

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     """Compute threads; 0 takes one for each physical core this process may use."""
     gpu_layers: str = "auto"
     """Layers on the GPUs, counted back from the output: a number, ``all``, or as many as fit."""
+    shrink_ctx: bool = False
+    """Take a smaller context, down to 2048 tokens, where all layers fit on the GPUs then."""
     cpu_layers: str = ""
     """Layers that stay on the CPU, by number: ``0-3,7``."""
     tensor_placement: tuple[str, ...] = ()

@@ -46,8 +46,10 @@ def generation_requests(
     adapter: int = 0,
     num_logprobs: int | None = None,
     make_constraint: Callable[[], Constraint] | None = None,
+    wants_progress: bool = False,
 ) -> tuple[GenerationRequest, ...]:
-    """One for each of the ``n`` choices; each has a seed of its own."""
+    """One for each of the ``n`` choices; each has a seed of its own, and the first tells of its
+    progress if that is wanted."""
     sampling = _sampling(options)
     first = GenerationRequest(
         prompt_ids=prompt_ids,
@@ -61,12 +63,11 @@ def generation_requests(
         make_constraint=make_constraint,
     )
     seed = sampling.seed
-    return tuple(
-        first
-        if seed is None or number == 0
-        else replace(first, sampling=replace(sampling, seed=seed + number))
-        for number in range(options.n or 1)
+    others = (
+        first if seed is None else replace(first, sampling=replace(sampling, seed=seed + number))
+        for number in range(1, options.n or 1)
     )
+    return (replace(first, wants_progress=wants_progress), *others)
 
 
 def usage(prompts: Iterable[tuple[int, Sequence[EndEvent]]]) -> Usage:

@@ -24,6 +24,9 @@ from glm3edge.workers import find_double, why_unreachable
 
 logger = logging.getLogger(__name__)
 
+LEAST_CONTEXT_SIZE = 2048
+"""Tokens that a context keeps when it is made smaller."""
+
 _MIB = 2**20
 
 
@@ -64,8 +67,10 @@ def _offload_devices(workers: Sequence[str]) -> list[Device]:
 
 def fitting_placement(
     path: Path, found: Sequence[Device], workload: Workload, settings: Settings
-) -> Placement:
+) -> tuple[Placement, Workload]:
     """The placement that puts most of the GGUF file ``path`` on the devices ``found``.
+
+    The workload's context gets smaller if the settings allow that and all layers fit then.
 
     Raises:
         DoesNotFitError: what has to be left to the CPU is more than it has.
@@ -73,7 +78,9 @@ def fitting_placement(
         ModelError: the file is no model.
     """
     if not are_told():  # then what fits is found out by loading
-        return Placement(tuple(device.name for device in found), -1, kv_on_gpu=settings.kv_on_gpu)
+        names = tuple(device.name for device in found)
+        return Placement(names, -1, kv_on_gpu=settings.kv_on_gpu), workload
+    least = replace(workload, context_size=min(workload.context_size, LEAST_CONTEXT_SIZE))
     search = partial(
         fit_or_advise,
         path,
@@ -81,12 +88,13 @@ def fitting_placement(
         cpu_room(),
         workload,
         kv_on_gpu=settings.kv_on_gpu,
+        shrink_to=least if settings.shrink_ctx else None,
         workers=settings.rpc,
     )
     fit = search() if settings.rpc else run_apart(search)  # with workers it is apart already
     if set(fit.layers) == {CPU} and not fit.placement.overrides:
-        return ON_CPU
-    return fit.placement
+        return ON_CPU, fit.workload
+    return fit.placement, fit.workload
 
 
 class _Shortage(NamedTuple):

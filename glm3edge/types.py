@@ -77,6 +77,23 @@ class TokenEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """How far a long prompt has been read.
+
+    Attributes:
+        num_tokens: tokens of the prompt.
+        num_cached: those that were in memory when it began.
+        num_processed: those that are in memory now.
+        seconds: since it began.
+    """
+
+    num_tokens: int
+    num_cached: int
+    num_processed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """The last event of a sequence: every sequence gets exactly one.
 
@@ -112,4 +129,4 @@ class EndEvent(Ending):
     stop_string: str | None = None
 
 
-Event = TokenEvent | EndEvent
+Event = TokenEvent | ProgressEvent | EndEvent

@@ -422,6 +422,32 @@ def test_biases_reach_the_sampler(completer: ChatCompleter) -> None:
     assert job.generations[0].sampling.logit_bias == ((5, -100), (7, 2.5))
 
 
+PROGRESS = {"stream": True, "stream_options": {"include_progress": True}}
+
+
+def test_progress_of_long_prompts(completer: ChatCompleter, engine: Engine) -> None:
+    """Before each of several batches, for all replies together."""
+    text = "x" * 1200
+    chunks = stream(completer, engine, text=text, n=2, **PROGRESS)
+    found = [chunk["prompt_progress"] for chunk in chunks if "prompt_progress" in chunk]
+    total = found[0]["total"]
+    assert total > len(text)
+    assert [entry["processed"] for entry in found] == [0, 512, 1024]
+    assert {(entry["total"], entry["cached"]) for entry in found} == {(total, 0)}
+    assert sorted(entry["seconds"] for entry in found) == [entry["seconds"] for entry in found]
+    assert all(chunk["choices"] == [] for chunk in chunks if "prompt_progress" in chunk)
+
+
+@pytest.mark.parametrize(
+    ("text", "options"), [("x" * 100, PROGRESS), ("x" * 1200, {"stream": True})]
+)
+def test_no_progress_of_short_prompts_or_unasked(
+    completer: ChatCompleter, engine: Engine, text: str, options: dict[str, Any]
+) -> None:
+    chunks = stream(completer, engine, text=text, **options)
+    assert not any("prompt_progress" in chunk for chunk in chunks)
+
+
 def test_usage_tells_of_guesses(backend: FakeBackend, completer: ChatCompleter) -> None:
     backend.reply_for = lambda _prompt: [*spell("ab" * 30), EOS]
     engine = Engine(backend)

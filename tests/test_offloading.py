@@ -76,11 +76,24 @@ def test_a_worker_that_is_anothers_is_found_out(
 
 def test_what_fits_is_placed(tiny_gguf: Path, worker: Worker, found: list[Device]) -> None:
     settings = load_settings(rpc=[worker.address])
-    whole = fitting_placement(tiny_gguf, found, WORKLOAD, settings)
+    whole, workload = fitting_placement(tiny_gguf, found, WORKLOAD, settings)
+    assert workload == WORKLOAD
     assert whole.devices == ("RPC0",)
     assert whole.num_gpu_layers == 5
     none = [replace(found[0], memory_free=0)]
-    assert fitting_placement(tiny_gguf, none, WORKLOAD, settings) == ON_CPU
+    assert fitting_placement(tiny_gguf, none, WORKLOAD, settings) == (ON_CPU, WORKLOAD)
+
+
+def test_a_context_is_shrunk_only_if_told(
+    tiny_gguf: Path, worker: Worker, found: list[Device]
+) -> None:
+    large = replace(WORKLOAD, context_size=65536)  # 256 MiB of keys and values
+    tight = [replace(found[0], memory_free=(512 + 100) * MIB)]
+    for shrink_ctx in (False, True):
+        settings = load_settings(rpc=[worker.address], shrink_ctx=shrink_ctx)
+        placement, workload = fitting_placement(tiny_gguf, tight, large, settings)
+        assert (placement.num_gpu_layers == 5) == shrink_ctx
+        assert (2048 <= workload.context_size < 65536) == shrink_ctx
 
 
 def test_what_does_not_fit_is_refused_with_what_does(

@@ -36,7 +36,7 @@ from glm3edge.errors import (
     TimeoutExceededError,
 )
 from glm3edge.llama.batch import Span
-from glm3edge.types import Ending, FinishReason
+from glm3edge.types import Ending, FinishReason, ProgressEvent
 
 logger = logging.getLogger(__name__)
 
@@ -447,6 +447,7 @@ class Engine:
                 reuse=not sequence.needs_hidden_states,
             )
             sequence.start(self._backend, slot, length)
+            self._emit([(sequence, e) for e in sequence.opening(self._backend.batch_size)])
         except Exception as exc:
             self._fail([sequence], exc)
 
@@ -577,8 +578,9 @@ class Engine:
         self._outbox += emitted
         is_urgent = not self._hold_seconds
         for sequence, event in emitted:
-            is_urgent |= isinstance(event, Ending) or not sequence.has_emitted
-            sequence.has_emitted = True
+            is_progress = isinstance(event, ProgressEvent)
+            is_urgent |= is_progress or isinstance(event, Ending) or not sequence.has_emitted
+            sequence.has_emitted |= not is_progress
             if isinstance(event, Ending):
                 self.stats.count(event, num_prompt_tokens=sequence.num_prompt_tokens)
         if is_urgent:

@@ -8,6 +8,7 @@ A sequence is running while it has a slot: an id in the context's key/value memo
 """
 
 import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
@@ -25,6 +26,7 @@ from glm3edge.types import (
     Event,
     FinishReason,
     Priority,
+    ProgressEvent,
     SamplingParams,
     TokenEvent,
 )
@@ -49,6 +51,7 @@ class GenerationRequest:
         priority: background requests wait for interactive ones.
         adapter: the backend's number of the adapter to compute with; 0 is the model alone.
         make_constraint: gives what says which tokens may come, if not all may.
+        wants_progress: tell how far the prompt has been read, where that takes several batches.
     """
 
     prompt_ids: Seq[int]
@@ -60,6 +63,7 @@ class GenerationRequest:
     priority: Priority = Priority.INTERACTIVE
     adapter: int = 0
     make_constraint: "Callable[[], Constraint] | None" = None
+    wants_progress: bool = False
 
 
 class Constraint(Protocol):
@@ -125,6 +129,10 @@ class Sequence(ABC):
         self.slot = slot
         self.num_computed = num_computed
 
+    def opening(self, batch_size: int) -> list[Any]:
+        """Events before the first batch, which takes ``batch_size`` tokens at the most."""
+        return []
+
     def suspend(self) -> None:
         """Leave the slot, to start again later where the text stands."""
         self.slot = None
@@ -162,6 +170,7 @@ class Generation(Sequence):
         )
         self.request = request
         self._num_cached = 0
+        self._began_at = 0.0  # seconds of perf_counter()
         self._num_accepted_drafts = 0
         self._num_rejected_drafts = 0
         self._lookup = PromptLookup()
@@ -191,7 +200,12 @@ class Generation(Sequence):
         super().start(backend, slot, num_computed)
         if self._sampler is None:
             self._num_cached = num_computed
+            self._began_at = time.perf_counter()
             self._sampler = backend.new_sampler(self.request.sampling, self.request.prompt_ids)
+
+    def opening(self, batch_size: int) -> list[Event]:
+        is_long = self.num_pending > batch_size and not self.num_completion_tokens
+        return [self._progress()] if self.request.wants_progress and is_long else []
 
     def release(self) -> None:
         super().release()
@@ -202,7 +216,7 @@ class Generation(Sequence):
     def advance(self, backend: Backend[Any], *, num_tokens: int, index: int) -> list[Event]:
         self.num_computed += num_tokens
         if self.num_pending:
-            return []
+            return [self._progress()] if self.request.wants_progress else []
         drafts, self.draft_ids = self.draft_ids, []
         self._num_rejected_drafts += len(drafts)
         events = self._next_events(backend, index)
@@ -217,6 +231,14 @@ class Generation(Sequence):
             events += self._next_events(backend, index + num_accepted)
         self.acceptance.observe(num_accepted=num_accepted, num_drafts=len(drafts))
         return events
+
+    def _progress(self) -> ProgressEvent:
+        return ProgressEvent(
+            num_tokens=self.num_prompt_tokens,
+            num_cached=self._num_cached,
+            num_processed=min(self.num_computed, self.num_prompt_tokens),
+            seconds=time.perf_counter() - self._began_at,
+        )
 
     def _next_events(self, backend: Backend[Any], index: int) -> list[Event]:
         """Sample a token, and what follows from it."""

@@ -153,9 +153,14 @@ class ResponseFormat(RequestModel):
 
 
 class StreamOptions(RequestModel):
-    """What a stream carries besides the reply. Nothing is obfuscated here, whatever is asked."""
+    """What a stream carries besides the reply. Nothing is obfuscated here, whatever is asked.
+
+    ``include_progress`` is this server's: while a long prompt is read, chunks without choices tell
+    how far that has got. Streams of text completions have no such chunks.
+    """
 
     include_usage: bool | None = None
+    include_progress: bool | None = None
     include_obfuscation: bool | None = None
 
 
@@ -314,6 +319,16 @@ class ChunkChoice(ReplyModel):
     stop_string: str | None = Field(default=None, exclude=True)
 
 
+class PromptProgress(ReplyModel):
+    """How far a prompt has been read: of ``total`` tokens ``processed`` are, ``cached`` of them
+    from the beginning, ``seconds`` after that."""
+
+    total: int
+    cached: int
+    processed: int
+    seconds: float
+
+
 class ChatChunk(ReplyModel):
     """An event of a streamed chat completion."""
 
@@ -323,4 +338,5 @@ class ChatChunk(ReplyModel):
     model: str
     choices: list[ChunkChoice]
     usage: Usage | None = Field(default=None, exclude_if=is_none)
+    prompt_progress: PromptProgress | None = Field(default=None, exclude_if=is_none)
     truncation: Truncation | None = Field(default=None, exclude_if=is_none)

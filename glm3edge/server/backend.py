@@ -91,19 +91,17 @@ def _open_on(
 ) -> EngineBackend:
     with ExitStack() as stack:
         model = stack.enter_context(Model(path, no_alloc=True))
-        placement = _placement(model, settings, found)
+        placement, workload = _placement(model, settings, found)
         if placement.is_on_cpu:
             return _open_here(path, settings, adapters)
-        made = EngineBackend(model, _open_beside(model, settings, placement, adapters), placement)
+        context = _open_beside(model, settings, placement, workload, adapters)
         stack.pop_all()
-        return made
+        return EngineBackend(model, context, placement)
 
 
 def _placement(
-    model: Model,
-    settings: Settings,
-    found: Sequence[Device],
-) -> Placement:
+    model: Model, settings: Settings, found: Sequence[Device]
+) -> tuple[Placement, Workload]:
     """As asked, if it fits; or what fits best."""
     workload = _workload(model, settings)
     memory = sum(device.memory_total for device in found)
@@ -113,7 +111,7 @@ def _placement(
         return fitting_placement(model.path, found, workload, settings)
     if not placement.is_on_cpu:
         check_fits(model, placement, found, workload, settings.rpc)
-    return placement
+    return placement, workload
 
 
 def _open_here(
@@ -140,9 +138,9 @@ def _open_beside(
     model: Model,
     settings: Settings,
     placement: Placement,
+    workload: Workload,
     adapters: Sequence[AdapterFile | PrefixFile],
 ) -> RemoteContext:
-    workload = _workload(model, settings)
     spec = ContextSpec(
         path=model.path,
         placement=placement,

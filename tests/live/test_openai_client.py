@@ -57,6 +57,29 @@ def test_a_stream_is_the_plain_reply_in_pieces(client: openai.OpenAI) -> None:
     assert create(stream=True) == create(stream=False) != ""
 
 
+def test_stream_progress(client: openai.OpenAI) -> None:
+    """OpenAI's client takes chunks that tell how far the prompt has been read."""
+    text = "".join(f"{number}. 从前有一座山，山里有一座庙。" for number in range(40))
+    chunks = list(
+        client.chat.completions.create(
+            model="m",
+            messages=[{"role": "user", "content": text}],
+            max_tokens=4,
+            stream=True,
+            extra_body={"stream_options": {"include_progress": True, "include_usage": True}},
+        )
+    )
+    found = [chunk.model_extra for chunk in chunks if not chunk.choices and not chunk.usage]
+    progress = [extra["prompt_progress"] for extra in found if extra is not None]
+    assert len(progress) > 2
+    assert [entry["processed"] for entry in progress] == sorted(
+        {entry["processed"] for entry in progress}
+    )
+    usage = chunks[-1].usage
+    assert usage is not None
+    assert {entry["total"] for entry in progress} == {usage.prompt_tokens}
+
+
 def test_stream_usage(client: openai.OpenAI) -> None:
     chunks = list(
         client.chat.completions.create(
