@@ -41,7 +41,7 @@ def run(workspace: Path, *arguments: str) -> None:
         capture_output=True,
         encoding="utf-8",
     )
-    assert result.returncode == 0, f"{result.stdout}{result.stderr}"
+    assert result.returncode == 0, str(result.stdout) + str(result.stderr)
 
 
 def test_the_sources_build_the_files_of_the_package(workspace: Path, tmp_path: Path) -> None:

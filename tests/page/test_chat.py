@@ -168,7 +168,7 @@ def test_export_and_import(visit: Open, server: Server, tmp_path: Path) -> None:
 
     page.get_by_role("button", name="Preferences").click()
     take(path)
-    expect(page.get_by_text("1 conversations imported")).to_be_visible()
+    expect(page.get_by_text("Conversations imported: 1")).to_be_visible()
     take(path)
     expect(page.get_by_text("Nothing new in the file")).to_be_visible()
     path.write_text(path.read_text(encoding="utf-8").replace('"user"', '"root"'), encoding="utf-8")

@@ -1,15 +1,12 @@
 """Replies that take their time, and replies that do not come."""
 
-import asyncio
+import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from playwright.sync_api import Route, expect
-from starlette.requests import Request
-from starlette.responses import StreamingResponse
-from starlette.routing import Route as AppRoute
 
 from glm3edge.errors import EngineLostError, QueueFullError, TimeoutExceededError
 from glm3edge.server.errors import response
@@ -102,7 +99,7 @@ def test_a_prompt_that_does_not_fit_can_be_shortened(visit: Open, serve: Serve) 
     failure = page.locator(".failure")
     expect(failure).to_contain_text("no longer fits the context")
     failure.get_by_role("button", name="Leave out the oldest messages").click()
-    expect(page.get_by_text("earlier messages were left out")).to_be_visible()
+    expect(page.get_by_text("Earlier messages left out")).to_be_visible()
     assert there.bodies[-1]["truncation"] == "auto"
     there.reply()
     there.say("x" * 1500)
@@ -176,35 +173,22 @@ def test_a_key_is_asked_for_and_kept_as_wanted(visit: Open, serve: Serve) -> Non
     assert "four" in there.ask("hello")
 
 
-def test_a_long_prompt_shows_how_far_it_is(visit: Open, serve: Serve) -> None:
-    server = serve()
-    loops: list[asyncio.AbstractEventLoop] = []
-    is_read = asyncio.Event()  # waited for and set in the server's loop
-
-    async def stream(_request: Request) -> StreamingResponse:
-        async def events() -> AsyncIterator[str]:
-            for done, seconds in ((400, 0.0), (1400, 10.0)):
-                yield (
-                    'data: {"choices": [], "prompt_progress": {"total": 3400, "cached": 400,'
-                    f' "processed": {done}, "seconds": {seconds}}}}}\n\n'
-                )
-            loops.append(asyncio.get_running_loop())
-            await is_read.wait()
-            yield 'data: {"choices": [{"index": 0, "delta": {"content": "here"}}]}\n\n'
-            usage = '{"prompt_tokens": 3400, "completion_tokens": 1}'
-            yield f'data: {{"choices": [], "usage": {usage}}}\n\n'
-            yield "data: [DONE]\n\n"
-
-        return StreamingResponse(events(), media_type="text/event-stream")
-
-    server.app.router.routes.insert(0, AppRoute(CHAT, stream, methods=["POST"]))
+def test_a_long_prompt_shows_how_far_it_is(visit: Open, serve: Serve, backend: FakeBackend) -> None:
+    backend.batch_size = 100
+    server, gate = held(serve, backend)
     there = visit(server.url)
     page = there.page
-    there.say("a long text")
-    expect(page.locator(".reading")).to_contain_text("1,400 of 3,400 tokens · about 20 s left")
+    there.say("x" * 900)
+    reading = page.locator(".reading")
+    gate.release(1)
+    expect(reading).to_contain_text("100 of 9")
+    gate.release(3)
+    expect(reading).to_contain_text(re.compile(r"4\d\d of 9\d\d tokens · about \d+ s left"))
     bar = page.get_by_role("progressbar", name="Reading the prompt")
-    expect(bar).to_have_attribute("value", "1400")
+    expect(bar).to_have_js_property("value", 400)
     assert there.bodies[0]["stream_options"] == {"include_usage": True, "include_progress": True}
-    loops[0].call_soon_threadsafe(is_read.set)
-    assert "here" in there.reply()
+    page.get_by_role("button", name="切换到中文").click()
+    expect(reading).to_contain_text(re.compile(r"正在读取提示\s*400 / 9\d\d 个词元 · 约剩 \d+ 秒"))
+    gate.release(3000)
+    assert "four" in there.reply()
     expect(bar).to_have_count(0)

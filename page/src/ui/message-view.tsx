@@ -5,7 +5,7 @@ import { Component, type JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { regenerate, resend } from "../chat";
 import { count, duration, t } from "../i18n";
-import type { Run } from "../state";
+import { models, type Run } from "../state";
 import type { AssistantMessage, Message, Stats, UserMessage } from "../types";
 import { CallsView } from "./calls-view";
 import { copyText } from "./copy";
@@ -141,20 +141,20 @@ function AssistantView({ message, isLast, run, isFree }: ViewOf<AssistantMessage
             />
           )}
           {finish === "stopped" && <span class="stats">{t("message.stopped")}</span>}
-          {stats && <StatsView stats={stats} />}
+          {stats && <StatsView stats={stats} model={models.value.length > 1 ? message.model : undefined} />}
         </div>
       )}
     </article>
   );
 }
 
-function StatsView({ stats }: { stats: Stats }): JSX.Element {
+function StatsView({ stats, model }: { stats: Stats; model: string | undefined }): JSX.Element {
   const { promptTokens, cachedTokens, completionTokens, firstSeconds, writingSeconds } = stats;
   // Tokens after the first, in the time after the first; of what comes all at once, in all.
   const isTimed = writingSeconds > 0.05;
   const rate = isTimed ? (completionTokens - 1) / writingSeconds : completionTokens / firstSeconds;
   const details = { prompt: count(promptTokens), cached: count(cachedTokens), reply: count(completionTokens) };
-  const parts = [t("stats.tokens", { n: count(completionTokens) })];
+  const parts = [...(model ? [model] : []), t("stats.tokens", { n: count(completionTokens) })];
   if (rate > 0) parts.push(t("stats.rate", { n: rate < 10 ? rate.toFixed(1) : count(rate) }));
   if (firstSeconds >= 0.1) parts.push(t("stats.first", { n: firstSeconds.toFixed(1) }));
   return (

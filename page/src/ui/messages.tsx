@@ -54,7 +54,7 @@ export function Messages(): JSX.Element {
   if (!messages.length) return <Welcome />;
   return (
     <div class="messages-frame">
-      <div class="messages" ref={scroller} onScroll={onScroll} tabIndex={0} role="region" aria-label={t("conversations")}>
+      <div class="messages" ref={scroller} onScroll={onScroll} tabIndex={0} role="region" aria-label={t("conversation.messages")}>
         <div class="column">
           {messages.map((message, index) => (
             <MessageView
