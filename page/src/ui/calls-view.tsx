@@ -10,6 +10,8 @@ import { GrowingArea } from "./growing-area";
 import { Icon } from "./icon";
 import { MarkdownView } from "./markdown-view";
 
+const LINE_LENGTH = 72;
+
 interface Props {
   calls: ToolCall[];
   /** Whether results can be given now. */
@@ -92,6 +94,12 @@ function CallView({ call, isOpen, text, onText }: CallProps): JSX.Element {
   );
 }
 
+function json(value: unknown): string {
+  const lines = JSON.stringify(value, null, 2);
+  const line = lines.replaceAll(/\n\s*/g, " "); // JSON's strings hold no line ends
+  return line.length <= LINE_LENGTH ? line : lines;
+}
+
 /** The arguments as code in Markdown: JSON, or what the model wants to run. */
 function shownArguments({ name, arguments: text }: ToolCall): string {
   let shown = text;
@@ -99,7 +107,7 @@ function shownArguments({ name, arguments: text }: ToolCall): string {
   try {
     const value = JSON.parse(text) as { code?: unknown };
     const isCode = name === "interpreter" && typeof value.code === "string";
-    shown = isCode ? (value.code as string) : JSON.stringify(value, null, 2);
+    shown = isCode ? (value.code as string) : json(value);
     if (isCode) language = "python";
   } catch {
     // It is still being written.

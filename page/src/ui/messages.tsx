@@ -23,6 +23,9 @@ export function Messages(): JSX.Element {
     const element = scroller.current;
     if (element) element.scrollTop = element.scrollHeight;
   };
+  const follow = (): void => {
+    if (follows.current && edited.value === null) toEnd();
+  };
   useEffect(() => {
     follows.current = true;
     edited.value = null;
@@ -33,15 +36,14 @@ export function Messages(): JSX.Element {
     follows.current = true; // what was just asked for is looked at
     toEnd();
   }, [run?.messageId]);
-  useLayoutEffect(() => {
-    if (follows.current) toEnd();
-  });
+  useLayoutEffect(follow);
   useEffect(() => {
-    // Formulas and code grow after they are put in.
-    const content = scroller.current?.firstElementChild;
-    if (!content) return undefined;
-    const observer = new ResizeObserver(() => follows.current && toEnd());
-    observer.observe(content);
+    // Formulas and code grow after they are put in, and what is below takes room.
+    const element = scroller.current;
+    if (!element?.firstElementChild) return undefined;
+    const observer = new ResizeObserver(follow);
+    observer.observe(element);
+    observer.observe(element.firstElementChild);
     return () => observer.disconnect();
   }, [messages.length === 0]);
 
