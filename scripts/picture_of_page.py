@@ -2,8 +2,8 @@
 
 Usage: scripts/picture_of_page.py URL [FOLDER]
 
-The conversation is a real one with the built-in model; which, TURNS says. Needs Playwright, Debian's
-chromium, fonts-noto-cjk and pngquant.
+The conversation is a real one with the built-in model; which, TURNS says. Needs Playwright, and
+Debian's chromium, fonts-noto-cjk and pngquant.
 """
 
 import shutil
@@ -22,7 +22,11 @@ EARLIER = {
     "zh-CN": ("你好", "有哪些量化类型？"),
 }
 TURNS = {
-    "en-US": ("What is glm3edge?", "How do I serve the real model?", "What is the weather in Paris?"),
+    "en-US": (
+        "What is glm3edge?",
+        "How do I serve the real model?",
+        "What is the weather in Paris?",
+    ),
     "zh-CN": ("glm3edge 是什么？", "怎么运行真正的模型？", "北京的天气怎么样？"),
 }
 RESULTS = {
