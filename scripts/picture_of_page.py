@@ -2,8 +2,8 @@
 
 Usage: scripts/picture_of_page.py URL [FOLDER]
 
-The conversation is a real one with the built-in model; which, TURNS says. Needs Playwright, Debian's
-chromium, fonts-noto-cjk and pngquant.
+The conversation is a real one with the built-in model; which, TURNS says. Needs Playwright, and
+Debian's chromium, fonts-noto-cjk and pngquant.
 """
 
 import shutil

@@ -59,13 +59,13 @@ export function resend(messageId: string, text: string): void {
 }
 
 /** Give the results of the calls that the last reply made, by their ids. */
-export function answer(results: Record<string, string>): void {
+export function answer(results: ReadonlyMap<string, string>): void {
   const { id } = current.value;
   if (runs.value[id]) return;
   update(id, ({ messages }) => ({
     messages: messages.map((message, index) =>
       index === messages.length - 1 && message.role === "assistant"
-        ? { ...message, calls: message.calls.map((call) => ({ ...call, result: results[call.id] ?? "" })) }
+        ? { ...message, calls: message.calls.map((call) => ({ ...call, result: results.get(call.id) ?? "" })) }
         : message,
     ),
   }));

@@ -83,6 +83,8 @@ export const find = (id: string): Conversation | undefined =>
 
 const unsaved = new Map<string, ReturnType<typeof setTimeout>>();
 const SAVE_MS = 500;
+/** What is on its way to the database. */
+const saving = new Map<string, Conversation>();
 
 /** Change a conversation that is shown or kept; it is saved soon after. */
 export function update(id: string, change: (conversation: Conversation) => Partial<Conversation>): void {
@@ -106,12 +108,17 @@ export function flush(id: string): void {
   clearTimeout(unsaved.get(id));
   unsaved.delete(id);
   const conversation = conversations.value.find((it) => it.id === id);
-  if (conversation) storage.save(conversation).catch(() => (keepsNothing.value = true));
+  if (!conversation) return;
+  saving.set(id, conversation);
+  storage
+    .save(conversation)
+    .catch(() => (keepsNothing.value = true))
+    .finally(() => saving.get(id) === conversation && saving.delete(id));
 }
 
 // A page that is left has no time for its database: what is not saved yet waits beside it.
 addEventListener("pagehide", () => {
-  const late = conversations.value.filter(({ id }) => unsaved.has(id));
+  const late = conversations.value.filter(({ id }) => unsaved.has(id) || saving.has(id));
   if (late.length) store("unsaved", JSON.stringify(late));
   late.forEach(({ id }) => flush(id));
 });

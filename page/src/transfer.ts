@@ -37,7 +37,7 @@ export const normal = (value: Conversation): string => JSON.stringify(conversati
 function conversation(value: unknown, at: string): Conversation {
   const it = object(value, at);
   return {
-    id: string(it.id, `${at}.id`),
+    id: id(it.id, `${at}.id`),
     title: string(it.title, `${at}.title`),
     created: number(it.created, `${at}.created`),
     updated: number(it.updated, `${at}.updated`),
@@ -103,6 +103,13 @@ function stats(value: unknown, at: string): Stats {
     firstSeconds: number(it.firstSeconds, `${at}.firstSeconds`),
     writingSeconds: number(it.writingSeconds, `${at}.writingSeconds`),
   };
+}
+
+/** As `newId` makes them: an id is also a name in objects. */
+function id(value: unknown, at: string): string {
+  const text = string(value, at);
+  if (!/^[0-9a-z]{18}$/.test(text)) throw new ImportError(at);
+  return text;
 }
 
 function object(value: unknown, at: string): Record<string, unknown> {

@@ -39,6 +39,9 @@ from tests.optional import missing
 
 WAIT_MS = 10_000
 expect.set_options(timeout=WAIT_MS)
+# What "Use for new chats" keeps; greedy replies are the same each time.
+_GREEDY = """if (!localStorage.getItem("glm3edge.defaults"))
+  localStorage.setItem("glm3edge.defaults", '{"sampling": {"temperature": 0}}');"""
 _REFUSED = "Failed to load resource"  # the browser's own word on what a test has refused
 
 
@@ -105,6 +108,7 @@ def visit(browser: Browser) -> Iterator[Open]:
             "addEventListener('securitypolicyviolation', (event) =>"
             " console.error('policy', event.violatedDirective, event.blockedURI));"
         )
+        context.add_init_script(_GREEDY)
         page = context.new_page()
         made = Visit(page, url)
         opened.append((context, made))

@@ -156,7 +156,8 @@ def test_export_and_import(visit: Open, server: Server, tmp_path: Path) -> None:
     path = tmp_path / download.value.suggested_filename
     assert path.name.startswith("glm3edge-Hello-")
     download.value.save_as(path)
-    assert json.loads(path.read_text(encoding="utf-8"))["conversations"][0]["title"] == "Hello"
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    assert kept["conversations"][0]["title"] == "Hello"
 
     other = visit(server.url)  # another browser
     page = other.page
@@ -174,6 +175,10 @@ def test_export_and_import(visit: Open, server: Server, tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace('"user"', '"root"'), encoding="utf-8")
     take(path)
     expect(page.get_by_text("conversations[0].messages[0].role")).to_be_visible()
+    kept["conversations"][0]["id"] = "__proto__"
+    path.write_text(json.dumps(kept), encoding="utf-8")
+    take(path)
+    expect(page.get_by_text("conversations[0].id")).to_be_visible()
     other.close_dialog()
     page.locator(".item > a").click()
     expect(page.locator(".bubble")).to_have_text("Hello")

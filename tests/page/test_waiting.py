@@ -109,7 +109,7 @@ def test_a_prompt_that_does_not_fit_can_be_shortened(visit: Open, serve: Serve) 
 @pytest.mark.parametrize(
     ("exc", "text", "button"),
     [
-        (QueueFullError(num_waiting=8, retry_after=2), "The server is busy", "Try again in"),
+        (QueueFullError(num_waiting=8, retry_after=1), "The server is busy", "Try again in"),
         (EngineLostError("it ended"), "being started again", "Try again"),
         (TimeoutExceededError(5), "took too long", "Try again"),
         (RuntimeError("secret"), "The server failed", "Try again"),

@@ -19,8 +19,8 @@ interface Props {
 }
 
 export function CallsView({ calls, isOpen }: Props): JSX.Element {
-  const [results, setResults] = useState<Record<string, string>>({});
-  const isComplete = calls.every(({ id }) => (results[id] ?? "").trim());
+  const [results, setResults] = useState<ReadonlyMap<string, string>>(new Map());
+  const isComplete = calls.every(({ id }) => (results.get(id) ?? "").trim());
   const send = (event: Event): void => {
     event.preventDefault();
     if (isComplete) answer(results);
@@ -32,8 +32,8 @@ export function CallsView({ calls, isOpen }: Props): JSX.Element {
           key={call.id}
           call={call}
           isOpen={isOpen && call.result === undefined}
-          text={results[call.id] ?? ""}
-          onText={(text) => setResults((all) => ({ ...all, [call.id]: text }))}
+          text={results.get(call.id) ?? ""}
+          onText={(text) => setResults((all) => new Map(all).set(call.id, text))}
         />
       ))}
       {isOpen && (

@@ -84,6 +84,12 @@ function setEdited(id: string | null): void {
   edited.value = id;
 }
 
+/** The demo model knows little: it is asked what it knows. */
+function suggestions(): string[] {
+  if (card.value?.id === "glm3-tiny") return [t("welcome.demo1"), t("welcome.demo2"), t("welcome.demo3")];
+  return [t("welcome.try1"), t("welcome.try2"), t("welcome.try3")];
+}
+
 function Welcome(): JSX.Element {
   return (
     <div class="welcome">
@@ -93,7 +99,7 @@ function Welcome(): JSX.Element {
       <h2>{t("welcome.title")}</h2>
       <p>{t("welcome.text", { model: card.value?.id ?? "glm3edge" })}</p>
       <ul>
-        {([t("welcome.try1"), t("welcome.try2"), t("welcome.try3")]).map((text) => (
+        {suggestions().map((text) => (
           <li key={text}>
             <button type="button" onClick={() => say(text)}>
               {text}
