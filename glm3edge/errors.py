@@ -24,7 +24,6 @@
     │   ├── MissingFileError      it lacks a file that it names
     │   └── NotAModelError
     ├── GrammarError              a grammar that cannot be followed
-    ├── ToolError                 a tool that could not be run
     ├── ServerError               a server that is asked refuses, fails or is not there
     ├── TranscriptError           a file of a conversation or of tools that cannot be used
     ├── VerifyError               a converted file is not as its original
@@ -362,10 +361,6 @@ class NotAModelError(HubError):
 
 class GrammarError(Glm3EdgeError):
     """A grammar is too large, or no grammar."""
-
-
-class ToolError(Glm3EdgeError):
-    """A tool could not be run; the reason is told to the model as its result."""
 
 
 class ServerError(Glm3EdgeError):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from glm3edge.chat.options import Options
-    from glm3edge.chat.toolbox import Toolbox
+    from glm3edge.tools.toolbox import Toolbox
 
 
 def chat_command(
@@ -63,6 +63,31 @@ def chat_command(
     ] = None,
     tools: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON list of tools to offer. [none]")
+    ] = None,
+    tool: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="Python function the model may call; FILE.py:FUNCTION too. Repeatable.",
+        ),
+    ] = None,
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="MCP server whose tools the model may call: its command, or a JSON file of "
+            "servers. Repeatable.",
+        ),
+    ] = None,
+    code_interpreter: Annotated[
+        bool,
+        typer.Option(
+            "--code-interpreter", help="Let the model run Python, shut in a sandbox. [off]"
+        ),
+    ] = False,
+    allow_tool: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Tool that runs unasked; * is all. Repeatable."),
     ] = None,
     load: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Go on with a saved conversation.")
@@ -149,13 +174,35 @@ def chat_command(
         load=load,
         keep_history=history,
     )
-    if code := run_chat(plan, texts, make_toolbox()):
+    toolbox = make_toolbox(
+        functions=tool or [],
+        mcp=mcp or [],
+        code_interpreter=code_interpreter,
+        allowed=allow_tool or [],
+    )
+    if code := run_chat(plan, texts, toolbox):
         raise typer.Exit(code)
 
 
-def make_toolbox() -> "AbstractAsyncContextManager[Toolbox | None]":
-    """The tools that can be run here, to be opened in the chat's event loop."""
-    return nullcontext()
+def make_toolbox(
+    *, functions: list[str], mcp: list[str], code_interpreter: bool, allowed: list[str]
+) -> "AbstractAsyncContextManager[Toolbox | None]":
+    """The tools that can be run here, to be opened in the chat's event loop.
+
+    Raises:
+        ConfigError: a tool is allowed, and none is there.
+    """
+    if not (functions or mcp or code_interpreter):
+        if allowed:
+            raise ConfigError(
+                f"--allow-tool {allowed[0]}: give --tool, --mcp or --code-interpreter"
+            )
+        return nullcontext()
+    from glm3edge.tools.toolbox import open_toolbox  # noqa: PLC0415 - not needed by most
+
+    return open_toolbox(
+        functions=functions, mcp=mcp, code_interpreter=code_interpreter, allowed=allowed
+    )
 
 
 def _message(words: list[str], model: str | None) -> str | None:
