@@ -1,4 +1,4 @@
-"""The API key: who has none, or a wrong one, sees no more than /health and the empty chat page."""
+"""The API key: who has none, or a wrong one, sees /health, the docs and the empty chat page."""
 
 import hmac
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ from starlette.requests import HTTPConnection
 from glm3edge.errors import AuthenticationError
 from glm3edge.server import page
 
-_PUBLIC_PATHS = frozenset({"/health"}) | page.PATHS
+_PUBLIC_PATHS = frozenset({"/health", "/docs", "/redoc", "/openapi.json"}) | page.PATHS
+_PUBLIC_FOLDER = "/static/"
 
 
 class KeyCheck:
@@ -25,7 +26,8 @@ class KeyCheck:
         Raises:
             AuthenticationError: it has no key, or a wrong one.
         """
-        if connection.scope["path"] in _PUBLIC_PATHS:
+        path = connection.scope["path"]
+        if path in _PUBLIC_PATHS or path.startswith(_PUBLIC_FOLDER):
             return
         given = list(_keys(connection.headers.raw))
         if not any(self._is_right(key) for key in given):

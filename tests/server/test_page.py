@@ -89,7 +89,7 @@ def test_the_page_needs_no_key_and_gives_none(services: Services) -> None:
     with TestClient(app) as client:
         for path in page.PATHS:
             assert client.get(path).status_code in (200, 404)
-        for path in ("/v1/models", "/docs", "/chat/x.js", "/chat/../v1/models"):
+        for path in ("/v1/models", "/metrics", "/chat/x.js", "/chat/../v1/models"):
             assert client.get(path).status_code == 401
 
 
