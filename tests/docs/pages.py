@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -63,22 +64,21 @@ def blocks(path: Path) -> Iterator[Block]:
             comment = ""
 
 
-def rows(path: Path, heading: str) -> list[list[str]]:
-    """The cells of the first table below ``heading``, without its head."""
-    found: list[list[str]] = []
+def rows(path: Path, heading: str, *, number: int = 0) -> list[list[str]]:
+    """The cells of a table below ``heading``, by default the first, without its head."""
+    found: list[list[list[str]]] = []
     is_below, is_body = False, False
-    for index, token in enumerate(tokens(path)):
+    for token, following in pairwise(tokens(path)):
         if token.type == "heading_open":
-            is_below = tokens(path)[index + 1].content == heading
-        elif is_below and token.type == "tbody_open":
-            is_body = True
+            is_below = following.content == heading
+        elif token.type in ("tbody_open", "tbody_close"):
+            is_body = is_below and token.type == "tbody_open"
+            found += [[]] if is_body else []
         elif is_body and token.type == "tr_open":
-            found.append([])
+            found[-1].append([])
         elif is_body and token.type == "inline":
-            found[-1].append(token.content)
-        elif is_body and token.type == "tbody_close":
-            break
-    return found
+            found[-1][-1].append(token.content)
+    return found[number]
 
 
 def anchors(path: Path) -> set[str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -107,13 +108,21 @@ def test_obeyed_fields_are_read_by_the_code(heading: str) -> None:
             assert re.search(rf"\.{name}\b|\"{name}\"", source), name
 
 
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
 @pytest.mark.live
 @pytest.mark.parametrize(("heading", "name", "kind", "example"), field_rows())
-def test_the_example(server: Server, heading: str, name: str, kind: str, example: str) -> None:
+def test_the_example(
+    client: httpx.Client, heading: str, name: str, kind: str, example: str
+) -> None:
     _, _, route, body = ROUTES[heading]
     added = json.loads(f"{{{example}}}")
     assert name in added
-    reply = httpx.post(f"{server.url}{route}", json=body | added, timeout=60)
+    reply = client.post(route, json=body | added)
     if kind == "refused":
         assert reply.status_code == 400, reply.text
         error = reply.json()["error"]
@@ -125,7 +134,7 @@ def test_the_example(server: Server, heading: str, name: str, kind: str, example
     assert reply.status_code == 200, reply.text
     assert kind in ("obeyed", "ignored")
     if kind == "ignored" and "stream" not in added:
-        assert said(reply) == said(httpx.post(f"{server.url}{route}", json=body, timeout=60))
+        assert said(reply) == said(client.post(route, json=body))
 
 
 def said(reply: httpx.Response) -> object:
@@ -139,14 +148,16 @@ def said(reply: httpx.Response) -> object:
 
 
 @pytest.mark.live
-def test_the_routes(server: Server) -> None:
+def test_the_routes(client: httpx.Client) -> None:
     listed = {tuple(code(row[0]).split()) for row in rows(PAGE, "Routes")}
-    paths = httpx.get(f"{server.url}/openapi.json").json()["paths"]
+    paths = client.get("/openapi.json").json()["paths"]
     assert listed == {(method.upper(), path) for path in paths for method in paths[path]}
 
 
 def test_the_errors() -> None:
     listed = {(int(r[0]), code(r[1]), code(r[2]) or None) for r in rows(PAGE, "Errors")}
     table = {(int(status), kind, name) for _, status, kind, name in errors._TABLE}
-    others = {(int(status), "invalid_request_error", name) for status, name in errors._CODES.items()}
+    others = {
+        (int(status), "invalid_request_error", name) for status, name in errors._CODES.items()
+    }
     assert listed == table | others
