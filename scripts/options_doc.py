@@ -20,10 +20,10 @@ from glm3edge.config import Settings
 _HEAD = """\
 # Options
 
-<!-- Made by `python scripts/options_doc.py --write docs/options.md`; a test holds it against the code. -->
+<!-- Made by `python scripts/options_doc.py --write docs/options.md`; a test compares it. -->
 
-Every option of every command, as `glm3edge COMMAND --help` has them. In brackets: what holds if nothing is said.
-An option wins over the environment variable. Variables that hold several values are JSON lists:
+Every option of every command, as `glm3edge COMMAND --help` has them. In brackets: what holds if
+nothing is said. An option wins over the environment variable. Variables that hold several values are JSON lists:
 `GLM3EDGE_RPC='["192.168.0.7:50052"]'`.
 """
 _RENAMED = {"cors_origin": "cors_origins"}

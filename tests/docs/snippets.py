@@ -25,7 +25,7 @@ class Reader:
     """Who runs the blocks.
 
     Attributes:
-        folder: like the repository's: it has its files, and a ``.venv`` whose ``glm3edge`` is this one.
+        folder: has the repository's files, and a ``.venv`` whose ``glm3edge`` is this one.
         node: a folder with OpenAI's client for Node in it.
         server: what listens where the blocks say ``http://127.0.0.1:8000``.
         environment: of the commands.
@@ -46,7 +46,8 @@ class Reader:
         if block.run is not None:
             if block.run == "in a terminal":
                 return self._in_terminal(text)
-            assert block.run.startswith("as ") and block.language == "python", block.run
+            assert block.run.startswith("as "), block.run
+            assert block.language == "python"
             (self.folder / block.run.removeprefix("as ")).write_text(text, encoding="utf-8")
             return self._ended([sys.executable, block.run.removeprefix("as ")])
         if block.language == "sh":

@@ -22,6 +22,8 @@ from tests.docs.pages import PAGES, READMES, ROOT, Block, blocks, rows
 from tests.docs.snippets import Reader, make_folder
 
 ENGLISH, CHINESE = READMES
+_PLAN = "plan --vram 0 --ram 32GiB --bandwidth 31GB/s --ctx-size 8192 --json"
+
 NEEDS = ("the network", "the real model", "a GPU")
 """What may keep a block from being run."""
 
@@ -162,8 +164,7 @@ def test_errors_are_the_programs_own(path: Path, heading: str) -> None:
 def planned() -> dict[str, Any]:
     """What ``glm3edge plan`` says of each type, with 8,192 tokens and 31 GB/s."""
     result = subprocess.run(
-        [sys.executable, "-m", "glm3edge", "plan", "--vram", "0", "--ram", "32GiB", "--json"]
-        + ["--bandwidth", "31GB/s", "--ctx-size", "8192"],
+        [sys.executable, "-m", "glm3edge", *shlex.split(_PLAN)],
         capture_output=True,
         encoding="utf-8",
         check=True,
