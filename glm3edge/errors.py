@@ -2,6 +2,8 @@
 
     Glm3EdgeError
     ├── ConfigError               a setting that cannot work
+    │   └── SandboxError          nothing here can shut a program in
+    ├── ToolError                 a tool's call that failed; the chat goes on
     ├── ModelError                the model file, or llama.cpp with it
     │   ├── ModelLoadError
     │   ├── DeviceError           a GPU or worker that is not here, or cannot do it
@@ -22,6 +24,8 @@
     │   ├── MissingFileError      it lacks a file that it names
     │   └── NotAModelError
     ├── GrammarError              a grammar that cannot be followed
+    ├── ServerError               a server that is asked refuses, fails or is not there
+    ├── TranscriptError           a file of a conversation or of tools that cannot be used
     ├── VerifyError               a converted file is not as its original
     │   ├── MismatchError         in its sizes, its vocabulary or the ids it gives to text
     │   └── DivergenceError       in its predictions
@@ -67,6 +71,22 @@ def _rebuilt(kind: type[Exception], args: tuple[Any, ...], fields: dict[str, Any
 
 class ConfigError(Glm3EdgeError):
     """A setting is wrong; the message names it and says what is accepted."""
+
+
+class SandboxError(ConfigError):
+    """The code interpreter stays off: this system cannot shut it in.
+
+    Attributes:
+        reasons: what was tried, and why it does not work here.
+    """
+
+    def __init__(self, reasons: Sequence[str], remedy: str) -> None:
+        super().__init__(f"the code interpreter stays off: {'; '.join(reasons)}. {remedy}")
+        self.reasons = tuple(reasons)
+
+
+class ToolError(Glm3EdgeError):
+    """A tool's call failed; the message can be given to the model as its result."""
 
 
 class ModelError(Glm3EdgeError):
@@ -341,6 +361,34 @@ class NotAModelError(HubError):
 
 class GrammarError(Glm3EdgeError):
     """A grammar is too large, or no grammar."""
+
+
+class ServerError(Glm3EdgeError):
+    """A server that was asked for a reply gave none.
+
+    Attributes:
+        status: the HTTP status it answered with, None if it did not answer.
+        code: what its error body calls the failure, None if it does not say.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class TranscriptError(Glm3EdgeError):
+    """A file of a conversation or of tools cannot be read or written.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong with it, in one line.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class VerifyError(Glm3EdgeError):

@@ -10,6 +10,8 @@ from rich.console import Console
 from glm3edge.calibration import DEFAULT_TEXT, encode
 from glm3edge.config import load_settings
 from glm3edge.errors import ConfigError
+from glm3edge.log_options import LogLevel
+from glm3edge.logs import start_logging
 from glm3edge.store import Store
 from glm3edge_convert.cli import progress_bar
 from glm3edge_convert.imatrix import write_imatrix
@@ -44,8 +46,10 @@ def imatrix_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the output file.")
     ] = False,
+    log_level: LogLevel = "warning",
 ) -> None:
     """Find out which columns of a model's matrices matter, for `convert --imatrix`."""
+    start_logging(log_level)
     # Other commands do without llama.cpp.
     from glm3edge.llama.model import Model  # noqa: PLC0415
 

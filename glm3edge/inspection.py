@@ -9,11 +9,11 @@ from typing import Any
 from gguf import GGUFReader, GGUFValueType, LlamaFileType
 
 from glm3edge.errors import ModelFileError
+from glm3edge.gguf_file import why_not_gguf
 
 MAX_ARRAY = 8
 """Elements of a metadata array that are shown; a vocabulary has tens of thousands."""
 
-_MAGIC = b"GGUF"
 _FILE_TYPE = re.compile(r"(ALL|MOSTLY)_")
 _INTERNAL = "GGUF."  # the reader's own keys
 
@@ -86,13 +86,8 @@ def inspect(path: Path) -> Inspection:
     Raises:
         ModelFileError: there is no such file, it is no GGUF file, or it is damaged.
     """
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(_MAGIC))
-    except OSError as exc:
-        raise ModelFileError(path, exc.strerror or str(exc)) from exc
-    if magic != _MAGIC:
-        raise ModelFileError(path, "it is not a GGUF file")
+    if (reason := why_not_gguf(path)) is not None:
+        raise ModelFileError(path, reason)
     try:
         return _read(path)
     # What the reader raises depends on the byte that is wrong.

@@ -1,6 +1,9 @@
-"""Python's log, as the commands that run for long write it."""
+"""Python's log, and what a command says beside it while it runs: as text, or as JSON lines."""
 
+import json
 import logging
+import sys
+from datetime import datetime, timezone
 
 from glm3edge.errors import ConfigError
 
@@ -9,9 +12,30 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
+logger = logging.getLogger(__name__)
 
-def start_logging(level: str) -> None:
+
+class JsonFormatter(logging.Formatter):
+    """A record as a JSON object in a line: time (UTC), level, logger, message, exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        time = datetime.fromtimestamp(record.created, timezone.utc)
+        value = {
+            "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            value["exception"] = self.formatException(record.exc_info)
+        return json.dumps(value, ensure_ascii=False)
+
+
+def start_logging(level: str, *, as_json: bool = False) -> None:
     """Write the log to standard error, from ``level`` on.
+
+    ``as_json`` writes warnings of Python, and what ``say()`` is told, there too.
 
     Raises:
         ConfigError: there is no such level.
@@ -19,3 +43,23 @@ def start_logging(level: str) -> None:
     if level not in LOG_LEVELS:
         raise ConfigError(f"--log-level {level}: choose one of {', '.join(LOG_LEVELS)}")
     logging.basicConfig(level=level.upper(), format=_FORMAT)
+    if as_json:
+        logging.captureWarnings(True)
+        logger.setLevel(logging.INFO)
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonFormatter())
+
+
+def is_json() -> bool:
+    """Whether the log is written as JSON."""
+    handlers = logging.getLogger().handlers
+    return any(isinstance(handler.formatter, JsonFormatter) for handler in handlers)
+
+
+def say(label: str, text: str = "") -> None:
+    """Tell on standard output, or in a log of JSON, what goes on; at once."""
+    if is_json():
+        logger.info("%s", f"{label}: {text}" if text else label)
+    else:
+        sys.stdout.write(f"{label:<8} {text}".rstrip() + "\n")
+        sys.stdout.flush()

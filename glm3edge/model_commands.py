@@ -16,6 +16,8 @@ from glm3edge.config import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.hub.names import parse_name
 from glm3edge.inspection import Inspection, LongArray, inspect
+from glm3edge.log_options import LogLevel
+from glm3edge.logs import start_logging
 from glm3edge.store import Store
 from glm3edge_convert.cli import progress_bar
 
@@ -44,11 +46,13 @@ def pull_command(
         str | None, typer.Option(help="The same as NAME:TYPE.")
     ] = None,
     cache_dir: CacheDir = None,
+    log_level: LogLevel = "warning",
 ) -> None:
     """Download a model, or what is missing of it, into its hub's own cache folder.
 
     HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN and HF_HOME are obeyed. What was cut off goes on.
     """
+    start_logging(log_level)
     hub_name = parse_name(name)
     if hub_name is None:
         raise ConfigError(f"{name} is no repository's name: give owner/name")
@@ -128,6 +132,11 @@ def remove_command(
         if model.is_converted:
             store.remove(model)
             print(f"removed {model.name}: {model.num_bytes / _MIB:,.1f} MiB")
+
+
+models = typer.Typer(rich_markup_mode=None, add_completion=False)
+models.callback(invoke_without_command=True)(models_command)
+models.command("rm")(remove_command)
 
 
 def inspect_command(

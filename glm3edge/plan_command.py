@@ -11,6 +11,8 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from glm3edge.config import load_settings
 from glm3edge.errors import ConfigError
+from glm3edge.log_options import LogLevel
+from glm3edge.logs import start_logging
 
 _SIZE = TypeAdapter(ByteSize)
 
@@ -19,7 +21,7 @@ def plan_command(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="A GGUF file, a checkpoint folder (its config.json will do) or a repository that "
             "was pulled. Default: ChatGLM3-6B.",
             show_default=False,
@@ -74,11 +76,13 @@ def plan_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with sizes in bytes, instead of a table.")
     ] = False,
+    log_level: LogLevel = "warning",
 ) -> None:
     """Tell which quantizations of a model fit, what goes where, and how fast it will be.
 
     Memory is reckoned by llama.cpp itself, with nothing loaded; some is left free on each device.
     """
+    start_logging(log_level)
     # What takes long to import is imported once there is something to do.
     from glm3edge.plan_report import as_text  # noqa: PLC0415
     from glm3edge.plan_run import find_subject, make_report  # noqa: PLC0415

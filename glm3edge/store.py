@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from glm3edge import __version__
@@ -16,7 +18,7 @@ from glm3edge.cache_index import CachedModel, ConvertedModels, Origin, pulled_mo
 from glm3edge.errors import ConfigError
 from glm3edge.hub.listing import Listings
 from glm3edge.hub.names import HubName, parse_name
-from glm3edge_convert.convert import Step, convert
+from glm3edge_convert.convert import Step, convert, is_encoder
 from glm3edge_convert.errors import OutputExistsError
 from glm3edge_convert.lora import DEFAULT_ADAPTER_TYPE, convert_lora
 from glm3edge_convert.plan import model_name
@@ -81,13 +83,16 @@ class Store:
         *,
         type: str | None = None,  # noqa: A002 - the option's name
         progress: Callable[[Step], None] | None = None,
+        say: Callable[[str, str], None] | None = None,
     ) -> None:
         """Use ``cache_dir``; convert to quantization ``type``, telling ``progress``.
 
+        ``say`` is told once what is about to be pulled or converted: a word, and a line on it.
         Without a ``type``, a checkpoint becomes ``DEFAULT_TYPE`` and the built-in model q8_0.
         """
         self._type = type
         self._progress = progress or _ignore
+        self._say = say or _say_nothing
         self._converted_models = ConvertedModels(cache_dir)
         self._listings = Listings(cache_dir / "pulled")
 
@@ -98,7 +103,8 @@ class Store:
         converted before needs no network.
 
         Raises:
-            ConfigError: there is no such file or folder, and it is no repository's name.
+            ConfigError: there is no such file or folder, and it is no repository's name; or it
+                holds an encoder.
             HubError: the repository cannot be had.
             ConvertError: the checkpoint could not be converted.
         """
@@ -106,7 +112,7 @@ class Store:
             checkpoint = _default_checkpoint()
             origin = Origin("built-in", DEFAULT_NAME)
             return self._converted(checkpoint, self._type or _TYPE_OF_BUILT_IN, origin)
-        return self._find(name, self._type, DEFAULT_TYPE)
+        return self._find(name, self._type, DEFAULT_TYPE, partial(_check_chats, name))
 
     def look_up(self, name: str) -> Path:
         """What ``name`` stands for, as it is: a GGUF file, or a folder that need not be whole.
@@ -135,11 +141,14 @@ class Store:
         """The GGUF file for an encoder: as ``find()``, but None stays None and folders become f16.
 
         Raises:
-            ConfigError: there is no such file or folder, and it is no repository's name.
+            ConfigError: there is no such file or folder, and it is no repository's name; or it
+                holds no encoder.
             HubError: the repository cannot be had.
             ConvertError: the checkpoint could not be converted.
         """
-        return None if name is None else self._find(name, None, ENCODER_TYPE)
+        if name is None:
+            return None
+        return self._find(name, None, ENCODER_TYPE, partial(_check_embeds, name))
 
     def find_adapters(self, texts: Sequence[str]) -> list[AdapterFile]:
         """The GGUF adapters for ``FILE_OR_FOLDER[:SCALE]``.
@@ -190,7 +199,8 @@ class Store:
         name = f"{folder.name}-{kind}-{_fingerprint(folder)}.gguf"
         path = self._converted_models.folder / name
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
+            self._say("convert", f"{folder}, once")
             with suppress(OutputExistsError):  # another process was quicker
                 make(folder, path)
         return path
@@ -240,9 +250,16 @@ class Store:
                 self._listings.remove(listing.name)
         return num_bytes
 
-    def _find(self, name: str, type: str | None, default_type: str) -> Path:  # noqa: A002
+    def _find(
+        self,
+        name: str,
+        type: str | None,  # noqa: A002
+        default_type: str,
+        check: Callable[[Path], None],
+    ) -> Path:
         path = Path(name).expanduser()
         if path.is_dir():
+            check(path)
             origin = Origin("folder", str(path.resolve()))
             return self._converted(path, type or default_type, origin)
         if path.is_file():
@@ -253,9 +270,15 @@ class Store:
                 f"there is no file or folder {name}, and no repository has such a name: "
                 "give a GGUF file, a checkpoint folder or owner/name"
             )
-        return self._find_in_hub(hub_name, type, default_type)
+        return self._find_in_hub(hub_name, type, default_type, check)
 
-    def _find_in_hub(self, name: HubName, type: str | None, default_type: str) -> Path:  # noqa: A002
+    def _find_in_hub(
+        self,
+        name: HubName,
+        type: str | None,  # noqa: A002
+        default_type: str,
+        check: Callable[[Path], None],
+    ) -> Path:
         wanted = name.type_choice or type or default_type
         path = self._made_of(name, wanted, version=__version__)
         if path is None:
@@ -267,10 +290,35 @@ class Store:
             # What an earlier version made does too, where the checkpoint is gone.
             path = None if pulled else self._made_of(name, wanted)
             if path is None:
-                pulled = pulled or pull(hub, name, self._listings, type=type, report=self._progress)
-                return pulled.path if pulled.is_gguf else self._convert_pulled(pulled, wanted)
+                if pulled is None:
+                    self._make_folder()
+                    self._say("pull", f"{name}, once; a download that was cut off goes on")
+                    pulled = pull(
+                        hub, name, self._listings, type=type, report=self._progress, check=check
+                    )
+                if pulled.is_gguf:
+                    return pulled.path
+                check(pulled.path)
+                return self._convert_pulled(pulled, wanted)
         self._converted_models.note_use(path)
         return path
+
+    def _make_folder(self) -> None:
+        """Have the folder of converted models.
+
+        Raises:
+            ConfigError: it cannot be made, or not written to.
+        """
+        folder = self._converted_models.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as exc:
+            raise ConfigError(
+                f"the cache folder {folder} cannot be written: {exc.strerror or exc}; give another "
+                "with --cache-dir or GLM3EDGE_CACHE_DIR"
+            ) from exc
 
     def _made_of(
         self,
@@ -304,7 +352,8 @@ class Store:
         )
         path = self._converted_models.folder / file_name
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
+            self._say("convert", f"{checkpoint} to {type}, once")
             with suppress(OutputExistsError):  # another process was quicker
                 convert(checkpoint, path, type=type, progress=self._progress)
         self._converted_models.note_use(path, origin)
@@ -320,6 +369,22 @@ def _hub(name: HubName) -> "Hub":
     from glm3edge.hub.huggingface import HuggingFace  # noqa: PLC0415
 
     return HuggingFace()
+
+
+def _check_chats(name: str, folder: Path) -> None:
+    if is_encoder(folder):
+        raise ConfigError(
+            f"{name} is a model for embeddings, which cannot chat: serve it beside one that can, "
+            f"glm3edge serve MODEL --embedding-model {name}"
+        )
+
+
+def _check_embeds(name: str, folder: Path) -> None:
+    if not is_encoder(folder):
+        raise ConfigError(
+            f"--embedding-model {name}: that is no encoder (BERT, XLM-RoBERTa); leave the option "
+            "out, and the chat model makes the embeddings"
+        )
 
 
 def _named(path: Path, wanted: str) -> tuple[str, Path]:
@@ -368,3 +433,7 @@ def _digest(*parts: str) -> str:
 
 def _ignore(progress: Step) -> None:
     """No one watches."""
+
+
+def _say_nothing(label: str, text: str) -> None:
+    """No one listens."""

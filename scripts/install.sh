@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes .venv and installs glm3edge into it, with uv where there is uv and with pip where not.
 # Usage: scripts/install.sh [EXTRA[,EXTRA...]]
-# Environment: CUDA=1, VULKAN=1, METAL=1 build llama.cpp for GPUs too; PYTHON names another
+# Environment: ENGINE_ONLY=1 installs llama-cpp-python alone, which deploy/Dockerfile keeps; CUDA=1, VULKAN=1, METAL=1 build llama.cpp for GPUs too; PYTHON names another
 # interpreter, VENV another folder than .venv; CMAKE_ARGS is passed on.
 #
 # llama-cpp-python comes as source and compiles llama.cpp. Package caches do not look at build
@@ -96,7 +96,7 @@ install_engine() {
     engine_is_right "$@" && return
     # shellcheck disable=SC2046 # a word for each
     set -- $({ printf '%s\n' "$@" && built_backends | grep -x -e cuda -e vulkan; } | sort -u)
-    command -v c++ >/dev/null || fail "there is no C++ compiler; on Debian: apt install g++"
+    command -v c++ >/dev/null || fail "there is no C++ compiler; $(how_to_get_compiler)"
     if [ $# -gt 0 ]; then
         prepare_backends "$@"
         say "compiling llama.cpp for $*: minutes for Vulkan and Metal, up to hours for CUDA"
@@ -110,6 +110,14 @@ install_engine() {
         compile_engine
     fi
     engine_is_right "$@" || fail "llama-cpp-python was built without one of rpc $*; see above"
+}
+
+how_to_get_compiler() {
+    if [ "$(uname -s)" = Darwin ]; then
+        echo "install with: xcode-select --install"
+    else
+        how_to_install g++ gcc-c++ gcc
+    fi
 }
 
 compile_engine() {
@@ -126,5 +134,6 @@ asked=$(asked_backends)
 make_venv
 # shellcheck disable=SC2086 # a word for each
 install_engine $asked
+[ "${ENGINE_ONLY:-0}" != 1 ] || exit 0
 say "installing glm3edge${extras:+ with $extras}"
 install --editable ".${extras:+[$extras]}"

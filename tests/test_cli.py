@@ -112,7 +112,10 @@ def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     path.write_text("hello")
     result = run("serve", str(path), "--port", "0")
     assert result.returncode == 8
-    assert result.stderr == f"error: cannot load {path}: it is not a GGUF file\n"
+    assert (
+        result.stderr
+        == f"error: cannot load {path}: it is not a GGUF file; give one, or a checkpoint folder\n"
+    )
 
 
 def test_a_busy_port() -> None:

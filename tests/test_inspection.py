@@ -48,7 +48,7 @@ def test_tensors_and_their_types(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "it is not a GGUF file"),
+        (b"", "it is empty"),
         (b"text", "it is not a GGUF file"),
         (b"GGUF", "it is damaged"),
         (b"GGUF\x03\0\0\0" + b"\xff" * 100, "it is damaged"),

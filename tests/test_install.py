@@ -70,6 +70,15 @@ def tools(folder: Path, *names: str) -> str:
     return str(folder)
 
 
+def test_no_compiler(project: Path, tmp_path: Path) -> None:
+    path = tools(tmp_path / "tools", "sh", "dirname", "grep", "sort", "uname", "apt-get")
+    done = run(project, "/bin/sh", "scripts/install.sh", PATH=path)
+    assert done.returncode == 1
+    line = "error: there is no C++ compiler; install with: sudo apt install g++\n"
+    assert done.stderr.endswith(line)
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("variable", "reason"),
     [

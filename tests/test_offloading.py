@@ -55,7 +55,6 @@ def test_a_worker_that_is_anothers_is_found_out(
     tiny_gguf: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It serves one connection at a time: another would wait for ever."""
-    monkeypatch.setattr("glm3edge.offloading.CONNECT_SECONDS", 2.0)
     spec = ContextSpec(
         path=tiny_gguf,
         placement=Placement(("RPC0",), -1),
@@ -65,12 +64,11 @@ def test_a_worker_that_is_anothers_is_found_out(
         num_sequences=1,
         num_threads=1,
     )
-    with (
-        Model(tiny_gguf, no_alloc=True) as model,
-        RemoteContext(model, spec),
-        pytest.raises(ConfigError, match="no answer; a worker serves one server at a time"),
-    ):
-        offload_devices([worker.address])
+    with Model(tiny_gguf, no_alloc=True) as model, RemoteContext(model, spec):
+        monkeypatch.setattr("glm3edge.offloading.CONNECT_SECONDS", 2.0)
+        with pytest.raises(ConfigError, match="no answer; a worker serves one server at a time"):
+            offload_devices([worker.address])
+        monkeypatch.undo()
     assert offload_devices([worker.address])
 
 

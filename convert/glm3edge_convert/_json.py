@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from glm3edge_convert.errors import DamagedFileError
+from glm3edge_convert.errors import DamagedFileError, UnreadableFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,6 @@ def _read(path: Path) -> object:
     try:
         return json.loads(path.read_text("utf-8"))
     except OSError as exc:
-        raise DamagedFileError(path, f"cannot be read ({exc.strerror})") from exc
+        raise UnreadableFileError(path, exc) from exc
     except (ValueError, RecursionError) as exc:
         raise DamagedFileError(path, "is not JSON") from exc

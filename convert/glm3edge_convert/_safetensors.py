@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from glm3edge_convert.errors import DamagedFileError
+from glm3edge_convert.errors import DamagedFileError, UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +67,7 @@ def read_entries(path: Path) -> list[Entry]:
             header, data_start = _read_header(path, file)
         num_file_bytes = path.stat().st_size
     except OSError as exc:
-        raise DamagedFileError(path, f"cannot be read ({exc.strerror})") from exc
+        raise UnreadableFileError(path, exc) from exc
     entries = [_entry(path, name, value, data_start) for name, value in header.items()]
     entries.sort(key=lambda entry: (entry.start, entry.num_bytes))
     _check_layout(path, entries, data_start, num_file_bytes)

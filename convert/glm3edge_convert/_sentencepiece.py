@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from glm3edge_convert.errors import NotACheckpointError, TokenizerError
+from glm3edge_convert.errors import NotACheckpointError, TokenizerError, UnreadableFileError
+from glm3edge_convert.foreign import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,13 +66,16 @@ class SentencePieceModel:
 
 
 def read_model(path: Path) -> SentencePieceModel:
-    """The model file of a checkpoint folder. Raises NotACheckpointError, TokenizerError."""
+    """The model file of a checkpoint folder. Raises ConvertError."""
     try:
         return parse_model(path.read_bytes())
+    except FileNotFoundError as exc:
+        raise NotACheckpointError(path.parent, f"{path.name} is missing") from exc
     except OSError as exc:
-        raise NotACheckpointError(path.parent, f"{path.name} cannot be read") from exc
+        raise UnreadableFileError(path, exc) from exc
     except ValueError as exc:
-        raise TokenizerError(path, "is not a SentencePiece model; download it again") from exc
+        problem = foreign(path) or "is not a SentencePiece model; download it again"
+        raise TokenizerError(path, problem) from exc
 
 
 def parse_model(data: bytes) -> SentencePieceModel:

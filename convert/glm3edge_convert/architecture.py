@@ -17,7 +17,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from glm3edge_convert.errors import NotACheckpointError, UnsupportedArchitectureError
+from glm3edge_convert.errors import (
+    NotACheckpointError,
+    UnreadableFileError,
+    UnsupportedArchitectureError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,5 +87,7 @@ def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(512)
+    except PermissionError as exc:
+        raise UnreadableFileError(path, exc) from exc
     except OSError as exc:
         raise NotACheckpointError(path.parent, f"{path.name} is missing") from exc

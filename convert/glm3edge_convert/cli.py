@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003  (typer reads the annotations)
 from typing import TYPE_CHECKING, Annotated
 
-import rich.progress
 import typer
-from rich.console import Console
 
 from glm3edge_convert.convert import Step, Summary, convert
 from glm3edge_convert.errors import (
@@ -177,12 +175,18 @@ def exit_code(error: ConvertError) -> int:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[Step], None]]:
-    """A bar with the time left on a terminal, a line now and then elsewhere; on stderr."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _PlainProgress()
+def progress_bar(say: Callable[[str], None] | None = None) -> Iterator[Callable[[Step], None]]:
+    """A bar with the time left on a terminal, a line now and then elsewhere; on stderr.
+
+    With `say` the lines go there, and there is no bar.
+    """
+    if say or not sys.stderr.isatty():
+        yield _PlainProgress(say or _print_to_stderr)
         return
+    import rich.progress  # noqa: PLC0415  (it takes a while to import)
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(stderr=True)
     columns = (
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
@@ -204,7 +208,8 @@ def progress_bar() -> Iterator[Callable[[Step], None]]:
 
 
 class _PlainProgress:
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._next_percent = PLAIN_STEP
 
     def __call__(self, progress: Step) -> None:
@@ -212,8 +217,12 @@ class _PlainProgress:
         if percent < self._next_percent - PLAIN_STEP:  # something else has begun
             self._next_percent = PLAIN_STEP
         if percent >= self._next_percent:
-            print(f"{percent}% {progress.count}", file=sys.stderr)
+            self._say(f"{percent}% {progress.count}")
             self._next_percent = percent - percent % PLAIN_STEP + PLAIN_STEP
+
+
+def _print_to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _print_summary(summary: Summary) -> None:

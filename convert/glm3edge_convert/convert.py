@@ -152,6 +152,11 @@ def check_before_weights(source: Path, entry: str, type_name: str | None) -> Non
         require_torch(entry)
 
 
+def is_encoder(folder: Path) -> bool:
+    """Whether a checkpoint folder holds an encoder. Raises ConvertError if it holds no model."""
+    return _is_encoder(read_config(folder))
+
+
 def _is_encoder(config: Mapping[str, Any]) -> bool:
     return config.get("model_type") in bert.MODEL_TYPES
 

@@ -14,6 +14,7 @@
     │   ├── ConfigError                a value in config.json
     │   ├── TokenizerError             tokenizer.model
     │   ├── DamagedFileError           a file that is cut short or not in its format
+    │   ├── UnreadableFileError        a file that may not be read
     │   ├── MissingTensorError
     │   ├── UnexpectedTensorError
     │   ├── TensorShapeError
@@ -31,6 +32,8 @@ Messages are one line: what is wrong, and what to do about it. Fields carry the 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from glm3edge_convert.foreign import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,7 +173,15 @@ class DamagedFileError(CheckpointError):
     """A file of the checkpoint is cut short or not in its format."""
 
     def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(path, f"{problem}; download the file again")
+        super().__init__(path, foreign(path) or f"{problem}; download the file again")
+
+
+class UnreadableFileError(CheckpointError):
+    """The system does not let a file of the checkpoint be read."""
+
+    def __init__(self, path: Path, cause: OSError) -> None:
+        reason = cause.strerror or str(cause)
+        super().__init__(path, f"cannot be read ({reason}); check its permissions and its disk")
 
 
 class MissingTensorError(CheckpointError):

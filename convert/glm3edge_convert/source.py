@@ -20,6 +20,7 @@ from glm3edge_convert.errors import (
     DamagedFileError,
     NotACheckpointError,
     TensorValueError,
+    UnreadableFileError,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class SafetensorsTensor:
         try:
             raw = np.fromfile(self.path, self._storage_dtype(), num_values, offset=offset)
         except OSError as exc:
-            raise DamagedFileError(self.path, f"cannot be read ({exc.strerror})") from exc
+            raise UnreadableFileError(self.path, exc) from exc
         if raw.size < num_values:
             raise DamagedFileError(self.path, f"is truncated: tensor {self.name} is cut short")
         return raw

@@ -14,6 +14,8 @@ import typer
 from glm3edge.bench.scenarios import SCENARIOS, Load
 from glm3edge.config import load_settings
 from glm3edge.errors import ConfigError
+from glm3edge.log_options import LogLevel
+from glm3edge.logs import start_logging
 
 if TYPE_CHECKING:
     from glm3edge.bench.bare import BareLoop
@@ -24,7 +26,7 @@ def bench_command(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="A GGUF file, a checkpoint folder or a repository. Default: the built-in demo.",
             show_default=False,
         ),
@@ -49,8 +51,10 @@ def bench_command(
     out: Annotated[
         Path | None, typer.Option(help="Folder for results.json, table.md and plot.svg.")
     ] = None,
+    log_level: LogLevel = "warning",
 ) -> None:
     """Measure this machine: the server, and peers that are installed, against the bare engine."""
+    start_logging(log_level)
     # What takes long to import is imported once there is something to wait for.
     from glm3edge.bench import systems as known  # noqa: PLC0415
     from glm3edge.bench.report import markdown  # noqa: PLC0415

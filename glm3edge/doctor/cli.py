@@ -10,6 +10,8 @@ from glm3edge.backends import installed_backends
 from glm3edge.doctor.advice import gpu_advice
 from glm3edge.doctor.gpus import look_around
 from glm3edge.errors import ConfigError, DeviceError
+from glm3edge.log_options import LogLevel
+from glm3edge.logs import start_logging
 from glm3edge.workers import parse_address
 
 
@@ -22,11 +24,13 @@ def doctor_command(
         bool, typer.Option("--bandwidth/--no-bandwidth", help="Measure how fast memory is read.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    log_level: LogLevel = "warning",
 ) -> None:
     """Show the devices that llama.cpp sees, this machine, and what is missing to use its GPU.
 
     Exit codes: 0 all could be asked, 2 wrong usage, 8 a worker or llama.cpp could not.
     """
+    start_logging(log_level)
     addresses = _addresses(rpc or [])
     try:  # loads llama.cpp
         from glm3edge.doctor.examination import examine  # noqa: PLC0415

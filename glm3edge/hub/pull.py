@@ -54,10 +54,12 @@ def pull(
     *,
     type: str | None = None,  # noqa: A002 - the option's name
     report: Callable[[DownloadProgress], None],
+    check: Callable[[Path], None] | None = None,
 ) -> Pulled:
     """Get what is missing of ``name``, at the commit that its revision has now.
 
-    ``type`` is what it is for, if the name does not tell.
+    ``type`` is what it is for, if the name does not tell. ``check`` is shown a checkpoint's folder
+    before the weights are asked for, and raises for one that is not wanted.
 
     Raises:
         HubError: it cannot be had.
@@ -68,7 +70,9 @@ def pull(
     selection = select(name, listing.files, type)
     if selection.kind == "checkpoint":
         type = name.type_choice or type  # noqa: A001
-        listing, files = _pull_checkpoint(hub, listing, selection.files, type, report)
+        listing, files = _pull_checkpoint(
+            hub, listing, selection.files, type, report=report, check=check
+        )
     else:
         files = selection.files
         listing = hub.fetch(listing, files, report)
@@ -106,7 +110,9 @@ def _pull_checkpoint(
     listing: Listing,
     files: tuple[str, ...],
     type: str | None,  # noqa: A002
+    *,
     report: Callable[[DownloadProgress], None],
+    check: Callable[[Path], None] | None,
 ) -> tuple[Listing, tuple[str, ...]]:
     if type is not None:
         get_recipe(type)
@@ -114,6 +120,8 @@ def _pull_checkpoint(
     small = [file for file in files if file != entry or entry.endswith(INDEX_SUFFIX)]
     listing = hub.fetch(listing, small, _ignore)
     folder = hub.folder(listing)
+    if check is not None:
+        check(folder)
     check_before_weights(folder, entry, type)
     files = _with_shards(folder, listing, files)
     return hub.fetch(listing, files, report), files

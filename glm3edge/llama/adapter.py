@@ -27,14 +27,14 @@ class Adapter:
         check_is_gguf(path)
         self.path = path
         self.scale = scale
-        library.take_errors()
         handle = model.acquire()
         try:
-            pointer = native.llama_adapter_lora_init(handle, str(path).encode())
+            with library.errors_as_reason() as reason:
+                pointer = native.llama_adapter_lora_init(handle, str(path).encode())
         finally:
             model.release()
         if not pointer:
-            raise ModelLoadError(path, library.take_errors() or "llama.cpp gave no reason")
+            raise ModelLoadError(path, reason())
         self._handles: Any = (native.llama_adapter_lora_p_ctypes * 1)(pointer)
         self._scales: Any = (ctypes.c_float * 1)(scale)
 

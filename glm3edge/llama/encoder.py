@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from glm3edge.errors import DecodeError, ModelError, ModelLoadError, ResourceClosedError
 from glm3edge.llama.batch import Batch, Span
 from glm3edge.llama.handle import close_context, open_context
-from glm3edge.llama.model import Model
+from glm3edge.llama.model import ENCODER_ARCHITECTURE, Model
 
-ARCHITECTURE = "bert"  # XLM-RoBERTa's too, in llama.cpp
+ARCHITECTURE = ENCODER_ARCHITECTURE  # XLM-RoBERTa's too, in llama.cpp
 _POOLINGS = (1, 2, 3)  # LLAMA_POOLING_TYPE_MEAN, _CLS and _LAST: those that give a text's vector
 
 

@@ -59,6 +59,8 @@ _SIGNATURES: dict[str, tuple[str, Any, list[Any]]] = {
     "gguf_get_n_tensors": ("ggml-base", ctypes.c_int64, [_HANDLE]),
     "gguf_get_tensor_name": ("ggml-base", _TEXT, [_HANDLE, ctypes.c_int64]),
     "gguf_get_tensor_size": ("ggml-base", _SIZE, [_HANDLE, ctypes.c_int64]),
+    "gguf_get_tensor_offset": ("ggml-base", _SIZE, [_HANDLE, ctypes.c_int64]),
+    "gguf_get_data_offset": ("ggml-base", _SIZE, [_HANDLE]),
     "ggml_backend_rpc_add_server": ("ggml-rpc", _HANDLE, [_TEXT]),
     "ggml_backend_rpc_start_server": (
         "ggml-rpc",

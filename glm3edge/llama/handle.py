@@ -33,12 +33,11 @@ def open_context(
     params.no_perf = True
     for name, value in options.items():
         setattr(params, name, value)
-    library.take_errors()
-    handle = native.llama_init_from_model(model.acquire(), params)
+    with library.errors_as_reason() as reason:
+        handle = native.llama_init_from_model(model.acquire(), params)
     if not handle:
         model.release()
-        reason = library.take_errors() or "llama.cpp gave no reason"
-        raise ModelError(f"cannot make {what} of {size} tokens: {reason}")
+        raise ModelError(f"cannot make {what} of {size} tokens: {reason()}; try a smaller one")
     return handle
 
 

@@ -4,8 +4,7 @@ import atexit
 import ctypes
 import logging
 import threading
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +27,8 @@ class _LogBridge:
     def __init__(self) -> None:
         self._line = ""
         self._level = logging.DEBUG
-        self.errors: deque[str] = deque(maxlen=8)
+        self.errors: list[str] = []
+        self.is_asked = 0
         self.listeners: list[list[str]] = []
 
     def __call__(self, level: int, text: bytes, _user_data: Any) -> None:
@@ -42,9 +42,11 @@ class _LogBridge:
     def _log(self, line: str) -> None:
         for lines in self.listeners:
             lines.append(line)
-        if self._level >= logging.ERROR:
+        if self._level >= logging.ERROR and self.is_asked:
             self.errors.append(line)
-        logger.log(self._level, "%s", line)
+            logger.debug("%s", line)
+        else:
+            logger.log(self._level, "%s", line)
 
 
 _bridge = _LogBridge()
@@ -63,11 +65,19 @@ def start() -> None:
         _started = True
 
 
-def take_errors() -> str:
-    """What llama.cpp logged as errors since the last call, as one line ('' if nothing)."""
-    lines = list(_bridge.errors)
+@contextmanager
+def errors_as_reason() -> Iterator[Callable[[], str]]:
+    """A function that gives the first of the errors that llama.cpp logs meanwhile.
+
+    They are logged as details only, since who asks for the reason raises it. llama.cpp's first
+    error is the cause, and what follows says what that made impossible.
+    """
     _bridge.errors.clear()
-    return "; ".join(lines)
+    _bridge.is_asked += 1
+    try:
+        yield lambda: next(iter(_bridge.errors), "llama.cpp gave no reason")
+    finally:
+        _bridge.is_asked -= 1
 
 
 @contextmanager

@@ -11,11 +11,13 @@ from typing import Any
 import llama_cpp.llama_cpp as native
 
 from glm3edge.errors import ModelLoadError, ResourceClosedError
+from glm3edge.gguf_file import why_not_gguf
 from glm3edge.llama import library
 from glm3edge.llama.placement import ON_CPU, Placement
+from glm3edge.llama.tensor_list import why_damaged
 
 CHAT_ARCHITECTURE = "chatglm"
-_GGUF_MAGIC = b"GGUF"
+ENCODER_ARCHITECTURE = "bert"
 _MAX_PIECE_BYTES = 1024
 _FINGERPRINT_BYTES = 2**20
 _KINDS = {
@@ -274,9 +276,7 @@ class Model:
     def _check_architecture(self, wanted: str) -> None:
         found = self.metadata("general.architecture")
         if found != wanted:
-            what = "chats" if wanted == CHAT_ARCHITECTURE else "embeds"
-            reason = f"its architecture is {found}, and only {wanted} {what} here"
-            raise ModelLoadError(self.path, reason)
+            raise ModelLoadError(self.path, _why_not(found, wanted))
 
     def _tokenize(
         self, text: bytes, *, parse_special: bool, add_special: bool = False
@@ -305,15 +305,19 @@ class Model:
             raise IndexError(f"token id {token_id} is not in 0..{self.vocab_size - 1}")
 
 
+def _why_not(found: str | None, wanted: str) -> str:
+    if (found, wanted) == (ENCODER_ARCHITECTURE, CHAT_ARCHITECTURE):
+        return "it is a model for embeddings; serve it beside one that chats: --embedding-model"
+    if (found, wanted) == (CHAT_ARCHITECTURE, ENCODER_ARCHITECTURE):
+        return "it is a model that chats; give an encoder, or leave --embedding-model out"
+    what = "chats" if wanted == CHAT_ARCHITECTURE else "embeds"
+    return f"its architecture is {found}, and only {wanted} {what} here"
+
+
 def check_is_gguf(path: Path) -> None:
     """Raise ModelLoadError unless ``path`` is a file that begins as GGUF files do."""
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(_GGUF_MAGIC))
-    except OSError as exc:
-        raise ModelLoadError(path, exc.strerror or str(exc)) from exc
-    if magic != _GGUF_MAGIC:
-        raise ModelLoadError(path, "it is not a GGUF file")
+    if (reason := why_not_gguf(path)) is not None:
+        raise ModelLoadError(path, reason)
 
 
 def _load(path: Path, *, vocab_only: bool, no_alloc: bool, placement: Placement) -> Any:
@@ -323,8 +327,8 @@ def _load(path: Path, *, vocab_only: bool, no_alloc: bool, placement: Placement)
     if no_alloc:  # llama.cpp asserts that nothing is mapped then
         params.load_mode = native.LLAMA_LOAD_MODE_NONE
     kept_alive = placement.apply(params)  # noqa: F841 - while llama.cpp reads what they point to
-    library.take_errors()
-    handle = native.llama_model_load_from_file(str(path).encode(), params)
-    if not handle:
-        raise ModelLoadError(path, library.take_errors() or "llama.cpp gave no reason")
+    with library.errors_as_reason() as reason:
+        handle = native.llama_model_load_from_file(str(path).encode(), params)
+        if not handle:
+            raise ModelLoadError(path, why_damaged(path) or reason())
     return handle

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from glm3edge.errors import ModelLoadError
+from glm3edge.gguf_file import why_not_gguf
 from glm3edge.llama import ggml
-from glm3edge.llama.model import check_is_gguf
 
 
 def tensor_sizes(path: Path) -> dict[str, int]:
@@ -13,7 +13,8 @@ def tensor_sizes(path: Path) -> dict[str, int]:
     Raises:
         ModelLoadError: no such file, or no GGUF file.
     """
-    check_is_gguf(path)
+    if (reason := why_not_gguf(path)) is not None:
+        raise ModelLoadError(path, reason)
     handle = ggml.function("gguf_init_from_file")(str(path).encode(), ggml.METADATA_ONLY)
     if not handle:
         raise ModelLoadError(path, "it is damaged")
@@ -27,3 +28,27 @@ def tensor_sizes(path: Path) -> dict[str, int]:
         }
     finally:
         ggml.function("gguf_free")(handle)
+
+
+def why_damaged(path: Path) -> str | None:
+    """What is wrong with a GGUF file that cannot be loaded; None if it is whole."""
+    handle = ggml.function("gguf_init_from_file")(str(path).encode(), ggml.METADATA_ONLY)
+    if not handle:
+        return "it is damaged or cut off; convert or download it again"
+    try:
+        count = ggml.function("gguf_get_n_tensors")(handle)
+        ends = (
+            ggml.function("gguf_get_tensor_offset")(handle, index)
+            + ggml.function("gguf_get_tensor_size")(handle, index)
+            for index in range(count)
+        )
+        wanted = ggml.function("gguf_get_data_offset")(handle) + max(ends, default=0)
+    finally:
+        ggml.function("gguf_free")(handle)
+    found = path.stat().st_size
+    if found >= wanted:
+        return None
+    return (
+        f"it is cut off: {found / 2**20:,.1f} of {wanted / 2**20:,.1f} MiB are there; convert or "
+        "download it again"
+    )

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, params
+from fastapi.security import HTTPBearer
 
 from glm3edge import __version__
 from glm3edge.config import Settings
@@ -21,6 +22,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
         version=__version__,
         docs_url=None,
         redoc_url=None,
+        dependencies=_key_in_docs(settings),
         lifespan=_lifespan(services),
     )
     app.state.services = services
@@ -28,11 +30,16 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     errors.install(app)
     docs.install(app)
     app.include_router(router)
-    app.include_router(completions.router)
-    app.include_router(messages.router)
-    app.include_router(responses.router)
-    app.include_router(tokenize.router)
+    app.include_router(completions.router, tags=["OpenAI"])
+    app.include_router(messages.router, tags=["Anthropic"])
+    app.include_router(responses.router, tags=["OpenAI"])
+    app.include_router(tokenize.router, tags=["llama.cpp"])
     return app
+
+
+def _key_in_docs(settings: Settings) -> list[params.Depends]:
+    """Has the docs ask for the key, where there is one. The guard is what checks it."""
+    return [] if settings.api_key is None else [Depends(HTTPBearer(auto_error=False))]
 
 
 def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

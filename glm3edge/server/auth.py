@@ -1,4 +1,4 @@
-"""The API key: who has none, or a wrong one, sees no more than /health."""
+"""The API key: who has none, or a wrong one, sees no more than /health and the docs."""
 
 import hmac
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ from starlette.requests import HTTPConnection
 
 from glm3edge.errors import AuthenticationError
 
-_PUBLIC_PATHS = frozenset({"/health"})
+_PUBLIC_PATHS = frozenset({"/health", "/docs", "/redoc", "/openapi.json"})
+_PUBLIC_FOLDER = "/static/"
 
 
 class KeyCheck:
@@ -24,7 +25,8 @@ class KeyCheck:
         Raises:
             AuthenticationError: it has no key, or a wrong one.
         """
-        if connection.scope["path"] in _PUBLIC_PATHS:
+        path = connection.scope["path"]
+        if path in _PUBLIC_PATHS or path.startswith(_PUBLIC_FOLDER):
             return
         given = list(_keys(connection.headers.raw))
         if not any(self._is_right(key) for key in given):

@@ -1,12 +1,14 @@
 """OpenAI's older route for text, /v1/completions."""
 
+from typing import Annotated
+
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
 from glm3edge.schema.completions import CompletionReply, CompletionRequest
 from glm3edge.schema.errors import ErrorReply
-from glm3edge.server import sse
+from glm3edge.server import examples, sse
 from glm3edge.server.routes import RunningServicesOf, reply
 
 router = APIRouter(responses={"4XX": {"model": ErrorReply}, "5XX": {"model": ErrorReply}})
@@ -14,7 +16,9 @@ router = APIRouter(responses={"4XX": {"model": ErrorReply}, "5XX": {"model": Err
 
 @router.post("/v1/completions", response_model=CompletionReply, responses=sse.OR_EVENTS)
 async def create_completion(
-    request: Request, services: RunningServicesOf, body: CompletionRequest
+    request: Request,
+    services: RunningServicesOf,
+    body: Annotated[CompletionRequest, Body(openapi_examples=examples.COMPLETIONS)],
 ) -> Response:
     """Text that goes on from a prompt as it stands, with no roles; whole or in a stream."""
     job = await run_sync(services.texts.prepare, body)

@@ -1,9 +1,10 @@
 """Anthropic's routes: each checks its body, hands it to the chat join and sends back a message."""
 
 from functools import partial
+from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
 from glm3edge.completion import ChatCompleter, ChatJob
@@ -16,7 +17,7 @@ from glm3edge.schema.messages import (
     MessagesRequest,
     TokenCount,
 )
-from glm3edge.server import sse
+from glm3edge.server import examples, sse
 from glm3edge.server.errors import message_error
 from glm3edge.server.routes import RunningServicesOf, ServicesOf, reply
 
@@ -27,7 +28,9 @@ router = APIRouter(
 
 @router.post("", response_model=MessageReply, responses=sse.OR_EVENTS)
 async def create_message(
-    request: Request, services: RunningServicesOf, body: MessagesRequest
+    request: Request,
+    services: RunningServicesOf,
+    body: Annotated[MessagesRequest, Body(openapi_examples=examples.MESSAGES)],
 ) -> Response:
     """A reply in Anthropic's form, whole or (``stream: true``) in events as it is written.
 
@@ -45,7 +48,10 @@ async def create_message(
 
 
 @router.post("/count_tokens")
-async def count_tokens(services: ServicesOf, body: Conversation) -> TokenCount:
+async def count_tokens(
+    services: ServicesOf,
+    body: Annotated[Conversation, Body(openapi_examples=examples.COUNT_TOKENS)],
+) -> TokenCount:
     """Tokens of a prompt, before it is sent."""
     num_tokens = await run_sync(services.chat.count_prompt_tokens, prompt_request(body))
     return TokenCount(input_tokens=num_tokens)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import Response
 
 from glm3edge.completion import ChatCompleter, ChatJob
@@ -16,7 +16,7 @@ from glm3edge.schema.base import EventModel
 from glm3edge.schema.chat import ChatRequest
 from glm3edge.schema.errors import ErrorReply
 from glm3edge.schema.responses import DeletedResponse, ItemList, ResponseReply, ResponseRequest
-from glm3edge.server import sse
+from glm3edge.server import examples, sse
 from glm3edge.server.errors import describe
 from glm3edge.server.routes import RunningServicesOf, ServicesOf, reply
 
@@ -27,7 +27,9 @@ router = APIRouter(
 
 @router.post("", response_model=ResponseReply, responses=sse.OR_EVENTS)
 async def create_response(
-    request: Request, services: RunningServicesOf, body: ResponseRequest
+    request: Request,
+    services: RunningServicesOf,
+    body: Annotated[ResponseRequest, Body(openapi_examples=examples.RESPONSES)],
 ) -> Response:
     """A reply in the form of responses, whole or (``stream: true``) in events as it is written."""
     earlier = services.responses.earlier(body)

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
@@ -20,7 +20,7 @@ from glm3edge.schema.embeddings import EmbeddingsReply, EmbeddingsRequest
 from glm3edge.schema.errors import ErrorReply
 from glm3edge.schema.legacy import ChatBody
 from glm3edge.schema.models import ModelCard, ModelList
-from glm3edge.server import metrics, sse
+from glm3edge.server import examples, metrics, sse
 from glm3edge.server.disconnect import ClientDisconnectedError, until_disconnect
 from glm3edge.server.services import Services
 
@@ -56,7 +56,7 @@ def _running_services(services: OpenServicesOf) -> Services:
 RunningServicesOf = Annotated[Services, Depends(_running_services)]
 
 
-@router.get("/health")
+@router.get("/health", tags=["Server"])
 async def health(services: ServicesOf) -> JSONResponse:
     """Whether the server can take requests: 200, or 503 when its engine has stopped or fails."""
     engine = services.engine
@@ -69,19 +69,19 @@ async def health(services: ServicesOf) -> JSONResponse:
     return JSONResponse(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", tags=["Server"], response_class=PlainTextResponse)
 async def get_metrics(services: ServicesOf) -> Response:
     """What the server has done, for Prometheus."""
     return Response(metrics.render(services.engine), media_type=metrics.CONTENT_TYPE)
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", tags=["OpenAI"])
 async def list_models(services: ServicesOf) -> ModelList:
     """The models that are served. A name that is none of theirs stands for the first."""
     return ModelList(data=list(services.cards))
 
 
-@router.get("/v1/models/{model_id:path}")
+@router.get("/v1/models/{model_id:path}", tags=["OpenAI"])
 async def get_model(services: ServicesOf, model_id: str) -> ModelCard:
     """A model that is served, by its name."""
     for card in services.cards:
@@ -90,9 +90,13 @@ async def get_model(services: ServicesOf, model_id: str) -> ModelCard:
     raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no model {model_id!r} here")
 
 
-@router.post("/v1/chat/completions", response_model=ChatReply, responses=sse.OR_EVENTS)
+@router.post(
+    "/v1/chat/completions", tags=["OpenAI"], response_model=ChatReply, responses=sse.OR_EVENTS
+)
 async def create_chat_completion(
-    request: Request, services: RunningServicesOf, body: ChatBody
+    request: Request,
+    services: RunningServicesOf,
+    body: Annotated[ChatBody, Body(openapi_examples=examples.CHAT)],
 ) -> Response:
     """A reply to a conversation, whole or (``stream: true``) in chunks as it is written."""
     form = Form.of(body)
@@ -103,9 +107,11 @@ async def create_chat_completion(
     return await reply(request, _chat_reply(services, job, form))
 
 
-@router.post("/v1/embeddings", response_model=EmbeddingsReply)
+@router.post("/v1/embeddings", tags=["OpenAI"], response_model=EmbeddingsReply)
 async def create_embeddings(
-    request: Request, services: OpenServicesOf, body: EmbeddingsRequest
+    request: Request,
+    services: OpenServicesOf,
+    body: Annotated[EmbeddingsRequest, Body(openapi_examples=examples.EMBEDDINGS)],
 ) -> Response:
     """Vectors of texts, of unit length: the embedding model's, or else the mean of the chat model's
     hidden states."""

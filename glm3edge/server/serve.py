@@ -8,8 +8,6 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from glm3edge.config import Settings
-from glm3edge.errors import ConfigError
 from glm3edge.server.services import Services
 
 SHUTDOWN_SECONDS = 10
@@ -34,25 +32,6 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._on_exit()
         super().handle_exit(sig, frame)
-
-
-def bind(settings: Settings) -> socket.socket:
-    """A socket bound to the configured address; port 0 takes any free one.
-
-    Raises:
-        ConfigError: the address is in use, or not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((settings.host, settings.port))
-    except OSError as exc:
-        sock.close()
-        address = f"{settings.host}:{settings.port}"
-        reason = exc.strerror or str(exc)
-        raise ConfigError(f"cannot listen on {address}: {reason}; try another --port") from exc
-    return sock
 
 
 def run(

@@ -13,6 +13,8 @@ import typer
 from glm3edge.calibration import DEFAULT_TEXT, MIN_WINDOW, read_text
 from glm3edge.config import load_settings
 from glm3edge.errors import ConfigError, DivergenceError
+from glm3edge.log_options import LogLevel
+from glm3edge.logs import start_logging
 
 if TYPE_CHECKING:
     from glm3edge.verify.run import Progress, Report
@@ -60,6 +62,7 @@ def verify_command(
     out: Annotated[
         Path | None, typer.Option(help="Folder for results.json, table.md and plot.svg.")
     ] = None,
+    log_level: LogLevel = "warning",
 ) -> None:
     """Does a converted file still think as its original?
 
@@ -75,6 +78,7 @@ def verify_command(
     used, 8 a file cannot be loaded or computed, 9 sizes, vocabulary or token ids differ, 10 a mean
     KL divergence is beyond its limit, 130 interrupted.
     """
+    start_logging(log_level)
     # What takes long to import is imported once there is something to wait for.
     from glm3edge.verify.run import verify  # noqa: PLC0415
     from glm3edge.verify.sources import GgufSource, open_original  # noqa: PLC0415

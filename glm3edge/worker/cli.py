@@ -1,7 +1,6 @@
 """``glm3edge worker``: options in, a banner, and serving until a signal comes."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,8 @@ import typer
 from glm3edge.config import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.hosts import is_local, is_wildcard
-from glm3edge.logs import LOG_LEVELS, start_logging
+from glm3edge.log_options import JsonLogs, LogLevel
+from glm3edge.logs import is_json, say, start_logging
 from glm3edge.system_memory import system_memory
 from glm3edge.workers import DEFAULT_PORT
 
@@ -59,7 +59,8 @@ def worker_command(
     cache_dir: Annotated[
         Path | None, typer.Option(help="Where they are kept, in rpc-tensors. [the platform's]")
     ] = None,
-    log_level: Annotated[str, typer.Option(help=f"One of {', '.join(LOG_LEVELS)}.")] = "warning",
+    log_level: LogLevel = "warning",
+    json_logs: JsonLogs = False,
 ) -> None:
     """Offer this machine's devices to a server elsewhere: glm3edge serve --rpc HOST:PORT.
 
@@ -70,18 +71,20 @@ def worker_command(
     from glm3edge.worker.run import free_address, run  # noqa: PLC0415
     from glm3edge.worker.serving import Offer  # noqa: PLC0415
 
-    start_logging(log_level)
+    start_logging(log_level, as_json=json_logs)
     settings = load_settings(threads=threads, cache_dir=cache_dir)
     tensors = _tensor_cache(settings.cache_dir) if cache else None
     address, port = free_address(host, port)
     offer = Offer(address, port, tuple(device or ()), settings.num_threads)
 
     def announce(devices: "list[Device]") -> None:
-        print(_banner(offer, devices, tensors))
-        sys.stdout.flush()
+        if is_json():
+            say("ready", f"{', '.join(device.name for device in devices)} on {offer.address}")
+        else:
+            print(_banner(offer, devices, tensors), flush=True)
 
     run(offer, tensors, on_ready=announce)
-    print("stopped")
+    say("stopped")
 
 
 def _tensor_cache(folder: Path) -> "TensorCache":

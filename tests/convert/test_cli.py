@@ -200,7 +200,7 @@ def test_every_error_has_a_code() -> None:
         for value in vars(errors).values()
         if isinstance(value, type) and issubclass(value, errors.ConvertError)
     ]
-    assert len(classes) == 24
+    assert len(classes) == 25
     for cls in classes:
         expected = 1 if cls is errors.ConvertError else None
         code = exit_code(cls.__new__(cls))

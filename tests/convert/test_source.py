@@ -23,6 +23,7 @@ from glm3edge_convert.errors import (
     MissingLibraryError,
     NotACheckpointError,
     TensorValueError,
+    UnreadableFileError,
 )
 from glm3edge_convert.source import open_tensors
 from glm3edge_convert.synth import make_checkpoint
@@ -115,9 +116,9 @@ def _header(**changes: object) -> bytes:
 
 
 DAMAGED_FILES = {
-    "empty": (b"", "header of 0 bytes"),
-    "an HTML page": (b"<!DOCTYPE html><html></html>", "not a safetensors file"),
-    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\n", "not a safetensors"),
+    "empty": (b"", "is empty"),
+    "an HTML page": (b"<!DOCTYPE html><html></html>", "is a web page"),
+    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
     "huge header": ((2**62).to_bytes(8, "little") + b"{}", "not a safetensors file"),
     "header cut": (_file(HEADER)[:20], "truncated within its header"),
     "header not JSON": (_file(HEADER).replace(b"{", b"(", 1), "not JSON"),
@@ -198,11 +199,11 @@ def test_other_types_are_refused_by_name(dtype: str, tmp_path: Path) -> None:
 
 def test_a_file_cut_short_after_opening(checkpoint: Path) -> None:
     tensor = open_tensors(checkpoint)[EMBEDDING]
-    (checkpoint / FIRST_SHARD).write_bytes(b"")
+    (checkpoint / FIRST_SHARD).write_bytes(b"x")
     with pytest.raises(DamagedFileError, match="truncated"):
         tensor.rows(0, 5)
     (checkpoint / FIRST_SHARD).unlink()
-    with pytest.raises(DamagedFileError, match="cannot be read"):
+    with pytest.raises(UnreadableFileError, match="cannot be read"):
         tensor.rows(0, 5)
 
 

@@ -120,11 +120,11 @@ def test_a_closed_encoder(folders: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_a_chat_model_is_none(tiny_gguf: Path) -> None:
-    with pytest.raises(ModelLoadError, match="only bert embeds here"):
+    with pytest.raises(ModelLoadError, match="it is a model that chats; give an encoder"):
         opened(tiny_gguf)
 
 
 def test_an_encoder_does_not_chat(folders: dict[str, Path], tmp_path: Path) -> None:
     convert(folders["bert"], tmp_path / "model.gguf")
-    with pytest.raises(ModelLoadError, match="only chatglm chats here"):
+    with pytest.raises(ModelLoadError, match="it is a model for embeddings; serve it beside"):
         Model(tmp_path / "model.gguf")

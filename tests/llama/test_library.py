@@ -20,4 +20,10 @@ def test_fragments_become_lines_of_their_level(caplog: pytest.LogCaptureFixture)
         ("ERROR", "second"),
         ("DEBUG", "\ufffd"),
     ]
-    assert list(bridge.errors) == ["坏了", "second"]
+    assert bridge.errors == []
+    caplog.clear()
+    bridge.is_asked = 1
+    with caplog.at_level(logging.DEBUG, logger="glm3edge.llama"):
+        bridge(4, b"first\nsecond\n", None)
+    assert bridge.errors == ["first", "second"]
+    assert [record.levelname for record in caplog.records] == ["DEBUG", "DEBUG"]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from glm3edge.server.services import Services
@@ -283,13 +282,7 @@ def test_cors(client: TestClient, origin: str, allowed: bool) -> None:
         assert response.headers.get("access-control-allow-origin") == (origin if allowed else None)
 
 
-def test_docs_need_no_internet(client: TestClient, app: FastAPI) -> None:
-    page = client.get("/docs").text
-    references = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert len(references) == 3
-    assert "://" not in "".join(references)
-    for path in references:
-        assert client.get(path).status_code == 200
+def test_the_document(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert "/v1/chat/completions" in paths
     assert "422" not in json.dumps(paths)

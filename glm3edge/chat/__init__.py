@@ -1,0 +1,1 @@
+"""Conversations in the terminal, with a model in this process or on a server."""

@@ -1,0 +1,25 @@
+"""bind: the socket, before anything that takes long."""
+
+import socket
+
+from glm3edge.config import Settings
+from glm3edge.errors import ConfigError
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A socket bound to the configured address; port 0 takes any free one.
+
+    Raises:
+        ConfigError: the address is in use, or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((settings.host, settings.port))
+    except OSError as exc:
+        sock.close()
+        address = f"{settings.host}:{settings.port}"
+        reason = exc.strerror or str(exc)
+        raise ConfigError(f"cannot listen on {address}: {reason}; try another --port") from exc
+    return sock

@@ -1,0 +1,1 @@
+"""Tools that a chat can run: Python functions, MCP servers, the code interpreter."""

@@ -1,0 +1,161 @@
+"""Which walls this system can put around the code interpreter, and the commands that put them up.
+
+Preferred is ``bwrap`` (bubblewrap), where it is installed: systems that forbid namespaces to
+programs in general often allow them to it. Else ``namespaces.py`` does the same. Inside,
+``session.py`` takes resources and system calls from itself. Where one of these fails, nothing runs.
+"""
+
+import json
+import os
+import platform
+import shutil
+import site
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MACHINES = ("x86_64", "aarch64", "riscv64")
+REMEDY = (
+    "Install bubblewrap and libseccomp (Debian, Ubuntu: sudo apt install bubblewrap libseccomp2), "
+    "and see docs/security.md for systems that forbid user namespaces"
+)
+ELSEWHERE = "Run glm3edge chat on Linux, in WSL 2 or in a virtual machine"
+
+_MIB = 1024**2
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin")
+_SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
+"""Where libraries are, and the time zone; nothing else of /etc is there."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a cell may use.
+
+    Attributes:
+        seconds: from its start to its end.
+        cpu_seconds: of processor time, by all its threads together.
+        total_cpu_seconds: of processor time for all cells of a process.
+        memory: bytes of address space.
+        file_size: bytes of one file.
+        disk: bytes of all files; they are in memory.
+        output_bytes: what it may write before it is stopped.
+        output_chars: what of it is kept.
+    """
+
+    seconds: float = 30.0
+    cpu_seconds: int = 30
+    total_cpu_seconds: int = 1200
+    memory: int = 1024 * _MIB
+    file_size: int = 32 * _MIB
+    disk: int = 64 * _MIB
+    output_bytes: int = _MIB
+    output_chars: int = 8000
+
+
+@dataclass(frozen=True)
+class Walls:
+    """A command that runs the session shut in; ``name`` says by what."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+def environment() -> dict[str, str]:
+    """All that the session has of one: no key, no token, no name of the user's."""
+    threads = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
+    return {"HOME": "/tmp", "USER": "user", "PATH": "/usr/bin", "LANG": "C.UTF-8", **threads}  # noqa: S108
+
+
+def find_walls(limits: Limits) -> tuple[list[Walls], list[str]]:
+    """What is worth trying, the best first, and why other things are not."""
+    if sys.platform != "linux":
+        return [], [f"{platform.system()} cannot shut a program in as Linux can"]
+    if platform.machine() not in MACHINES:
+        return [], [f"its filter of system calls was not made for {platform.machine()}"]
+    walls, reasons = [], []
+    try:
+        binds = _binds()
+    except OSError as exc:
+        return [], [f"Python's own files cannot be had: {exc}"]
+    if os.geteuid() == 0:
+        reasons.append("bwrap is for ordinary users, and this is root")
+    elif bwrap := shutil.which("bwrap"):
+        walls.append(Walls("bubblewrap", tuple(_bwrap_command(bwrap, binds, limits))))
+    else:
+        reasons.append("bwrap is not installed")
+    walls.append(Walls("namespaces", tuple(_namespaces_command(binds, limits))))
+    return walls, reasons
+
+
+def _bwrap_command(bwrap: str, binds: list[Path], limits: Limits) -> Iterator[str]:
+    yield from (bwrap, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session")
+    yield from ("--uid", "1000", "--gid", "1000", "--hostname", "sandbox")
+    yield from ("--size", str(limits.disk), "--tmpfs", "/tmp", "--chdir", "/tmp")  # noqa: S108
+    for path in binds:  # one of them may be in /tmp
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), str(path))
+        else:
+            yield from ("--ro-bind", str(path), str(path))
+    for device in _DEVICES:
+        yield from ("--dev-bind", device, device)
+    yield from ("--remount-ro", "/", "--", *_session_command(limits))
+
+
+def _namespaces_command(binds: list[Path], limits: Limits) -> Iterator[str]:
+    options = {
+        "binds": [str(path) for path in binds],
+        "devices": list(_DEVICES),
+        "size": limits.disk,
+        "command": list(_session_command(limits)),
+    }
+    yield from (*_python(), _source("namespaces"), json.dumps(options))
+
+
+def _session_command(limits: Limits) -> Iterator[str]:
+    options = {
+        "paths": [str(path) for path in _module_folders()],
+        "memory": limits.memory,
+        "file_size": limits.file_size,
+        "cpu_seconds": limits.cpu_seconds,
+        "total_cpu_seconds": limits.total_cpu_seconds,
+    }
+    yield from (*_python(), _source("session"), json.dumps(options))
+
+
+def _python() -> tuple[str, ...]:
+    """The interpreter behind a virtual environment, reading neither variables nor sites."""
+    return (os.path.realpath(sys.executable), "-I", "-S", "-X", "utf8", "-c")
+
+
+def _source(name: str) -> str:
+    """The text of a program of this folder: inside, its file cannot be seen."""
+    return Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+
+
+def _module_folders() -> list[Path]:
+    """Installed packages, numpy among them; those in the user's home for all Pythons are not."""
+    found = (Path(path).resolve() for path in site.getsitepackages())
+    return list(dict.fromkeys(path for path in found if path.is_dir()))
+
+
+def _binds() -> list[Path]:
+    """What can be read: the system's programs and libraries, Python, and its packages."""
+    base = Path(sys.base_prefix).resolve()
+    python = [Path(sys.executable).resolve(), *_libraries_of(base), *_module_folders()]
+    wanted = [Path(path) for path in _SYSTEM + _SETTINGS if os.path.lexists(path)]
+    real = [path for path in wanted if not path.is_symlink()]
+    for path in python:
+        if not any(path.is_relative_to(other) for other in real):
+            wanted.append(path)
+            real.append(path)
+    return wanted
+
+
+def _libraries_of(prefix: Path) -> list[Path]:
+    """Python's own folders below ``prefix``, and the shared library that it may be."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    folders = [prefix / folder / name for folder in ("lib", "lib64")]
+    shared = sorted((prefix / "lib").glob(f"lib{name}*.so*"))
+    return [path for path in (*folders, *shared) if path.exists()]
