@@ -23,8 +23,8 @@ _HEAD = """\
 <!-- Made by `python scripts/options_doc.py --write docs/options.md`; a test compares it. -->
 
 Every option of every command, as `glm3edge COMMAND --help` has them. In brackets: what holds if
-nothing is said. An option wins over the environment variable. Variables that hold several values are JSON lists:
-`GLM3EDGE_RPC='["192.168.0.7:50052"]'`.
+nothing is said. An option wins over the environment variable. Variables that hold several values
+are JSON lists: `GLM3EDGE_RPC='["192.168.0.7:50052"]'`.
 """
 _RENAMED = {"cors_origin": "cors_origins"}
 _SETTINGS_COMMANDS = {"serve", "chat"}

