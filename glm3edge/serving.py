@@ -110,6 +110,7 @@ def _banner(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool)
             for other in runtime.services.cards[1:]
         ),
         f"server   {base_url}  (docs: {base_url.removesuffix('/v1')}/docs)",
+        f"chat     {base_url.removesuffix('/v1')}/  (in a browser)",
         f"try      curl {base_url}/chat/completions -H 'Content-Type: application/json' \\",
         *([_KEY_HEADER] if settings.api_key is not None else []),
         f"           -d '{json.dumps(body, ensure_ascii=False)}'",

@@ -315,7 +315,7 @@ def test_help_imports_no_command() -> None:
     assert "glm3edge.command_group" in result.stderr
     assert "_command\n" not in result.stderr
     assert "numpy" not in result.stderr
-    for panel in ("Options", "Serve", "Models on the disk", "Convert", "This machine"):
+    for panel in ("Options", "Serve and talk", "Models on the disk", "Convert", "This machine"):
         assert f"\n{panel}:\n" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 

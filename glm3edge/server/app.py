@@ -9,7 +9,7 @@ from fastapi.security import HTTPBearer
 
 from glm3edge import __version__
 from glm3edge.config import Settings
-from glm3edge.server import completions, docs, errors, guard, messages, responses, tokenize
+from glm3edge.server import completions, docs, errors, guard, messages, page, responses, tokenize
 from glm3edge.server.routes import router
 from glm3edge.server.services import Services
 
@@ -29,6 +29,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     guard.install(app, settings)
     errors.install(app)
     docs.install(app)
+    page.install(app)
     app.include_router(router)
     app.include_router(completions.router, tags=["OpenAI"])
     app.include_router(messages.router, tags=["Anthropic"])

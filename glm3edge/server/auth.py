@@ -1,4 +1,4 @@
-"""The API key: who has none, or a wrong one, sees no more than /health and the docs."""
+"""The API key: who has none, or a wrong one, sees /health, the docs and the empty chat page."""
 
 import hmac
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
 from glm3edge.errors import AuthenticationError
+from glm3edge.server import page
 
-_PUBLIC_PATHS = frozenset({"/health", "/docs", "/redoc", "/openapi.json"})
+_PUBLIC_PATHS = frozenset({"/health", "/docs", "/redoc", "/openapi.json"}) | page.PATHS
 _PUBLIC_FOLDER = "/static/"
 
 

@@ -1,0 +1,124 @@
+"""The chat page at /, from files of the package: it works with no internet and asks no one else.
+
+`make page` builds the files from the sources in page/. Names of all but two hold a hash of what is
+in them, so browsers may keep those for good. The page runs no script but its own, whatever a model
+writes into it: its Content-Security-Policy forbids all that it does not need.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from glm3edge import __version__
+
+_FOLDER = Path(__file__).parent / "static" / "chat"
+_ROUTE = "/chat"
+_PAGE = "index.html"
+
+# Not the system's table, which a program may have changed: browsers are told not to guess.
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".woff2": "font/woff2",
+}
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types dompurify",
+    )
+)
+
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One of the page's files; ``etag`` is of what is in it."""
+
+    body: bytes
+    etag: str
+    type: str
+    is_kept: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        cache = "public, max-age=31536000, immutable" if self.is_kept else "no-cache"
+        return {**_HEADERS, "Cache-Control": cache, "ETag": self.etag}
+
+
+def _read(path: Path) -> _File:
+    body = path.read_bytes()
+    digest = hashlib.sha256(body).hexdigest()[:32]
+    is_kept = "-" in path.name  # name-HASH.js
+    return _File(body, f'"{digest}"', _TYPES[path.suffix], is_kept)
+
+
+def _paths() -> Iterator[str]:
+    yield "/"
+    for path in _FOLDER.iterdir():
+        yield f"{_ROUTE}/{path.name}"
+
+
+PATHS = frozenset(_paths())
+"""The paths of the page and its files: they hold no secret and need no key."""
+
+
+def install(app: FastAPI) -> None:
+    """Serve the page at ``/`` and its files below ``/chat``."""
+    files = {path.name: _read(path) for path in _FOLDER.iterdir()}
+
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def page(request: Request) -> Response:
+        if _wants_json(request.headers.get("accept", "")):
+            return JSONResponse(_ABOUT, headers={"Vary": "Accept"})
+        made = _response(request, files[_PAGE])
+        made.headers["Vary"] = "Accept"
+        return made
+
+    @app.api_route(f"{_ROUTE}/{{name}}", methods=["GET", "HEAD"], include_in_schema=False)
+    async def file(request: Request, name: str) -> Response:
+        if name not in files or name == _PAGE:
+            raise HTTPException(404, "there is no such file")
+        return _response(request, files[name])
+
+
+_ABOUT = {"name": "glm3edge", "version": __version__, "api": "/v1", "docs": "/docs"}
+"""What a program reads at /, where a browser gets the page."""
+
+
+def _wants_json(accept: str) -> bool:
+    """Whether ``Accept`` names JSON and no HTML, as browsers do the other way round."""
+    types = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    return "application/json" in types and "text/html" not in types
+
+
+def _response(request: Request, file: _File) -> Response:
+    known = request.headers.get("if-none-match", "")
+    if file.etag in {tag.strip().removeprefix("W/") for tag in known.split(",")}:
+        return Response(status_code=304, headers=file.headers)
+    return Response(file.body, media_type=file.type, headers=file.headers)
