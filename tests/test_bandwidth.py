@@ -1,20 +1,30 @@
-"""The measurement of memory, held against a plain loop of NumPy."""
+"""What is read to measure memory. How fast that is, no test says."""
 
-import time
+import threading
 
-import numpy as np
+import pytest
 
 from glm3edge import bandwidth
 from glm3edge.bandwidth import read_bandwidth
 from glm3edge.system_memory import system_memory
 
 
-def test_it_is_no_slower_than_a_plain_loop() -> None:
-    array = np.ones(2**25, dtype=np.float32)  # 128 MiB
-    began = time.perf_counter()
-    array.max()
-    plain = array.nbytes / (time.perf_counter() - began)
-    assert read_bandwidth(1, 0.2) > plain / 2
+def test_every_byte_that_is_counted_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each thread a share of its own, and the rate is of all together."""
+    read: dict[int, int] = {}
+    count = bandwidth._read
+
+    def counted(pieces: list[bandwidth._Array], deadline: float) -> int:
+        num_bytes = count(pieces, deadline)
+        shares[id(pieces)] = sum(piece.nbytes for piece in pieces)
+        read[threading.get_ident()] = read.get(threading.get_ident(), 0) + num_bytes
+        return num_bytes
+
+    shares: dict[int, int] = {}
+    monkeypatch.setattr(bandwidth, "_read", counted)
+    rate = read_bandwidth(2, 0.2)
+    assert len(shares) == 2
+    assert 0 < rate <= sum(read.values()) / bandwidth._ROUND_SECONDS
 
 
 def test_it_reads_from_memory_not_from_a_cache() -> None:

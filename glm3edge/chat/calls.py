@@ -10,9 +10,10 @@ from rich.markup import escape
 from glm3edge.chat.conversation import Call
 from glm3edge.chat.interrupt import interruptible
 from glm3edge.chat.markdown import plain_of
+from glm3edge.chat.offers import tool_names
 from glm3edge.chat.texts import Texts
-from glm3edge.chat.toolbox import Toolbox, tool_names
 from glm3edge.errors import Glm3EdgeError, ToolError
+from glm3edge.tools.toolbox import Toolbox
 
 REFUSED = "The user does not allow this call."
 """The result of a call that the user does not let run."""
@@ -126,7 +127,8 @@ class UnattendedCaller:
             raise ToolError(f"the model calls {call.name}, which cannot be run here")
         if not toolbox.is_allowed(call.name):
             raise ToolError(
-                f"the model calls {call.name}, and nobody can be asked: allow it by name"
+                f"the model calls {call.name}, and nobody can be asked: allow it by name "
+                f"with --allow-tool {call.name}"
             )
         result = await interruptible(run_call(toolbox, call))
         show_result(self._console, self._texts("result"), result)

@@ -14,11 +14,10 @@ from glm3edge.logs import LOG_LEVELS, start_logging
 from glm3edge.store import DEFAULT_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
     from glm3edge.chat.options import Options
-    from glm3edge.chat.toolbox import Toolbox
+    from glm3edge.tools.toolbox import Toolbox
 
 
 def chat_command(
@@ -69,28 +68,26 @@ def chat_command(
         list[str] | None,
         typer.Option(
             metavar="MODULE:FUNCTION",
-            help="Python function that the model may call; also FILE.py:FUNCTION. Repeatable.",
+            help="Python function the model may call; FILE.py:FUNCTION too. Repeatable.",
         ),
     ] = None,
     mcp: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COMMAND",
-            help="MCP server whose tools the model may call, or a JSON file that lists some. "
-            "Repeatable.",
+            help="MCP server whose tools the model may call: its command, or a JSON file of "
+            "servers. Repeatable.",
         ),
     ] = None,
     code_interpreter: Annotated[
         bool,
         typer.Option(
-            "--code-interpreter", help="Run the Python that the model writes, shut in. [off]"
+            "--code-interpreter", help="Let the model run Python, shut in a sandbox. [off]"
         ),
     ] = False,
     allow_tool: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME", help="Tool that runs without a question; * for all. Repeatable."
-        ),
+        typer.Option(metavar="NAME", help="Tool that runs unasked; * is all. Repeatable."),
     ] = None,
     load: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Go on with a saved conversation.")
@@ -177,28 +174,35 @@ def chat_command(
         load=load,
         keep_history=history,
     )
-    toolbox = make_toolbox(tool or [], mcp or [], allow_tool or [], interprets=code_interpreter)
+    toolbox = make_toolbox(
+        functions=tool or [],
+        mcp=mcp or [],
+        code_interpreter=code_interpreter,
+        allowed=allow_tool or [],
+    )
     if code := run_chat(plan, texts, toolbox):
         raise typer.Exit(code)
 
 
 def make_toolbox(
-    functions: "Sequence[str]", mcp: "Sequence[str]", allowed: "Sequence[str]", *, interprets: bool
+    *, functions: list[str], mcp: list[str], code_interpreter: bool, allowed: list[str]
 ) -> "AbstractAsyncContextManager[Toolbox | None]":
     """The tools that can be run here, to be opened in the chat's event loop.
 
     Raises:
-        ConfigError: tools are allowed, and there are none.
+        ConfigError: a tool is allowed, and none is there.
     """
-    if not (functions or mcp or interprets):
+    if not (functions or mcp or code_interpreter):
         if allowed:
             raise ConfigError(
-                "--allow-tool: there is no tool; add --tool, --mcp or the interpreter"
+                f"--allow-tool {allowed[0]}: give --tool, --mcp or --code-interpreter"
             )
         return nullcontext()
-    from glm3edge.tools.toolbox import open_toolbox  # noqa: PLC0415 - takes long to import
+    from glm3edge.tools.toolbox import open_toolbox  # noqa: PLC0415 - not needed by most
 
-    return open_toolbox(functions=functions, mcp=mcp, code_interpreter=interprets, allowed=allowed)
+    return open_toolbox(
+        functions=functions, mcp=mcp, code_interpreter=code_interpreter, allowed=allowed
+    )
 
 
 def _message(words: list[str], model: str | None) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2 as httpx
+import httpx
 from pydantic import ValidationError
 
 from glm3edge.chat.events import Ended, ReplyEvent, read_chunk

@@ -10,11 +10,11 @@ from glm3edge.chat.calls import InteractiveCaller
 from glm3edge.chat.commands import ARGUMENTS, Command, parse_command
 from glm3edge.chat.display import Display
 from glm3edge.chat.markdown import plain_of
+from glm3edge.chat.offers import tool_names
 from glm3edge.chat.options import NAMES
 from glm3edge.chat.reader import Reader, message_of
 from glm3edge.chat.reply import Reply
 from glm3edge.chat.texts import Texts
-from glm3edge.chat.toolbox import tool_names
 from glm3edge.chat.transcript import Transcript, load, load_tools, save
 from glm3edge.chat.turn import Chat, describe_excess, take_turn
 from glm3edge.chat.wrapping import wrapped

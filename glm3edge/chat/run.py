@@ -13,15 +13,16 @@ from rich.console import Console
 
 from glm3edge.chat.display import Display, MarkdownDisplay, PlainDisplay
 from glm3edge.chat.events import Source
+from glm3edge.chat.offers import offered_tools
 from glm3edge.chat.one_shot import run_once
 from glm3edge.chat.options import Options
 from glm3edge.chat.repl import Repl, load_into
 from glm3edge.chat.texts import Texts
-from glm3edge.chat.toolbox import Toolbox, offered_tools
 from glm3edge.chat.transcript import load_tools
 from glm3edge.chat.turn import Chat
 from glm3edge.config import Settings
 from glm3edge.store import DEFAULT_NAME, AdapterFile, PrefixFile, Store
+from glm3edge.tools.toolbox import Toolbox
 from glm3edge_convert.cli import progress_bar
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ from glm3edge.chat.conversation import Conversation
 from glm3edge.chat.display import Display
 from glm3edge.chat.events import Source, TextPiece
 from glm3edge.chat.interrupt import InterruptedByUserError, interruptible
+from glm3edge.chat.offers import offered_tools
 from glm3edge.chat.options import Options
 from glm3edge.chat.reply import Reply
 from glm3edge.chat.stats import Stats
 from glm3edge.chat.texts import Texts
-from glm3edge.chat.toolbox import Toolbox, offered_tools
 from glm3edge.errors import ContextLengthExceededError
 from glm3edge.limits import demanded_tokens
+from glm3edge.tools.toolbox import Toolbox
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from glm3edge.errors import ConfigError
         ([], "there is nothing to send"),
         (["--set", "temprature=1", "hi"], "no setting temprature; is temperature meant?"),
         (["--set", "temperature=3", "hi"], "temperature: Input should be less than or equal to 2"),
+        (["--allow-tool", "f", "hi"], "--allow-tool f: give --tool, --mcp"),
         (["--set", "temperature", "hi"], "write NAME=VALUE"),
         (["--lang", "fr", "hi"], "--lang fr: choose one of en, zh"),
         (["model.gguf"], "write glm3edge chat --model model.gguf"),

@@ -11,12 +11,12 @@ from glm3edge.chat.calls import pretty
 from glm3edge.chat.commands import ARGUMENTS, Command, parse_command
 from glm3edge.chat.conversation import Call, Conversation
 from glm3edge.chat.events import CallPiece, Ended, TextPiece, Used, read_chunk
+from glm3edge.chat.offers import offered_tools, tool_names
 from glm3edge.chat.options import Options
 from glm3edge.chat.reader import PrivateHistory, goes_on, message_of
 from glm3edge.chat.reply import Reply
 from glm3edge.chat.stats import Stats
 from glm3edge.chat.texts import TEXTS, Texts, user_language
-from glm3edge.chat.toolbox import offered_tools
 from glm3edge.chat.transcript import Transcript, load, load_tools, save
 from glm3edge.errors import ConfigError, TranscriptError
 
@@ -154,6 +154,7 @@ def test_tools_of_a_file(tmp_path: Path) -> None:
     path.write_text(json.dumps([TOOL]))
     assert load_tools(path) == [TOOL]
     assert offered_tools([TOOL], None) == [TOOL]
+    assert tool_names([TOOL, {"type": "code_interpreter"}]) == ["f", "interpreter"]
     with pytest.raises(ConfigError, match="two tools are called f"):
         offered_tools([TOOL, TOOL], None)
     path.write_text(json.dumps({"f": 1}))

@@ -222,6 +222,15 @@ def test_a_stream_breaks_off() -> None:
         assert asyncio.run(run(message, rest)) == "half"  # what has come is kept
 
 
+def test_a_model_that_is_not_served(server: Server) -> None:
+    async def run() -> None:
+        async with aclosing(RemoteSource(server.base_url, model="gpt")) as source:
+            await source.open()
+
+    with pytest.raises(ConfigError, match="does not serve gpt, but glm3-tiny"):
+        asyncio.run(run())
+
+
 def test_no_address() -> None:
     for url in ("ftp://x", "http://", "http://[::1"):
         with pytest.raises(ConfigError):

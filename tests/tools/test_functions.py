@@ -107,12 +107,12 @@ def test_a_call_has_a_limit(name: str) -> None:
     async def main() -> str:
         tool = function_tool(f"{SAMPLES}:{name}", seconds=0.1)
         with pytest.raises(ToolError) as caught:
-            await tool.run({"seconds": 0.5})
+            await tool.run({"seconds": 60})
         return str(caught.value)
 
     start = time.monotonic()
     assert asyncio.run(main()) == "it took longer than 0.1 s"
-    assert time.monotonic() - start < 0.45  # nothing waits for the thread
+    assert time.monotonic() - start < 30  # nothing waits for the thread
 
 
 def test_a_program_ends_though_a_tool_hangs() -> None:

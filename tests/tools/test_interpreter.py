@@ -354,7 +354,7 @@ def test_memory_that_is_taken_in_small_pieces_has_the_same_limit() -> None:
     code = "kept = []\nwhile True:\n    kept.append(bytearray(1 << 16))"
     start = time.monotonic()
     assert "MemoryError" in run(code, limits=Limits(memory=256 << 20))[0]
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
 
 
 @pytest.mark.parametrize("code", ["while True: pass", "import time; time.sleep(60)"])
@@ -365,7 +365,7 @@ def test_what_takes_too_long_is_stopped(code: str) -> None:
     )
     assert reply == f"begun\n[stopped after 0.5 s; {LOST}"
     assert after == "False"
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 def test_processor_time_has_a_limit_of_its_own() -> None:

@@ -179,7 +179,7 @@ def test_a_term_signal_ends_it_beside_a_client() -> None:
     try:
         began = time.monotonic()
         assert worker.stop(signal.SIGTERM) == (0, "stopped\n", "")
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
         assert not child.is_running()
     finally:
         client.close()
