@@ -10,6 +10,8 @@ import { parseTools } from "./tools";
 import type { AssistantMessage, Conversation, Finish, Message, ToolCall } from "./types";
 
 const TITLE_LENGTH = 48;
+const FASTEST_MS = 33;
+const SLOWEST_MS = 500;
 
 /** The calls of a conversation that wait for results. */
 export function openCalls({ messages }: Conversation): ToolCall[] {
@@ -204,7 +206,9 @@ class Writer {
         writingSeconds: Math.max(0, this.lastAt - this.firstAt) / 1000,
       };
     }
-    if (!this.frame) this.frame = setTimeout(() => this.show(), document.hidden ? 500 : 33);
+    // A long text takes longer to show, all of it anew where it is one block of code.
+    const wait = document.hidden ? SLOWEST_MS : Math.min(SLOWEST_MS, FASTEST_MS + this.text.length / 500);
+    if (!this.frame) this.frame = setTimeout(() => this.show(), wait);
   }
 
   /** Show all of it, and how it ended. */

@@ -179,3 +179,26 @@ def test_a_narrow_screen(visit: Open, serve: Serve) -> None:
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
     assert page.evaluate(width) == 390
+
+
+def test_adapters_can_be_chosen(visit: Open, serve: Serve) -> None:
+    there = visit(serve().url)
+    page = there.page
+    cards = [
+        {"id": "fake", "context_length": 8192},
+        {"id": "poet", "parent": "fake", "context_length": 4096},
+        {"id": "embedder", "context_length": 512},
+    ]
+    page.route("**/v1/models", lambda route: route.fulfill(json={"data": cards}))
+    page.reload()
+    choice = page.get_by_role("combobox", name="Model")
+    expect(choice.locator("option")).to_have_text(["fake", "poet"])
+    choice.select_option("poet")
+    expect(page.locator(".context")).to_have_text("4,096 tokens of context")
+    there.ask("show")
+    assert there.bodies[0]["model"] == "poet"
+    expect(page.locator(".message.assistant .stats")).to_contain_text("poet")
+    page.reload()
+    expect(choice).to_have_value("poet")
+    page.get_by_role("button", name="New chat").click()
+    expect(choice).to_have_value("fake")
