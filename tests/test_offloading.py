@@ -12,6 +12,7 @@ from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.remote import ContextSpec, RemoteContext
 from glm3edge.offloading import check_fits, fitting_placement, offload_devices
 from glm3edge.planning.account import Workload
+from glm3edge.planning.rooms import MIN_GPU_MARGIN
 from glm3edge.system_memory import SystemMemory
 from tests.rpc_workers import Worker, new_worker
 
@@ -86,7 +87,7 @@ def test_a_context_is_shrunk_only_if_told(
     tiny_gguf: Path, worker: Worker, found: list[Device]
 ) -> None:
     large = replace(WORKLOAD, context_size=65536)  # 256 MiB of keys and values
-    tight = [replace(found[0], memory_free=(512 + 100) * MIB)]
+    tight = [replace(found[0], memory_free=MIN_GPU_MARGIN + 100 * MIB)]
     for shrink_ctx in (False, True):
         settings = load_settings(rpc=[worker.address], shrink_ctx=shrink_ctx)
         placement, workload = fitting_placement(tiny_gguf, tight, large, settings)
