@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glm3edge.errors import DoesNotFitError
 from glm3edge.llama.apart import run_apart
-from glm3edge.llama.devices import add_worker
+from glm3edge.llama.devices import add_workers
 from glm3edge.planning.account import Workload
 from glm3edge.planning.rooms import Room
 from glm3edge.planning.search import CONTEXT_STEP, Fit, Search, best_placement
@@ -77,8 +77,7 @@ class _Question:
 
 
 def _alternatives(question: _Question) -> list[str]:
-    for address in question.workers:
-        add_worker(address)
+    add_workers(question.workers)
     search, workload = question.search, question.workload
     found = []
     if workload.kv_type == "f16" and _fits(search, replace(workload, kv_type="q8_0")):

@@ -12,7 +12,7 @@ from glm3edge.errors import ConfigError, DeviceError, EngineLostError
 from glm3edge.fitting import fit_or_advise
 from glm3edge.llama.allocations import are_told
 from glm3edge.llama.apart import run_apart
-from glm3edge.llama.devices import CPU, Device, add_worker, devices
+from glm3edge.llama.devices import CPU, Device, add_workers, devices
 from glm3edge.llama.gpus import gpu_backends, idle_backends
 from glm3edge.llama.model import Model
 from glm3edge.llama.placement import ON_CPU, Placement
@@ -58,7 +58,7 @@ def offload_devices(workers: Sequence[str]) -> list[Device]:
 
 
 def _offload_devices(workers: Sequence[str]) -> list[Device]:
-    remote = [device for address in workers for device in add_worker(address)]
+    remote = add_workers(workers)
     names = {device.name for device in remote}
     return remote + [
         device for device in devices() if device.is_offload and device.name not in names
@@ -153,8 +153,7 @@ def _shortage(
     free: dict[str, int],
 ) -> _Shortage | None:
     """What is short, if anything is. The more layers on devices, the less there is for the CPU."""
-    for address in workers:
-        add_worker(address)
+    add_workers(workers)
     needed = account(path, placement, workload)
     if needed.fits(free):
         return None

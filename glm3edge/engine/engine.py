@@ -329,8 +329,7 @@ class Engine:
             thread.join(_REAP_SECONDS)
             self._empty_inbox()
             self._reap()
-            if self._calls:
-                self._calls.popleft()[0]()
+            self._run_call()
             if self._closing:  # it may have begun after abort() was called for that
                 self._backend.abort()
         if failures:
@@ -357,11 +356,15 @@ class Engine:
         has_sequences = self._inbox or scheduler.running or scheduler.waiting
         return bool(self._closing or has_sequences or self._calls)
 
-    def _step(self) -> None:
+    def _run_call(self) -> None:
+        """Do one of the tasks of others, if there are any."""
         if self._calls:
             if self._outbox:
                 self._flush()
             self._calls.popleft()[0]()
+
+    def _step(self) -> None:
+        self._run_call()
         try:
             self._run_batch()
         except EngineLostError as exc:

@@ -177,6 +177,15 @@ def run_apart(function: Callable[..., T], *args: Any, patience: float = math.inf
         apart.close()
 
 
+def forbid_core_dumps() -> None:
+    """No image of gigabytes on disk, and no debugger, when llama.cpp ends this process."""
+    os.environ["GGML_NO_BACKTRACE"] = "1"
+    with suppress(ImportError, ValueError, OSError):
+        import resource  # noqa: PLC0415 - Windows has none
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 class _Functions:
     def run(self, function: Callable[..., T], *args: Any) -> T:
         return function(*args)
@@ -189,7 +198,7 @@ def _run(
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to all of a group; the parent ends us
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    os.environ["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger
+    forbid_core_dumps()
     _redirect(words)
     with suppress(*_LOST):
         try:
@@ -228,10 +237,6 @@ def _redirect(words: Path) -> None:
     for stream in (1, 2):
         os.dup2(file, stream)
     os.close(file)
-    with suppress(ImportError, ValueError, OSError):  # no memory image of gigabytes on disk
-        import resource  # noqa: PLC0415 - Windows has none
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _new_file() -> Path:

@@ -1,6 +1,7 @@
 """Devices that llama.cpp can compute on: processors, GPUs, and those of workers elsewhere."""
 
 import ctypes
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -76,6 +77,11 @@ def add_worker(address: str) -> list[Device]:
         if device.name not in known:
             ggml.function("ggml_backend_device_register")(handle)
     return added
+
+
+def add_workers(addresses: Iterable[str]) -> list[Device]:
+    """The devices of all these workers, in their order; see ``add_worker()``."""
+    return [device for address in addresses for device in add_worker(address)]
 
 
 def handle_of(name: str) -> int:

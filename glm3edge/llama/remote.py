@@ -23,7 +23,7 @@ from glm3edge.llama.allocations import Allocation, layer_devices, moved_tensors
 from glm3edge.llama.apart import Apart
 from glm3edge.llama.batch import Span
 from glm3edge.llama.context import Context, Mask
-from glm3edge.llama.devices import add_worker, devices
+from glm3edge.llama.devices import add_workers, devices
 from glm3edge.llama.model import Model
 from glm3edge.llama.placement import Placement
 from glm3edge.llama.prefix import Prefix
@@ -263,8 +263,7 @@ class _Host:
 
     def __init__(self, spec: ContextSpec) -> None:
         self._spec = spec
-        for address in spec.workers:
-            add_worker(address)
+        add_workers(spec.workers)
 
     def load(self) -> Report:
         spec = self._spec

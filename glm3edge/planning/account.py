@@ -8,7 +8,7 @@ from pathlib import Path
 from glm3edge.llama.allocations import Allocation
 from glm3edge.llama.apart import run_apart
 from glm3edge.llama.context import Context
-from glm3edge.llama.devices import CPU, add_worker
+from glm3edge.llama.devices import CPU, add_workers
 from glm3edge.llama.model import Model
 from glm3edge.llama.placement import Placement
 
@@ -141,6 +141,5 @@ def summarize(allocations: Sequence[Allocation], *, output: int) -> Account:
 def _account_with(
     path: Path, placement: Placement, workload: Workload, workers: Sequence[str]
 ) -> Account:
-    for address in workers:
-        add_worker(address)
+    add_workers(workers)
     return account(path, placement, workload)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from glm3edge.errors import DoesNotFitError
-from glm3edge.llama.devices import CPU, Device, add_worker, devices
+from glm3edge.llama.devices import CPU, Device, add_workers, devices
 from glm3edge.llama.placement import ON_CPU
 from glm3edge.llama.stand_in import add_stand_ins
 from glm3edge.llama.tensor_list import tensor_sizes
@@ -137,7 +137,7 @@ _NO_GAIN = {"f16", "bf16", "f32"}
 
 def _survey(question: Question) -> tuple[tuple[Room, ...], dict[str, str]]:
     """Rooms of the devices, workers' first as llama.cpp has them, and what to call those."""
-    remote = [device for address in question.workers for device in add_worker(address)]
+    remote = add_workers(question.workers)
     labels = {device.name: device.name for device in remote}
     rooms = gpu_rooms(remote)
     if question.gpus is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from glm3edge.errors import DoesNotFitError
 from glm3edge.llama.apart import run_apart
-from glm3edge.llama.devices import CPU, add_worker
+from glm3edge.llama.devices import CPU, add_workers
 from glm3edge.llama.placement import Placement
 from glm3edge.llama.tensor_list import tensor_sizes
 from glm3edge.planning.account import Account, Workload, account
@@ -200,6 +200,5 @@ def _run(search: Search, workload: Workload, least: Workload | None) -> Fit:
 def _run_with(
     workers: Sequence[str], search: Search, workload: Workload, least: Workload | None
 ) -> Fit:
-    for address in workers:
-        add_worker(address)
+    add_workers(workers)
     return _run(search, workload, least)

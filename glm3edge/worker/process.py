@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from glm3edge.errors import Glm3EdgeError
+from glm3edge.llama.apart import forbid_core_dumps
 from glm3edge.llama.rpc_server import offered_devices, serve_devices
 
 LOG_FORMAT = "\t%(levelno)d\t%(message)s"
@@ -37,7 +38,7 @@ def main() -> None:
     options = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
     logging.basicConfig(level=options["log_level"], format=LOG_FORMAT)
-    _forbid_core_dumps()
+    forbid_core_dumps()
     try:
         found = offered_devices(options["devices"])
     except Glm3EdgeError as exc:
@@ -73,15 +74,6 @@ def _say(messages: TextIO, message: dict[str, Any]) -> None:
 def _end_with_input() -> None:
     sys.stdin.read()
     os._exit(0)
-
-
-def _forbid_core_dumps() -> None:
-    """No image of gigabytes on disk, and no debugger, when a client makes llama.cpp fail."""
-    os.environ["GGML_NO_BACKTRACE"] = "1"
-    with suppress(ImportError, ValueError, OSError):
-        import resource  # noqa: PLC0415 - Windows has none
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _wait_listening(server: threading.Thread) -> bool:
