@@ -17,6 +17,7 @@ from glm3edge.llama.adapter import Adapter, apply_none
 from glm3edge.llama.allocations import Allocation, allocations
 from glm3edge.llama.batch import Batch, Span
 from glm3edge.llama.handle import close_context, open_context
+from glm3edge.llama.memory import byte_pointer, floats_at
 from glm3edge.llama.model import Model
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.sampler import Sampler
@@ -30,7 +31,6 @@ KV_TYPES = {
 }
 """What keys and values can be kept in: 2 bytes a value, 34 bytes for 32 of them, or 18."""
 
-_BYTES = ctypes.POINTER(ctypes.c_uint8)
 _NEVER = -9999.0  # what OpenAI's API says of tokens that are out of the question
 _ABORTED = 2  # what llama_decode returns then
 
@@ -133,7 +133,7 @@ class Context:
         native.llama_set_abort_callback(
             self._handle,
             native.ggml_abort_callback(_STRLEN.value),
-            ctypes.cast(self._abort_flag, ctypes.c_void_p),
+            ctypes.addressof(self._abort_flag),
         )
         self._batch = Batch(batch_size)
         if prefixes:
@@ -241,9 +241,7 @@ class Context:
         pointer = native.llama_get_logits_ith(self._open_handle(), index)
         if not pointer:
             raise ModelError("llama.cpp kept no logits at this position")
-        vector = self._vector_type.from_address(ctypes.addressof(pointer.contents))
-        logits: NDArray[np.float32] = np.frombuffer(vector, np.float32)  # faster than as_array()
-        return logits
+        return floats_at(pointer, self._vector_type)
 
     def hidden_states(self, start: int, num_tokens: int) -> NDArray[np.float32]:
         """Hidden states after the final norm, from the last ``decode(hidden_states=True)``.
@@ -255,9 +253,9 @@ class Context:
             pointer = native.llama_get_embeddings(self._open_handle())
             if not pointer:
                 raise ModelError("llama.cpp kept no hidden states for the last batch")
-            shape = (start + num_tokens, self.model.embedding_length)
-            states = np.ctypeslib.as_array(pointer, shape=shape)[start:]
-            return np.array(states, dtype=np.float32)
+            width = self.model.embedding_length
+            states = floats_at(pointer, ctypes.c_float * ((start + num_tokens) * width))
+            return states.reshape(-1, width)[start:].copy()
 
     def copy(self, source_id: int, target_id: int, length: int) -> None:
         """Let the empty sequence ``target_id`` begin with ``length`` tokens of another.
@@ -374,15 +372,14 @@ class Context:
     def _state(self, sequence_id: int) -> bytes:
         handle = self._open_handle()
         size = native.llama_state_seq_get_size(handle, sequence_id)
-        buffer = ctypes.create_string_buffer(size)
-        data = ctypes.cast(buffer, _BYTES)
-        written = native.llama_state_seq_get_data(handle, data, size, sequence_id)
-        return buffer.raw[:written]
+        buffer = np.empty(size, np.uint8)
+        written = native.llama_state_seq_get_data(handle, byte_pointer(buffer), size, sequence_id)
+        return buffer[:written].tobytes()
 
     def _set_state(self, sequence_id: int, state: bytes) -> bool:
-        data = ctypes.cast(ctypes.c_char_p(state), _BYTES)
-        size = len(state)
-        return bool(native.llama_state_seq_set_data(self._open_handle(), data, size, sequence_id))
+        handle, data = self._open_handle(), np.frombuffer(state, np.uint8)
+        pointer = byte_pointer(data)
+        return bool(native.llama_state_seq_set_data(handle, pointer, len(data), sequence_id))
 
     def _apply(self, adapter: int) -> None:
         if adapter:

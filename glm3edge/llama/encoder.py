@@ -1,5 +1,6 @@
 """Encoder: texts to vectors, with a model that was made for nothing else, such as BERT."""
 
+import ctypes
 import threading
 import unicodedata
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from glm3edge.errors import DecodeError, ModelError, ModelLoadError, ResourceClosedError
 from glm3edge.llama.batch import Batch, Span
 from glm3edge.llama.handle import close_context, open_context
+from glm3edge.llama.memory import floats_at
 from glm3edge.llama.model import ENCODER_ARCHITECTURE, Model
 
 ARCHITECTURE = ENCODER_ARCHITECTURE  # XLM-RoBERTa's too, in llama.cpp
@@ -43,6 +45,7 @@ class Encoder:
         self.batch_size = batch_size
         self.num_sequences = num_sequences
         self.embedding_length = model.embedding_length
+        self._vector_type: Any = ctypes.c_float * model.embedding_length
         self.context_size = min(model.context_length, batch_size)
         self._strips_accents = _strips_accents(model)
         self._lock = threading.Lock()
@@ -105,7 +108,7 @@ class Encoder:
         pointer = native.llama_get_embeddings_seq(self._handle, number)
         if not pointer:
             raise ModelError("llama.cpp kept no vector of a text")
-        return np.array(np.ctypeslib.as_array(pointer, shape=(self.embedding_length,)), np.float32)
+        return floats_at(pointer, self._vector_type).copy()
 
     def close(self) -> None:
         """Free the memory, after a running call; later calls do nothing."""

@@ -119,7 +119,7 @@ class _Collector:
     def _on_eval(self, address: int, is_question: bool, _user_data: Any) -> bool:
         """Whether this operation's factors are wanted; then, what they are."""
         try:
-            tensor = ctypes.cast(address, ctypes.POINTER(_Tensor)).contents
+            tensor = _Tensor.from_address(address)
             if not self._is_checked:
                 _check_layout(address, tensor)
                 self._is_checked = True

@@ -62,9 +62,9 @@ class Placement:
             *(_Override(p.encode(), _buffer_type(name)) for p, name in self.overrides)
         )
         shares = (ctypes.c_float * native.llama_max_devices())(*self._shares())
-        params.devices = ctypes.cast(devices, ctypes.c_void_p)
+        params.devices = ctypes.addressof(devices)
         if self.overrides:
-            params.tensor_buft_overrides = ctypes.cast(overrides, ctypes.c_void_p)
+            params.tensor_buft_overrides = ctypes.addressof(overrides)
         params.n_gpu_layers = self.num_gpu_layers
         params.split_mode = _LAYER_SPLIT if self.main_gpu is None else _NO_SPLIT
         if self.main_gpu is not None:
