@@ -3,23 +3,24 @@
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from glm3edge.chat_parts import ChatEnd, Part, PartReader, merged
 from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
 from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
 from glm3edge.chatglm3.logprobs import ContentLogprobs, joined
-from glm3edge.chatglm3.parser import Delta, ProseDelta, ReplyParser, ToolCallDelta
+from glm3edge.chatglm3.parser import ProseDelta, ReplyParser, ToolCallDelta
 from glm3edge.chatglm3.prompt import build_turns, encode_turn, encode_turns, turns_by_message
 from glm3edge.chatglm3.truncation import drop_oldest
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Constraint, Generation, GenerationRequest
+from glm3edge.engine.sequence import Constraint, Generation, GenerationRequest, Reader
 from glm3edge.engine.stream import gather, merge, stream_events
 from glm3edge.errors import GrammarError, InvalidRequestError
 from glm3edge.generation import ModelNames, check_biases, generation_requests, usage
-from glm3edge.limits import demanded_tokens, new_token_limit, reserved_tokens
+from glm3edge.limits import new_token_limit, reserved_tokens
 from glm3edge.llama.guidance import Guide
 from glm3edge.schema.base import Usage
 from glm3edge.schema.chat import (
@@ -44,9 +45,11 @@ from glm3edge.schema.chat import (
     ToolChoice,
     Truncation,
 )
-from glm3edge.types import EndEvent, Event, FinishReason, ProgressEvent
+from glm3edge.types import FinishReason, ProgressEvent
 
 logger = logging.getLogger(__name__)
+
+_Item = Part | ProgressEvent | ChatEnd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +60,6 @@ class ChatJob:
     created: int
     model: str
     generations: tuple[GenerationRequest, ...]
-    tool_names: frozenset[str]
-    held_names: frozenset[str]
     include_usage: bool
     truncation: Truncation | None
 
@@ -84,32 +85,6 @@ class _Held:
     tool_names: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What a reply's events have led to, and the tokens of content that have come meanwhile.
-
-    Two things are said with the ending: whether the reply has calls, all of them whole, and whether
-    it ends in prose.
-    """
-
-    item: Delta | ProgressEvent | EndEvent
-    logprobs: ChoiceLogprobs | None = None
-    has_calls: bool = False
-    ends_in_prose: bool = True
-
-    def joined(self, other: "_Part") -> "_Part | None":
-        """Both as one, if that is possible."""
-        item: Delta
-        match self.item, other.item:
-            case ProseDelta(text), ProseDelta(more):
-                item = ProseDelta(text + more)
-            case ToolCallDelta(index, None, arguments), ToolCallDelta(_, None, more):
-                item = ToolCallDelta(index, None, arguments + more)
-            case _:
-                return None
-        return _Part(item, joined([self.logprobs, other.logprobs]))
-
-
 class ChatCompleter:
     """Makes chat completions with one model and its adapters: see ``ModelNames``."""
 
@@ -121,18 +96,23 @@ class ChatCompleter:
         model_id: str,
         adapter_ids: Sequence[str] = (),
         guide: Guide | None = None,
+        clamp_max_tokens: bool = False,
     ) -> None:
-        """Over one engine; without a ``guide`` replies are not held to grammars."""
+        """Over one engine; without a ``guide`` replies are not held to grammars.
+
+        With ``clamp_max_tokens`` requests may ask for more new tokens than fit, and get those.
+        """
         self._engine = engine
         self._guide = guide
+        self._clamp_max_tokens = clamp_max_tokens
         self._vocabulary = vocabulary
         self._special = SpecialTokens.of(vocabulary)
         self._names = ModelNames(model_id, tuple(adapter_ids))
 
-    def prepare(self, request: ChatRequest, *, shorten: bool = False) -> ChatJob:
+    def prepare(self, request: ChatRequest, *, clamp_max_tokens: bool = False) -> ChatJob:
         """Check a request and encode its prompt. May take a while; blocks.
 
-        With ``shorten`` more new tokens may be asked for than fit beside the prompt.
+        ``clamp_max_tokens`` is for requests of an API whose clients cannot leave out the limit.
 
         Raises:
             InvalidRequestError: a field asks for what this server cannot do.
@@ -141,8 +121,23 @@ class ChatCompleter:
         _refuse_unsupported(request)
         check_biases(request, self._vocabulary)
         tools = _offered_tools(request)
-        prompt_ids, truncation = self._fitted_prompt(request, tools)
+        may_call = _may_call(request, tools)
+        prompt_ids, truncation = self._fitted_prompt(request)
         held = self._held(request, tools)
+        tool_names = frozenset(tool.function.name for tool in tools) if may_call else frozenset()
+
+        def make_reader(stop_strings: tuple[str, ...]) -> Reader:
+            return PartReader(
+                stop_strings,
+                parser=ReplyParser(
+                    assistant_id=self._special.assistant,
+                    tool_names=tool_names,
+                    held_names=held.tool_names,
+                    begins_in_prose=not may_call,
+                ),
+                logprobs=self._content_logprobs(request),
+            )
+
         model, adapter = self._names.find(request.model)
         options = request.stream_options
         return ChatJob(
@@ -150,10 +145,13 @@ class ChatCompleter:
             created=int(time.time()),
             model=model,
             generations=self._generation_requests(
-                request, prompt_ids, held.make_constraint, adapter=adapter, shorten=shorten
+                request,
+                prompt_ids,
+                make_reader=make_reader,
+                make_constraint=held.make_constraint,
+                adapter=adapter,
+                clamp=clamp_max_tokens or self._clamp_max_tokens,
             ),
-            tool_names=frozenset(tool.function.name for tool in tools),
-            held_names=held.tool_names,
             include_usage=bool(options and options.include_usage),
             truncation=truncation,
         )
@@ -164,19 +162,17 @@ class ChatCompleter:
         Raises:
             InvalidRequestError: a message has no meaning where it stands.
         """
-        return len(self._encode(request.messages, _offered_tools(request)))
+        return len(self._encode(request, request.messages))
 
-    def _fitted_prompt(
-        self, request: ChatRequest, tools: list[Tool]
-    ) -> tuple[list[int], Truncation | None]:
+    def _fitted_prompt(self, request: ChatRequest) -> tuple[list[int], Truncation | None]:
         """The prompt, and what was left out of it so that it fits, if that was asked for."""
-        prompt_ids = self._encode(request.messages, tools)
+        prompt_ids = self._encode(request, request.messages)
         if request.truncation != "auto":
             return prompt_ids, None
         context_size = self._engine.context_size
-        num_wanted = demanded_tokens(request.max_new_tokens, context_size) or reserved_tokens(
-            context_size
-        )
+        num_wanted = request.max_new_tokens
+        if num_wanted is None or (self._clamp_max_tokens and num_wanted >= context_size):
+            num_wanted = reserved_tokens(context_size)
         num_excess = len(prompt_ids) + num_wanted - context_size
         if num_excess <= 0:
             return prompt_ids, None
@@ -185,12 +181,18 @@ class ChatCompleter:
         )
         if not kept.num_dropped_messages:
             return prompt_ids, None
-        return self._encode(kept.messages, tools), Truncation(
+        return self._encode(request, kept.messages), Truncation(
             dropped_messages=kept.num_dropped_messages, dropped_tokens=kept.num_dropped_tokens
         )
 
-    def _encode(self, messages: list[Message], tools: list[Tool]) -> list[int]:
-        return encode_turns(build_turns(messages, tools), self._vocabulary, self._special)
+    def _encode(self, request: ChatRequest, messages: list[Message]) -> list[int]:
+        tools = _offered_tools(request)
+        return encode_turns(
+            build_turns(messages, tools),
+            self._vocabulary,
+            self._special,
+            asks_for_prose=not _may_call(request, tools),
+        )
 
     def _message_sizes(self, messages: list[Message]) -> list[int]:
         """Tokens that each message takes in the prompt, system messages apart."""
@@ -266,91 +268,68 @@ class ChatCompleter:
             chunk = self._chunk(job, number, ChunkDelta(role="assistant", content=""))
             is_first = number == 0
             yield chunk.model_copy(update={"truncation": job.truncation}) if is_first else chunk
-        ends: list[EndEvent] = []
+        ends: list[ChatEnd] = []
         # Closed here and not by the garbage collector: the sequence must stop when its client does.
         async with aclosing(merge([self._run(job, number) for number in numbers])) as parts:
             async for number, part in parts:
-                if isinstance(part.item, EndEvent):
-                    ends.append(part.item)
+                if isinstance(part, ChatEnd):
+                    ends.append(part)
                 yield self._part_chunk(job, number, part)
         if job.include_usage:
             yield self._usage_chunk(job, ends)
 
-    async def _choice(self, job: ChatJob, number: int) -> tuple[Choice, EndEvent]:
+    async def _choice(self, job: ChatJob, number: int) -> tuple[Choice, ChatEnd]:
         """One whole reply, and its ending."""
         prose: list[str] = []
         calls = _Calls()
         logprobs: list[ChoiceLogprobs | None] = []
         async with aclosing(self._run(job, number)) as parts:
             async for part in parts:
-                logprobs.append(part.logprobs)
-                if isinstance(part.item, ProseDelta):
-                    prose.append(part.item.text)
-                elif isinstance(part.item, ToolCallDelta):
-                    calls.add(part.item)
-                elif isinstance(part.item, EndEvent):
-                    end, last = part.item, part
+                match part:
+                    case Part(ProseDelta(text)):
+                        prose.append(text)
+                        logprobs.append(part.logprobs)
+                    case Part(ToolCallDelta() as delta):
+                        calls.add(delta)
+                    case ChatEnd():
+                        end = part
         content, tool_calls = "".join(prose), calls.made() or None
         message = ReplyMessage(
             content=content if content or not tool_calls else None, tool_calls=tool_calls
         )
-        reason = _finish_reason(end, has_calls=last.has_calls)
         choice = Choice(
             index=number,
             message=message,
             logprobs=joined(logprobs),
-            finish_reason=reason,
+            finish_reason=_finish_reason(end),
             stop_string=end.stop_string,
-            ends_in_prose=last.ends_in_prose,
+            ends_in_prose=end.ends_in_prose,
         )
         return choice, end
 
-    async def _run(self, job: ChatJob, number: int) -> AsyncGenerator[_Part, None]:
-        """Deltas, then the ending. What comes at once is one delta, where it can be."""
-        reader = self._reader(job)
+    async def _run(self, job: ChatJob, number: int) -> AsyncGenerator[_Item, None]:
+        """Parts, then the ending. What comes at once is one part, where it can be."""
         generation = job.generations[number]
         events = stream_events(self._engine, lambda sink: Generation(generation, sink))
         async with aclosing(events):
             async for arrived in events:
-                for part in _merged(part for event in arrived for part in reader(event)):
-                    yield part
+                for item in merged(arrived):
+                    yield item
 
-    def _reader(self, job: ChatJob) -> Callable[[Event], list[_Part]]:
-        """What makes parts of a reply's events."""
-        assistant_id = self._special.assistant
-        parser = ReplyParser(
-            assistant_id=assistant_id, tool_names=job.tool_names, held_names=job.held_names
-        )
-        logprobs = ContentLogprobs(self._vocabulary, assistant_id=assistant_id)
-
-        def read(event: Event) -> list[_Part]:
-            if isinstance(event, ProgressEvent):
-                return [_Part(event)]
-            if isinstance(event, EndEvent):
-                is_cut = event.stop_token_id is None
-                last = [_Part(delta) for delta in parser.finish(event.text, is_cut=is_cut)]
-                content = logprobs.take(at_end=not parser.is_in_call)
-                end = _Part(
-                    event,
-                    content,
-                    has_calls=parser.makes_calls,
-                    ends_in_prose=not parser.is_in_call,
-                )
-                return [*last, end]
-            deltas = parser.feed(event)
-            logprobs.feed(event, parser)
-            return [_Part(delta, logprobs.take()) for delta in deltas]
-
-        return read
+    def _content_logprobs(self, request: ChatRequest) -> ContentLogprobs | None:
+        if not request.logprobs:
+            return None
+        return ContentLogprobs(self._vocabulary, assistant_id=self._special.assistant)
 
     def _generation_requests(
         self,
         request: ChatRequest,
         prompt_ids: list[int],
-        make_constraint: Callable[[], Constraint] | None,
         *,
+        make_reader: Callable[[tuple[str, ...]], Reader],
+        make_constraint: Callable[[], Constraint] | None,
         adapter: int,
-        shorten: bool,
+        clamp: bool,
     ) -> tuple[GenerationRequest, ...]:
         """One for each choice, all with the same prompt."""
         options = request.stream_options
@@ -359,7 +338,7 @@ class ChatCompleter:
             max_new_tokens=request.max_new_tokens,
             context_size=self._engine.context_size,
             param="messages",
-            shorten=shorten,
+            clamp=clamp,
         )
         return generation_requests(
             request,
@@ -368,24 +347,22 @@ class ChatCompleter:
             stop_token_ids=self._special.stop_ids,
             adapter=adapter,
             num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+            make_reader=make_reader,
             make_constraint=make_constraint,
             wants_progress=bool(request.stream and options and options.include_progress),
         )
 
-    def _part_chunk(self, job: ChatJob, number: int, part: _Part) -> ChatChunk:
-        if isinstance(part.item, ProgressEvent):
-            return self._progress_chunk(job, part.item)
-        delta, reason, stop_string = ChunkDelta(), None, None
-        if isinstance(part.item, ProseDelta):
-            delta = ChunkDelta(content=part.item.text)
-        elif isinstance(part.item, ToolCallDelta):
-            delta = ChunkDelta(tool_calls=[_tool_call_chunk(part.item)])
+    def _part_chunk(self, job: ChatJob, number: int, part: _Item) -> ChatChunk:
+        if isinstance(part, ProgressEvent):
+            return self._progress_chunk(job, part)
+        if isinstance(part, ChatEnd):
+            reason, stop_string = _finish_reason(part), part.stop_string
+            return self._chunk(job, number, ChunkDelta(), reason, stop_string=stop_string)
+        if isinstance(part.delta, ToolCallDelta):
+            delta = ChunkDelta(tool_calls=[_tool_call_chunk(part.delta)])
         else:
-            reason = _finish_reason(part.item, has_calls=part.has_calls)
-            stop_string = part.item.stop_string
-        return self._chunk(
-            job, number, delta, reason, logprobs=part.logprobs, stop_string=stop_string
-        )
+            delta = ChunkDelta(content=part.delta.text)
+        return self._chunk(job, number, delta, logprobs=part.logprobs)
 
     def _chunk(
         self,
@@ -421,7 +398,7 @@ class ChatCompleter:
             prompt_progress=progress,
         )
 
-    def _usage_chunk(self, job: ChatJob, ends: list[EndEvent]) -> ChatChunk:
+    def _usage_chunk(self, job: ChatJob, ends: list[ChatEnd]) -> ChatChunk:
         return ChatChunk(
             id=job.id,
             created=job.created,
@@ -429,18 +406,6 @@ class ChatCompleter:
             choices=[],
             usage=_usage(job, ends),
         )
-
-
-def _merged(parts: Iterable[_Part]) -> Iterator[_Part]:
-    """``parts``, those that can be one as one."""
-    last: _Part | None = None
-    for part in parts:
-        both = None if last is None else last.joined(part)
-        if both is None and last is not None:
-            yield last
-        last = both or part
-    if last is not None:
-        yield last
 
 
 def _refuse_unsupported(request: ChatRequest) -> None:
@@ -465,6 +430,13 @@ def _named_tools(tools: list[Tool], choices: list[NamedToolChoice]) -> list[Tool
         message = f"there is no tool {min(unknown)!r} in tools"
         raise InvalidRequestError(message, param="tool_choice")
     return [tool for tool in tools if tool.function.name in names]
+
+
+def _may_call(request: ChatRequest, tools: list[Tool]) -> bool:
+    """Whether a reply may have calls: it may not where all of it is JSON."""
+    choice, wanted = request.tool_choice, request.response_format
+    has_to_call = _has_to_call(choice) or isinstance(choice, NamedToolChoice)
+    return bool(tools) and (has_to_call or wanted is None or wanted.type == "text")
 
 
 def _has_to_call(choice: ToolChoice | None) -> bool:
@@ -493,13 +465,13 @@ def _whole_reply(request: ChatRequest, tools: list[Tool]) -> _Whole | None:
     return _Whole(json_grammar(wanted.json_schema.definition), "response_format")
 
 
-def _finish_reason(end: EndEvent, *, has_calls: bool) -> FinishReasonName:
+def _finish_reason(end: ChatEnd) -> FinishReasonName:
     if end.reason is FinishReason.LENGTH:
         return "length"
-    return "tool_calls" if has_calls else "stop"
+    return "tool_calls" if end.has_calls else "stop"
 
 
-def _usage(job: ChatJob, ends: list[EndEvent]) -> Usage:
+def _usage(job: ChatJob, ends: list[ChatEnd]) -> Usage:
     return usage([(job.num_prompt_tokens, ends)])
 
 

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """Requests that may wait; more are refused with 429."""
     timeout: Annotated[float, Field(ge=0)] = 0.0
     """Seconds from its arrival after which a request ends with an error; 0 sets no limit."""
+    clamp_max_tokens: bool = False
+    """Give what fits where ``max_tokens`` asks for more than the context has room for."""
     drafts: bool = True
     """Guess at tokens where the text repeats itself, and check the guesses in one batch."""
     deterministic: bool = False

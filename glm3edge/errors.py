@@ -459,12 +459,14 @@ class ContextLengthExceededError(RequestError):
         self, *, num_prompt_tokens: int, num_new_tokens: int, context_size: int, param: str
     ) -> None:
         total = num_prompt_tokens + num_new_tokens
-        super().__init__(
+        message = (
             f"This model's maximum context length is {context_size} tokens. However, you requested "
             f"{total} tokens ({num_prompt_tokens} in the {param}, {num_new_tokens} in the "
-            f"completion). Please reduce the length of the {param} or completion.",
-            param=param,
+            f"completion). Please reduce the length of the {param} or completion"
         )
+        if num_prompt_tokens < context_size and num_new_tokens:
+            message += ", or start the server with --clamp-max-tokens, which gives what fits"
+        super().__init__(f"{message}.", param=param)
         self.num_prompt_tokens = num_prompt_tokens
         self.num_new_tokens = num_new_tokens
         self.context_size = context_size

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from glm3edge.chatglm3.vocabulary import Vocabulary, check_token_ids
-from glm3edge.engine.sequence import Constraint, GenerationRequest
+from glm3edge.engine.sequence import Constraint, GenerationRequest, Reader
+from glm3edge.engine.stops import TextReader
 from glm3edge.schema.base import CompletionTokensDetails, PromptTokensDetails, Usage
 from glm3edge.schema.sampling import SamplingOptions
 from glm3edge.types import EndEvent, Priority, SamplingParams
@@ -45,6 +46,7 @@ def generation_requests(
     stop_token_ids: frozenset[int],
     adapter: int = 0,
     num_logprobs: int | None = None,
+    make_reader: Callable[[tuple[str, ...]], Reader] = TextReader,
     make_constraint: Callable[[], Constraint] | None = None,
     wants_progress: bool = False,
 ) -> tuple[GenerationRequest, ...]:
@@ -60,6 +62,7 @@ def generation_requests(
         num_logprobs=num_logprobs,
         priority=Priority[(options.priority or "interactive").upper()],
         adapter=adapter,
+        make_reader=make_reader,
         make_constraint=make_constraint,
     )
     seed = sampling.seed

@@ -11,26 +11,22 @@ def new_token_limit(
     max_new_tokens: int | None,
     context_size: int,
     param: str,
-    shorten: bool = False,
+    clamp: bool = False,
 ) -> int:
     """Tokens a reply may have: what was asked for, or all that is left of the context.
-
-    To ask for as many tokens as the whole context has, or for more, is to ask for all that is left:
-    clients that know nothing of this model do so (LangChain's ``ChatGLM3`` for 20,000).
 
     Args:
         num_prompt_tokens: tokens of the prompt.
         max_new_tokens: tokens asked for (``max_tokens``), None for as many as fit.
         context_size: tokens that prompt and reply may have together.
         param: the request field that the prompt comes from.
-        shorten: give what is left where more was asked for.
+        clamp: give what is left of the context where more was asked for.
 
     Raises:
         ContextLengthExceededError: prompt and reply together do not fit, or nothing is left.
     """
     num_left = context_size - num_prompt_tokens
-    max_new_tokens = demanded_tokens(max_new_tokens, context_size)
-    if max_new_tokens is None or (shorten and max_new_tokens > num_left):
+    if max_new_tokens is None or (clamp and max_new_tokens > num_left):
         max_new_tokens = max(num_left, 1)
     if max_new_tokens > num_left:
         raise ContextLengthExceededError(
@@ -46,10 +42,3 @@ def reserved_tokens(context_size: int) -> int:
     """Tokens to keep free for a reply of unknown length when a prompt is shortened to fit: a
     quarter of the context, at most 1024."""
     return min(context_size // 4, _MOST_RESERVED)
-
-
-def demanded_tokens(max_new_tokens: int | None, context_size: int) -> int | None:
-    """``max_new_tokens`` where a number is meant by it, None where it means as many as fit."""
-    if max_new_tokens is None or max_new_tokens >= context_size:
-        return None
-    return max_new_tokens

@@ -47,6 +47,14 @@ def serve_command(
             help="Seconds a request may take; 0 sets no limit. [0]", rich_help_panel=_REQUESTS
         ),
     ] = None,
+    clamp_max_tokens: Annotated[
+        bool | None,
+        typer.Option(
+            help="Give what fits where max_tokens asks for more than the context has room for, "
+            "instead of refusing the request. [off]",
+            rich_help_panel=_REQUESTS,
+        ),
+    ] = None,
     drafts: Annotated[
         bool | None,
         typer.Option(
@@ -222,6 +230,7 @@ def serve_command(
         parallel=parallel,
         queue=queue,
         timeout=timeout,
+        clamp_max_tokens=clamp_max_tokens,
         drafts=drafts,
         deterministic=deterministic,
         threads=threads,

@@ -76,8 +76,11 @@ class TextCompleter:
         *,
         model_id: str,
         adapter_ids: Sequence[str] = (),
+        clamp_max_tokens: bool = False,
     ) -> None:
+        """Over one engine; ``clamp_max_tokens`` is as in ``ChatCompleter``."""
         self._engine = engine
+        self._clamp_max_tokens = clamp_max_tokens
         self._vocabulary = vocabulary
         self._special = SpecialTokens.of(vocabulary)
         self._stop_ids = self._special.stop_ids | {self._special.assistant, self._special.system}
@@ -199,6 +202,7 @@ class TextCompleter:
             max_new_tokens=request.max_tokens,
             context_size=self._engine.context_size,
             param="prompt",
+            clamp=self._clamp_max_tokens,
         )
         return generation_requests(
             request,

@@ -14,7 +14,7 @@ from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest
 from tests.fakes import EOS, FakeBackend, FakeVocabulary, spell
 
 CONTEXT_SIZE = 100
-NUM_FRAME = len(["[gMASK]", "sop", "<|assistant|>"])
+NUM_FRAME = len(["[gMASK]", "sop", "<|assistant|>", "\n"])
 NUM_SYSTEM = 2 + len(b"brief")
 NUM_TURN = 2 + len(b"0123456789")
 """Tokens of each message below: a role, a line's end and ten bytes."""
@@ -54,11 +54,11 @@ def test_by_default_nothing_is_left_out(completer: ChatCompleter) -> None:
     ("max_tokens", "num_kept"),
     [
         (None, 2),  # a quarter of the context is kept free: 25 tokens
-        (30, 2),
-        (31, 1),
-        (54, 1),
-        (55, 0),
-        (78, 0),
+        (29, 2),
+        (30, 1),
+        (53, 1),
+        (54, 0),
+        (77, 0),
     ],
 )
 def test_the_oldest_exchanges_go(
@@ -71,14 +71,14 @@ def test_the_oldest_exchanges_go(
     text = bytes(token_id - 3 for token_id in generation.prompt_ids if 3 <= token_id < 259)
     oldest = b"question %d" % (9 - num_kept) if num_kept else b"the last 1"
     assert text.startswith(b"\nbrief\n" + oldest)
-    assert text.endswith(b"\nthe last 1")
+    assert text.endswith(b"\nthe last 1\n")
     left = CONTEXT_SIZE - len(generation.prompt_ids)
     assert generation.max_new_tokens == (max_tokens or left)
 
 
 def test_what_may_not_go_and_does_not_fit_is_refused(completer: ChatCompleter) -> None:
     with pytest.raises(ContextLengthExceededError) as caught:
-        completer.prepare(request(9, max_tokens=79))
+        completer.prepare(request(9, max_tokens=78))
     assert caught.value.num_prompt_tokens == NUM_FRAME + NUM_SYSTEM + NUM_TURN
     assert caught.value.param == "messages"
 

@@ -62,7 +62,7 @@ def test_prose(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -
     assert reply.choices[0].message.content == "你好!"
     assert reply.choices[0].finish_reason == "stop"
     num_prompt_tokens = len(["[gMASK]", "sop", "<|user|>"]) + len("\nhi") + len(["<|assistant|>"])
-    assert reply.usage.prompt_tokens == num_prompt_tokens
+    assert reply.usage.prompt_tokens == num_prompt_tokens + len("\n")
     assert reply.usage.completion_tokens == len("\n 你好!".encode()) + 1
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
     assert "tool_calls" not in reply.model_dump()["choices"][0]["message"]
@@ -189,20 +189,23 @@ def test_code_is_streamed_as_it_is_written(
 
 
 @pytest.mark.parametrize(
-    ("fields", "reason"), [({"max_tokens": 27}, "length"), ({"stop": ["("]}, "stop")]
+    ("fields", "expected"),
+    [
+        ({"max_tokens": 27}, ('{"code": "print', "length")),
+        ({"stop": ["("]}, ('{"code": "print(\'好\')"}', "tool_calls")),
+    ],
 )
-def test_code_that_was_cut(
+def test_code_is_cut_by_the_token_limit_alone(
     backend: FakeBackend,
     completer: ChatCompleter,
     engine: Engine,
     fields: dict[str, Any],
-    reason: str,
+    expected: tuple[str, str],
 ) -> None:
     backend.reply_for = lambda _prompt: [*spell("interpreter\n" + CODE), EOS]
     choice = complete(completer, engine, tools=[INTERPRETER], **fields).choices[0]
     (call,) = choice.message.tool_calls or []
-    assert call.function.arguments == '{"code": "print'
-    assert choice.finish_reason == reason
+    assert (call.function.arguments, choice.finish_reason) == expected
 
 
 def test_tool_choice_none_offers_no_tools(

@@ -6,7 +6,7 @@ from glm3edge.limits import new_token_limit, reserved_tokens
 
 @pytest.mark.parametrize(
     ("num_prompt_tokens", "max_new_tokens", "limit"),
-    [(10, None, 90), (10, 90, 90), (10, 1, 1), (99, None, 1), (10, 100, 90), (10, 20_000, 90)],
+    [(10, None, 90), (10, 90, 90), (10, 1, 1), (99, None, 1), (1, 99, 99)],
 )
 def test_what_fits(num_prompt_tokens: int, max_new_tokens: int | None, limit: int) -> None:
     assert (
@@ -22,7 +22,17 @@ def test_what_fits(num_prompt_tokens: int, max_new_tokens: int | None, limit: in
 
 @pytest.mark.parametrize(
     ("num_prompt_tokens", "max_new_tokens", "asked"),
-    [(10, 91, 91), (10, 99, 99), (100, None, 1), (100, 1, 1), (5000, None, 1), (100, 500, 1)],
+    [
+        (10, 91, 91),
+        (10, 99, 99),
+        (10, 100, 100),
+        (10, 20_000, 20_000),
+        (1, 100, 100),
+        (100, None, 1),
+        (100, 1, 1),
+        (5000, None, 1),
+        (100, 500, 500),
+    ],
 )
 def test_what_does_not(num_prompt_tokens: int, max_new_tokens: int | None, asked: int) -> None:
     with pytest.raises(ContextLengthExceededError) as caught:
@@ -40,19 +50,20 @@ def test_what_does_not(num_prompt_tokens: int, max_new_tokens: int | None, asked
     )
     for number in (num_prompt_tokens, asked, 100):
         assert str(number) in str(error)
+    assert ("--clamp-max-tokens" in str(error)) == (num_prompt_tokens < 100)
 
 
 @pytest.mark.parametrize(
     ("max_new_tokens", "limit"), [(None, 90), (500, 90), (95, 90), (90, 90), (3, 3)]
 )
-def test_what_is_shortened(max_new_tokens: int | None, limit: int) -> None:
+def test_what_is_clamped(max_new_tokens: int | None, limit: int) -> None:
     assert (
         new_token_limit(
             num_prompt_tokens=10,
             max_new_tokens=max_new_tokens,
             context_size=100,
             param="messages",
-            shorten=True,
+            clamp=True,
         )
         == limit
     )

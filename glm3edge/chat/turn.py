@@ -16,7 +16,6 @@ from glm3edge.chat.reply import Reply
 from glm3edge.chat.stats import Stats
 from glm3edge.chat.texts import Texts
 from glm3edge.errors import ContextLengthExceededError
-from glm3edge.limits import demanded_tokens
 from glm3edge.tools.toolbox import Toolbox
 
 
@@ -135,7 +134,7 @@ async def check_length(chat: Chat, body: dict[str, Any]) -> int | None:
     size = chat.source.context_length
     if count is None or size is None or chat.options.is_shortening:
         return count
-    wanted = demanded_tokens(chat.options.max_tokens, size) or 1
+    wanted = chat.options.max_tokens or 1
     if count + wanted > size:
         raise ContextLengthExceededError(
             num_prompt_tokens=count, num_new_tokens=wanted, context_size=size, param="messages"

@@ -106,7 +106,7 @@ def json_grammar(schema: Mapping[str, Any] | None) -> str:
     """
     wanted = {"type": "object"} if schema is None else dict(_everywhere(_closed(schema), _bound))
     wanted["x-guidance"] = _LAYOUT
-    return f"start: / ?\\n? ?/ value\nvalue: %json {json.dumps(wanted)}\n"
+    return f"start: / ?/ value\nvalue: %json {json.dumps(wanted)}\n"
 
 
 def _closed(schema: Any) -> Any:

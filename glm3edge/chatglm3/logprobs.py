@@ -1,6 +1,7 @@
 """ContentLogprobs: which sampled tokens are a reply's content, and how likely they were."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from glm3edge.chatglm3.parser import ReplyParser
 from glm3edge.chatglm3.vocabulary import Vocabulary
@@ -8,51 +9,78 @@ from glm3edge.schema.chat import ChoiceLogprobs, TokenLogprob, TopLogprob
 from glm3edge.types import TokenEvent
 
 
-class ContentLogprobs:
-    """Collects the tokens of a reply's prose, as OpenAI's API reports them.
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A token of prose, and where it begins in the content, in characters."""
 
-    Feed it each event after the reply's parser has had it. Metadata lines, tool calls, separators
-    and the white space that the parser strips in front are left out. While the parser cannot tell
-    yet whether a line names a tool, its tokens wait.
+    event: TokenEvent
+    position: int
+
+
+class ContentLogprobs:
+    """Collects the tokens of a reply's content, as OpenAI's API reports them.
+
+    Feed it each event after the reply's parser has had it, then take the tokens that begin in what
+    the client sees. Metadata lines, tool calls, separators and the white space that the parser
+    strips in front are left out. While the parser cannot tell yet whether a line names a tool, its
+    tokens wait.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, assistant_id: int) -> None:
         self._vocabulary = vocabulary
         self._assistant_id = assistant_id
         self._undecided: list[TokenEvent] = []
-        self._content: list[TokenEvent] = []
+        self._pending: list[_Token] = []
         self._part_has_text = False
 
-    def feed(self, event: TokenEvent, parser: ReplyParser) -> None:
-        """Take in ``event``, which ``parser`` has been fed."""
-        if event.logprobs is None:
-            return
+    def feed(self, event: TokenEvent, parser: ReplyParser, *, position: int) -> None:
+        """Take in ``event``, which ``parser`` has been fed.
+
+        ``position`` is how many characters of content there were before; what was undecided then
+        is not among them.
+        """
         if event.token_id == self._assistant_id:
             self._part_has_text = False
             self._undecided.clear()
             return
         self._undecided.append(event)
-        if parser.is_in_prose:
-            self._decide()
+        if parser.is_in_prose and event.text:
+            self._decide(position)
         elif parser.is_in_call:
             self._undecided.clear()
 
-    def take(self, *, at_end: bool = False) -> ChoiceLogprobs | None:
-        """What has come since the last time, None if nothing has."""
-        if at_end:
-            self._decide()
-        if not self._content:
-            return None
-        content = [self._token(event) for event in self._content]
-        self._content.clear()
-        return ChoiceLogprobs(content=content)
+    def finish(self, parser: ReplyParser, *, position: int) -> None:
+        """No more events come."""
+        if parser.is_in_prose:
+            self._decide(position)
 
-    def _decide(self) -> None:
+    def take(self, num_chars: int) -> ChoiceLogprobs | None:
+        """Tokens that begin in the first ``num_chars`` characters of content, None if there are no
+        new ones. Each is given once."""
+        num_taken = 0
+        for token in self._pending:
+            if token.position >= num_chars:
+                break
+            num_taken += 1
+        taken, self._pending = self._pending[:num_taken], self._pending[num_taken:]
+        return (
+            ChoiceLogprobs(content=[self._token(token.event) for token in taken]) if taken else None
+        )
+
+    def _decide(self, position: int) -> None:
+        """What was undecided is prose, and begins at ``position``."""
+        character: list[TokenEvent] = []  # the tokens of one, up to that which completes it
         for event in self._undecided:
-            is_edge = event.text.isspace() and not self._part_has_text
-            if not is_edge:
+            character.append(event)
+            if not event.text:
+                continue
+            text = event.text if self._part_has_text else event.text.lstrip()
+            if text:
                 self._part_has_text = True
-                self._content.append(event)
+                self._pending += [_Token(token, position) for token in character]
+                position += len(text)
+            character = []
+        self._pending += [_Token(token, position) for token in character]  # it breaks off
         self._undecided.clear()
 
     def _token(self, event: TokenEvent) -> TokenLogprob:

@@ -7,7 +7,8 @@ and content:
         │  └────line names a tool──> CALL
         └──can name no tool────────> PROSE   (the line included: models forget the newline)
 
-Separators are recognised by their token id; text that spells one is text.
+Separators are recognised by their token id; text that spells one is text. Where no tool may be
+called the first part's metadata line is in the prompt, and the reply begins in PROSE.
 """
 
 from collections.abc import Collection
@@ -65,6 +66,7 @@ class ReplyParser:
         assistant_id: int,
         tool_names: Collection[str] = (),
         held_names: Collection[str] = (),
+        begins_in_prose: bool = False,
     ) -> None:
         """Start a reply.
 
@@ -74,6 +76,7 @@ class ReplyParser:
             held_names: those of them whose calls are held to a grammar from the line's end on:
                 their arguments come as they are written. Other calls come whole, or are prose if
                 they turn out to be none.
+            begins_in_prose: the prompt has the first part's metadata line.
         """
         self._assistant_id = assistant_id
         self._tool_names = frozenset(tool_names)
@@ -83,6 +86,8 @@ class ReplyParser:
         self._prose = _ProseFilter()
         self._num_calls = 0
         self._begin_part()
+        if begins_in_prose:
+            self._state = _State.PROSE
 
     @property
     def is_in_prose(self) -> bool:
@@ -93,6 +98,11 @@ class ReplyParser:
     def is_in_call(self) -> bool:
         """Whether what came last belongs to a tool call."""
         return self._state is _State.CALL
+
+    @property
+    def num_held_chars(self) -> int:
+        """Characters of prose that are held back."""
+        return self._prose.num_held_chars
 
     @property
     def makes_calls(self) -> bool:
@@ -151,6 +161,9 @@ class ReplyParser:
         if self._state is _State.CALL:
             return self._end_call(is_cut=is_cut)
         if self._state is _State.METADATA:
+            name = self._buffer.strip()
+            if is_cut and name and self._may_name_a_tool(name):
+                return []  # half a name is neither a call nor meant for the user
             return self._turn_to_prose(self._buffer) + _prose(self._prose.end_part())
         return _prose(self._prose.end_part())
 
@@ -190,6 +203,10 @@ class _ProseFilter:
         self._held = ""
         self._part_has_text = False
         self._reply_has_text = False
+
+    @property
+    def num_held_chars(self) -> int:
+        return len(self._held)
 
     def begin_part(self) -> None:
         self._held = ""

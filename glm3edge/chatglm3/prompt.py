@@ -62,14 +62,22 @@ def turns_by_message(messages: Sequence[Message]) -> list[list[Turn]]:
 
 
 def encode_turns(
-    turns: Sequence[Turn], vocabulary: Vocabulary, special: SpecialTokens
+    turns: Sequence[Turn],
+    vocabulary: Vocabulary,
+    special: SpecialTokens,
+    *,
+    asks_for_prose: bool = False,
 ) -> list[int]:
-    """The prompt that asks for the assistant's next turn."""
+    """The prompt that asks for the assistant's next turn.
+
+    With ``asks_for_prose`` the turn's metadata line is in the prompt, empty as that of all prose:
+    the reply is its content. Without, the model writes the line, which may name a tool.
+    """
     ids = list(special.prefix)
     for turn in turns:
         ids += encode_turn(turn, vocabulary, special)
     ids.append(special.assistant)
-    return ids
+    return ids + vocabulary.tokenize("\n") if asks_for_prose else ids
 
 
 def encode_turn(turn: Turn, vocabulary: Vocabulary, special: SpecialTokens) -> list[int]:

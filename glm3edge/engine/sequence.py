@@ -18,12 +18,11 @@ from typing import Any, Protocol
 from glm3edge.engine.backend import Backend, SamplerHandle
 from glm3edge.engine.detokenizer import Detokenizer
 from glm3edge.engine.lookup import Acceptance, PromptLookup
-from glm3edge.engine.stops import StopStrings
+from glm3edge.engine.stops import TextReader
 from glm3edge.llama.context import Mask
 from glm3edge.types import (
     EndEvent,
     Ending,
-    Event,
     FinishReason,
     Priority,
     ProgressEvent,
@@ -41,11 +40,12 @@ class GenerationRequest:
 
     Attributes:
         prompt_ids: the prompt, at least one token.
-        max_new_tokens: tokens after which the reply ends with LENGTH; prompt and these must fit
-            the context.
+        max_new_tokens: tokens after which the reply ends with LENGTH, hidden ones not counted;
+            prompt and these must fit the context.
         sampling: how tokens are chosen.
         stop_token_ids: tokens that end the reply and are not part of it.
         stop_strings: text that ends the reply and is not part of it.
+        make_reader: given ``stop_strings``, makes what turns the reply's tokens into its events.
         num_logprobs: how many of the most probable tokens each token's event tells of; None for no
             probabilities at all.
         priority: background requests wait for interactive ones.
@@ -59,6 +59,7 @@ class GenerationRequest:
     sampling: SamplingParams = field(default_factory=SamplingParams)
     stop_token_ids: frozenset[int] = frozenset()
     stop_strings: tuple[str, ...] = ()
+    make_reader: "Callable[[tuple[str, ...]], Reader]" = TextReader
     num_logprobs: int | None = None
     priority: Priority = Priority.INTERACTIVE
     adapter: int = 0
@@ -72,6 +73,26 @@ class Constraint(Protocol):
     def allowed(self) -> Mask | None: ...
 
     def accept(self, token_id: int) -> None: ...
+
+
+class Reader(Protocol):
+    """Turns a reply's tokens into events of what its client sees, on the engine's thread.
+
+    ``TextReader`` does so for plain text, ``glm3edge.chat_parts`` for ChatGLM3's replies.
+
+    Attributes:
+        num_hidden_tokens: tokens so far that the client sees nothing of and has not asked for.
+        stop_string: the stop string that what the client sees has reached, if it has.
+    """
+
+    num_hidden_tokens: int
+    stop_string: str | None
+
+    def feed(self, event: TokenEvent) -> list[Any]:
+        """Events that a token, with all the text that it completes, leads to."""
+
+    def finish(self, end: EndEvent) -> list[Any]:
+        """The last events; the very last is the ending."""
 
 
 class Sequence(ABC):
@@ -178,7 +199,8 @@ class Generation(Sequence):
         self._constraint = make_constraint() if make_constraint is not None else None
         self._sampler: SamplerHandle | None = None
         self._detokenizer = Detokenizer()
-        self._stops = StopStrings(request.stop_strings)
+        self._reader = request.make_reader(request.stop_strings)
+        self._max_completion_tokens = math.inf  # what the context has room for
 
     @property
     def num_completion_tokens(self) -> int:
@@ -187,7 +209,8 @@ class Generation(Sequence):
 
     @property
     def num_wanted(self) -> int:
-        return self.request.max_new_tokens - self.num_completion_tokens
+        limit = self.request.max_new_tokens + self._reader.num_hidden_tokens
+        return int(min(limit, self._max_completion_tokens)) - self.num_completion_tokens
 
     def guess(self, limit: int) -> list[int]:
         # How many guesses are made depends on measured times, and a batch's arithmetic on its size:
@@ -201,9 +224,10 @@ class Generation(Sequence):
         if self._sampler is None:
             self._num_cached = num_computed
             self._began_at = time.perf_counter()
+            self._max_completion_tokens = backend.context_size - self.num_prompt_tokens
             self._sampler = backend.new_sampler(self.request.sampling, self.request.prompt_ids)
 
-    def opening(self, batch_size: int) -> list[Event]:
+    def opening(self, batch_size: int) -> list[Any]:
         is_long = self.num_pending > batch_size and not self.num_completion_tokens
         return [self._progress()] if self.request.wants_progress and is_long else []
 
@@ -213,7 +237,7 @@ class Generation(Sequence):
             self._sampler.close()
             self._sampler = None
 
-    def advance(self, backend: Backend[Any], *, num_tokens: int, index: int) -> list[Event]:
+    def advance(self, backend: Backend[Any], *, num_tokens: int, index: int) -> list[Any]:
         self.num_computed += num_tokens
         if self.num_pending:
             return [self._progress()] if self.request.wants_progress else []
@@ -240,21 +264,22 @@ class Generation(Sequence):
             seconds=time.perf_counter() - self._began_at,
         )
 
-    def _next_events(self, backend: Backend[Any], index: int) -> list[Event]:
+    def _next_events(self, backend: Backend[Any], index: int) -> list[Any]:
         """Sample a token, and what follows from it."""
         token_id = self._sample(backend, index)
         self.token_ids.append(token_id)
         if token_id in self.request.stop_token_ids:
-            return [self._finish(FinishReason.STOP, stop_token_id=token_id)]
-        text, stop_string = self._read(backend.piece(token_id))
+            return self._finish(FinishReason.STOP, stop_token_id=token_id)
+        piece = backend.piece(token_id)
+        # No character reaches across a control token, whose piece is empty.
+        text = self._detokenizer.feed(piece) if piece else self._detokenizer.finish()
         num_logprobs = self.request.num_logprobs
         logprobs = None if num_logprobs is None else backend.logprobs(index, token_id, num_logprobs)
-        events: list[Event] = [TokenEvent(token_id, text, logprobs)]
-        if stop_string is not None:
-            self.is_done = True
-            events.append(self._ending(FinishReason.STOP, stop_string=stop_string))
-        elif not self.num_wanted:
-            events.append(self._finish(FinishReason.LENGTH))
+        events = self._reader.feed(TokenEvent(token_id, text, logprobs))
+        if self._reader.stop_string is not None:
+            events += self._finish(FinishReason.STOP)
+        elif self.num_wanted <= 0:
+            events += self._finish(FinishReason.LENGTH)
         return events
 
     def _sample(self, backend: Backend[Any], index: int) -> int:
@@ -269,21 +294,10 @@ class Generation(Sequence):
     def end(self, reason: FinishReason, error: Exception | None = None) -> EndEvent:
         return self._ending(reason, error=error)
 
-    def _read(self, piece: bytes) -> tuple[str, str | None]:
-        """Text that a token adds, and the stop string that it completes, if it does."""
-        if piece:
-            return self._stops.feed(self._detokenizer.feed(piece))
-        return self._flush()  # a control token: no stop string or character reaches across it
-
-    def _flush(self) -> tuple[str, str | None]:
-        """Text that was held back, and the stop string that it completes, if it does."""
-        text, stop_string = self._stops.feed(self._detokenizer.finish())
-        return text + self._stops.finish(), stop_string
-
-    def _finish(self, reason: FinishReason, stop_token_id: int | None = None) -> EndEvent:
+    def _finish(self, reason: FinishReason, stop_token_id: int | None = None) -> list[Any]:
         self.is_done = True
-        text, _ = self._flush()
-        return self._ending(reason, text=text, stop_token_id=stop_token_id)
+        text = self._detokenizer.finish()
+        return self._reader.finish(self._ending(reason, text=text, stop_token_id=stop_token_id))
 
     def _ending(self, reason: FinishReason, **fields: Any) -> EndEvent:
         return EndEvent(

@@ -1,8 +1,11 @@
-"""StopStrings: finds stop strings in text that comes in pieces."""
+"""StopStrings: finds stop strings in text that comes in pieces; TextReader reads replies so."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from glm3edge.text import partial_marker
+from glm3edge.types import EndEvent, FinishReason, TokenEvent
 
 
 class StopStrings:
@@ -14,6 +17,11 @@ class StopStrings:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(filter(None, stops))
         self._held = ""
+
+    @property
+    def num_held_chars(self) -> int:
+        """Characters that are held back."""
+        return len(self._held)
 
     def feed(self, text: str) -> tuple[str, str | None]:
         """Returns the text that may go out, and the stop string that ended it, if one did."""
@@ -33,3 +41,33 @@ class StopStrings:
         """What was held back: it was no stop string after all."""
         held, self._held = self._held, ""
         return held
+
+
+class TextReader:
+    """Reader of replies that are plain text: every token counts, and so does all text.
+
+    Its events are ``TokenEvent``s with the text that may go out; see ``sequence.Reader``.
+    """
+
+    num_hidden_tokens = 0
+
+    def __init__(self, stop_strings: Sequence[str]) -> None:
+        self._stops = StopStrings(stop_strings)
+        self.stop_string: str | None = None
+
+    def feed(self, event: TokenEvent) -> list[Any]:
+        text, self.stop_string = self._stops.feed(event.text)
+        return [TokenEvent(event.token_id, text, event.logprobs)]
+
+    def finish(self, end: EndEvent) -> list[Any]:
+        text = ""
+        if self.stop_string is None:
+            text, self.stop_string = self._stops.feed(end.text)
+            text += self._stops.finish()
+        return [ended(end, text=text, stop_string=self.stop_string)]
+
+
+def ended(end: EndEvent, *, text: str, stop_string: str | None) -> EndEvent:
+    """``end`` with the reply's last text and the stop string that it reached, if it did."""
+    reason = end.reason if stop_string is None else FinishReason.STOP
+    return replace(end, reason=reason, text=text, stop_string=stop_string)

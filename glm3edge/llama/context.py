@@ -255,7 +255,7 @@ class Context:
                 raise ModelError("llama.cpp kept no hidden states for the last batch")
             width = self.model.embedding_length
             states = floats_at(pointer, ctypes.c_float * ((start + num_tokens) * width))
-            return states.reshape(-1, width)[start:].copy()
+            return np.array(states.reshape(-1, width)[start:])
 
     def copy(self, source_id: int, target_id: int, length: int) -> None:
         """Let the empty sequence ``target_id`` begin with ``length`` tokens of another.

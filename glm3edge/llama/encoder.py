@@ -108,7 +108,7 @@ class Encoder:
         pointer = native.llama_get_embeddings_seq(self._handle, number)
         if not pointer:
             raise ModelError("llama.cpp kept no vector of a text")
-        return floats_at(pointer, self._vector_type).copy()
+        return np.array(floats_at(pointer, self._vector_type))
 
     def close(self) -> None:
         """Free the memory, after a running call; later calls do nothing."""

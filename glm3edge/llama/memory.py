@@ -22,4 +22,5 @@ def floats_at(pointer: Any, vector_type: Any) -> NDArray[np.float32]:
     ``vector_type`` is ``ctypes.c_float * length``, which takes a while to make.
     """
     vector = vector_type.from_address(ctypes.addressof(pointer.contents))
-    return np.frombuffer(vector, np.float32)
+    floats: NDArray[np.float32] = np.frombuffer(vector, np.float32)
+    return floats

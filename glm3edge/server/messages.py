@@ -37,7 +37,7 @@ async def create_message(
     ``max_tokens`` cannot be left out here, and clients set it to what larger models can do, so it
     is a limit and no demand: a reply that fills the context ends with ``max_tokens``.
     """
-    prepare = partial(services.chat.prepare, shorten=True)
+    prepare = partial(services.chat.prepare, clamp_max_tokens=True)
     job = await run_sync(prepare, chat_request(body))
     services.engine.check_room(len(job.generations))  # before a stream's headers are out
     if body.stream:

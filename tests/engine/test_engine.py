@@ -150,10 +150,11 @@ def test_text_held_back_for_a_stop_string_comes_out(backend: FakeBackend, client
     assert client.generate(stop_strings=("END",)).text() == "the EN"
 
 
-def test_held_back_text_comes_before_a_control_token(backend: FakeBackend, client: Client) -> None:
-    backend.reply_for = lambda _prompt: [*spell("EN"), ASSISTANT, *spell("D"), EOS]
+def test_control_tokens_are_no_text_to_stop_strings(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = lambda _prompt: [*spell("aEN"), ASSISTANT, *spell("D"), EOS]
     events = client.generate(stop_strings=("END",)).all()
-    assert [event.text for event in events] == ["", "", "EN", "D", ""]
+    assert "".join(event.text for event in events) == "a"
+    assert (events[-1].reason, events[-1].stop_string) == (FinishReason.STOP, "END")
 
 
 def test_a_long_prompt_is_decoded_in_batches(backend: FakeBackend, client: Client) -> None:

@@ -90,8 +90,7 @@ def test_a_restored_state_is_the_state(context: Context) -> None:
     assert context.restore(1, state)
     span = [Span(number, NUM_TOKENS, [7], wants_output=True) for number in (0, 1)]
     first, second = context.decode(span)
-    logits = [context.logits(position, 1) for position in (first, second)]
-    np.testing.assert_array_equal(*logits)
+    np.testing.assert_array_equal(context.logits(first, 1), context.logits(second, 1))
     for number in (0, 1):
         context.truncate(number, NUM_TOKENS)
     context.truncate(1, 0)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import uvicorn
@@ -27,13 +28,20 @@ def backend() -> FakeBackend:
 
 
 @pytest.fixture
-def services(backend: FakeBackend) -> Services:
+def clamp_max_tokens() -> bool:
+    """Whether --clamp-max-tokens is given."""
+    return False
+
+
+@pytest.fixture
+def services(backend: FakeBackend, clamp_max_tokens: bool) -> Services:
+    clamp: Any = {"clamp_max_tokens": clamp_max_tokens}
     engine = Engine(backend, use_drafts=False)
     vocabulary = FakeVocabulary()
     return Services(
         engine=engine,
-        chat=ChatCompleter(engine, vocabulary, model_id="fake"),
-        texts=TextCompleter(engine, vocabulary, model_id="fake"),
+        chat=ChatCompleter(engine, vocabulary, model_id="fake", **clamp),
+        texts=TextCompleter(engine, vocabulary, model_id="fake", **clamp),
         embeddings=EmbeddingMaker(
             ChatModelEmbedder(
                 engine,

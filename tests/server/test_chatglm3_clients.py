@@ -220,9 +220,12 @@ def test_langchain(url: str, backend: FakeBackend) -> None:
     assert reply.json()["choices"][0]["message"]["content"] == "北京今天晴，22 度。"
 
 
+@pytest.mark.parametrize("clamp_max_tokens", [False, True])
 def test_langchains_own_max_tokens_are_more_than_the_context_has(
-    url: str, backend: FakeBackend
+    url: str, backend: FakeBackend, clamp_max_tokens: bool
 ) -> None:
     payload = langchain_payload("你好", max_tokens=20_000)
     backend.reply_for = lambda _prompt: ANSWER
-    assert post_as_langchain(url, payload).status_code == 200
+    reply = post_as_langchain(url, payload)
+    assert reply.status_code == (200 if clamp_max_tokens else 400)
+    assert clamp_max_tokens or "--clamp-max-tokens" in reply.json()["error"]["message"]

@@ -68,7 +68,7 @@ def test_a_message(backend: FakeBackend, client: TestClient) -> None:
         "stop_reason": "end_turn",
         "stop_sequence": None,
         "usage": {
-            "input_tokens": 11,
+            "input_tokens": 12,
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
             "output_tokens": 10,
@@ -76,7 +76,7 @@ def test_a_message(backend: FakeBackend, client: TestClient) -> None:
     }
     again = client.post(MESSAGES, json=HELLO).json()["usage"]
     assert again["cache_read_input_tokens"] > 0
-    assert again["input_tokens"] + again["cache_read_input_tokens"] == 11
+    assert again["input_tokens"] + again["cache_read_input_tokens"] == 12
 
 
 def test_a_streamed_message(backend: FakeBackend, client: TestClient) -> None:
@@ -131,7 +131,7 @@ def test_a_stop_sequence(backend: FakeBackend, client: TestClient, stream: bool)
 def test_max_tokens(backend: FakeBackend, client: TestClient) -> None:
     backend.reply_for = lambda _prompt: spell("\nabcdef")
     body = client.post(MESSAGES, json=HELLO | {"max_tokens": 4}).json()
-    assert (body["content"][0]["text"], body["stop_reason"]) == ("abc", "max_tokens")
+    assert (body["content"][0]["text"], body["stop_reason"]) == ("abcd", "max_tokens")
 
 
 def test_a_count_is_what_the_message_takes(backend: FakeBackend, client: TestClient) -> None:

@@ -81,7 +81,7 @@ def test_too_long_is_refused_before_any_stream(client: TestClient, stream: bool)
     assert reply.status_code == 400
     error = reply.json()["error"]
     assert (error["type"], error["code"]) == ("invalid_request_error", "context_length_exceeded")
-    assert re.findall(r"\d+", error["message"]) == ["4096", "4101", "11", "4090"]
+    assert re.findall(r"\d+", error["message"]) == ["4096", "4102", "12", "4090"]
 
 
 def test_a_failure_in_a_stream_is_its_last_event(backend: FakeBackend, client: TestClient) -> None:
