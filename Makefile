@@ -21,7 +21,7 @@ export VENV CUDA VULKAN METAL
 GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulkan)$(and \
   $(filter-out 0,$(METAL)),-metal)
 
-.PHONY: serve install test lint types floors pytest format clean train-tiny evaluate-tiny \
+.PHONY: serve install test lint types floors pytest format page clean train-tiny evaluate-tiny \
   check-cuda check-vulkan
 
 serve: $(VENV)/.installed$(GPU)

@@ -1,6 +1,7 @@
 """What `make` and scripts/install.sh decide before anything is installed or compiled."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.optional import missing
+
 ROOT = Path(__file__).parents[1]
 INPUTS = ["Makefile", "pyproject.toml", "constraints.txt"]
+TARGETS = re.findall(r"^([a-z][a-z-]*):(?! export)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".whl", ".xz", ".zip", ".zst")
 FROM_MAKE = {"CUDA", "VULKAN", "METAL", "VENV", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}
 """What `make test` itself may have set."""
 
@@ -58,6 +63,24 @@ def test_each_backend_has_a_marker(project: Path) -> None:
     assert not installs(project)
     assert installs(project, "CUDA=1", "VULKAN=1")
     assert installs(project, "METAL=1")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_is_made_whatever_files_there_are(project: Path, target: str) -> None:
+    """`make page` did nothing once: page is a folder."""
+    (project / target).mkdir()
+    for marker in (".installed", ".installed-dev", ".installed-train"):
+        (project / ".venv" / marker).touch()
+    done = run(project, "make", "--dry-run", target)
+    assert done.returncode == 0, done.stderr
+    assert "up to date" not in done.stdout
+
+
+def test_no_archive_is_committed() -> None:
+    done = run(ROOT, "git", "ls-files")
+    if done.returncode:
+        missing(f"this is no Git checkout: {done.stderr}")
+    assert [name for name in done.stdout.splitlines() if name.endswith(ARCHIVES)] == []
 
 
 def tools(folder: Path, *names: str) -> str:
