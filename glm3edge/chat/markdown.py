@@ -12,10 +12,11 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
+from glm3edge.chat.cjk import cjk
 from glm3edge.chat.wrapping import wrapped
 
 # HTML is text like any other here, so that nothing of a reply vanishes.
-_PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+_PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).use(cjk)
 
 # Spaces that fill a line become lines of their own when a window gets narrower.
 _TRAILING = re.compile(r"(?: |\x1b\[[0-9;]*m)+$")

@@ -15,6 +15,7 @@ import { signal } from "@preact/signals";
 import DOMPurify from "dompurify";
 import type { HLJSApi } from "highlight.js";
 import MarkdownIt from "markdown-it";
+import { cjk } from "./cjk";
 
 type Env = Record<string, unknown>;
 type Math = { render: (source: string, display: boolean) => Node };
@@ -34,9 +35,10 @@ function ask(name: string, load: () => Promise<void>): void {
   );
 }
 
-const md = new MarkdownIt({ html: false, linkify: true, breaks: false, typographer: false });
+const md = new MarkdownIt({ html: false, linkify: true, breaks: true, typographer: false });
 md.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 md.validateLink = (url: string) => /^(?:https?:\/\/|mailto:)/i.test(url.trim());
+md.use(cjk);
 
 const escape = md.utils.escapeHtml;
 

@@ -116,6 +116,12 @@ class Terminal:
         history = [_line_text(row, self._screen.columns) for row in self._screen.history.top]
         return "\n".join([*history, self.screen])
 
+    def drawn(self, look: str) -> str:
+        """The characters on the screen that are ``bold``, ``italics`` or ``strikethrough``."""
+        rows = (self._screen.buffer[number] for number in range(self._screen.lines))
+        cells = (row[column] for row in rows for column in range(self._screen.columns))
+        return "".join(cell.data for cell in cells if getattr(cell, look))
+
     def wait_for(self, *texts: str, times: int = 1, seconds: float = 30) -> str:
         """Read until all ``texts`` are there, the last as many ``times``; returns all text."""
         deadline = time.monotonic() + seconds
