@@ -23,7 +23,25 @@ from benchmarks.serving import served
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NAMES = ["city", "days", "unit", "x", "y_2", "Zone", "from_"]
+_NAMES = [
+    *(
+        "city",
+        "days",
+        "unit",
+        "x",
+        "y_2",
+        "Zone",
+        "from_",
+        "城市",
+        "出発地",
+        "größe",
+        "имя",
+        "名·字",
+    ),
+    *("from", "None", "class", "match", "print", "from__keyword", "file-path", "-A", "a b", "$ref"),
+    *("@type", "a.b", "it's", 'say "hi"', "back\\slash", "", " ", "1st", "ﬁle", "ª", "x\n", "\x00"),
+    *("🦊", "**", "=", "a=1", "})", "tool_call(", "'", "#", "{}", "<|user|>", "\u2028", "e\u0301"),
+]
 _OPTIONS = ["a", "it's", 'say "hi"', "北京", "back\\slash", 3, -1.5, True, None, "\n"]
 _MAX_TOKENS = 1500
 
@@ -52,8 +70,8 @@ def random_schema(rng: random.Random, depth: int = 0, *, bounded: bool = False) 
 
 
 def random_object(rng: random.Random, depth: int = 0, *, bounded: bool = False) -> dict[str, Any]:
-    """A schema of an object with one to four properties, half of them required."""
-    names = rng.sample(_NAMES, rng.randint(1, 4))
+    """A schema of an object with one to five properties, half of them required."""
+    names = list(dict.fromkeys([*rng.sample(_NAMES, rng.randint(1, 4)), *_random_name(rng)]))
     properties = {name: random_schema(rng, depth, bounded=bounded) for name in names}
     required = [name for name in names if rng.random() < 0.5]
     return {
@@ -62,6 +80,12 @@ def random_object(rng: random.Random, depth: int = 0, *, bounded: bool = False) 
         "required": required,
         "additionalProperties": False,
     }
+
+
+def _random_name(rng: random.Random) -> list[str]:
+    """A name of any characters, or none."""
+    characters = (chr(rng.choice((rng.randrange(128), rng.randrange(0xD800)))) for _ in range(4))
+    return ["".join(characters)] if rng.random() < 0.3 else []
 
 
 def _random_string(rng: random.Random, *, bounded: bool) -> dict[str, Any]:

@@ -6,10 +6,16 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from glm3edge.chat_parts import ChatEnd, Part, PartReader, merged
 from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
-from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
+from glm3edge.chatglm3.grammar import (
+    call_grammar,
+    check_length,
+    json_grammar,
+    required_grammar,
+)
 from glm3edge.chatglm3.logprobs import ContentLogprobs, joined
 from glm3edge.chatglm3.parser import ProseDelta, ReplyParser, ToolCallDelta
 from glm3edge.chatglm3.prompt import build_turns, encode_turn, encode_turns, turns_by_message
@@ -121,36 +127,31 @@ class ChatCompleter:
         _refuse_unsupported(request)
         check_biases(request, self._vocabulary)
         tools = _offered_tools(request)
-        may_call = _may_call(request, tools)
         prompt_ids, truncation = self._fitted_prompt(request)
+        max_new_tokens = new_token_limit(  # before grammars are made of what is too long
+            num_prompt_tokens=len(prompt_ids),
+            max_new_tokens=request.max_new_tokens,
+            context_size=self._engine.context_size,
+            param="messages",
+            clamp=clamp_max_tokens or self._clamp_max_tokens,
+        )
         held = self._held(request, tools)
-        tool_names = frozenset(tool.function.name for tool in tools) if may_call else frozenset()
-
-        def make_reader(stop_strings: tuple[str, ...]) -> Reader:
-            return PartReader(
-                stop_strings,
-                parser=ReplyParser(
-                    assistant_id=self._special.assistant,
-                    tool_names=tool_names,
-                    held_names=held.tool_names,
-                    begins_in_prose=not may_call,
-                ),
-                logprobs=self._content_logprobs(request),
-            )
-
         model, adapter = self._names.find(request.model)
         options = request.stream_options
         return ChatJob(
             id=f"chatcmpl-{uuid.uuid4().hex}",
             created=int(time.time()),
             model=model,
-            generations=self._generation_requests(
+            generations=generation_requests(
                 request,
                 prompt_ids,
-                make_reader=make_reader,
-                make_constraint=held.make_constraint,
+                max_new_tokens=max_new_tokens,
+                stop_token_ids=self._special.stop_ids,
                 adapter=adapter,
-                clamp=clamp_max_tokens or self._clamp_max_tokens,
+                num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+                make_reader=partial(self._reader, request, tools, held.tool_names),
+                make_constraint=held.make_constraint,
+                wants_progress=bool(request.stream and options and options.include_progress),
             ),
             include_usage=bool(options and options.include_usage),
             truncation=truncation,
@@ -208,10 +209,7 @@ class ChatCompleter:
             if whole is not None:
                 raise InvalidRequestError(f"{whole.param} needs a model", param=whole.param)
             return _Held()
-        calls = {}
-        for tool in tools:
-            if (matcher := self._call_matcher(tool)) is not None:
-                calls[tool.function.name] = matcher
+        calls = self._call_matchers(tools) if _may_call(request, tools) else {}
         if not calls and whole is None:
             return _Held()
         start = None if whole is None else self._matcher(whole.grammar, whole.param)
@@ -229,17 +227,22 @@ class ChatCompleter:
 
         return _Held(make_constraint, frozenset(calls))
 
-    def _call_matcher(self, tool: Tool) -> Matcher | None:
-        """What holds calls of ``tool`` to its schema, if anything can that does not have to."""
-        if tool.function.strict is False or (grammar := call_grammar(tool)) is None:
-            return None
-        try:
-            return self._matcher(grammar, "tools")
-        except InvalidRequestError as exc:
-            if tool.function.strict:
-                raise
-            logger.info("calls of %s are held to nothing: %s", tool.function.name, exc)
-            return None
+    def _call_matchers(self, tools: list[Tool]) -> dict[str, Matcher]:
+        """What constrains the calls of each tool whose schema can be enforced, by its name."""
+        grammars = [
+            (tool, grammar) for tool in tools if (grammar := call_grammar(tool)) is not None
+        ]
+        check_length(sum(len(grammar) for _, grammar in grammars))
+        matchers = {}
+        for tool, grammar in grammars:
+            name = tool.function.name
+            try:
+                matchers[name] = self._matcher(grammar, "tools")
+            except InvalidRequestError as exc:
+                if tool.function.strict:
+                    raise
+                logger.info("calls of %s are held to nothing: %s", name, exc)
+        return matchers
 
     def _matcher(self, grammar: str, param: str) -> Matcher:
         assert self._guide is not None  # noqa: S101 - for the type checker; the caller has looked
@@ -247,6 +250,26 @@ class ChatCompleter:
             return self._guide.matcher(grammar)
         except GrammarError as exc:
             raise InvalidRequestError(f"{param} cannot be followed: {exc}", param=param) from exc
+
+    def _reader(
+        self,
+        request: ChatRequest,
+        tools: list[Tool],
+        held_names: frozenset[str],
+        stop_strings: tuple[str, ...],
+    ) -> Reader:
+        """What makes parts of a reply's tokens."""
+        may_call, assistant_id = _may_call(request, tools), self._special.assistant
+        parser = ReplyParser(
+            assistant_id=assistant_id,
+            tool_names={tool.function.name for tool in tools} if may_call else (),
+            held_names=held_names,
+            begins_in_prose=not may_call,
+        )
+        logprobs = None
+        if request.logprobs:
+            logprobs = ContentLogprobs(self._vocabulary, assistant_id=assistant_id)
+        return PartReader(stop_strings, parser=parser, logprobs=logprobs)
 
     async def complete(self, job: ChatJob) -> ChatReply:
         """The whole reply."""
@@ -315,42 +338,6 @@ class ChatCompleter:
             async for arrived in events:
                 for item in merged(arrived):
                     yield item
-
-    def _content_logprobs(self, request: ChatRequest) -> ContentLogprobs | None:
-        if not request.logprobs:
-            return None
-        return ContentLogprobs(self._vocabulary, assistant_id=self._special.assistant)
-
-    def _generation_requests(
-        self,
-        request: ChatRequest,
-        prompt_ids: list[int],
-        *,
-        make_reader: Callable[[tuple[str, ...]], Reader],
-        make_constraint: Callable[[], Constraint] | None,
-        adapter: int,
-        clamp: bool,
-    ) -> tuple[GenerationRequest, ...]:
-        """One for each choice, all with the same prompt."""
-        options = request.stream_options
-        max_new_tokens = new_token_limit(
-            num_prompt_tokens=len(prompt_ids),
-            max_new_tokens=request.max_new_tokens,
-            context_size=self._engine.context_size,
-            param="messages",
-            clamp=clamp,
-        )
-        return generation_requests(
-            request,
-            prompt_ids,
-            max_new_tokens=max_new_tokens,
-            stop_token_ids=self._special.stop_ids,
-            adapter=adapter,
-            num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
-            make_reader=make_reader,
-            make_constraint=make_constraint,
-            wants_progress=bool(request.stream and options and options.include_progress),
-        )
 
     def _part_chunk(self, job: ChatJob, number: int, part: _Item) -> ChatChunk:
         if isinstance(part, ProgressEvent):

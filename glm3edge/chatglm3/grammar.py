@@ -3,19 +3,19 @@
 A call's arguments follow their JSON schema in ChatGLM3's own form, Python keywords:
 
     ```python
-    tool_call(city='北京', days=3, units=['c', 'f'], options={'wind': True})
+    tool_call(city='北京', days=3, units=['c', 'f'], **{'file-path': 'a.txt'})
     ```
 
-Arguments come in the order of the schema, required ones always. White space is fixed. Values are
-Python literals, as ``chatglm3.tools`` parses them.
+Arguments come in the order of the schema, required ones always; those whose names are no Python
+names follow ``**``, each in an object of its own. White space is fixed. Values are Python literals,
+as ``chatglm3.tools`` parses them.
 """
 
 import json
-import keyword
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from glm3edge.chatglm3.tools import is_argument_name
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import INTERPRETER, Tool
 
@@ -41,6 +41,7 @@ _TYPES = {
     "boolean": "BOOLEAN",
     "null": "NULL",
 }
+_KINDS = (*_TYPES, "array", "object")
 _BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 _LENGTHS = {"minLength", "maxLength"}
 _MOST_CHARACTERS, _MOST_ITEMS = 4096, 256
@@ -69,6 +70,25 @@ _LEAST, _MOST = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
 _WIDEST = 10**18 - 1
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _MAX_DEPTH = 32
+_MAX_CHARS = 2**20
+"""Of all that the calls of a request are held to: a second to compile. References to one place
+under many names can make it much longer than its schemas."""
+_MAX_SCHEMA_CHARS = 2**17
+"""Of a schema that llguidance reads itself: a second to compile, as the square of the length."""
+_MAX_OPTIONAL = 500
+"""Properties of an object that need not be there: where over 600 could come next, llguidance gives
+up in mid-reply."""
+
+
+def check_length(num_chars: int) -> None:
+    """Look at the length of the grammars of a request's calls.
+
+    Raises:
+        InvalidRequestError: they are too long together.
+    """
+    if num_chars > _MAX_CHARS:
+        message = f"the schemas of tools make grammars of over {_MAX_CHARS} characters"
+        raise InvalidRequestError(f"{message}: use fewer or simpler ones", param="tools")
 
 
 def call_grammar(tool: Tool) -> str | None:
@@ -103,7 +123,13 @@ def json_grammar(schema: Mapping[str, Any] | None) -> str:
     could end within one.
     Where a schema leaves open whether an object may have more properties than it names, there are
     none: a model that has said what was asked for would go on to make some up.
+
+    Raises:
+        InvalidRequestError: the schema is too large.
     """
+    if len(json.dumps(schema)) > _MAX_SCHEMA_CHARS:
+        message = f"response_format has a schema of over {_MAX_SCHEMA_CHARS} characters"
+        raise InvalidRequestError(f"{message}: use a simpler one", param="response_format")
     wanted = {"type": "object"} if schema is None else dict(_everywhere(_closed(schema), _bound))
     wanted["x-guidance"] = _LAYOUT
     return f"start: / ?/ value\nvalue: %json {json.dumps(wanted)}\n"
@@ -151,7 +177,13 @@ def _close(schema: dict[str, Any]) -> None:
 
 
 def _bound(schema: dict[str, Any]) -> None:
-    """Let an integer have no more than 18 digits, where it has no bounds of its own."""
+    """Let an integer have no more than 18 digits, where it has no bounds of its own.
+
+    Raises:
+        InvalidRequestError: an object has too many properties.
+    """
+    if isinstance(properties := schema.get("properties"), dict):
+        _check_optional(properties, schema, param="response_format")
     kind = schema.get("type")
     if not (kind == "integer" or (isinstance(kind, list) and "integer" in kind)):
         return
@@ -174,6 +206,7 @@ class _Rules:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._num_chars = 0
         self._num_names = 0
         self._known: dict[str, str] = {}  # $ref -> rule
         self._free = False
@@ -190,7 +223,7 @@ class _Rules:
         if self._free:
             self.line(
                 'any_arguments: | any_argument (", " any_argument)*\n'
-                'any_argument: /[A-Za-z_][A-Za-z0-9_]*/ "=" any_value'
+                r'any_argument: /[\p{L}_][\p{L}\p{Nd}_]*/ "=" any_value'
             )
             self._free = False
         return _HEAD + "\n".join(self._lines) + "\n"
@@ -205,8 +238,14 @@ class _Rules:
         return f"r{self._num_names}"
 
     def line(self, text: str) -> None:
-        """Add a rule."""
+        """Add a rule.
+
+        Raises:
+            InvalidRequestError: the grammar becomes too long.
+        """
         self._lines.append(text)
+        self._num_chars += len(text)
+        check_length(self._num_chars)
 
     def value(self, schema: object, root: Mapping[str, Any], depth: int = 0) -> str:
         """An expression for a value of ``schema``."""
@@ -225,13 +264,13 @@ class _Rules:
 
     def _typed(self, schema: dict[str, Any], root: Mapping[str, Any], depth: int) -> str:
         kind = schema.get("type", "object" if "properties" in schema else None)
-        if isinstance(kind, list) and kind:
-            return self._any_of([schema | {"type": one} for one in kind], root, depth)
+        if isinstance(kind, list) and (kinds := [name for name in _KINDS if name in kind]):
+            return self._any_of([schema | {"type": one} for one in kinds], root, depth)
         if kind == "array":
             return self._array(schema, root, depth)
         if kind == "object":
             return self._object(schema, root, depth)
-        if kind in {"integer", "number"} and _BOUNDS & schema.keys():
+        if kind in ("integer", "number") and _BOUNDS & schema.keys():
             return self._json(schema, _BOUNDS)
         if kind == "string":
             return self._string(schema)
@@ -289,18 +328,34 @@ class _Rules:
         return f'("{{" {self.sequence(members, schema)} "}}")'
 
     def sequence(self, members: list[tuple[str, str]], schema: Mapping[str, Any]) -> str:
-        """Expressions of ``members`` in order, with commas between; required keys are there."""
-        first, later = [self.name() for _ in members], [self.name() for _ in members]
-        for index, (text, key) in enumerate(members):
-            next_first, next_later = "", ""
-            if index + 1 < len(members):
-                next_first, next_later = first[index + 1], later[index + 1]
-            is_required = _is_required(schema, key)
-            skip_first = "" if is_required else f" | {next_first}"
-            skip_later = "" if is_required else f" | {next_later}"
-            self.line(f"{first[index]}: {text} {next_later}{skip_first}")
-            self.line(f'{later[index]}: ", " {text} {next_later}{skip_later}')
-        return first[0]
+        """Expressions of ``members`` in order, with commas between; required keys are there.
+
+        Halves of halves: llguidance walks rules recursively, and ends the process where rules lead
+        from one to the next thousands of times.
+        """
+        required = _required(schema)
+        _check_optional((key for _, key in members), schema, param="tools")
+        some, _ = self._some_and_more([(text, key in required) for text, key in members])
+        return some if any(key in required for _, key in members) else f"({some} | )"
+
+    def _some_and_more(self, members: list[tuple[str, bool]]) -> tuple[str, str]:
+        """Rules for what has one of ``members`` at least, and for what follows earlier ones.
+
+        Each is an expression and whether it has to be there.
+        """
+        some, more = self.name(), self.name()
+        if len(members) == 1:
+            ((text, is_required),) = members
+            self.line(f"{some}: {text}")
+            self.line(f'{more}: ", " {some}' + ("" if is_required else " | "))
+            return some, more
+        half = len(members) // 2
+        first, first_more = self._some_and_more(members[:half])
+        last, last_more = self._some_and_more(members[half:])
+        may_begin_later = not any(is_required for _, is_required in members[:half])
+        self.line(f"{some}: {first} {last_more}" + (f" | {last}" if may_begin_later else ""))
+        self.line(f"{more}: {first_more} {last_more}")
+        return some, more
 
 
 def _range(
@@ -355,10 +410,10 @@ def _arguments(schema: Mapping[str, Any], root: Mapping[str, Any], rules: _Rules
     if not properties:
         is_open = rules.unheld or schema.get("additionalProperties") or schema.get("required")
         return None if is_open else ""
-    if not isinstance(properties, dict) or not all(map(_is_keyword_name, properties)):
+    if not isinstance(properties, dict):
         return None
     members = [
-        (f'"{name}=" {rules.value(value, root)}', name) for name, value in properties.items()
+        (_argument(name, rules.value(value, root)), name) for name, value in properties.items()
     ]
     return rules.sequence(members, schema)
 
@@ -369,13 +424,33 @@ def _fenced(arguments: str, rules: _Rules) -> str:
     return rf'/ ?/ "```python\ntool_call(" {arguments} ")\n```"'
 
 
-def _is_keyword_name(name: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)) and not keyword.iskeyword(name)
+def _argument(name: str, value: str) -> str:
+    """An argument of a call."""
+    if is_argument_name(name):
+        return f"{_quoted(f'{name}=')} {value}"
+    return f'"**{{" {_literal(name)} ": " {value} "}}"'
 
 
-def _is_required(schema: Mapping[str, Any], name: str) -> bool:
+def _check_optional(names: Iterable[str], schema: Mapping[str, Any], *, param: str) -> None:
+    """Look at how many of an object's properties, ``names``, need not be there.
+
+    Raises:
+        InvalidRequestError: they are too many.
+    """
+    num_optional = len(set(names) - _required(schema))
+    if num_optional > _MAX_OPTIONAL:
+        message = f"{param} has an object of {num_optional} properties that are not required"
+        raise InvalidRequestError(f"{message}; at most {_MAX_OPTIONAL} can be", param=param)
+
+
+def _required(schema: Mapping[str, Any]) -> set[str]:
+    """Properties of an object that have to be there."""
     required = schema.get("required")
-    return isinstance(required, list) and name in required
+    return (
+        {name for name in required if isinstance(name, str)}
+        if isinstance(required, list)
+        else set()
+    )
 
 
 def _literal(value: object) -> str:

@@ -11,8 +11,7 @@ from typing import Protocol
 
 from glm3edge.schema.chat import INTERPRETER
 
-_BEGIN = "tool_call("
-_KEY = re.compile(r"([^\W\d]\w*)=")
+_BEGIN, _STARS = "tool_call(", "**{"
 _NUMBER = re.compile(r"[-+.\deE]+|[: ]+")  # and what stands between keys and values
 _NAMES = {"True": "true", "False": "false", "None": "null"}
 _SIMPLE = {"\\": "\\", "'": "'", '"': '"'} | dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
@@ -40,12 +39,13 @@ def pieces_of(name: str) -> Pieces:
 
 
 class CallPieces:
-    """A call that is held to a grammar: ``tool_call(key=literal, ...)`` in a code block.
+    """A call that is held to a grammar: ``tool_call(key=literal, **{'key': literal}, ...)`` in a
+    code block.
 
-    HEAD ──"tool_call("──> KEY ──"key="──> VALUE ──")"──> END
-                            ^ │              │ ^
-                            │ └──")"──> END  │ └──quote──> STRING ──> back
-                            └──────","───────┘
+    HEAD ──"tool_call("──> KEY ─"key=", "**{"─> VALUE ──")"──> END
+                            ^ │                  │ ^
+                            │ └──")"──> END      │ └──quote──> STRING ──> back
+                            └──────","───────────┘
     """
 
     def __init__(self) -> None:
@@ -84,11 +84,14 @@ class CallPieces:
             return self._take(1)
         if self._held[0] == ")":
             return self._end()
-        if found := _KEY.match(self._held):
-            self._take(found.end())
-            self._step = self._value
-            return json.dumps(found[1], ensure_ascii=False) + ": "
-        return None
+        if self._held.startswith(_STARS):
+            self._take(len(_STARS))
+            self._step = self._value  # the key is a string, and ": " follows it
+            return ""
+        if not (length := self._held.find("=") + 1) or self._held[0] == "*":
+            return None
+        self._step = self._value
+        return json.dumps(self._take(length)[:-1], ensure_ascii=False) + ": "
 
     def _value(self) -> str | None:
         first = self._held[0]
@@ -97,8 +100,7 @@ class CallPieces:
             self._step = self._string
             return '"'
         if first in "[]{}":
-            self._depth += 1 if first in "[{" else -1
-            return self._take(1)
+            return self._bracket()
         if first == ",":
             self._step = self._value if self._depth else self._key
             return self._take(1)
@@ -107,6 +109,13 @@ class CallPieces:
         if found := _NUMBER.match(self._held):
             return self._take(found.end())
         return self._name()
+
+    def _bracket(self) -> str:
+        bracket = self._take(1)
+        if bracket == "}" and not self._depth:  # "**{" has opened it
+            return ""
+        self._depth += 1 if bracket in "[{" else -1
+        return bracket
 
     def _name(self) -> str | None:
         for name, spelled in _NAMES.items():

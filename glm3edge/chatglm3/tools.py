@@ -78,15 +78,20 @@ def call_text(name: str, arguments: str) -> str:
         raise ValueError(f"the arguments of {name} are nested too deeply") from exc
 
 
+def is_argument_name(key: str) -> bool:
+    """Whether ``key=value`` in a call is read back as it is: Python normalizes identifiers.
+
+    ``from`` and the like are read back too, though they are no names in Python.
+    """
+    is_name = key.isidentifier() and unicodedata.normalize("NFKC", key) == key
+    return is_name and _unescaped(key) == key
+
+
 def _keywords_text(values: dict[str, Any]) -> str:
-    named = [f"{key}={value!r}" for key, value in values.items() if _is_name(key)]
-    others = {key: value for key, value in values.items() if not _is_name(key)}
-    return ", ".join(named + ([f"**{others!r}"] if others else []))
-
-
-def _is_name(key: str) -> bool:
-    """Whether Python reads ``key`` back as it is: it normalizes identifiers."""
-    return key.isidentifier() and unicodedata.normalize("NFKC", key) == key
+    return ", ".join(
+        f"{key}={value!r}" if is_argument_name(key) else f"**{ {key: value}!r}"
+        for key, value in values.items()
+    )
 
 
 def _code_of(content: str) -> str:

@@ -19,7 +19,9 @@ from glm3edge.llama.model import Model
 logger = logging.getLogger(__name__)
 
 _CONTROL = b"\xff"  # what llguidance wants in front of tokens that are no text
-_NUM_KEPT = 64  # grammars: clients offer the same tools again and again
+_NUM_KEPT, _MAX_KEPT_CHARS = 64, 2**15
+"""Grammars that are kept compiled, as clients offer the same tools again and again; a character of
+one takes some 150 bytes then."""
 
 
 class Guide:
@@ -42,7 +44,8 @@ class Guide:
         Raises:
             GrammarError: llguidance cannot make sense of it.
         """
-        return self._compiled(grammar).copy()
+        compile_ = self._compiled if len(grammar) <= _MAX_KEPT_CHARS else self._compile
+        return compile_(grammar).copy()
 
     def _compile(self, grammar: str) -> "Matcher":
         matcher = llguidance.LLMatcher(

@@ -66,7 +66,7 @@ class Message(MessageFields):
 class FunctionDefinition(RequestModel):
     """A function the model may call; ``parameters`` is a JSON schema.
 
-    Calls are held to it unless ``strict`` is false.
+    Calls are held to it; with ``strict`` the request is refused if they cannot be.
     """
 
     name: ToolName

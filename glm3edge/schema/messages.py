@@ -83,7 +83,8 @@ InputMessage = Annotated[
 class ClientTool(RequestModel):
     """A tool the model may use; ``input_schema`` is a JSON schema.
 
-    Calls are held to it unless ``strict`` is false. Tools that Anthropic's servers run are refused.
+    Calls are held to it; with ``strict`` the request is refused if they cannot be. Tools that
+    Anthropic's servers run are refused.
     """
 
     type: Literal["custom"] | None = None

@@ -1,0 +1,231 @@
+"""Parameters of any name are bound, written, read back and streamed; schemas have their price."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
+from glm3edge.chatglm3.pieces import CallPieces
+from glm3edge.chatglm3.tools import call_text, parse_call
+from glm3edge.chatglm3.vocabulary import SpecialTokens
+from glm3edge.errors import InvalidRequestError
+from glm3edge.llama.guidance import Guide
+from glm3edge.llama.model import Model
+from glm3edge.schema.chat import Tool
+
+NAMES = {  # how a call spells the argument
+    "city": "city=1",
+    "城市": "城市=1",
+    "出発地": "出発地=1",
+    "größe": "größe=1",
+    "名·字": "名·字=1",
+    "from": "from=1",
+    "None": "None=1",
+    "lambda": "lambda=1",
+    "match": "match=1",
+    "file-path": "**{'file-path': 1}",
+    "-A": "**{'-A': 1}",
+    "a b": "**{'a b': 1}",
+    "$ref": "**{'$ref': 1}",
+    "1st": "**{'1st': 1}",
+    "": "**{'': 1}",
+    "it's": '**{"it\'s": 1}',
+    'say "hi"': "**{'say \"hi\"': 1}",
+    "back\\slash": "**{'back\\\\slash': 1}",
+    "a\nb": "**{'a\\nb': 1}",
+    "ﬁle": "**{'ﬁle': 1}",  # Python would read file
+    "from__keyword": "**{'from__keyword': 1}",
+    "})": "**{'})': 1}",
+    "🦊": "**{'🦊': 1}",
+}
+
+
+@pytest.fixture(scope="module")
+def guide(tiny_model: Model) -> Guide:
+    return Guide(tiny_model, end_ids=SpecialTokens.of(tiny_model).stop_ids)
+
+
+def tool(parameters: dict[str, Any]) -> Tool:
+    return Tool.model_validate(
+        {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    )
+
+
+def object_of(names: list[str], *, required: bool = True) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {name: {"type": "integer"} for name in names},
+        "required": names if required else [],
+        "additionalProperties": False,
+    }
+
+
+def accepts(guide: Guide, model: Model, grammar: str | None, text: str) -> bool:
+    """Whether ``text`` is a whole text of ``grammar``."""
+    assert grammar is not None
+    matcher = guide.matcher(grammar)
+    for token_id in model.tokenize(text):
+        if not matcher.allowed()[token_id // 8] >> token_id % 8 & 1:
+            return False
+        matcher.accept(token_id)
+    return matcher.is_complete
+
+
+def in_pieces(text: str, size: int) -> str:
+    pieces = CallPieces()
+    made = [pieces.feed(text[start : start + size]) for start in range(0, len(text), size)]
+    assert pieces.is_complete
+    return "".join(made)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parameter_of_any_name_is_bound(guide: Guide, tiny_model: Model, name: str) -> None:
+    grammar = call_grammar(tool(object_of([name])))
+    text = f"```python\ntool_call({NAMES[name]})\n```"
+    assert accepts(guide, tiny_model, grammar, text)
+    for wrong in ("", NAMES[name].replace("1", "'x'"), f"{NAMES[name]}, other=1"):
+        assert not accepts(guide, tiny_model, grammar, f"```python\ntool_call({wrong})\n```")
+    assert json.loads(parse_call("f", text)) == {name: 1}
+    assert call_text("f", json.dumps({name: 1})) == text
+    assert all(json.loads(in_pieces(text, size)) == {name: 1} for size in range(1, 12))
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_parameters_keep_their_order(guide: Guide, tiny_model: Model, required: bool) -> None:
+    grammar = call_grammar(tool(object_of(list(NAMES), required=required)))
+    text = call_text("f", json.dumps(dict.fromkeys(NAMES, 1)))
+    assert accepts(guide, tiny_model, grammar, text)
+    assert list(json.loads(parse_call("f", text))) == list(NAMES)
+    assert list(json.loads(in_pieces(text, 3))) == list(NAMES)
+    some = call_text("f", json.dumps(dict.fromkeys(list(NAMES)[3:9], 1)))
+    assert accepts(guide, tiny_model, grammar, some) == (not required)
+    nothing = "```python\ntool_call()\n```"
+    assert accepts(guide, tiny_model, grammar, nothing) == (not required)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), values, max_size=5), st.integers(1, 9))
+def test_any_arguments_are_written_and_read_back(arguments: dict[str, Any], size: int) -> None:
+    text = call_text("f", json.dumps(arguments))
+    assert json.loads(parse_call("f", text)) == arguments
+    assert list(json.loads(parse_call("f", text))) == list(arguments)
+    assert json.loads(in_pieces(text, size)) == arguments
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(max_size=6), min_size=1, max_size=6, unique=True), st.randoms())
+def test_any_names_are_bound_in_their_order(
+    guide: Guide, tiny_model: Model, names: list[str], draw: Any
+) -> None:
+    required = [name for name in names if draw.random() < 0.5]
+    schema = object_of(names) | {"required": required}
+    given_names = [name for name in names if name in required or draw.random() < 0.5]
+    grammar = call_grammar(tool(schema))
+    text = call_text("f", json.dumps(dict.fromkeys(given_names, 7)))
+    assert accepts(guide, tiny_model, grammar, text)
+    jsonschema.validate(json.loads(parse_call("f", text)), schema)
+    if required:
+        less = call_text("f", json.dumps(dict.fromkeys(set(given_names) - set(required[:1]), 7)))
+        assert not accepts(guide, tiny_model, grammar, less)
+
+
+def nested(kinds: list[Any], depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "integer"}
+    for _ in range(depth):
+        schema = {"type": kinds, "items": schema, "minItems": 1}
+    return {"type": "object", "properties": {"x": schema}, "required": ["x"]}
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ["array"] * 3,
+        ["array", "null"] * 20,
+        ["array", "array", "no such type"],
+        ["array", ["array"], {"type": "array"}, None, 3],
+    ],
+)
+@pytest.mark.parametrize("depth", [12, 15])
+def test_a_type_counts_once_however_often_it_is_listed(
+    guide: Guide, tiny_model: Model, kinds: list[Any], depth: int
+) -> None:
+    grammar = call_grammar(tool(nested(kinds, depth)))
+    assert grammar is not None
+    assert len(grammar) < 10_000
+    value = "[" * depth + "1" + "]" * depth
+    assert accepts(guide, tiny_model, grammar, f"```python\ntool_call(x={value})\n```")
+    assert not accepts(guide, tiny_model, grammar, f"```python\ntool_call(x={value[1:-1]})\n```")
+
+
+@pytest.mark.parametrize("kinds", [["no such type"], [], [None], [[]]])
+def test_types_that_are_none_bind_nothing(
+    guide: Guide, tiny_model: Model, kinds: list[Any]
+) -> None:
+    grammar = call_grammar(tool(nested(kinds, 1)))
+    assert accepts(guide, tiny_model, grammar, "```python\ntool_call(x={'a': 1})\n```")
+
+
+@pytest.mark.parametrize(("num_names", "required"), [(5000, True), (500, False)])
+def test_thousands_of_parameters_do_not_end_the_process(
+    guide: Guide, tiny_model: Model, num_names: int, required: bool
+) -> None:
+    """llguidance's stack overflowed where each was a rule that led to the next."""
+    names = [f"p{number}" for number in range(num_names)]
+    grammar = call_grammar(tool(object_of(names, required=required)))
+    assert accepts(guide, tiny_model, grammar, call_text("f", json.dumps(dict.fromkeys(names, 1))))
+    one = "```python\ntool_call(p432=1)\n```"
+    assert accepts(guide, tiny_model, grammar, one) == (not required)
+
+
+@pytest.mark.parametrize("num_names", [501, 2000])
+def test_too_many_optional_properties_are_refused(num_names: int) -> None:
+    schema = {"type": "object", "properties": {f"p{number}": {} for number in range(num_names)}}
+    for wanted in (schema, {"type": "object", "properties": {"x": schema}, "required": ["x"]}):
+        with pytest.raises(InvalidRequestError, match=f"tools has an object of {num_names} prop"):
+            call_grammar(tool(wanted))
+        with pytest.raises(
+            InvalidRequestError, match=f"response_format has an object of {num_names}"
+        ):
+            json_grammar(wanted)
+
+
+MANY = {f"p{number}": {"type": "string"} for number in range(3000)}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        object_of([f"p{number}" for number in range(20_000)]),
+        {  # the same place under five hundred names
+            "type": "object",
+            "$defs": {"a": {"type": "object", "properties": MANY, "required": list(MANY)}},
+            "properties": {
+                f"q{number}": {"$ref": "#" + "/" * (number + 1) + "$defs/a"}
+                for number in range(500)
+            },
+        },
+        {"type": "object", "properties": {"x": {"enum": [f"{n}" * 40 for n in range(9000)]}}},
+    ],
+    ids=["parameters", "references", "options"],
+)
+def test_schemas_that_make_endless_grammars_are_refused(schema: dict[str, Any]) -> None:
+    for make in (call_grammar, lambda one: required_grammar([one])):
+        with pytest.raises(InvalidRequestError, match="over 1048576 characters") as caught:
+            make(tool(schema))
+        assert caught.value.param == "tools"
+
+
+def test_a_schema_of_a_reply_has_its_limit_too() -> None:
+    with pytest.raises(InvalidRequestError, match="response_format has a schema of over 131072"):
+        json_grammar(object_of([f"p{number}" for number in range(5000)]))
+    assert json_grammar(object_of([f"p{number}" for number in range(1000)]))
