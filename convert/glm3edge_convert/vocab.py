@@ -9,6 +9,8 @@ SentencePiece joins into ordinary pieces only. A token that must not come out of
 therefore needs a text that no sequence of joins reaches. "sop" and "eop" are reached ("s" + "op",
 "e" + "op"), so these two tokens are spelled `<|sop|>` and `<|eop|>` in the output; the role tags
 and masks keep their own texts. Every vocabulary is checked for this.
+
+llama.cpp's own converter writes the same tokens under other texts, LLAMA_CPP_TEXTS.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from glm3edge_convert._sentencepiece import (
 from glm3edge_convert.errors import TokenizerError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 TOKENIZER_FILE = "tokenizer.model"
@@ -46,9 +48,16 @@ SPECIAL_TOKENS = (
     "<|observation|>",
 )
 UNK_ID, BOS_ID, EOS_ID = 0, 1, 2
+FIRST_PIECES = (
+    Piece("<unk>", 0.0, PieceType.UNKNOWN),
+    Piece("<s>", 0.0, PieceType.CONTROL),
+    Piece("</s>", 0.0, PieceType.CONTROL),
+)
 NUM_BYTES = 256
 # Stand-ins for texts of tokenizer.model that plain text would reach.
 SAFE_TEXTS = {"<unk>": "<|unk|>", "<s>": "<|bos|>", "</s>": "<|eos|>"}
+# Texts of llama.cpp's own converter, and those of the same tokens here.
+LLAMA_CPP_TEXTS = {"<bos>": "<s>", "<eos>": "</s>", "sop": "<|sop|>", "eop": "<|eop|>"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,24 @@ def read_vocabulary(folder: Path, vocab_size: int) -> Vocabulary:
     model = read_model(path)
     _check_model(path, model)
     return _build(path, model, vocab_size)
+
+
+def respell(path: Path, texts: Sequence[str], types: Sequence[int]) -> tuple[Piece, ...]:
+    """The tokens of `path`, which llama.cpp's own converter made, as `read_vocabulary` has them.
+
+    Scores are left out: they are the same. Raises TokenizerError if the tokens are not what that
+    converter makes of ChatGLM3's tokenizer.
+    """
+    texts = [LLAMA_CPP_TEXTS.get(text, text) for text in texts]
+    num_pieces = texts.index(SPECIAL_TOKENS[0]) if SPECIAL_TOKENS[0] in texts else 0
+    tokens = [Piece(text, 0.0, PieceType(n)) for text, n in zip(texts, types, strict=True)]
+    pieces = [*FIRST_PIECES, *tokens[len(FIRST_PIECES) : num_pieces]]
+    expected = _with_special_tokens(pieces, len(tokens))
+    if texts != [token.text for token in expected]:
+        raise TokenizerError(path, "has other special tokens than ChatGLM3")
+    if [piece.type for piece in pieces].count(PieceType.BYTE) != NUM_BYTES:
+        raise TokenizerError(path, "lacks byte fallback")
+    return _checked(path, expected)
 
 
 def _check_model(path: Path, model: SentencePieceModel) -> None:
@@ -103,11 +130,21 @@ def _build(path: Path, model: SentencePieceModel, vocab_size: int) -> Vocabulary
             f"has {len(model.pieces)} pieces, {num_used} tokens with the special ones, and "
             f"config.json's padded_vocab_size is {vocab_size}; use the files of one model",
         )
+    tokens = _checked(path, _with_special_tokens(model.pieces, vocab_size))
+    return Vocabulary(tokens, len(model.pieces), model.add_dummy_prefix)
+
+
+def _with_special_tokens(pieces: Sequence[Piece], vocab_size: int) -> list[Piece]:
+    num_used = len(pieces) + len(SPECIAL_TOKENS)
     specials = [Piece(text, 0.0, PieceType.CONTROL) for text in SPECIAL_TOKENS]
     padding = [Piece(f"[PAD{i}]", 0.0, PieceType.UNUSED) for i in range(num_used, vocab_size)]
-    tokens = _with_safe_texts([*model.pieces, *specials, *padding])
-    _check_texts(path, tokens)
-    return Vocabulary(tokens, len(model.pieces), model.add_dummy_prefix)
+    return [*pieces, *specials, *padding]
+
+
+def _checked(path: Path, tokens: list[Piece]) -> tuple[Piece, ...]:
+    made = _with_safe_texts(tokens)
+    _check_texts(path, made)
+    return made
 
 
 def _with_safe_texts(tokens: list[Piece]) -> tuple[Piece, ...]:

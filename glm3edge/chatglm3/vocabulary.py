@@ -10,8 +10,11 @@ from glm3edge.errors import InvalidRequestError
 class Vocabulary(Protocol):
     """A tokenizer; ``glm3edge.llama.model.Model`` is one."""
 
-    eos_id: int
     vocab_size: int
+
+    @property
+    def eos_id(self) -> int:
+        """Id of the token that ends a text."""
 
     def tokenize(self, text: str) -> list[int]:
         """Ids of plain text, dummy prefix included, never a control token."""
@@ -51,7 +54,7 @@ class SpecialTokens:
         """
         return cls(
             gmask=_find(vocabulary, "[gMASK]"),
-            sop=_find(vocabulary, "<|sop|>", "sop"),  # our converter's spelling, and llama.cpp's
+            sop=_find(vocabulary, "<|sop|>", "sop"),  # of our files, and of checkpoints
             system=_find(vocabulary, "<|system|>"),
             user=_find(vocabulary, "<|user|>"),
             assistant=_find(vocabulary, "<|assistant|>"),

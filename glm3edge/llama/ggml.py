@@ -61,6 +61,9 @@ _SIGNATURES: dict[str, tuple[str, Any, list[Any]]] = {
     "gguf_get_tensor_size": ("ggml-base", _SIZE, [_HANDLE, ctypes.c_int64]),
     "gguf_get_tensor_offset": ("ggml-base", _SIZE, [_HANDLE, ctypes.c_int64]),
     "gguf_get_data_offset": ("ggml-base", _SIZE, [_HANDLE]),
+    "gguf_set_val_u32": ("ggml-base", None, [_HANDLE, _TEXT, ctypes.c_uint32]),
+    "gguf_set_arr_data": ("ggml-base", None, [_HANDLE, _TEXT, ctypes.c_int, _HANDLE, _SIZE]),
+    "gguf_set_arr_str": ("ggml-base", None, [_HANDLE, _TEXT, ctypes.POINTER(_TEXT), _SIZE]),
     "ggml_backend_rpc_add_server": ("ggml-rpc", _HANDLE, [_TEXT]),
     "ggml_backend_rpc_start_server": (
         "ggml-rpc",

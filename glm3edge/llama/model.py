@@ -14,6 +14,7 @@ from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.gguf_file import why_not_gguf
 from glm3edge.llama import library
 from glm3edge.llama.placement import ON_CPU, Placement
+from glm3edge.llama.respelling import respelled
 from glm3edge.llama.tensor_list import why_damaged
 
 CHAT_ARCHITECTURE = "chatglm"
@@ -81,18 +82,20 @@ class Model:
         self._num_users = 0
         self._closed = False
         self._pieces: dict[int, bytes] = {}
+        self._architecture = architecture
+        self._vocab: Any = None
+        self._respelled: Any = None  # a model that has the vocabulary, where the file's is not it
         self.placement = placement
         self._handle: Any = _load(
             path, vocab_only=vocab_only, no_alloc=no_alloc, placement=placement
         )
         try:
-            self._check_architecture(architecture)
+            self._check_architecture()
         except ModelLoadError:
             self.close()
             raise
-        self._vocab = native.llama_model_get_vocab(self._handle)
-        self.vocab_size = int(native.llama_vocab_n_tokens(self._vocab))
-        self.eos_id = int(native.llama_vocab_eos(self._vocab))
+        vocab = native.llama_model_get_vocab(self._handle)
+        self.vocab_size = int(native.llama_vocab_n_tokens(vocab))
 
     def __enter__(self) -> "Model":
         return self
@@ -175,6 +178,11 @@ class Model:
                 digest.update(file.read(_FINGERPRINT_BYTES))
         return digest.hexdigest()
 
+    @property
+    def eos_id(self) -> int:
+        """Id of the token that ends a text."""
+        return int(native.llama_vocab_eos(self.vocab_handle))
+
     def metadata(self, key: str) -> str | None:
         """A metadata value of the file as text, None if the file has no such key."""
         handle = self._open_handle()
@@ -203,7 +211,7 @@ class Model:
 
     def is_control(self, token_id: int) -> bool:
         """Whether ``token_id`` is a control token, which stands for no text."""
-        return bool(native.llama_vocab_is_control(self._vocab, token_id))
+        return bool(native.llama_vocab_is_control(self.vocab_handle, token_id))
 
     def piece(self, token_id: int) -> bytes:
         """Bytes that ``token_id`` stands for; empty for control and unused tokens.
@@ -231,18 +239,27 @@ class Model:
             IndexError: there is no such token.
         """
         self._check_token_id(token_id)
-        self._open_handle()
-        text: bytes = native.llama_vocab_get_text(self._vocab, token_id)
-        attributes = int(native.llama_vocab_get_attr(self._vocab, token_id))
+        vocab = self.vocab_handle
+        text: bytes = native.llama_vocab_get_text(vocab, token_id)
+        attributes = int(native.llama_vocab_get_attr(vocab, token_id))
         kind = next((name for bit, name in _KINDS.items() if attributes & bit), "normal")
-        score = float(native.llama_vocab_get_score(self._vocab, token_id))
+        score = float(native.llama_vocab_get_score(vocab, token_id))
         return TokenEntry(text.decode("utf-8", errors="replace"), kind, score)
 
     @property
     def vocab_handle(self) -> Any:
-        """llama.cpp's handle of the vocabulary; the model stays open as long as it is used."""
-        self._open_handle()
-        return self._vocab
+        """llama.cpp's handle of the vocabulary; the model stays open as long as it is used.
+
+        It is looked at when it is first wanted: a process that only computes wants none.
+
+        Raises:
+            ModelLoadError: it is not ChatGLM3's, though the model has to be one that chats.
+        """
+        with self._lock:
+            handle = self._open_handle()
+            if self._vocab is None:
+                self._vocab = self._find_vocab(handle)
+            return self._vocab
 
     def acquire(self) -> Any:
         """llama.cpp's handle, for a context that keeps it until ``release()``."""
@@ -267,26 +284,34 @@ class Model:
         if self._closed and self._num_users == 0 and self._handle is not None:
             native.llama_model_free(self._handle)
             self._handle = None
+            if self._respelled is not None:
+                native.llama_model_free(self._respelled)
 
     def _open_handle(self) -> Any:
         if self._closed:
             raise ResourceClosedError(f"model {self.path.name} is closed")
         return self._handle
 
-    def _check_architecture(self, wanted: str) -> None:
-        found = self.metadata("general.architecture")
+    def _check_architecture(self) -> None:
+        found, wanted = self.metadata("general.architecture"), self._architecture
         if found != wanted:
             raise ModelLoadError(self.path, _why_not(found, wanted))
+
+    def _find_vocab(self, handle: Any) -> Any:
+        vocab = native.llama_model_get_vocab(handle)
+        if self._architecture == CHAT_ARCHITECTURE:
+            self._respelled = respelled(self.path, vocab)
+        return native.llama_model_get_vocab(self._respelled) if self._respelled else vocab
 
     def _tokenize(
         self, text: bytes, *, parse_special: bool, add_special: bool = False
     ) -> list[int]:
-        self._open_handle()
+        vocab = self.vocab_handle
         capacity = len(text) + 2
         for _ in range(2):
             ids = (ctypes.c_int32 * capacity)()
             count = native.llama_tokenize(
-                self._vocab, text, len(text), ids, capacity, add_special, parse_special
+                vocab, text, len(text), ids, capacity, add_special, parse_special
             )
             if count >= 0:
                 return ids[:count]
@@ -295,9 +320,9 @@ class Model:
 
     def _read_piece(self, token_id: int, *, special: bool = False) -> bytes:
         self._check_token_id(token_id)
-        self._open_handle()
+        vocab = self.vocab_handle
         buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
-        length = native.llama_token_to_piece(self._vocab, token_id, buffer, len(buffer), 0, special)
+        length = native.llama_token_to_piece(vocab, token_id, buffer, len(buffer), 0, special)
         return buffer.raw[: max(length, 0)]
 
     def _check_token_id(self, token_id: int) -> None:

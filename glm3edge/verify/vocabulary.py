@@ -25,14 +25,11 @@ SPECIAL_TOKENS = (
 )
 """What tokenization_chatglm.py adds after the pieces, in its order."""
 
-# Converters write some control tokens in their own way: ours so that no text can spell them,
-# llama.cpp's because of its own names.
+# Our converter writes some control tokens in its own way, so that no text can spell them.
 _SPELLINGS = {
     "<|unk|>": "<unk>",
     "<|bos|>": "<s>",
-    "<bos>": "<s>",
     "<|eos|>": "</s>",
-    "<eos>": "</s>",
     "<|sop|>": "sop",
     "<|eop|>": "eop",
 }

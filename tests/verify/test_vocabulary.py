@@ -135,7 +135,7 @@ class Listed:
         (TokenEntry("a", "normal", 0.0), TokenEntry("a", "byte", 0.0), False),
         (TokenEntry("<|sop|>", "control", 0.0), TokenEntry("sop", "control", 0.0), True),
         (TokenEntry("<|sop|>", "normal", 0.0), TokenEntry("sop", "normal", 0.0), False),
-        (TokenEntry("<eos>", "control", 0.0), TokenEntry("</s>", "control", 0.0), True),
+        (TokenEntry("<|eos|>", "control", 0.0), TokenEntry("</s>", "control", 0.0), True),
         (TokenEntry("<|user|>", "control", 0.0), TokenEntry("<|system|>", "control", 0.0), False),
         (TokenEntry("[PAD7]", "unused", 0.0), TokenEntry("[PAD8]", "unused", 0.0), True),
     ],
