@@ -54,9 +54,10 @@ def read_subject(name: str | None, path: Path | None) -> Subject:
 
 def _read_file(name: str | None, path: Path) -> Subject:
     with Model(path, vocab_only=True) as model:
+        _ = model.vocab_handle  # serve refuses a model with another vocabulary
         number = model.metadata("general.file_type") or ""
         try:
-            hparams = read_hparams(model.metadata)
+            hparams = read_hparams(model.metadata, model.vocab_size)
         except KeyError as exc:
             raise ModelLoadError(path, f"its metadata lacks {exc.args[0]}") from exc
     type_name = file_type_name(int(number)) if number.isdecimal() else None

@@ -81,9 +81,10 @@ def write_outline(path: Path, hparams: HParams, type_name: str) -> int:
     return num_bytes
 
 
-def read_hparams(get: Callable[[str], str | None]) -> HParams:
+def read_hparams(get: Callable[[str], str | None], vocab_size: int) -> HParams:
     """The sizes of a model from its GGUF file's metadata, of which `get` gives a value as text.
 
+    `vocab_size` is how many tokens it lists: llama.cpp's own converter has no key for that.
     Raises KeyError naming the key that is missing.
     """
 
@@ -102,7 +103,7 @@ def read_hparams(get: Callable[[str], str | None]) -> HParams:
         head_size=hidden_size // num_heads,
         ffn_size=int(value("feed_forward_length")),
         context_size=int(value("context_length")),
-        vocab_size=int(value("vocab_size")),
+        vocab_size=vocab_size,
         norm_epsilon=float(value("attention.layer_norm_rms_epsilon")),
         rope_ratio=float(value("rope.freq_base")) / ROPE_BASE,
     )
