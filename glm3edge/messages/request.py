@@ -92,9 +92,10 @@ def _chat_messages_of(
         case AssistantMessage():
             calls = [block for block in given.content if isinstance(block, ToolUseBlock)]
             known_ids.update(call.id for call in calls)
-            yield chat.Message(
-                role="assistant", content=parts, tool_calls=[_chat_call(call) for call in calls]
-            )
+            if parts or calls or not given.content:  # there may be nothing but thinking
+                yield chat.Message(
+                    role="assistant", content=parts, tool_calls=[_chat_call(call) for call in calls]
+                )
         case UserMessage():
             yield from _results(given, known_ids, param=param)
             if parts or not given.content:

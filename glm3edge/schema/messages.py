@@ -44,8 +44,14 @@ class ToolResultBlock(RequestModel):
     is_error: bool | None = None
 
 
+class ThinkingBlock(RequestModel):
+    """What another model has thought, which is dropped: ChatGLM3's format has no place for it."""
+
+    type: Literal["thinking", "redacted_thinking"]
+
+
 UserBlock = Annotated[TextBlock | ToolResultBlock, Field(discriminator="type")]
-AssistantBlock = Annotated[TextBlock | ToolUseBlock, Field(discriminator="type")]
+AssistantBlock = Annotated[TextBlock | ToolUseBlock | ThinkingBlock, Field(discriminator="type")]
 
 
 class UserMessage(RequestModel):
@@ -109,12 +115,6 @@ class NamedToolChoice(RequestModel):
     disable_parallel_tool_use: bool | None = None
 
 
-class Thinking(RequestModel):
-    """ChatGLM3 does not think before it speaks."""
-
-    type: Literal["disabled"]
-
-
 class OutputFormat(RequestModel):
     """What the JSON of a reply has to be like; ``schema`` is a JSON schema."""
 
@@ -129,7 +129,10 @@ class OutputConfig(RequestModel):
 
 
 class Conversation(RequestModel):
-    """What makes a prompt, as ``count_tokens`` counts it."""
+    """What makes a prompt, as ``count_tokens`` counts it.
+
+    ``thinking`` is ignored, whatever it asks for: ChatGLM3 does not think before it speaks.
+    """
 
     model: str = ""
     messages: Annotated[list[InputMessage], Field(min_length=1)]
@@ -138,7 +141,7 @@ class Conversation(RequestModel):
     tool_choice: Annotated[FreeToolChoice | NamedToolChoice, Field(discriminator="type")] | None = (
         None
     )
-    thinking: Thinking | None = None
+    thinking: dict[str, Any] | None = None
     output_config: OutputConfig | None = None
 
 

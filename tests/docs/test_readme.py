@@ -71,6 +71,15 @@ def test_both_have_the_same_blocks() -> None:
     ]
 
 
+@pytest.mark.parametrize("path", READMES, ids=lambda path: str(path.name))
+def test_open_webui_is_told_to_leave_out_its_tools(path: Path) -> None:
+    """They fill the context: without this its first message is refused."""
+    (text,) = [block.text for block in blocks(path) if "open-webui serve" in block.text]
+    words = dict(word.split("=", 1) for word in shlex.split(text) if "=" in word)
+    assert words["OPENAI_API_BASE_URL"] == "http://127.0.0.1:8000/v1"
+    assert json.loads(words["DEFAULT_MODEL_METADATA"]) == {"capabilities": {"builtin_tools": False}}
+
+
 def _bare(block: Block) -> tuple[str, str, bool, str | None]:
     """A block without its comments, which are in the page's language."""
     text = re.sub(r"[ \t]*(?<!\S)#.*", "", block.text) if block.language == "sh" else block.text

@@ -20,6 +20,8 @@ WEATHER = {
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "北京"}}
 CALLED = {"role": "assistant", "content": [CALL]}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "晴，22 度"}
+THINKING = {"type": "thinking", "thinking": "先查天气……", "signature": "c2ln"}
+REDACTED = {"type": "redacted_thinking", "data": "ZGF0YQ=="}
 
 
 def text(content: str) -> dict[str, Any]:
@@ -156,8 +158,34 @@ def test_options() -> None:
     assert request.stream_options.include_usage
 
 
+@pytest.mark.parametrize(
+    "thinking",
+    [
+        {"type": "disabled"},
+        {"type": "enabled", "budget_tokens": 31_999},
+        {"type": "enabled", "budget_tokens": 1024, "display": "omitted"},
+        {"type": "adaptive"},
+        {"type": "adaptive", "display": "summarized"},
+        {"type": "of another day"},
+        None,
+    ],
+)
+def test_thinking_is_no_matter_here(thinking: Any) -> None:
+    assert translated(thinking=thinking) == translated()
+
+
+@pytest.mark.parametrize("blocks", [[THINKING], [REDACTED], [THINKING, REDACTED, THINKING]])
+def test_what_was_thought_is_dropped(blocks: list[Any]) -> None:
+    for said_blocks in ([text("好")], [CALL], [text("查一下"), CALL]):
+        with_thoughts = {"role": "assistant", "content": [*blocks, *said_blocks, *blocks]}
+        without = {"role": "assistant", "content": said_blocks}
+        assert translated(HELLO, with_thoughts, HELLO) == translated(HELLO, without, HELLO)
+    alone = {"role": "assistant", "content": blocks}
+    assert translated(HELLO, alone, HELLO) == translated(HELLO, HELLO)
+
+
 def test_without_options_the_defaults_are_the_servers() -> None:
-    request = translated(thinking={"type": "disabled"})
+    request = translated()
     assert request.temperature is request.top_p is request.top_k is None
     assert request.stop_strings == ()
 
@@ -206,8 +234,7 @@ def test_a_conversation_that_ends_with_the_assistant_can_be_counted() -> None:
         {"max_tokens": 0},
         {"messages": []},
         {"temperature": 1.1},
-        {"thinking": {"type": "enabled", "budget_tokens": 1024}},
-        {"thinking": {"type": "adaptive"}},
+        {"messages": [{"role": "user", "content": [THINKING]}]},
         {"stop_sequences": ["x"] * 17},
         {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
         {"tool_choice": {"type": "tool"}},
