@@ -35,6 +35,7 @@
     │   ├── ResponseNotFoundError
     │   ├── PreviousResponseNotFoundError
     │   ├── BodyTooLargeError
+    │   ├── HeadersTooLargeError
     │   ├── AuthenticationError   no API key, or a wrong one
     │   ├── HostNotAllowedError   sent to a name that is not this server's
     │   └── OriginNotAllowedError sent by another's web page
@@ -510,6 +511,23 @@ class BodyTooLargeError(RequestError):
             f"the body has more than {max_bytes} bytes, which is this server's limit (--max-body)"
         )
         self.max_bytes = max_bytes
+
+
+class HeadersTooLargeError(RequestError):
+    """The request line and the headers are longer, or more, than they may be.
+
+    Attributes:
+        max_bytes: how long they may be, together.
+        max_headers: how many headers there may be.
+    """
+
+    def __init__(self, *, max_bytes: int, max_headers: int) -> None:
+        super().__init__(
+            f"the request line and headers have more than {max_bytes} bytes, or there are more "
+            f"than {max_headers} headers; send what is long in the body"
+        )
+        self.max_bytes = max_bytes
+        self.max_headers = max_headers
 
 
 class AuthenticationError(RequestError):

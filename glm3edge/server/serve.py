@@ -8,6 +8,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from glm3edge.server.protocol import Protocol
 from glm3edge.server.services import Services
 
 SHUTDOWN_SECONDS = 10
@@ -40,6 +41,7 @@ def run(
     """Serve until SIGINT or SIGTERM. Streams under way get an ending that says so."""
     config = uvicorn.Config(
         app,
+        http=Protocol,
         log_config=None,
         access_log=False,
         server_header=False,

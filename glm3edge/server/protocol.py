@@ -1,0 +1,60 @@
+"""Protocol: uvicorn's for HTTP, with a limit on what is no body.
+
+httptools keeps a line until it ends and copies it with each piece that comes, so that a header
+without an end would take the memory, and soon the event loop.
+"""
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from glm3edge.errors import HeadersTooLargeError, InvalidRequestError, RequestError
+from glm3edge.server.errors import describe
+
+MAX_HEAD_BYTES = 2**16
+"""Bytes that a request line and headers may have, and whatever else is between pieces of bodies:
+empty lines, extensions of chunks, trailers."""
+
+MAX_HEADERS = 100
+
+
+class Protocol(HttpToolsProtocol):
+    """Answers 431 to too long or too many headers, and closes the connection."""
+
+    _num_pending = 0  # bytes that have come since the last headers or the last piece of a body
+    _error: RequestError | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and see how much it holds whose end has not come."""
+        self._num_pending += len(data)
+        super().data_received(data)
+        if self._num_pending > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._error = _too_large()
+            self.send_400_response("")
+
+    def on_headers_complete(self) -> None:
+        """Measure what may have come at once. uvicorn takes any error for bad HTTP."""
+        self._num_pending = 0
+        num_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if num_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            self._error = _too_large()
+            raise self._error
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body, which has a limit of its own."""
+        self._num_pending = 0
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what goes no further, in the form of all errors, and close the connection."""
+        status, reply = describe(self._error or InvalidRequestError(msg))
+        body = reply.model_dump_json().encode()
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(
+                b"%scontent-type: application/json\r\ncontent-length: %d\r\n"
+                b"connection: close\r\n\r\n%s" % (STATUS_LINE[status], len(body), body)
+            )
+        self.transport.close()
+
+
+def _too_large() -> HeadersTooLargeError:
+    return HeadersTooLargeError(max_bytes=MAX_HEAD_BYTES, max_headers=MAX_HEADERS)
