@@ -1,19 +1,45 @@
 """What all requests and replies share."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 
-class RequestModel(BaseModel):
-    """A request body: fields this server does not know are ignored, as OpenAI's clients expect."""
+def _fail_fast(schema: Any) -> None:
+    """As ``Field(fail_fast=True)`` does, for all lists and dicts in a schema."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("list", "dict"):
+            schema["fail_fast"] = True
+        schema = list(schema.values())
+    if isinstance(schema, list | tuple):
+        for part in schema:
+            _fail_fast(part)
+
+
+class _Model(BaseModel):
+    """Stops at the first wrong item of a list or dict: an error takes far more than the item."""
 
     # Errors end in logs, and values are prompts.
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-class ReplyModel(BaseModel):
-    """A reply body."""
-
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        _fail_fast(schema)
+        return schema
+
+
+class RequestModel(_Model):
+    """A request body: fields this server does not know are ignored, as OpenAI's clients expect."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ReplyModel(_Model):
+    """A reply body."""
 
 
 class EventModel(ReplyModel):

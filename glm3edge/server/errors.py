@@ -65,6 +65,8 @@ _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
 ]
 _CODES = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed"}
 
+_MAX_CHARACTERS = 1000
+
 _ANTHROPIC_ROUTES = "/v1/messages"
 _ANTHROPIC_TYPES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "authentication_error",
@@ -155,7 +157,14 @@ def _path(location: tuple[str | int, ...], body: Any, *, is_missing: bool) -> st
 
 
 def _reply(message: str, kind: str, param: str | None, code: str | None) -> ErrorReply:
-    return ErrorReply(error=ErrorDetail(message=message, type=kind, param=param, code=code))
+    param = None if param is None else _shortened(param)
+    detail = ErrorDetail(message=_shortened(message), type=kind, param=param, code=code)
+    return ErrorReply(error=detail)
+
+
+def _shortened(text: str) -> str:
+    """A message may quote what was sent, of any length."""
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
 
 
 def _anthropic(status: int, reply: ErrorReply) -> ErrorEvent:
