@@ -1,8 +1,15 @@
-"""Bodies: how long they may be, and how deep. Both are looked at before anything is parsed."""
+"""Bodies: how long they may be, how deep, and of how much, before anything is parsed.
 
-from typing import NoReturn
+Parsing and validation hold the event loop (and Python's lock, so that a thread would not help), for
+a tenth of a second or two at these limits.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, NoReturn
 
 import numpy as np
+from anyio.to_thread import run_sync
+from numpy.typing import NDArray
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,6 +21,18 @@ MAX_DEPTH = 100
 """Levels that arrays and objects of a body may nest: far more than any schema has, far fewer than
 Python's recursion or llguidance's takes."""
 
+LIMITS = {
+    "values and keys": (b"[{,:", 1_200_000),
+    "keys": (b":", 2**17),
+    "objects": (b"{", 2**14),
+    "digits in numbers": (b"0123456789", 2**23),
+}
+"""What a body may have outside of strings: what it is called, the bytes it is known by, how much.
+
+There is room for embeddings of 2,048 inputs with 512 token ids each, a bias for every token, and
+more messages, parts and tools than a context holds.
+"""
+
 _BLOCK_BYTES = 2**20
 _QUOTE = ord('"')
 _STEPS = np.zeros(256, np.int8)  # what a byte outside of strings adds to the depth
@@ -21,8 +40,20 @@ _STEPS[[*b"[{"]] = 1
 _STEPS[[*b"]}"]] = -1
 
 
+class Shape(NamedTuple):
+    """What JSON text consists of outside of strings.
+
+    Attributes:
+        depth: levels of arrays and objects.
+        counts: how often each byte occurs.
+    """
+
+    depth: int
+    counts: NDArray[np.int64]
+
+
 class BodyLimit:
-    """Reads a request's body whole, and passes it on if it is neither too long nor too deep.
+    """Reads a request's body whole, and passes it on if it is within the limits.
 
     Every route takes JSON, so nothing is lost by waiting for the end.
     """
@@ -38,7 +69,7 @@ class BodyLimit:
         try:
             self._check_announced(Headers(scope=scope).get("content-length", ""))
             body = await self._read(receive)
-            check_json(body)
+            await run_sync(check_json, body)
         except ClientDisconnect:
             return
         except RequestError as exc:
@@ -77,36 +108,49 @@ def check_json(body: bytes) -> None:
     """Look at a body that ought to be JSON; whether it is, its parser finds out.
 
     Raises:
-        InvalidRequestError: it is nested too deeply, or no UTF-8 (RFC 8259, 8.1).
+        InvalidRequestError: it is nested too deeply, has too much in it, or is no UTF-8
+            (RFC 8259, 8.1).
     """
-    if b"\0" in body:  # never in JSON, and always in UTF-16, where depth() would be misled
+    if b"\0" in body:  # never in JSON, and always in UTF-16, which measure() would misread
         raise InvalidRequestError("the body is not JSON in UTF-8")
-    if depth(body) > MAX_DEPTH:
+    shape = measure(body)
+    if shape.depth > MAX_DEPTH:
         raise InvalidRequestError(
             f"the body nests arrays and objects more than {MAX_DEPTH} levels deep; make it flatter"
         )
+    for what, (marks, most) in LIMITS.items():
+        if shape.counts[[*marks]].sum() > most:
+            raise InvalidRequestError(
+                f"the body has more than {most} {what}; make it smaller or send several"
+            )
 
 
-def depth(body: bytes) -> int:
-    """How many levels arrays and objects nest in JSON text; never too few where a parser gets.
-
-    Text that opens no more than MAX_DEPTH brackets is not looked at: 0.
-    """
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
-        return 0
-    text = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # what is left are quotes of strings
+def measure(body: bytes) -> Shape:
+    """The shape of JSON text; no number is too small as far as a parser gets."""
     deepest = level = 0
     in_string = False
-    for start in range(0, len(text), _BLOCK_BYTES):  # of any length in the same memory
-        block = np.frombuffer(text, np.uint8, min(_BLOCK_BYTES, len(text) - start), start)
-        inside = np.logical_xor.accumulate(block == _QUOTE) ^ in_string
-        levels = level + np.cumsum(_STEPS[block] * ~inside, dtype=np.int32)
-        deepest, level, in_string = (
-            max(deepest, int(levels.max())),
-            int(levels[-1]),
-            bool(inside[-1]),
-        )
-    return deepest
+    counts = np.zeros(256, np.int64)
+    for text in _without_escapes(body):
+        codes = np.frombuffer(text, np.uint8)
+        inside = np.logical_xor.accumulate(codes == _QUOTE) ^ in_string
+        in_string = bool(inside[-1])
+        outside = codes[~inside]
+        counts += np.bincount(outside, minlength=256)
+        steps = _STEPS[outside]
+        deepest = max(deepest, level + int(np.cumsum(steps, dtype=np.int32).max(initial=0)))
+        level += int(steps.sum())
+    return Shape(deepest, counts)
+
+
+def _without_escapes(body: bytes) -> Iterator[bytes]:
+    """``body`` in blocks, so that its length takes no memory; its quotes are those of strings."""
+    held = b""  # a backslash whose character is in the next block
+    for start in range(0, len(body), _BLOCK_BYTES):
+        block = held + body[start : start + _BLOCK_BYTES]
+        held = b"\\" if (len(block) - len(block.rstrip(b"\\"))) % 2 else b""
+        text = block.removesuffix(held).replace(b"\\\\", b"").replace(b'\\"', b"")
+        if text:
+            yield text
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -4,7 +4,7 @@
     CORS          answers preflights, which carry no key; lets allowed pages read what is refused
     HostCheck     names of others
     KeyCheck      callers without a key
-    BodyLimit     bodies that are too long or too deep
+    BodyLimit     bodies that are too long, too deep or of too much
 
 Each is plain ASGI: nothing is buffered on the way out, and a client that leaves is noticed.
 """

@@ -1,6 +1,5 @@
 """Anthropic's routes: each checks its body, hands it to the chat join and sends back a message."""
 
-from functools import partial
 from typing import Annotated
 
 from anyio.to_thread import run_sync
@@ -37,8 +36,7 @@ async def create_message(
     ``max_tokens`` cannot be left out here, and clients set it to what larger models can do, so it
     is a limit and no demand: a reply that fills the context ends with ``max_tokens``.
     """
-    prepare = partial(services.chat.prepare, clamp_max_tokens=True)
-    job = await run_sync(prepare, chat_request(body))
+    job = await run_sync(lambda: services.chat.prepare(chat_request(body), clamp_max_tokens=True))
     services.engine.check_room(len(job.generations))  # before a stream's headers are out
     if body.stream:
         chunks = services.chat.stream(job)
@@ -53,7 +51,7 @@ async def count_tokens(
     body: Annotated[Conversation, Body(openapi_examples=examples.COUNT_TOKENS)],
 ) -> TokenCount:
     """Tokens of a prompt, before it is sent."""
-    num_tokens = await run_sync(services.chat.count_prompt_tokens, prompt_request(body))
+    num_tokens = await run_sync(lambda: services.chat.count_prompt_tokens(prompt_request(body)))
     return TokenCount(input_tokens=num_tokens)
 
 

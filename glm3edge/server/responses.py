@@ -1,6 +1,6 @@
 """OpenAI's responses: made by the chat join, and kept for those that follow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
@@ -13,8 +13,8 @@ from glm3edge.responses.events import EventWriter, response_events
 from glm3edge.responses.reply import begun, page, response
 from glm3edge.responses.request import chat_request, in_terms_of_responses
 from glm3edge.schema.base import EventModel
-from glm3edge.schema.chat import ChatRequest
 from glm3edge.schema.errors import ErrorReply
+from glm3edge.schema.response_items import Item
 from glm3edge.schema.responses import DeletedResponse, ItemList, ResponseReply, ResponseRequest
 from glm3edge.server import examples, sse
 from glm3edge.server.errors import describe
@@ -33,7 +33,7 @@ async def create_response(
 ) -> Response:
     """A reply in the form of responses, whole or (``stream: true``) in events as it is written."""
     earlier = services.responses.earlier(body)
-    job = await run_sync(_prepare, services.chat, chat_request(body, earlier))
+    job = await run_sync(_prepare, services.chat, body, earlier)
     services.engine.check_room(len(job.generations))  # before a stream's headers are out
     start = begun(body, created_at=job.created, model=job.model)
 
@@ -80,7 +80,8 @@ async def list_input_items(
     return page(items, after=after, limit=limit, descending=order == "desc")
 
 
-def _prepare(chat: ChatCompleter, request: ChatRequest) -> ChatJob:
+def _prepare(chat: ChatCompleter, body: ResponseRequest, earlier: Sequence[Item]) -> ChatJob:
+    request = chat_request(body, earlier)
     try:
         return chat.prepare(request)
     except RequestError as exc:

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,9 +56,8 @@ def real_depth(value: object) -> int:
 @pytest.mark.parametrize("levels", [100, 101, 500, 5000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_depth(levels: int, opening: str, closing: str) -> None:
-    expected = levels if levels > body.MAX_DEPTH else 0
-    assert body.depth((opening * levels + '"]"' + closing * levels).encode()) == expected
-    assert body.depth((opening * levels).encode()) == expected
+    assert body.measure((opening * levels + '"]"' + closing * levels).encode()).depth == levels
+    assert body.measure((opening * levels).encode()).depth == levels
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_depth(levels: int, opening: str, closing: str) -> None:
     ],
 )
 def test_brackets_that_do_not_nest(text: str) -> None:
-    assert body.depth(text.encode()) <= 2
+    assert body.measure(text.encode()).depth <= 2
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_brackets_that_do_not_nest(text: str) -> None:
     ],
 )
 def test_brackets_after_strings(text: str) -> None:
-    assert body.depth(text.encode()) == 301
+    assert body.measure(text.encode()).depth == 301
 
 
 VALUES = st.recursive(
@@ -97,14 +97,70 @@ VALUES = st.recursive(
 )
 
 
+def real_counts(value: object) -> Counter[str]:
+    """Objects, keys, values and keys as ``LIMITS`` counts them."""
+    counts: Counter[str] = Counter()
+    if isinstance(value, dict):
+        counts.update({"objects": 1, "keys": len(value), "values and keys": len(value)})
+    if isinstance(value, dict | list):
+        counts["values and keys"] += max(len(value), 1)
+        for inner in value.values() if isinstance(value, dict) else value:
+            counts.update(real_counts(inner))
+    if isinstance(value, int):
+        counts["digits in numbers"] += len(str(abs(value)))
+    return counts
+
+
 @given(value=VALUES, block_bytes=st.sampled_from([1, 2, 3, 7, 2**20]), as_ascii=st.booleans())
-def test_depth_is_that_of_the_value(value: object, block_bytes: int, as_ascii: bool) -> None:
-    """Over blocks of any size; brackets are added so that depth() looks at all."""
-    many: list[object] = [[] for _ in range(body.MAX_DEPTH)]
+def test_the_shape_is_that_of_the_value(value: object, block_bytes: int, as_ascii: bool) -> None:
+    """Over blocks of any size."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(body, "_BLOCK_BYTES", block_bytes)
-        text = json.dumps([many, value], ensure_ascii=as_ascii)
-        assert body.depth(text.encode(errors="replace")) == real_depth([many, value])
+        text = json.dumps(value, ensure_ascii=as_ascii)
+        shape = body.measure(text.encode(errors="replace"))
+    assert shape.depth == real_depth(value)
+    for what, count in real_counts(value).items():
+        assert shape.counts[[*body.LIMITS[what][0]]].sum() == count
+
+
+def list_of(item: str, count: int) -> str:
+    return f"[{','.join([item] * count)}]"
+
+
+TOO_MUCH = {
+    "numbers": (list_of("1", 1_200_001), "1200000 values"),
+    "lists": (list_of("[]", 600_001), "1200000 values"),
+    "lists of strings": (list_of(list_of('"你好, :{[1"', 1000), 1200), "1200000 values"),
+    "objects": (list_of("{}", 2**14 + 1), "16384 objects"),
+    "messages": (list_of('{"role": "user", "content": "\\"{\\\\"}', 2**14 + 1), "16384 objects"),
+    "keys": ("{" + ",".join(f'"{i}":0' for i in range(2**17 + 1)) + "}", "131072 keys"),
+    "the same key": ("{" + ",".join(['"{":""'] * (2**17 + 1)) + "}", "131072 keys"),
+    "a long number": ("1" * (2**23 + 1), "8388608 digits"),
+    "a long fraction": ("0." + "3" * 2**23, "8388608 digits"),
+    "long numbers": (list_of("9" * 4300, 2000), "8388608 digits"),
+}
+
+
+@pytest.mark.parametrize("name", TOO_MUCH)
+def test_bodies_of_too_much(name: str) -> None:
+    text, message = TOO_MUCH[name]
+    with pytest.raises(InvalidRequestError, match=f"the body has more than {message}"):
+        body.check_json(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        list_of(list_of("65023", 512), 2048),
+        json.dumps([[65023] * 500] * 2048, indent=1),
+        "{" + ",".join(f'"{i}": -100.0' for i in range(65024)) + "}",
+        list_of('{"role": "user", "content": "你好"}', 2**14),
+        json.dumps("[{,: 1" * 300_000),
+        json.dumps({"content": '{"a": [1, 2]}, ' * 200_000 + "你\\"}, ensure_ascii=False),
+    ],
+)
+def test_large_bodies_that_are_taken(text: str) -> None:
+    body.check_json(text.encode())
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
