@@ -7,7 +7,10 @@ from glm3edge.errors import ConfigError
 
 
 def bind(settings: Settings) -> socket.socket:
-    """A socket bound to the configured address; port 0 takes any free one.
+    """A socket that listens on the configured address; port 0 takes any free one.
+
+    Until it listens, Linux would let another process bind to the same port. Who connects while the
+    model is loaded waits for it.
 
     Raises:
         ConfigError: the address is in use, or not this machine's.
@@ -17,6 +20,7 @@ def bind(settings: Settings) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((settings.host, settings.port))
+        sock.listen(socket.SOMAXCONN)
     except OSError as exc:
         sock.close()
         address = f"{settings.host}:{settings.port}"

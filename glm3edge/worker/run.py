@@ -61,7 +61,8 @@ def run(
         on_ready: called once, with the devices, when clients may come.
 
     Raises:
-        DeviceError: it cannot begin.
+        ConfigError: the address is in use.
+        DeviceError: it cannot begin for another reason.
     """
     pause, has_begun = 1.0, False
     with _stop_signals() as stop:
@@ -78,6 +79,7 @@ def run(
                     reason = serving.last_words() if not stop else ""
             except DeviceError as exc:
                 if not has_begun:
+                    free_address(offer.host, offer.port)  # it may have been taken meanwhile
                     raise
                 reason = str(exc)
             if not stop:

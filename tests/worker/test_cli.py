@@ -23,6 +23,8 @@ from glm3edge.llama.model import Model
 from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.types import SamplingParams
 from glm3edge.worker.run import free_address
+from glm3edge.worker.run import run as serve
+from glm3edge.worker.serving import Offer
 from glm3edge.workers import why_unreachable
 from glm3edge_convert.convert import convert
 from glm3edge_convert.synth import SHAPES, make_checkpoint
@@ -228,6 +230,40 @@ def test_a_port_in_use_is_named() -> None:
     assert result.stderr == (
         f"error: cannot listen on 127.0.0.1:{port}: Address already in use; try another --port\n"
     )
+
+
+def test_a_port_that_is_taken_after_it_was_found_free() -> None:
+    """By another that started at the same moment, say."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        offer = Offer("127.0.0.1", port, (), 1)
+        message = f"cannot listen on 127.0.0.1:{port}: Address already in use; try another --port"
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            serve(offer, None, on_ready=lambda _devices: pytest.fail("it serves"))
+
+
+def test_of_workers_that_start_together_one_serves() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    command = [sys.executable, "-m", "glm3edge", "worker", "--port", str(port)]
+    workers = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    ended: list[int] = []
+    while len(ended) < 3:
+        time.sleep(0.05)
+        ended = [worker.returncode for worker in workers if worker.poll() is not None]
+    (left,) = [worker for worker in workers if worker.poll() is None]
+    assert left.stdout is not None
+    assert left.stdout.readline().startswith(f"worker   127.0.0.1:{port}")
+    left.terminate()
+    errors = {worker.communicate(timeout=30)[1] for worker in workers if worker is not left}
+    assert left.communicate(timeout=30)[1] == ""
+    assert ended == [2, 2, 2]
+    assert errors == {
+        f"error: cannot listen on 127.0.0.1:{port}: Address already in use; try another --port\n"
+    }
 
 
 def test_a_wrong_device_is_an_error() -> None:

@@ -1,0 +1,128 @@
+"""One port: who listens there first is known from the first moment on."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from glm3edge.config import load_settings
+from glm3edge.errors import ConfigError
+from glm3edge.server.bind import bind
+from tests.conftest import start_server, stop_server
+
+KEY = "key-of-the-port-test"
+HOSTS = ["127.0.0.1", "0.0.0.0", *(["::"] if socket.has_dualstack_ipv6() else [])]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+    return port
+
+
+@contextmanager
+def start(model: Path, port: int, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """``glm3edge serve``, not waited for."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "glm3edge", "serve", str(model), "--port", str(port), *arguments],
+        env={**os.environ, "GLM3EDGE_API_KEY": KEY},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(process: "subprocess.Popen[str]", label: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(label):
+            return
+    raise AssertionError(process.communicate()[1])
+
+
+def check_refused(process: "subprocess.Popen[str]", host: str, port: int) -> None:
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 2, stderr
+    assert (
+        stderr
+        == f"error: cannot listen on {host}:{port}: Address already in use; try another --port\n"
+    )
+    assert "load " not in stdout
+
+
+@pytest.mark.parametrize("first", HOSTS)
+def test_a_port_is_held_while_the_model_is_loaded(tiny_gguf: Path, first: str) -> None:
+    """By all addresses against one, and the other way round; who connects is answered later."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with start(tiny_gguf, port, "--host", first) as holder:
+        wait_for(holder, "load")
+        holder.send_signal(signal.SIGSTOP)
+        for host in HOSTS:
+            with start(tiny_gguf, port, "--host", host) as other:
+                check_refused(other, host, port)
+        left = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
+        for sock in left:
+            sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            sock.close()
+        replies: list[int] = []
+        early = threading.Thread(
+            target=lambda: replies.append(httpx.get(f"{url}/health", timeout=60).status_code)
+        )
+        early.start()
+        holder.send_signal(signal.SIGCONT)
+        wait_for(holder, "stop")
+        early.join(60)
+        assert replies == [200]
+        holder.terminate()
+        assert holder.communicate(timeout=30)[1] == ""
+        assert holder.returncode == 0
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_of_two_that_start_together_one_serves(tiny_gguf: Path, attempt: int) -> None:
+    port = free_port()
+    with start(tiny_gguf, port) as one, start(tiny_gguf, port) as other:
+        while one.poll() is None and other.poll() is None:
+            threading.Event().wait(0.05)
+        lost, won = (one, other) if one.poll() is not None else (other, one)
+        check_refused(lost, "127.0.0.1", port)
+        wait_for(won, "stop")
+        assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+        won.terminate()
+        assert won.communicate(timeout=30)[1] == ""
+
+
+@pytest.mark.parametrize("host", [*HOSTS, "localhost"])
+def test_two_sockets(host: str) -> None:
+    settings = load_settings(host=host, port=0, no_auth=True)
+    with bind(settings) as one, bind(settings) as other:
+        port = one.getsockname()[1]
+        assert other.getsockname()[1] != port
+        with pytest.raises(ConfigError, match=f"cannot listen on {host}:{port}: .*--port"):
+            bind(settings.model_copy(update={"port": port}))
+
+
+def test_a_server_starts_again_where_one_has_just_stopped(tiny_gguf: Path) -> None:
+    """Connections that the server closed linger for a minute; they do not hold the port."""
+    server = start_server(str(tiny_gguf))
+    port = server.url.rpartition(":")[2]
+    with httpx.Client(base_url=server.url) as client:
+        assert client.get("/health").status_code == 200
+        assert stop_server(server) == 0
+    with start(tiny_gguf, int(port)) as again:
+        wait_for(again, "stop")
+        assert httpx.get(f"{server.url}/health").status_code == 200
