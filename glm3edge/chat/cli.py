@@ -1,6 +1,5 @@
 """``glm3edge chat``: options in, a conversation or one reply out."""
 
-import logging
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -140,8 +139,6 @@ def chat_command(
     from glm3edge.chat.texts import LANGUAGES, Texts, user_language  # noqa: PLC0415
 
     start_logging(log_level)
-    if log_level == "error":  # llama.cpp calls it one that a reply is stopped
-        logging.getLogger("glm3edge.llama").setLevel(logging.CRITICAL)
     if lang is not None and lang not in LANGUAGES:
         raise ConfigError(f"--lang {lang}: choose one of {', '.join(LANGUAGES)}")
     texts = Texts(lang or user_language())

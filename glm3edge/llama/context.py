@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
+from glm3edge.llama import library
 from glm3edge.llama.adapter import Adapter, apply_none
 from glm3edge.llama.allocations import Allocation, allocations
 from glm3edge.llama.batch import Batch, Span
@@ -192,7 +193,10 @@ class Context:
             if adapter != self._adapter:
                 self._apply(adapter)
             self._abort_flag[0] = b"\0"
-            code = native.llama_decode(handle, self._batch.native)
+            with library.held_errors() as errors:
+                code = native.llama_decode(handle, self._batch.native)
+                if code == _ABORTED:
+                    errors.clear()  # that it was aborted, in three lines
             if code == _ABORTED:
                 raise DecodeAbortedError(code)
             if code != 0:

@@ -30,6 +30,7 @@ class _LogBridge:
         self.errors: list[str] = []
         self.is_asked = 0
         self.listeners: list[list[str]] = []
+        self.held = threading.local()
 
     def __call__(self, level: int, text: bytes, _user_data: Any) -> None:
         if level != _CONTINUE:
@@ -42,7 +43,10 @@ class _LogBridge:
     def _log(self, line: str) -> None:
         for lines in self.listeners:
             lines.append(line)
-        if self._level >= logging.ERROR and self.is_asked:
+        held: list[str] | None = getattr(self.held, "errors", None)
+        if self._level >= logging.ERROR and held is not None:
+            held.append(line)
+        elif self._level >= logging.ERROR and self.is_asked:
             self.errors.append(line)
             logger.debug("%s", line)
         else:
@@ -78,6 +82,19 @@ def errors_as_reason() -> Iterator[Callable[[], str]]:
         yield lambda: next(iter(_bridge.errors), "llama.cpp gave no reason")
     finally:
         _bridge.is_asked -= 1
+
+
+@contextmanager
+def held_errors() -> Iterator[list[str]]:
+    """Errors that llama.cpp logs in this thread meanwhile: those that are left are logged."""
+    errors: list[str] = []
+    _bridge.held.errors = errors
+    try:
+        yield errors
+    finally:
+        _bridge.held.errors = None
+        for line in errors:
+            logger.error("%s", line)
 
 
 @contextmanager

@@ -1,3 +1,4 @@
+import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -104,7 +105,9 @@ def test_logprobs_of_a_known_distribution() -> None:
     assert token_logprobs(logits, 0, 3).top[2][0] == 0
 
 
-def test_an_aborted_batch_leaves_a_context_that_works(tiny_model: Model) -> None:
+def test_an_aborted_batch_leaves_a_context_that_works(
+    tiny_model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
     with Context(
         tiny_model, context_size=1024, batch_size=1024, num_sequences=1, num_threads=1
     ) as context:
@@ -129,6 +132,19 @@ def test_an_aborted_batch_leaves_a_context_that_works(tiny_model: Model) -> None
         context.truncate(0, 0)
         context.abort()  # with nothing to abort: the next batch is not concerned
         assert greedy(context, 0, 4) == alone
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("token_id", [-1, 10**6, 2**31 - 1])
+def test_a_batch_that_fails_is_logged(
+    context: Context, token_id: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(DecodeError):
+        context.decode([Span(0, 0, [token_id], wants_output=True)])
+    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors[-1] == "llama_decode: failed to decode, ret = -1"
+    context.truncate(0, 0)
+    assert greedy(context, 0, 2) == greedy(context, 1, 2)
 
 
 def test_hidden_states(context: Context, tiny_model: Model) -> None:
