@@ -1,13 +1,22 @@
-"""Protocol: uvicorn's for HTTP, with a limit on what is no body.
+"""Protocol: uvicorn's for HTTP, with a limit on what is no body, and with every end noticed.
 
 httptools keeps a line until it ends and copies it with each piece that comes, so that a header
 without an end would take the memory, and soon the event loop.
 """
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from glm3edge.errors import HeadersTooLargeError, InvalidRequestError, RequestError
 from glm3edge.server.errors import describe
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 MAX_HEAD_BYTES = 2**16
 """Bytes that a request line and headers may have, and whatever else is between pieces of bodies:
@@ -21,6 +30,7 @@ class Protocol(HttpToolsProtocol):
 
     _num_pending = 0  # bytes that have come since the last headers or the last piece of a body
     _error: RequestError | None = None
+    _answering: RequestResponseCycle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and see how much it holds whose end has not come."""
@@ -43,6 +53,18 @@ class Protocol(HttpToolsProtocol):
         """A piece of a body, which has a limit of its own."""
         self._num_pending = 0
         super().on_body(body)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered: uvicorn tells the last that has come, which is
+        another where a client sends several without waiting."""
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what goes no further, in the form of all errors, and close the connection."""
