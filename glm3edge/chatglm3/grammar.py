@@ -75,9 +75,9 @@ _MAX_CHARS = 2**20
 under many names can make it much longer than its schemas."""
 _MAX_SCHEMA_CHARS = 2**17
 """Of a schema that llguidance reads itself: a second to compile, as the square of the length."""
-_MAX_OPTIONAL = 500
-"""Properties of an object that need not be there: where over 600 could come next, llguidance gives
-up in mid-reply."""
+_MAX_OPTIONAL = 2000
+"""Properties of an object that need not be there: llguidance gives up in mid-reply where too many
+could come next; see ``llama.guidance``."""
 
 
 def check_length(num_chars: int) -> None:

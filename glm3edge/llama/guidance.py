@@ -22,6 +22,9 @@ _CONTROL = b"\xff"  # what llguidance wants in front of tokens that are no text
 _NUM_KEPT, _MAX_KEPT_CHARS = 64, 2**15
 """Grammars that are kept compiled, as clients offer the same tools again and again; a character of
 one takes some 150 bytes then."""
+_LIMITS = llguidance.LLParserLimits(max_items_in_row=10_000)
+"""By default llguidance gives up in mid-reply where over 600 options or properties could come next.
+The time of a step grows as their square: 0.2 s at this limit."""
 
 
 class Guide:
@@ -49,7 +52,10 @@ class Guide:
 
     def _compile(self, grammar: str) -> "Matcher":
         matcher = llguidance.LLMatcher(
-            self._get_tokenizer(), llguidance.LLMatcher.grammar_from_lark(grammar), log_level=0
+            self._get_tokenizer(),
+            llguidance.LLMatcher.grammar_from_lark(grammar),
+            log_level=0,
+            limits=_LIMITS,
         )
         if matcher.is_error():
             raise GrammarError(_reason(matcher.get_error()))
