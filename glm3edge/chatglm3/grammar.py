@@ -209,6 +209,7 @@ class _Rules:
         self._num_chars = 0
         self._num_names = 0
         self._known: dict[str, str] = {}  # $ref -> rule
+        self._open: frozenset[str] = frozenset()  # $refs that the value at hand is reached through
         self._free = False
         self.unheld: set[str] = set()
 
@@ -300,13 +301,25 @@ class _Rules:
         return "(" + " | ".join(self.value(one, root, depth + 1) for one in schemas) + ")"
 
     def _reference(self, ref: str, root: Mapping[str, Any], depth: int) -> str:
+        if ref in self._open:
+            message = f"$ref {ref!r} leads back to itself: no value can fit it"
+            raise InvalidRequestError(message, param="tools")
         if ref not in self._known:
             self._known[ref] = name = self.name()
+            outer, self._open = self._open, self._open | {ref}
             self.line(f"{name}: {self.value(_resolved(ref, root), root, depth + 1)}")
+            self._open = outer
         return self._known[ref]
 
+    def _part(self, schema: object, root: Mapping[str, Any], depth: int) -> str:
+        """An expression for a part of an array or object, which may be like the whole."""
+        outer, self._open = self._open, frozenset()
+        value = self.value(schema, root, depth + 1)
+        self._open = outer
+        return value
+
     def _array(self, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
-        item = self.value(schema.get("items"), root, depth + 1)
+        item = self._part(schema.get("items"), root, depth)
         least, most = _range(schema, "minItems", "maxItems", _MOST_ITEMS)
         name = self.name()
         if most == 0:
@@ -322,7 +335,7 @@ class _Rules:
         if not isinstance(properties, dict) or not properties:
             return "any_object"
         members = [
-            (f'{_literal(key)} ": " {self.value(value, root, depth + 1)}', key)
+            (f'{_literal(key)} ": " {self._part(value, root, depth)}', key)
             for key, value in properties.items()
         ]
         return f'("{{" {self.sequence(members, schema)} "}}")'

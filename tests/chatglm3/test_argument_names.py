@@ -226,6 +226,47 @@ def test_hundreds_of_choices_at_one_place_can_be_followed(
     assert accepts(guide, tiny_model, call_grammar(tool(parameters)), call)
 
 
+def referring(**definitions: Any) -> dict[str, Any]:
+    """A schema whose only argument is ``a`` of ``definitions``."""
+    return object_of(["x"]) | {"properties": {"x": {"$ref": "#/$defs/a"}}, "$defs": definitions}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        referring(a={"$ref": "#/$defs/a"}),
+        referring(a={"$ref": "#/$defs/b"}, b={"oneOf": [{"$ref": "#/$defs/a"}]}),
+        referring(a={"anyOf": [{"$ref": "#//$defs/a"}, {"$ref": "#/$defs//a"}]}),
+        referring(a={"type": "array", "items": {"$ref": "#/$defs/城"}}, 城={"$ref": "#/$defs/城"}),
+        object_of(["x"]) | {"properties": {"x": {"$ref": "#/properties/x"}}},
+    ],
+)
+def test_references_that_lead_nowhere_else_are_refused(schema: dict[str, Any]) -> None:
+    """The model was held to a grammar without texts, and the request ended with 500."""
+    for make in (call_grammar, lambda one: required_grammar([one])):
+        with pytest.raises(InvalidRequestError, match="leads back to itself") as caught:
+            make(tool(schema))
+        assert caught.value.param == "tools"
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (referring(a={"type": "array", "items": {"$ref": "#/$defs/a"}}), [[], [[]]]),
+        (referring(a={"anyOf": [{"type": "null"}, {"$ref": "#/$defs/b"}]}, b=object_of([])), None),
+        (
+            referring(a={"type": "object", "properties": {"左": {"$ref": "#/$defs/a"}}}),
+            {"左": {"左": {}}},
+        ),
+    ],
+)
+def test_schemas_may_hold_themselves(
+    guide: Guide, tiny_model: Model, schema: dict[str, Any], value: Any
+) -> None:
+    call = call_text("f", json.dumps({"x": value}))
+    assert accepts(guide, tiny_model, call_grammar(tool(schema)), call)
+
+
 MANY = {f"p{number}": {"type": "string"} for number in range(3000)}
 
 
