@@ -24,15 +24,18 @@ class StopStrings:
         return len(self._held)
 
     def feed(self, text: str) -> tuple[str, str | None]:
-        """Returns the text that may go out, and the stop string that ended it, if one did."""
+        """Returns the text that may go out, and the stop string that ended it, if one did: of
+        several the one that is complete first, however the text comes in pieces."""
         if not self._stops:
             return text, None
         text = self._held + text
-        found = [(start, stop) for stop in self._stops if (start := text.find(stop)) >= 0]
+        found = [
+            (start + len(stop), start) for stop in self._stops if (start := text.find(stop)) >= 0
+        ]
         if found:
             self._held = ""
-            start, stop = min(found)
-            return text[:start], stop
+            end, start = min(found)
+            return text[:start], text[start:end]
         keep = max(partial_marker(text, stop) for stop in self._stops)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep], None
