@@ -333,12 +333,22 @@ class _Rules:
     def _object(self, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
         properties = schema.get("properties")
         if not isinstance(properties, dict) or not properties:
-            return "any_object"
+            return self._map(schema.get("additionalProperties"), root, depth)
         members = [
             (f'{_literal(key)} ": " {self._part(value, root, depth)}', key)
             for key, value in properties.items()
         ]
         return f'("{{" {self.sequence(members, schema)} "}}")'
+
+    def _map(self, values: object, root: Mapping[str, Any], depth: int) -> str:
+        """An expression for an object of any keys, whose ``values`` have a schema."""
+        if values is False:
+            return '"{" "}"'
+        if not isinstance(values, dict):
+            return "any_object"
+        pair, name = f'ANY_STRING ": " {self._part(values, root, depth)}', self.name()
+        self.line(f'{name}: "{{" "}}" | "{{" {pair} (", " {pair})* "}}"')
+        return name
 
     def sequence(self, members: list[tuple[str, str]], schema: Mapping[str, Any]) -> str:
         """Expressions of ``members`` in order, with commas between; required keys are there.

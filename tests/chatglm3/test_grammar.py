@@ -360,6 +360,32 @@ def test_arguments_without_names_are_held_to_nothing(parameters: dict[str, Any])
         call_grammar(strict.model_copy(update={"function": definition}))
 
 
+@pytest.mark.parametrize(
+    ("values", "right", "wrong"),
+    [
+        ({"type": "integer"}, "{'a': 1, '城': -2}", "{'a': True}"),
+        ({"enum": ["红", None]}, '{"it\'s": None}', "{'a': '蓝'}"),
+        ({"type": "array", "items": {"type": "boolean"}}, "{'': [True]}", "{'a': [True, 1]}"),
+        ({"$ref": "#/properties/x"}, "{'a': {'b': {}}}", "{'a': {'b': 1}}"),
+        (False, "{}", "{'a': 1}"),
+        ({}, "{'a': [1, {}]}", "{1: 1}"),
+        (True, "{'a': [1, {}]}", "{'a'}"),
+    ],
+)
+def test_values_of_any_keys_fit(
+    guide: Guide, tiny_model: Model, values: Any, right: str, wrong: str
+) -> None:
+    parameters = {
+        "properties": {"x": {"type": "object", "additionalProperties": values}},
+        "required": ["x"],
+    }
+    grammar = call_grammar(tool(parameters))
+    assert grammar is not None
+    assert accepts(guide, tiny_model, grammar, call_of("x={}"))
+    assert accepts(guide, tiny_model, grammar, call_of(f"x={right}"))
+    assert not accepts(guide, tiny_model, grammar, call_of(f"x={wrong}"))
+
+
 def test_a_schema_may_refer_to_itself(guide: Guide, tiny_model: Model) -> None:
     parameters = {"type": "object", "properties": {"children": {"items": {"$ref": "#"}}}}
     parameters["properties"]["children"]["type"] = "array"  # type: ignore[index]
