@@ -79,6 +79,10 @@ class PartReader:
         deltas = self._parser.feed(event)
         if self._logprobs is not None:
             self._logprobs.feed(event, self._parser, position=num_known_chars)
+            num_new_chars = sum(
+                len(delta.text) for delta in deltas if isinstance(delta, ProseDelta)
+            )
+            self._logprobs.limit(self._num_known_chars + num_new_chars)
         return list(self._parts(deltas))
 
     def finish(self, end: EndEvent) -> list[Any]:

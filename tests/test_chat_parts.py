@@ -65,6 +65,26 @@ def cut(text: str, stops: tuple[str, ...]) -> tuple[str, str | None]:
     return text, None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[训练时间]]",
+        "今年是[[训练时间]]",
+        "[[训练时间]]。",
+        "[[[[训练时间]]a",
+        "[[训练时间]][[训练时间]]好",
+    ],
+)
+def test_logprobs_tell_of_the_whole_year_mark(text: str) -> None:
+    """The year that it stands for is shorter, and the reply's last tokens were missing."""
+    for space in ("", " ", "\n\n"):
+        content, _, tokens, _ = read(spell(text + space))
+        assert content == text.replace("[[训练时间]]", "2023年")
+        assert tokens == [text]
+        content, _, tokens, _ = read(spell(f"好{text}{space}"), (text[:2], "2", "["))
+        assert (content, tokens) == ("好", ["好"])
+
+
 letters = st.text(st.sampled_from("ab \n好\u3000x演示🦊"), max_size=24)
 
 

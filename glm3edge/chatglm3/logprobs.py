@@ -1,7 +1,7 @@
 """ContentLogprobs: which sampled tokens are a reply's content, and how likely they were."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glm3edge.chatglm3.parser import ReplyParser
 from glm3edge.chatglm3.vocabulary import Vocabulary
@@ -48,6 +48,13 @@ class ContentLogprobs:
             self._decide(position)
         elif parser.is_in_call:
             self._undecided.clear()
+
+    def limit(self, num_chars: int) -> None:
+        """The content so far has ``num_chars`` characters: fewer than its tokens where the parser
+        has filled in the year mark, which is longer than the year."""
+        self._pending = [
+            replace(token, position=min(token.position, num_chars - 1)) for token in self._pending
+        ]
 
     def finish(self, parser: ReplyParser, *, position: int) -> None:
         """No more events come."""
