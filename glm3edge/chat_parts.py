@@ -18,7 +18,7 @@ from glm3edge.schema.chat import ChoiceLogprobs
 from glm3edge.types import EndEvent, TokenEvent
 
 _MAX_HIDDEN_TOKENS = 8
-"""Of tokens before the first visible one, those that the token limit does not count."""
+"""Most tokens before the first visible one that do not count for the token limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class PartReader:
 
 
 def merged(items: Iterable[Any]) -> Iterator[Any]:
-    """``items``, with the parts among them that can be one as one."""
+    """``items``, with adjacent parts joined where possible."""
     last: Any = None
     for item in items:
         both = last.joined(item) if isinstance(last, Part) and isinstance(item, Part) else None

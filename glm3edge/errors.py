@@ -466,7 +466,7 @@ class ContextLengthExceededError(RequestError):
             f"completion). Please reduce the length of the {param} or completion"
         )
         if num_prompt_tokens < context_size and num_new_tokens:
-            message += ", or start the server with --clamp-max-tokens, which gives what fits"
+            message += "; a server started with --clamp-max-tokens gives what fits instead"
         super().__init__(f"{message}.", param=param)
         self.num_prompt_tokens = num_prompt_tokens
         self.num_new_tokens = num_new_tokens

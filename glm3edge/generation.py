@@ -76,7 +76,8 @@ def generation_requests(
 def usage(prompts: Iterable[tuple[int, Sequence[EndEvent]]]) -> Usage:
     """Tokens of all ``prompts``: for each its own number and the endings of the replies to it.
 
-    A prompt counts once, however many replies there are.
+    A prompt counts once, however many replies there are. What does not count for ``max_tokens``
+    does not count here.
     """
     num_prompt_tokens = num_cached_tokens = 0
     ends: list[EndEvent] = []
@@ -84,7 +85,7 @@ def usage(prompts: Iterable[tuple[int, Sequence[EndEvent]]]) -> Usage:
         num_prompt_tokens += num_tokens
         num_cached_tokens += min(end.num_cached_tokens for end in ends_of_prompt)
         ends += ends_of_prompt
-    num_completion_tokens = sum(end.num_completion_tokens for end in ends)
+    num_completion_tokens = sum(end.num_completion_tokens - end.num_hidden_tokens for end in ends)
     return Usage(
         prompt_tokens=num_prompt_tokens,
         completion_tokens=num_completion_tokens,

@@ -8,6 +8,7 @@ from glm3edge.engine.engine import num_slots
 from glm3edge.errors import ConfigError, EngineLostError
 from glm3edge.llama.apart import run_apart
 from glm3edge.llama.gpus import gpu_backends
+from glm3edge.llama.model import Model
 from glm3edge.plan_report import PlanReport
 from glm3edge.planning.account import Workload
 from glm3edge.planning.advisor import Answer, Question, answer
@@ -28,7 +29,11 @@ def find_subject(model: str | None, settings: Settings) -> Subject:
         ModelError: it is none.
     """
     path = None if model is None else Store(settings.cache_dir).look_up(model)
-    return read_subject(model, path)
+    subject = read_subject(model, path)
+    if subject.file is not None:
+        with Model(subject.file, vocab_only=True) as opened:
+            _ = opened.vocab_handle  # serve refuses another vocabulary than ChatGLM3's
+    return subject
 
 
 def make_report(

@@ -112,6 +112,7 @@ class EndEvent(Ending):
 
     Attributes:
         num_completion_tokens: tokens sampled, the one that ended the reply included.
+        num_hidden_tokens: those of them that the client sees nothing of and has not asked for.
         text: what was still held back: the broken character that a cut reply ends in.
         stop_token_id: the token that ended the reply, if one did.
         stop_string: the stop string that ended the reply, if one did.
@@ -121,6 +122,7 @@ class EndEvent(Ending):
     """
 
     num_completion_tokens: int
+    num_hidden_tokens: int = 0
     num_cached_tokens: int = 0
     num_accepted_drafts: int = 0
     num_rejected_drafts: int = 0

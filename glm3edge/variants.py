@@ -54,7 +54,6 @@ def read_subject(name: str | None, path: Path | None) -> Subject:
 
 def _read_file(name: str | None, path: Path) -> Subject:
     with Model(path, vocab_only=True) as model:
-        _ = model.vocab_handle  # serve refuses a model with another vocabulary
         number = model.metadata("general.file_type") or ""
         try:
             hparams = read_hparams(model.metadata, model.vocab_size)

@@ -120,14 +120,15 @@ class RemoteSource:
         except ValidationError as exc:
             raise InvalidRequestError(first_fault(exc)) from exc
         # As chatglm3.prompt has it: a prefix of two, and for each turn its role, its metadata with
-        # a line end, and its content; at the end the assistant's role.
-        total = 3
-        for turn in build_turns(request.messages, request.tools or ()):
-            for text in (f"{turn.metadata}\n", turn.content):
-                if (size := await self.count_text(text)) is None:
-                    return None
-                total += size
-            total += 1
+        # a line end, and its content; at the end the assistant's role, and a line end where no
+        # tool may be called.
+        turns = build_turns(request.messages, request.tools or ())
+        texts = [text for turn in turns for text in (f"{turn.metadata}\n", turn.content)]
+        total = 3 + len(turns)
+        for text in texts if request.tools else [*texts, "\n"]:
+            if (size := await self.count_text(text)) is None:
+                return None
+            total += size
         return total
 
     async def count_text(self, text: str) -> int | None:

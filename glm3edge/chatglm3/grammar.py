@@ -50,17 +50,12 @@ _FORMATS = {
     *("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"),
 }
 """Those that llguidance knows; others say nothing that could be held."""
-_UNHELD = (
+_UNHELD = {
     *("allOf", "not", "if", "then", "else", "patternProperties", "propertyNames", "contains"),
     *("minContains", "maxContains", "uniqueItems", "minProperties", "maxProperties"),
-    *(
-        "prefixItems",
-        "dependentRequired",
-        "dependentSchemas",
-        "unevaluatedProperties",
-        "unevaluatedItems",
-    ),
-)
+    *("prefixItems", "dependentRequired", "dependentSchemas"),
+    *("unevaluatedProperties", "unevaluatedItems"),
+}
 """Keywords of JSON schema that a call is not held to."""
 _NAMED_SCHEMAS = {"properties", "$defs", "definitions"}
 _SCHEMAS = {"items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties"}
@@ -121,6 +116,7 @@ def json_grammar(schema: Mapping[str, Any] | None) -> str:
 
     Integers have 18 digits at the most unless their bounds say otherwise, as in calls: a reply
     could end within one.
+
     Where a schema leaves open whether an object may have more properties than it names, there are
     none: a model that has said what was asked for would go on to make some up.
 
@@ -252,7 +248,7 @@ class _Rules:
         """An expression for a value of ``schema``."""
         if not isinstance(schema, dict) or depth > _MAX_DEPTH:
             return "any_value"
-        self.unheld |= schema.keys() & set(_UNHELD)
+        self.unheld |= schema.keys() & _UNHELD
         if isinstance(ref := schema.get("$ref"), str):
             return self._reference(ref, root, depth)
         if isinstance(options := schema.get("enum"), list) and options:
@@ -364,7 +360,7 @@ class _Rules:
     def _some_and_more(self, members: list[tuple[str, bool]]) -> tuple[str, str]:
         """Rules for what has one of ``members`` at least, and for what follows earlier ones.
 
-        Each is an expression and whether it has to be there.
+        ``members`` are pairs: an expression, and whether it is required.
         """
         some, more = self.name(), self.name()
         if len(members) == 1:

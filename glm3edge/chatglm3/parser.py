@@ -187,7 +187,10 @@ class ReplyParser:
             return last
         try:
             arguments = parse_call(self._name, self._buffer)
-        except ValueError:  # not a call after all: the user sees what the model wrote
+        except ValueError:
+            if is_cut and self._buffer.lstrip().startswith("```"):
+                return []  # a call that no grammar holds: nothing is known of its arguments
+            # Not a call after all: the user sees what the model wrote.
             text = f"{self._name}\n{self._buffer}"
             return self._turn_to_prose(text) + _prose(self._prose.end_part())
         self._num_calls += 1

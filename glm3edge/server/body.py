@@ -108,8 +108,8 @@ def check_json(body: bytes) -> None:
     """Look at a body that ought to be JSON; whether it is, its parser finds out.
 
     Raises:
-        InvalidRequestError: it is nested too deeply, has too much in it, or is no UTF-8
-            (RFC 8259, 8.1).
+        InvalidRequestError: it is nested too deeply, has too much in it, or is not of RFC 8259:
+            in UTF-8, without NaN and Infinity.
     """
     if b"\0" in body:  # never in JSON, and always in UTF-16, which measure() would misread
         raise InvalidRequestError("the body is not JSON in UTF-8")
@@ -118,6 +118,8 @@ def check_json(body: bytes) -> None:
         raise InvalidRequestError(
             f"the body nests arrays and objects more than {MAX_DEPTH} levels deep; make it flatter"
         )
+    if shape.counts[[*b"NI"]].any():  # Python's parser takes them
+        raise InvalidRequestError("the body is not JSON: NaN and Infinity are no values there")
     for what, (marks, most) in LIMITS.items():
         if shape.counts[[*marks]].sum() > most:
             raise InvalidRequestError(

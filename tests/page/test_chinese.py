@@ -91,7 +91,7 @@ def test_lines_and_bold_text(say: Callable[[str], Page]) -> None:
 
 
 def test_the_page_and_the_terminal_show_the_same(say: Callable[[str], Page]) -> None:
-    texts = [random_markdown(seed) for seed in range(500)]
+    texts = [random_markdown(seed) for seed in range(100)]
     page = say(joined(texts))
     assert on_page(page) == [in_terminal(text) for text in texts]
 

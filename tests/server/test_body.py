@@ -248,3 +248,20 @@ def test_pieces_are_counted(url: str) -> None:
         reply = client.post(CHAT, content=pieces(200 * MAX_BYTES))
         check_too_large(reply.status_code, reply.json())
         assert client.post(CHAT, json=HELLO).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"messages": [{"role": "user", "content": "hi"}], "temperature": %s}',
+        '{"tools": [{"function": {"parameters": {"enum": [1, %s]}}}]}',
+        "%s",
+        '["a\\\\", %s, "\\""]',
+    ],
+)
+def test_what_json_has_no_number_for_is_refused(text: str, number: str) -> None:
+    """Python's parser takes them, and a grammar of them led nowhere."""
+    with pytest.raises(InvalidRequestError, match="NaN and Infinity"):
+        body.check_json((text % number).encode())
+    body.check_json((text % f'"{number}"').encode())
