@@ -3,8 +3,7 @@
     TokenEvent ──> ReplyParser ──deltas──> StopStrings ──> Part, ... , ChatEnd
 
 What the client does not see, such as metadata lines and the white space at a part's edges, meets
-neither stop strings nor log probabilities, and before a reply's first visible token it does not
-count for the token limit. Calls are never cut by stop strings.
+neither stop strings nor log probabilities. Calls are never cut by stop strings.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,9 +15,6 @@ from glm3edge.chatglm3.parser import Delta, ProseDelta, ReplyParser, ToolCallDel
 from glm3edge.engine.stops import StopStrings, ended
 from glm3edge.schema.chat import ChoiceLogprobs
 from glm3edge.types import EndEvent, TokenEvent
-
-_MAX_HIDDEN_TOKENS = 8
-"""Most tokens before the first visible one that do not count for the token limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +65,9 @@ class PartReader:
         self._logprobs = logprobs
         self._space = ""  # held back: white space that may be the last
         self._num_visible_chars = 0
-        self._has_begun = False
-        self.num_hidden_tokens = 0
         self.stop_string: str | None = None
 
     def feed(self, event: TokenEvent) -> list[Any]:
-        self._count_hidden(event.text)
         num_known_chars = self._num_known_chars
         deltas = self._parser.feed(event)
         if self._logprobs is not None:
@@ -107,13 +100,6 @@ class PartReader:
         num_held_chars = self._parser.num_held_chars + self._stops.num_held_chars
         return self._num_visible_chars + len(self._space) + num_held_chars
 
-    def _count_hidden(self, text: str) -> None:
-        if not self._has_begun:
-            if text.isspace() and self.num_hidden_tokens < _MAX_HIDDEN_TOKENS:
-                self.num_hidden_tokens += 1
-            else:
-                self._has_begun = True
-
     def _parts(self, deltas: Iterable[Delta]) -> Iterator[Part]:
         """What of ``deltas`` goes out: all before a stop string."""
         for delta in deltas:
@@ -134,6 +120,17 @@ class PartReader:
             self._num_visible_chars += len(visible)
             content = self._logprobs.take(self._num_visible_chars) if self._logprobs else None
             yield Part(ProseDelta(visible), content)
+
+
+def read(reader: PartReader, events: Iterable[Any]) -> Iterator[Any]:
+    """What ``reader`` makes of a reply's events."""
+    for event in events:
+        if isinstance(event, TokenEvent):
+            yield from reader.feed(event)
+        elif isinstance(event, EndEvent):
+            yield from reader.finish(event)
+        else:
+            yield event
 
 
 def merged(items: Iterable[Any]) -> Iterator[Any]:

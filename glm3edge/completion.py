@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from glm3edge.chat_parts import ChatEnd, Part, PartReader, merged
+from glm3edge.chat_parts import ChatEnd, Part, PartReader, merged, read
 from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
 from glm3edge.chatglm3.grammar import (
     call_grammar,
@@ -22,7 +22,7 @@ from glm3edge.chatglm3.prompt import build_turns, encode_turn, encode_turns, tur
 from glm3edge.chatglm3.truncation import drop_oldest
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Constraint, Generation, GenerationRequest, Reader
+from glm3edge.engine.sequence import Constraint, Generation, GenerationRequest
 from glm3edge.engine.stream import gather, merge, stream_events
 from glm3edge.errors import GrammarError, InvalidRequestError
 from glm3edge.generation import ModelNames, check_biases, generation_requests, usage
@@ -55,6 +55,9 @@ from glm3edge.types import FinishReason, ProgressEvent
 
 logger = logging.getLogger(__name__)
 
+_MAX_HIDDEN_TOKENS = 8
+"""Of white space, which a reply begins with; the metadata line takes two."""
+
 _Item = Part | ProgressEvent | ChatEnd
 
 
@@ -66,6 +69,7 @@ class ChatJob:
     created: int
     model: str
     generations: tuple[GenerationRequest, ...]
+    make_reader: Callable[[tuple[str, ...]], PartReader]
     include_usage: bool
     truncation: Truncation | None
 
@@ -136,6 +140,7 @@ class ChatCompleter:
             clamp=clamp_max_tokens or self._clamp_max_tokens,
         )
         held = self._held(request, tools)
+        make_reader = partial(self._reader, request, tools, held.tool_names)
         model, adapter = self._names.find(request.model)
         options = request.stream_options
         return ChatJob(
@@ -146,13 +151,15 @@ class ChatCompleter:
                 request,
                 prompt_ids,
                 max_new_tokens=max_new_tokens,
+                max_hidden_tokens=_MAX_HIDDEN_TOKENS,
                 stop_token_ids=self._special.stop_ids,
                 adapter=adapter,
                 num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
-                make_reader=partial(self._reader, request, tools, held.tool_names),
+                make_reader=make_reader,
                 make_constraint=held.make_constraint,
                 wants_progress=bool(request.stream and options and options.include_progress),
             ),
+            make_reader=make_reader,
             include_usage=bool(options and options.include_usage),
             truncation=truncation,
         )
@@ -257,7 +264,7 @@ class ChatCompleter:
         tools: list[Tool],
         held_names: frozenset[str],
         stop_strings: tuple[str, ...],
-    ) -> Reader:
+    ) -> PartReader:
         """What makes parts of a reply's tokens."""
         may_call, assistant_id = _may_call(request, tools), self._special.assistant
         parser = ReplyParser(
@@ -331,12 +338,16 @@ class ChatCompleter:
         return choice, end
 
     async def _run(self, job: ChatJob, number: int) -> AsyncGenerator[_Item, None]:
-        """Parts, then the ending. What comes at once is one part, where it can be."""
+        """Parts, then the ending. What comes at once is one part, where it can be.
+
+        Only where there are stop strings to look for the engine makes parts: its time is dearer.
+        """
         generation = job.generations[number]
+        reader = None if generation.stop_strings else job.make_reader(())
         events = stream_events(self._engine, lambda sink: Generation(generation, sink))
         async with aclosing(events):
             async for arrived in events:
-                for item in merged(arrived):
+                for item in merged(arrived if reader is None else read(reader, arrived)):
                     yield item
 
     def _part_chunk(self, job: ChatJob, number: int, part: _Item) -> ChatChunk:

@@ -43,6 +43,7 @@ def generation_requests(
     prompt_ids: Sequence[int],
     *,
     max_new_tokens: int,
+    max_hidden_tokens: int = 0,
     stop_token_ids: frozenset[int],
     adapter: int = 0,
     num_logprobs: int | None = None,
@@ -56,6 +57,7 @@ def generation_requests(
     first = GenerationRequest(
         prompt_ids=prompt_ids,
         max_new_tokens=max_new_tokens,
+        max_hidden_tokens=max_hidden_tokens,
         sampling=sampling,
         stop_token_ids=stop_token_ids,
         stop_strings=options.stop_strings,

@@ -42,10 +42,13 @@ class GenerationRequest:
         prompt_ids: the prompt, at least one token.
         max_new_tokens: tokens after which the reply ends with LENGTH, hidden ones not counted;
             prompt and these must fit the context.
+        max_hidden_tokens: how many tokens of white space at the reply's beginning do not count,
+            because the client will not see them.
         sampling: how tokens are chosen.
         stop_token_ids: tokens that end the reply and are not part of it.
         stop_strings: text that ends the reply and is not part of it.
-        make_reader: given ``stop_strings``, makes what turns the reply's tokens into its events.
+        make_reader: given ``stop_strings``, makes what looks for them. Without any the reply's
+            events are its tokens.
         num_logprobs: how many of the most probable tokens each token's event tells of; None for no
             probabilities at all.
         priority: background requests wait for interactive ones.
@@ -56,6 +59,7 @@ class GenerationRequest:
 
     prompt_ids: Seq[int]
     max_new_tokens: int
+    max_hidden_tokens: int = 0
     sampling: SamplingParams = field(default_factory=SamplingParams)
     stop_token_ids: frozenset[int] = frozenset()
     stop_strings: tuple[str, ...] = ()
@@ -76,16 +80,14 @@ class Constraint(Protocol):
 
 
 class Reader(Protocol):
-    """Turns a reply's tokens into events of what its client sees, on the engine's thread.
+    """Finds stop strings in what the client sees of a reply, on the engine's thread.
 
     ``TextReader`` does so for plain text, ``glm3edge.chat_parts`` for ChatGLM3's replies.
 
     Attributes:
-        num_hidden_tokens: tokens so far that the client sees nothing of and has not asked for.
-        stop_string: the stop string that what the client sees has reached, if it has.
+        stop_string: the one that the reply has reached, if it has.
     """
 
-    num_hidden_tokens: int
     stop_string: str | None
 
     def feed(self, event: TokenEvent) -> list[Any]:
@@ -199,8 +201,11 @@ class Generation(Sequence):
         self._constraint = make_constraint() if make_constraint is not None else None
         self._sampler: SamplerHandle | None = None
         self._detokenizer = Detokenizer()
-        self._reader = request.make_reader(request.stop_strings)
-        self._max_completion_tokens = math.inf  # what the context has room for
+        stops = request.stop_strings
+        self._reader = request.make_reader(stops) if stops else None
+        self._num_hidden_tokens = 0
+        self._has_visible_text = not request.max_hidden_tokens
+        self._room: int | None = None  # for new tokens, in the context
 
     @property
     def num_completion_tokens(self) -> int:
@@ -209,8 +214,10 @@ class Generation(Sequence):
 
     @property
     def num_wanted(self) -> int:
-        limit = self.request.max_new_tokens + self._reader.num_hidden_tokens
-        return int(min(limit, self._max_completion_tokens)) - self.num_completion_tokens
+        limit = self.request.max_new_tokens
+        if self._num_hidden_tokens and self._room is not None:
+            limit = min(limit + self._num_hidden_tokens, self._room)
+        return limit - self.num_completion_tokens
 
     def guess(self, limit: int) -> list[int]:
         # How many guesses are made depends on measured times, and a batch's arithmetic on its size:
@@ -224,7 +231,7 @@ class Generation(Sequence):
         if self._sampler is None:
             self._num_cached = num_computed
             self._began_at = time.perf_counter()
-            self._max_completion_tokens = backend.context_size - self.num_prompt_tokens
+            self._room = backend.context_size - self.num_prompt_tokens
             self._sampler = backend.new_sampler(self.request.sampling, self.request.prompt_ids)
 
     def opening(self, batch_size: int) -> list[Any]:
@@ -275,8 +282,11 @@ class Generation(Sequence):
         text = self._detokenizer.feed(piece) if piece else self._detokenizer.finish()
         num_logprobs = self.request.num_logprobs
         logprobs = None if num_logprobs is None else backend.logprobs(index, token_id, num_logprobs)
-        events = self._reader.feed(TokenEvent(token_id, text, logprobs))
-        if self._reader.stop_string is not None:
+        if not self._has_visible_text:
+            self._count_hidden(text)
+        event = TokenEvent(token_id, text, logprobs)
+        events = [event] if self._reader is None else self._reader.feed(event)
+        if self._reader is not None and self._reader.stop_string is not None:
             events += self._finish(FinishReason.STOP)
         elif self.num_wanted <= 0:
             events += self._finish(FinishReason.LENGTH)
@@ -297,13 +307,20 @@ class Generation(Sequence):
     def _finish(self, reason: FinishReason, stop_token_id: int | None = None) -> list[Any]:
         self.is_done = True
         text = self._detokenizer.finish()
-        return self._reader.finish(self._ending(reason, text=text, stop_token_id=stop_token_id))
+        end = self._ending(reason, text=text, stop_token_id=stop_token_id)
+        return [end] if self._reader is None else self._reader.finish(end)
+
+    def _count_hidden(self, text: str) -> None:
+        if text.isspace() and self._num_hidden_tokens < self.request.max_hidden_tokens:
+            self._num_hidden_tokens += 1
+        else:
+            self._has_visible_text = True
 
     def _ending(self, reason: FinishReason, **fields: Any) -> EndEvent:
         return EndEvent(
             reason,
             num_completion_tokens=self.num_completion_tokens,
-            num_hidden_tokens=self._reader.num_hidden_tokens,
+            num_hidden_tokens=self._num_hidden_tokens,
             num_cached_tokens=self._num_cached,
             num_accepted_drafts=self._num_accepted_drafts,
             num_rejected_drafts=self._num_rejected_drafts,

@@ -47,12 +47,10 @@ class StopStrings:
 
 
 class TextReader:
-    """Reader of replies that are plain text: every token counts, and so does all text.
+    """Reader of replies that are plain text: see ``sequence.Reader``.
 
-    Its events are ``TokenEvent``s with the text that may go out; see ``sequence.Reader``.
+    Its events are ``TokenEvent``s with the text that may go out.
     """
-
-    num_hidden_tokens = 0
 
     def __init__(self, stop_strings: Sequence[str]) -> None:
         self._stops = StopStrings(stop_strings)

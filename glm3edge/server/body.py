@@ -69,7 +69,10 @@ class BodyLimit:
         try:
             self._check_announced(Headers(scope=scope).get("content-length", ""))
             body = await self._read(receive)
-            await run_sync(check_json, body)
+            if len(body) > _BLOCK_BYTES:
+                await run_sync(check_json, body)
+            else:  # a few milliseconds at the most
+                check_json(body)
         except ClientDisconnect:
             return
         except RequestError as exc:
