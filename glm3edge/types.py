@@ -129,6 +129,3 @@ class EndEvent(Ending):
     text: str = ""
     stop_token_id: int | None = None
     stop_string: str | None = None
-
-
-Event = TokenEvent | ProgressEvent | EndEvent

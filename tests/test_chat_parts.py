@@ -225,3 +225,16 @@ def test_a_stop_that_never_comes_changes_nothing(seed: int) -> None:
     with_stop, _ = complete(reply, logprobs=True, stop=["好演示好好演", "zzz"])
     assert with_stop == without
     assert bytes(b for t in without["logprobs"]["content"] for b in t["bytes"]).decode() == text
+
+
+@pytest.mark.parametrize("num_bytes", [14, 24, 40, len(CALL.encode()) - 1])
+def test_a_call_that_no_grammar_holds_is_no_content_where_it_is_cut(num_bytes: int) -> None:
+    choice, _ = complete(spell(CALL), tools=TOOLS, max_tokens=num_bytes)
+    assert choice["finish_reason"] == "length"
+    assert not choice["message"]["content"]
+    assert "tool_calls" not in choice["message"]
+
+
+def test_what_only_begins_like_a_call_is_content_where_it_is_cut() -> None:
+    choice, _ = complete(spell("get_weather\nis a tool that"), tools=TOOLS, max_tokens=20)
+    assert choice["message"]["content"] == "get_weather\nis a too"

@@ -188,7 +188,7 @@ class ReplyParser:
         try:
             arguments = parse_call(self._name, self._buffer)
         except ValueError:
-            if is_cut and self._buffer.lstrip().startswith("```"):
+            if is_cut and "```".startswith(self._buffer.lstrip()[:3]):
                 return []  # a call that no grammar holds: nothing is known of its arguments
             # Not a call after all: the user sees what the model wrote.
             text = f"{self._name}\n{self._buffer}"
