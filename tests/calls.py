@@ -1,8 +1,10 @@
-"""Calls, put together from the deltas of a parser."""
+"""Calls: put together from the deltas of a parser, and held against a grammar."""
 
 from collections.abc import Iterable
 
 from glm3edge.chatglm3.parser import Delta, ToolCallDelta
+from glm3edge.llama.guidance import Guide
+from glm3edge.llama.model import Model
 
 
 def calls_of(deltas: Iterable[Delta]) -> list[tuple[str, str]]:
@@ -19,3 +21,14 @@ def calls_of(deltas: Iterable[Delta]) -> list[tuple[str, str]]:
             assert delta.arguments
             calls[-1] = (calls[-1][0], calls[-1][1] + delta.arguments)
     return calls
+
+
+def accepts(guide: Guide, model: Model, grammar: str | None, text: str) -> bool:
+    """Whether ``text`` is a whole text of ``grammar``, which has to be there."""
+    assert grammar is not None
+    matcher = guide.matcher(grammar)
+    for token_id in model.tokenize(text):
+        if not matcher.allowed()[token_id // 8] >> token_id % 8 & 1:
+            return False
+        matcher.accept(token_id)
+    return matcher.is_complete

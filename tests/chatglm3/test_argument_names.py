@@ -16,6 +16,7 @@ from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Tool
+from tests.calls import accepts
 
 NAMES = {  # how a call spells the argument
     "city": "city=1",
@@ -62,17 +63,6 @@ def object_of(names: list[str], *, required: bool = True) -> dict[str, Any]:
         "required": names if required else [],
         "additionalProperties": False,
     }
-
-
-def accepts(guide: Guide, model: Model, grammar: str | None, text: str) -> bool:
-    """Whether ``text`` is a whole text of ``grammar``."""
-    assert grammar is not None
-    matcher = guide.matcher(grammar)
-    for token_id in model.tokenize(text):
-        if not matcher.allowed()[token_id // 8] >> token_id % 8 & 1:
-            return False
-        matcher.accept(token_id)
-    return matcher.is_complete
 
 
 def in_pieces(text: str, size: int) -> str:

@@ -21,7 +21,7 @@ from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Tool
 from glm3edge.types import TokenEvent
-from tests.calls import calls_of
+from tests.calls import accepts, calls_of
 
 MAX_TOKENS = 4000
 
@@ -130,16 +130,6 @@ SCHEMA = {
     "required": ["city"],
     "$defs": {"tree": {"type": ["array", "null"], "items": {"$ref": "#/$defs/tree"}}},
 }
-
-
-def accepts(guide: Guide, model: Model, grammar: str, text: str) -> bool:
-    """Whether ``text`` is a whole text of ``grammar``."""
-    matcher = guide.matcher(grammar)
-    for token_id in model.tokenize(text):
-        if not matcher.allowed()[token_id // 8] >> token_id % 8 & 1:
-            return False
-        matcher.accept(token_id)
-    return matcher.is_complete
 
 
 @pytest.mark.parametrize(
