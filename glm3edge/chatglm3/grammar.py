@@ -179,7 +179,7 @@ def _bound(schema: dict[str, Any]) -> None:
         InvalidRequestError: an object has too many properties.
     """
     if isinstance(properties := schema.get("properties"), dict):
-        _check_optional(properties, schema, param="response_format")
+        _check_optional(len(properties.keys() - _required(schema)), param="response_format")
     kind = schema.get("type")
     if not (kind == "integer" or (isinstance(kind, list) and "integer" in kind)):
         return
@@ -294,7 +294,13 @@ class _Rules:
         return name
 
     def _any_of(self, schemas: list[Any], root: Mapping[str, Any], depth: int) -> str:
-        return "(" + " | ".join(self.value(one, root, depth + 1) for one in schemas) + ")"
+        others = [one for one in schemas if not self._leads_back(one)]  # itself adds nothing
+        return "(" + " | ".join(self.value(o, root, depth + 1) for o in others or schemas) + ")"
+
+    def _leads_back(self, schema: object) -> bool:
+        """Whether ``schema`` refers to what it is reached through."""
+        ref = schema.get("$ref") if isinstance(schema, dict) else None
+        return isinstance(ref, str) and ref in self._open
 
     def _reference(self, ref: str, root: Mapping[str, Any], depth: int) -> str:
         if ref in self._open:
@@ -353,9 +359,11 @@ class _Rules:
         from one to the next thousands of times.
         """
         required = _required(schema)
-        _check_optional((key for _, key in members), schema, param="tools")
-        some, _ = self._some_and_more([(text, key in required) for text, key in members])
-        return some if any(key in required for _, key in members) else f"({some} | )"
+        marked = [(text, key in required) for text, key in members]
+        num_optional = sum(not is_required for _, is_required in marked)
+        _check_optional(num_optional, param="tools")
+        some, _ = self._some_and_more(marked)
+        return some if num_optional < len(members) else f"({some} | )"
 
     def _some_and_more(self, members: list[tuple[str, bool]]) -> tuple[str, str]:
         """Rules for what has one of ``members`` at least, and for what follows earlier ones.
@@ -450,13 +458,12 @@ def _argument(name: str, value: str) -> str:
     return f'"**{{" {_literal(name)} ": " {value} "}}"'
 
 
-def _check_optional(names: Iterable[str], schema: Mapping[str, Any], *, param: str) -> None:
-    """Look at how many of an object's properties, ``names``, need not be there.
+def _check_optional(num_optional: int, *, param: str) -> None:
+    """Look at how many of an object's properties need not be there.
 
     Raises:
         InvalidRequestError: they are too many.
     """
-    num_optional = len(set(names) - _required(schema))
     if num_optional > _MAX_OPTIONAL:
         message = f"{param} has an object of {num_optional} properties that are not required"
         raise InvalidRequestError(f"{message}; at most {_MAX_OPTIONAL} can be", param=param)

@@ -243,6 +243,8 @@ def test_references_that_lead_nowhere_else_are_refused(schema: dict[str, Any]) -
     ("schema", "value"),
     [
         (referring(a={"type": "array", "items": {"$ref": "#/$defs/a"}}), [[], [[]]]),
+        (referring(a={"anyOf": [{"$ref": "#/$defs/a"}, {"type": "null"}]}), None),
+        (referring(a={"oneOf": [{"type": "integer"}, {"$ref": "#/$defs/a"}]}), 7),
         (referring(a={"anyOf": [{"type": "null"}, {"$ref": "#/$defs/b"}]}, b=object_of([])), None),
         (
             referring(a={"type": "object", "properties": {"左": {"$ref": "#/$defs/a"}}}),
