@@ -21,7 +21,7 @@ export VENV CUDA VULKAN METAL
 GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulkan)$(and \
   $(filter-out 0,$(METAL)),-metal)
 
-.PHONY: serve install test lint types floors pytest format page clean train-tiny evaluate-tiny \
+.PHONY: serve install test lint types layers pytest format page clean train-tiny evaluate-tiny \
   check-cuda check-vulkan
 
 serve: $(VENV)/.installed$(GPU)
@@ -41,7 +41,7 @@ $(VENV)/.installed-train$(GPU): $(INPUTS)
 	@scripts/install.sh train
 	@touch $@ $(VENV)/.installed-train $(VENV)/.installed$(GPU) $(VENV)/.installed
 
-test: lint types floors pytest
+test: lint types layers pytest
 
 lint: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format --check .
@@ -50,7 +50,7 @@ lint: $(VENV)/.installed-dev$(GPU)
 types: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/mypy
 
-floors: $(VENV)/.installed-dev$(GPU)
+layers: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/lint-imports
 
 pytest: $(VENV)/.installed-dev$(GPU)

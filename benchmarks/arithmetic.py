@@ -11,9 +11,9 @@ import math
 from collections.abc import Iterator
 
 from glm3edge.llama.context import KV_TYPES
-from glm3edge_convert.chatglm_tensors import chatglm_mappings
-from glm3edge_convert.hparams import HParams
-from glm3edge_convert.recipe import RECIPES, row_num_bytes, tensor_type
+from glm3edge_convert.checkpoint.chatglm_tensors import chatglm_mappings
+from glm3edge_convert.checkpoint.hparams import HParams
+from glm3edge_convert.quantize.recipe import RECIPES, row_num_bytes, tensor_type
 
 MIB, GIB = 2**20, 2**30
 CHATGLM3_6B = HParams(

@@ -38,7 +38,7 @@ runpy.run_path(folder + "/convert_hf_to_gguf.py", run_name="__main__")
 THEIR_QUANTIZER = """
 import ctypes, os, sys
 import llama_cpp
-from glm3edge_convert.recipe import get_recipe
+from glm3edge_convert.quantize.recipe import get_recipe
 params = llama_cpp.llama_model_quantize_default_params()
 params.ftype = get_recipe(sys.argv[3]).file_type
 params.nthread = os.cpu_count()

@@ -26,14 +26,13 @@ from typing import Any
 
 from glm3edge.chatglm3.prompt import encode_turns
 from glm3edge.chatglm3.vocabulary import SpecialTokens
-from glm3edge.config import load_settings
-from glm3edge.llama.batch import Span
+from glm3edge.config.settings import load_settings
+from glm3edge.core import SamplingParams, Span
 from glm3edge.llama.context import KV_TYPES, Context
 from glm3edge.llama.model import Model
-from glm3edge.store import Store
-from glm3edge.types import SamplingParams
+from glm3edge.store.store import Store
 from glm3edge_convert.convert import convert
-from glm3edge_convert.synth import Shape, make_checkpoint
+from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from recipe.questions import Question, questions
 
 WEIGHT_TYPES = ("q8_0", "q4_k_m")

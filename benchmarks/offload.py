@@ -26,9 +26,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from glm3edge.core import Span
 from glm3edge.llama import ggml
-from glm3edge.llama.apart import run_apart
-from glm3edge.llama.batch import Span
+from glm3edge.llama.child_process import run_apart
 from glm3edge.llama.context import Context
 from glm3edge.llama.devices import CPU, add_worker, handle_of
 from glm3edge.llama.model import Model

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from glm3edge.bench.systems import Running, glm3edge, running
+from glm3edge.commands.bench.systems import Running, glm3edge, running
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.serving import served
-from glm3edge.bench.client import connection
-from glm3edge.bench.systems import Running
+from glm3edge.commands.bench.client import connection
+from glm3edge.commands.bench.systems import Running
 
 CONCURRENCY = 32
 _CHAT = "/v1/chat/completions"

@@ -1,5 +1,5 @@
 """``python -m glm3edge`` is the ``glm3edge`` command."""
 
-from glm3edge.cli import main
+from glm3edge.commands.app import main
 
 main()

@@ -16,7 +16,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, BertTokenizerFast
 
-from tests.encoders import make_bert, make_xlm_roberta
+from tests.support.encoders import make_bert, make_xlm_roberta
 
 OUTPUT = Path("tests/data/encoders.json")
 TEXTS = [

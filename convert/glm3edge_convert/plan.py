@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from gguf import GGMLQuantizationType, GGUFWriter
 
-    from glm3edge_convert.imatrix import Imatrix
-    from glm3edge_convert.recipe import Recipe
-    from glm3edge_convert.tensors import OutputTensor
+    from glm3edge_convert.checkpoint.output_tensors import OutputTensor
+    from glm3edge_convert.quantize.imatrix import Imatrix
+    from glm3edge_convert.quantize.recipe import Recipe
 
 
 @dataclass(frozen=True)

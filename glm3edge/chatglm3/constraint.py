@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from glm3edge.chatglm3.vocabulary import Vocabulary
-from glm3edge.llama.context import Mask
+from glm3edge.core import Mask
 
 
 class Matcher(Protocol):

@@ -15,11 +15,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from glm3edge.chatglm3.pieces import Pieces, pieces_of
+from glm3edge.chatglm3.call_stream import Pieces, pieces_of
 from glm3edge.chatglm3.tools import parse_call
+from glm3edge.core import TokenEvent, partial_marker
 from glm3edge.schema.chat import INTERPRETER
-from glm3edge.text import partial_marker
-from glm3edge.types import TokenEvent
 
 _YEAR_MARK = "[[训练时间]]"
 _YEAR = "2023年"

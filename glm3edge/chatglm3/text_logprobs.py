@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glm3edge.chatglm3.vocabulary import Vocabulary
+from glm3edge.core import TokenEvent, TokenLogprobs
 from glm3edge.schema.completions import CompletionLogprobs
-from glm3edge.types import TokenEvent, TokenLogprobs
 
 
 @dataclass(frozen=True, slots=True)

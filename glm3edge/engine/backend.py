@@ -6,9 +6,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.llama.batch import Span
-from glm3edge.llama.context import Mask
-from glm3edge.types import SamplingParams, TokenLogprobs
+from glm3edge.core import Mask, SamplingParams, Span, TokenLogprobs
 
 
 class SamplerHandle(Protocol):

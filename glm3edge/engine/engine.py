@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from glm3edge.core import Ending, FinishReason, ProgressEvent, Span
 from glm3edge.engine.backend import Backend, Recovery
-from glm3edge.engine.disk import DiskCache, num_common
-from glm3edge.engine.drafts import Drafter
-from glm3edge.engine.memory import Memory
-from glm3edge.engine.pace import Pace
+from glm3edge.engine.batch_timing import Pace
+from glm3edge.engine.disk_cache import DiskCache, num_common
+from glm3edge.engine.kv_cache import Memory
 from glm3edge.engine.scheduler import Scheduler, Work
 from glm3edge.engine.sequence import Sequence
+from glm3edge.engine.speculation import Drafter
 from glm3edge.engine.stats import Stats
 from glm3edge.errors import (
     DecodeAbortedError,
@@ -35,8 +36,6 @@ from glm3edge.errors import (
     QueueFullError,
     TimeoutExceededError,
 )
-from glm3edge.llama.batch import Span
-from glm3edge.types import Ending, FinishReason, ProgressEvent
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from glm3edge.engine.pace import Pace
+from glm3edge.engine.batch_timing import Pace
 from glm3edge.engine.sequence import Sequence
 
 _TURN_SECONDS = 0.04

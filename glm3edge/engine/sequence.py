@@ -15,20 +15,20 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from glm3edge.engine.backend import Backend, SamplerHandle
-from glm3edge.engine.detokenizer import Detokenizer
-from glm3edge.engine.lookup import Acceptance, PromptLookup
-from glm3edge.engine.stops import TextReader
-from glm3edge.llama.context import Mask
-from glm3edge.types import (
+from glm3edge.core import (
     EndEvent,
     Ending,
     FinishReason,
+    Mask,
     Priority,
     ProgressEvent,
     SamplingParams,
     TokenEvent,
 )
+from glm3edge.engine.backend import Backend, SamplerHandle
+from glm3edge.engine.detokenizer import Detokenizer
+from glm3edge.engine.prompt_lookup import Acceptance, PromptLookup
+from glm3edge.engine.text_stream import TextReader
 
 Sink = Callable[[Any], None]
 """Takes a sequence's events, one after another."""
@@ -82,7 +82,7 @@ class Constraint(Protocol):
 class Reader(Protocol):
     """Finds stop strings in what the client sees of a reply, on the engine's thread.
 
-    ``TextReader`` does so for plain text, ``glm3edge.chat_parts`` for ChatGLM3's replies.
+    ``TextReader`` does so for plain text, ``glm3edge.serving.chat.parts`` for ChatGLM3's replies.
 
     Attributes:
         stop_string: the one that the reply has reached, if it has.

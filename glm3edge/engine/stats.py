@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from glm3edge.types import EndEvent, Ending, FinishReason
+from glm3edge.core import EndEvent, Ending, FinishReason
 
 
 @dataclass(slots=True)

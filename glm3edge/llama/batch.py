@@ -2,30 +2,11 @@
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import llama_cpp.llama_cpp as native
 
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Consecutive tokens of one sequence, to be computed in one batch.
-
-    Attributes:
-        sequence_id: whose memory they extend, in 0..num_sequences-1.
-        position: position of the first.
-        token_ids: the tokens.
-        wants_output: whether the logits after the last token will be sampled from.
-        num_drafts: how many of the last tokens are guesses; logits are kept after each of them and
-            after the token before them.
-    """
-
-    sequence_id: int
-    position: int
-    token_ids: Sequence[int]
-    wants_output: bool
-    num_drafts: int = 0
+from glm3edge.core import Span
 
 
 class Batch:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import llama_cpp
 
-from glm3edge.backends import backends_in
 from glm3edge.llama import ggml
+from glm3edge.llama.backends import backends_in
 
 _FOLDER = Path(llama_cpp.__file__).parent / "lib"
 

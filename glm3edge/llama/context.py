@@ -12,18 +12,18 @@ import llama_cpp.llama_cpp as native
 import numpy as np
 from numpy.typing import NDArray
 
+from glm3edge.core import Mask, SamplingParams, Span, TokenLogprobs
 from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
 from glm3edge.llama import library
 from glm3edge.llama.adapter import Adapter, apply_none
 from glm3edge.llama.allocations import Allocation, allocations
-from glm3edge.llama.batch import Batch, Span
+from glm3edge.llama.batch import Batch
 from glm3edge.llama.handle import close_context, open_context
-from glm3edge.llama.memory import byte_pointer, floats_at
+from glm3edge.llama.kv_state import State, unpack
 from glm3edge.llama.model import Model
+from glm3edge.llama.pointers import byte_pointer, floats_at
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.sampler import Sampler
-from glm3edge.llama.states import State, unpack
-from glm3edge.types import SamplingParams, TokenLogprobs
 
 KV_TYPES = {
     "f16": native.GGML_TYPE_F16,
@@ -39,10 +39,6 @@ _ABORTED = 2  # what llama_decode returns then
 # Python would wait for the interpreter's lock each time. C's strlen does as well: it returns 0 of
 # an empty string and 1 of one with a character.
 _STRLEN = ctypes.cast(ctypes.CDLL(None if os.name == "posix" else "msvcrt").strlen, ctypes.c_void_p)
-
-
-Mask = NDArray[np.uint8]
-"""One bit for each token of the vocabulary, the lowest of a byte first."""
 
 
 class _Beginning(NamedTuple):

@@ -10,11 +10,12 @@ import llama_cpp.llama_cpp as native
 import numpy as np
 from numpy.typing import NDArray
 
+from glm3edge.core import Span
 from glm3edge.errors import DecodeError, ModelError, ModelLoadError, ResourceClosedError
-from glm3edge.llama.batch import Batch, Span
+from glm3edge.llama.batch import Batch
 from glm3edge.llama.handle import close_context, open_context
-from glm3edge.llama.memory import floats_at
 from glm3edge.llama.model import ENCODER_ARCHITECTURE, Model
+from glm3edge.llama.pointers import floats_at
 
 ARCHITECTURE = ENCODER_ARCHITECTURE  # XLM-RoBERTa's too, in llama.cpp
 _POOLINGS = (1, 2, 3)  # LLAMA_POOLING_TYPE_MEAN, _CLS and _LAST: those that give a text's vector

@@ -12,8 +12,8 @@ import llama_cpp.llama_cpp as native
 import llguidance
 import numpy as np
 
+from glm3edge.core import Mask
 from glm3edge.errors import GrammarError
-from glm3edge.llama.context import Mask
 from glm3edge.llama.model import Model
 
 logger = logging.getLogger(__name__)

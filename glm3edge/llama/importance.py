@@ -13,8 +13,9 @@ import llama_cpp.llama_cpp as native
 import numpy as np
 from numpy.typing import NDArray
 
+from glm3edge.core import Span
 from glm3edge.errors import DecodeError, ModelError
-from glm3edge.llama.batch import Batch, Span
+from glm3edge.llama.batch import Batch
 from glm3edge.llama.handle import close_context, open_context
 from glm3edge.llama.model import Model
 

@@ -11,11 +11,11 @@ from typing import Any
 import llama_cpp.llama_cpp as native
 
 from glm3edge.errors import ModelLoadError, ResourceClosedError
-from glm3edge.gguf_file import why_not_gguf
 from glm3edge.llama import library
 from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.respelling import respelled
 from glm3edge.llama.tensor_list import why_damaged
+from glm3edge_convert.gguf.magic import why_not_gguf
 
 CHAT_ARCHITECTURE = "chatglm"
 ENCODER_ARCHITECTURE = "bert"

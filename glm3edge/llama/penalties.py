@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.types import SamplingParams
+from glm3edge.core import SamplingParams
 
 _Ids = NDArray[np.int32]
 _Logits = NDArray[np.float32]

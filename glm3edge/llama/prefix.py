@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama.adapter import apply_none
+from glm3edge.llama.kv_state import State
 from glm3edge.llama.model import CHAT_ARCHITECTURE, Model, check_is_gguf
-from glm3edge.llama.states import State
 
 _KIND_KEY, _ADAPTER_TYPE = "adapter.type", "prefix"
 _MAX_F16 = float(np.finfo(np.float16).max)

@@ -2,8 +2,8 @@
 
 llama.cpp joins characters into any token whose text it knows, control tokens included, and that
 converter calls two of them ``sop`` and ``eop``: "philosophy" would hold one. No token but these few
-differs (``glm3edge_convert.vocab``), so a vocabulary with our texts stands in for the file's, and
-weights and ids remain what they are.
+differs (``glm3edge_convert.tokenizer.vocab``), so a vocabulary with our texts stands in for the
+file's, and weights and ids remain what they are.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ import llama_cpp.llama_cpp as native
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama import ggml
 from glm3edge_convert.errors import TokenizerError
-from glm3edge_convert.vocab import EOS_ID, LLAMA_CPP_TEXTS, respell
+from glm3edge_convert.tokenizer.vocab import EOS_ID, LLAMA_CPP_TEXTS, respell
 
 _TYPES = {
     native.LLAMA_TOKEN_ATTR_UNKNOWN: native.LLAMA_TOKEN_TYPE_UNKNOWN,

@@ -8,8 +8,8 @@ import llama_cpp.llama_cpp as native
 import numpy as np
 from numpy.typing import NDArray
 
+from glm3edge.core import SamplingParams
 from glm3edge.llama.penalties import Penalties
-from glm3edge.types import SamplingParams
 
 _Logits = NDArray[np.float32]
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from glm3edge.errors import ModelLoadError
-from glm3edge.gguf_file import why_not_gguf
 from glm3edge.llama import ggml
+from glm3edge_convert.gguf.magic import why_not_gguf
 
 
 def tensor_sizes(path: Path) -> dict[str, int]:

@@ -8,10 +8,12 @@ from fastapi import Depends, FastAPI, params
 from fastapi.security import HTTPBearer
 
 from glm3edge import __version__
-from glm3edge.config import Settings
-from glm3edge.server import completions, docs, errors, guard, messages, page, responses, tokenize
-from glm3edge.server.routes import router
-from glm3edge.server.services import Services
+from glm3edge.config.settings import Settings
+from glm3edge.server import api_docs, chat_page, error_responses
+from glm3edge.server.middleware import stack
+from glm3edge.server.routes import anthropic, completions, responses, tokenize
+from glm3edge.server.routes.openai import router
+from glm3edge.serving.services import Services
 
 
 def create_app(services: Services, settings: Settings) -> FastAPI:
@@ -26,13 +28,13 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
         lifespan=_lifespan(services),
     )
     app.state.services = services
-    guard.install(app, settings)
-    errors.install(app)
-    docs.install(app)
-    page.install(app)
+    stack.install(app, settings)
+    error_responses.install(app)
+    api_docs.install(app)
+    chat_page.install(app)
     app.include_router(router)
     app.include_router(completions.router, tags=["OpenAI"])
-    app.include_router(messages.router, tags=["Anthropic"])
+    app.include_router(anthropic.router, tags=["Anthropic"])
     app.include_router(responses.router, tags=["OpenAI"])
     app.include_router(tokenize.router, tags=["llama.cpp"])
     return app

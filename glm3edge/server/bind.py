@@ -2,7 +2,7 @@
 
 import socket
 
-from glm3edge.config import Settings
+from glm3edge.config.settings import Settings
 from glm3edge.errors import ConfigError
 
 

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from glm3edge.errors import HeadersTooLargeError, InvalidRequestError, RequestError
-from glm3edge.server.errors import describe
+from glm3edge.server.error_responses import describe
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application

@@ -11,7 +11,7 @@ from sse_starlette.sse import AppStatus, EventSourceResponse
 
 from glm3edge.errors import Glm3EdgeError
 from glm3edge.schema.base import EventModel
-from glm3edge.server.errors import describe
+from glm3edge.server.error_responses import describe
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from typing import Any
 from glm3edge.errors import SandboxError, ToolError
 from glm3edge.schema.chat import INTERPRETER
 from glm3edge.tools.sandbox import ELSEWHERE, REMEDY, Limits, Walls, environment, find_walls
-from glm3edge.tools.text import printable, shortened
+from glm3edge.tools.sanitize import printable, shortened
 from glm3edge.tools.tool import Tool
 
 _START_SECONDS, _END_SECONDS = 20.0, 5.0

@@ -2,7 +2,8 @@
 
 Preferred is ``bwrap`` (bubblewrap), where it is installed: systems that forbid namespaces to
 programs in general often allow them to it. Else ``namespaces.py`` does the same. Inside,
-``session.py`` takes resources and system calls from itself. Where one of these fails, nothing runs.
+``sandboxed_session.py`` takes resources and system calls from itself. Where one of these fails,
+nothing runs.
 """
 
 import json
@@ -121,7 +122,7 @@ def _session_command(limits: Limits) -> Iterator[str]:
         "cpu_seconds": limits.cpu_seconds,
         "total_cpu_seconds": limits.total_cpu_seconds,
     }
-    yield from (*_python(), _source("session"), json.dumps(options))
+    yield from (*_python(), _source("sandboxed_session"), json.dumps(options))
 
 
 def _python() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from glm3edge.schema.chat import INTERPRETER
 from glm3edge.tools.functions import function_tool
 from glm3edge.tools.interpreter import CodeInterpreter
 from glm3edge.tools.mcp_servers import open_servers, server_commands
-from glm3edge.tools.text import printable, shortened
+from glm3edge.tools.sanitize import printable, shortened
 from glm3edge.tools.tool import Tool
 
 ALL = "*"

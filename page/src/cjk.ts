@@ -6,7 +6,7 @@
  * follows and close unless one precedes, as in the CJK-friendly amendments to CommonMark
  * (https://github.com/tats-u/markdown-cjk-friendly). `_` keeps its rule, for names like snake_case.
  *
- * The terminal chat has the same rule: glm3edge/chat/cjk.py.
+ * The terminal chat has the same rule: glm3edge/commands/chat/terminal/cjk.py.
  */
 
 import type { MarkdownIt } from "markdown-it";

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glm3edge.chatglm3.call_stream import CallPieces
 from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
-from glm3edge.chatglm3.pieces import CallPieces
 from glm3edge.chatglm3.tools import call_text, parse_call
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Tool
-from tests.calls import accepts
+from tests.support.calls import accepts
 
 NAMES = {  # how a call spells the argument
     "city": "city=1",

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from glm3edge.chatglm3.constraint import ReplyConstraint
-from glm3edge.llama.context import Mask
-from tests.fakes import ASSISTANT, EOS, OBSERVATION, FakeVocabulary, spell
+from glm3edge.core import Mask
+from tests.support.fakes import ASSISTANT, EOS, OBSERVATION, FakeVocabulary, spell
 
 ENDS = {EOS, OBSERVATION}
 

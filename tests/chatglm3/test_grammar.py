@@ -16,12 +16,12 @@ from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_gramm
 from glm3edge.chatglm3.parser import ProseDelta, ReplyParser
 from glm3edge.chatglm3.tools import call_text, parse_call
 from glm3edge.chatglm3.vocabulary import SpecialTokens
+from glm3edge.core import TokenEvent
 from glm3edge.errors import GrammarError, InvalidRequestError
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Tool
-from glm3edge.types import TokenEvent
-from tests.calls import accepts, calls_of
+from tests.support.calls import accepts, calls_of
 
 MAX_TOKENS = 4000
 

@@ -8,8 +8,8 @@ import pytest
 
 from glm3edge.chatglm3.parser import Delta, ProseDelta, ReplyParser
 from glm3edge.chatglm3.tools import MAX_CALL_CHARS
-from glm3edge.types import TokenEvent
-from tests.calls import calls_of
+from glm3edge.core import TokenEvent
+from tests.support.calls import calls_of
 
 TOOL = "查天气"
 FULL = MAX_CALL_CHARS - 100  # as long as a call may be, with room for what stands around it

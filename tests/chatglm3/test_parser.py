@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glm3edge.chatglm3.parser import ProseDelta, ReplyParser
-from glm3edge.types import TokenEvent
-from tests.calls import calls_of
+from glm3edge.core import TokenEvent
+from tests.support.calls import calls_of
 
 ASSISTANT = 64796
 SEPARATOR = "<|assistant|>"  # stands for the token in the cases below

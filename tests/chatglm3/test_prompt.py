@@ -9,7 +9,7 @@ from glm3edge.chatglm3.tools import system_text
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest, Tool
-from tests.fakes import ASSISTANT, GMASK, SOP, SYSTEM, USER, FakeVocabulary, spell
+from tests.support.fakes import ASSISTANT, GMASK, SOP, SYSTEM, USER, FakeVocabulary, spell
 
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "天气", "parameters": {}}}
 CALL = {

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from glm3edge.chatglm3.prompt import Role, Turn, encode_turns
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.llama.model import Model
-from tests.paths import OFFICIAL_TOKENIZER
+from tests.support.paths import DATA, OFFICIAL_TOKENIZER
 
-DATA = Path(__file__).parents[1] / "data"
 GOLDEN = json.loads((DATA / "golden_prompts.json").read_text("utf-8"))
 TAGS = ["<|user|>", "<|assistant|>", "<|observation|>", "<|system|>", "[gMASK]", "sop", "</s>"]
 SPECIAL_NAMES = ["[MASK]", "[gMASK]", "[sMASK]", "sop", "eop"]

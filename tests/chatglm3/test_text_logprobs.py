@@ -3,8 +3,8 @@
 import pytest
 
 from glm3edge.chatglm3.text_logprobs import TextLogprobs
-from glm3edge.types import TokenEvent, TokenLogprobs
-from tests.fakes import SOP, FakeVocabulary, spell
+from glm3edge.core import TokenEvent, TokenLogprobs
+from tests.support.fakes import SOP, FakeVocabulary, spell
 
 
 def fed(token_ids: list[int]) -> TextLogprobs:

@@ -8,7 +8,16 @@ from glm3edge.chatglm3.vocabulary import (
 )
 from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.model import Model
-from tests.fakes import CONTROL_TOKENS, EOS, GMASK, OBSERVATION, SOP, USER, FakeVocabulary, spell
+from tests.support.fakes import (
+    CONTROL_TOKENS,
+    EOS,
+    GMASK,
+    OBSERVATION,
+    SOP,
+    USER,
+    FakeVocabulary,
+    spell,
+)
 
 
 def test_tokens_are_looked_up() -> None:

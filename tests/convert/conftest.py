@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from glm3edge.llama import library
-from glm3edge_convert.synth import Shape, make_checkpoint, train_tokenizer
+from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint, train_tokenizer
+from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER
 
 SMALL = Shape(
     hidden_size=64,
@@ -38,10 +39,9 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def official_tokenizer() -> Path:
     """The official tokenizer.model, which is test data beside the repository where present."""
-    path = Path(__file__).parents[2].parent / "shared" / "chatglm3-6b" / "tokenizer.model"
-    if not path.is_file():
-        pytest.skip(f"the official tokenizer.model is not at {path}")
-    return path
+    if not OFFICIAL_TOKENIZER.is_file():
+        pytest.skip(NO_OFFICIAL)
+    return OFFICIAL_TOKENIZER
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,7 @@ import pytest
 
 from glm3edge_convert import errors
 from glm3edge_convert.cli import EXIT_CODES, exit_code
-
-from .checkpoints import (
+from tests.support.checkpoints import (
     FIRST_SHARD,
     LAST_SHARD,
     edit_json,
@@ -181,7 +180,7 @@ def test_usage(arguments: list[str], small_checkpoint: Path, tmp_path: Path) -> 
 def test_interruption(small_checkpoint: Path, tmp_path: Path) -> None:
     prelude = (
         "import os, signal\n"
-        "from glm3edge_convert import writer\n"
+        "from glm3edge_convert.gguf import writer\n"
         "class Interrupted(writer.TensorStream):\n"
         "    def write(self, name, slabs):\n"
         f"        os.kill(os.getpid(), {int(signal.SIGINT)})\n"

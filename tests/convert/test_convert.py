@@ -10,9 +10,8 @@ import pytest
 from glm3edge_convert.convert import Progress, convert
 from glm3edge_convert.errors import OutputExistsError, TensorShapeError, UnknownTypeError
 from glm3edge_convert.plan import model_name
-from glm3edge_convert.vocab import SPECIAL_TOKENS
-
-from .checkpoints import edit_json
+from glm3edge_convert.tokenizer.vocab import SPECIAL_TOKENS
+from tests.support.checkpoints import edit_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from glm3edge_convert.convert import convert
-from glm3edge_convert.synth import Shape
-
-from . import llama, reference
+from glm3edge_convert.synth.random_checkpoint import Shape
+from tests.support import llama, reference
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import MakeCheckpoint
+    from tests.convert.conftest import MakeCheckpoint
 
 BASE = Shape(
     hidden_size=256,

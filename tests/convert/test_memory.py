@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glm3edge_convert.synth import Shape, make_checkpoint
+from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from glm3edge.config import Settings
-from tests.optional import missing
+from glm3edge.config.settings import Settings
+from tests.support.optional import missing
+from tests.support.paths import ROOT
 
 yaml: Any = importlib.import_module("yaml")  # huggingface-hub brings it, without types
 
-ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 DOCKERFILES = ["Dockerfile", "Dockerfile.cuda"]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 UNITS = ROOT / "deploy" / "systemd"
 PROGRAM = re.compile(r"ExecStart=(\S+)/bin/glm3edge serve \$GLM3EDGE_MODEL\n")
 MAX_EXPOSURE = 1.5

@@ -20,9 +20,10 @@ from glm3edge.schema.embeddings import EmbeddingsRequest
 from glm3edge.schema.legacy import BodyMessage, ChatBody
 from glm3edge.schema.messages import MessagesRequest
 from glm3edge.schema.responses import ResponseRequest
-from glm3edge.server import errors
+from glm3edge.server import error_responses
 from tests.conftest import Server
-from tests.docs.pages import ROOT, rows
+from tests.support.pages import rows
+from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "api.md"
 SOURCES = sorted((ROOT / "glm3edge").rglob("*.py"))
@@ -156,8 +157,9 @@ def test_the_routes(client: httpx.Client) -> None:
 
 def test_the_errors() -> None:
     listed = {(int(r[0]), code(r[1]), code(r[2]) or None) for r in rows(PAGE, "Errors")}
-    table = {(int(status), kind, name) for _, status, kind, name in errors._TABLE}
+    table = {(int(status), kind, name) for _, status, kind, name in error_responses._TABLE}
     others = {
-        (int(status), "invalid_request_error", name) for status, name in errors._CODES.items()
+        (int(status), "invalid_request_error", name)
+        for status, name in error_responses._CODES.items()
     }
     assert listed == table | others

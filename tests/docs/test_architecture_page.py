@@ -1,17 +1,15 @@
-"""docs/architecture.md names every part there is."""
+"""docs/architecture.md says what the import contract says, in the same order."""
 
 import re
 
-from tests.docs.pages import ROOT
+from importlinter.api import read_configuration
 
-PAGE = ROOT / "docs" / "architecture.md"
+from tests.support.pages import rows
+from tests.support.paths import ROOT
 
 
-def test_every_part_is_named() -> None:
-    named = set(re.findall(r"`([\w/.]+)`", PAGE.read_text(encoding="utf-8")))
-    parts = {
-        f"{path.name}/" if path.is_dir() else path.stem
-        for path in (ROOT / "glm3edge").iterdir()
-        if (path.is_dir() and (path / "__init__.py").exists()) or path.suffix == ".py"
-    }
-    assert parts - {"__init__"} - named == set()
+def test_the_table_is_the_contract() -> None:
+    contracts = read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"]
+    layers = [re.findall(r"\w+", layer) for layer in contracts[0]["layers"]]
+    table = rows(ROOT / "docs" / "architecture.md", "The packages")
+    assert [re.findall(r"`(\w+)`", names) for names, _ in table] == layers

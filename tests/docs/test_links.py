@@ -5,7 +5,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.docs.pages import PAGES, READMES, ROOT, anchors, links
+from tests.support.pages import PAGES, READMES, anchors, links
+from tests.support.paths import ROOT
 
 _ELSEWHERE = ("http://", "https://", "mailto:")
 

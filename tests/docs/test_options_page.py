@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.docs.pages import ROOT
+from tests.support.paths import ROOT
 
 
 def test_it_is_current() -> None:

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from glm3edge.cli import app
-from glm3edge.config import Settings
+from glm3edge.commands.app import app
+from glm3edge.config.settings import Settings
 from tests.conftest import Server
-from tests.docs.pages import PAGES, READMES, ROOT, Block, blocks, rows
-from tests.docs.snippets import Reader, make_folder
+from tests.support.pages import PAGES, READMES, Block, blocks, rows
+from tests.support.paths import ROOT
+from tests.support.snippets import Reader, make_folder
 
 ENGLISH, CHINESE = READMES
 _PLAN = "plan --vram 0 --ram 32GiB --bandwidth 31GB/s --ctx-size 8192 --json"

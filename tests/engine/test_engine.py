@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glm3edge.engine.disk import DiskCache
-from glm3edge.engine.embedder import Embedding, EmbeddingEvent
+from glm3edge.core import EndEvent, Ending, FinishReason, Priority, Span, TokenEvent, TokenLogprobs
+from glm3edge.engine.batch_timing import Pace
+from glm3edge.engine.disk_cache import DiskCache
+from glm3edge.engine.embedding import Embedding, EmbeddingEvent
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.pace import Pace
 from glm3edge.engine.sequence import Generation, GenerationRequest
 from glm3edge.errors import (
     DecodeAbortedError,
@@ -20,9 +21,7 @@ from glm3edge.errors import (
     QueueFullError,
     TimeoutExceededError,
 )
-from glm3edge.llama.batch import Span
-from glm3edge.types import EndEvent, Ending, FinishReason, Priority, TokenEvent, TokenLogprobs
-from tests.fakes import ASSISTANT, EOS, FakeBackend, spell
+from tests.support.fakes import ASSISTANT, EOS, FakeBackend, spell
 
 TIMEOUT = 10
 

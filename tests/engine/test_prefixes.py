@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.engine.disk import DiskCache
+from glm3edge.core import FinishReason, SamplingParams, TokenEvent
+from glm3edge.engine.disk_cache import DiskCache
 from glm3edge.engine.engine import Engine, num_slots
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 from glm3edge.llama.prefix import Prefix
-from glm3edge.types import FinishReason, SamplingParams, TokenEvent
+from glm3edge_convert.adapters.prefix import convert_prefix
 from glm3edge_convert.convert import convert
-from glm3edge_convert.prefix import convert_prefix
-from glm3edge_convert.synth import Shape, make_checkpoint
-from tests.convert.prefixes import make_prefix
+from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from tests.engine.test_engine import Client, Listener
+from tests.support.prefixes import make_prefix
 
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 CONTEXT_SIZE = 256

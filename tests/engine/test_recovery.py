@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from glm3edge.core import EndEvent, FinishReason, Mask, Priority, Span
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import EngineLostError, ModelError
-from glm3edge.llama.batch import Span
-from glm3edge.llama.context import Mask
-from glm3edge.types import EndEvent, FinishReason, Priority
 from tests.engine.test_engine import Client
-from tests.fakes import EOS, FakeBackend, FakeSampler, spell
+from tests.support.fakes import EOS, FakeBackend, FakeSampler, spell
 
 SECONDS = 10
 

@@ -1,10 +1,10 @@
 import pytest
 
-from glm3edge.engine.embedder import Embedding
-from glm3edge.engine.pace import Pace
+from glm3edge.core import Priority
+from glm3edge.engine.batch_timing import Pace
+from glm3edge.engine.embedding import Embedding
 from glm3edge.engine.scheduler import Scheduler
 from glm3edge.engine.sequence import Generation, GenerationRequest, Sequence
-from glm3edge.types import Priority
 
 CELLS = 1000
 

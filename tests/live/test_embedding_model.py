@@ -11,11 +11,12 @@ import openai
 import pytest
 
 from tests.conftest import Server, start_server, stop_server
-from tests.encoders import HIDDEN, make_bert
+from tests.support.encoders import HIDDEN, make_bert
+from tests.support.paths import DATA
 
 pytestmark = pytest.mark.live
 
-GOLDEN: Any = json.loads((Path(__file__).parents[1] / "data" / "encoders.json").read_text("utf-8"))
+GOLDEN: Any = json.loads((DATA / "encoders.json").read_text("utf-8"))
 TEXTS, VECTORS = GOLDEN["bert"]["texts"], np.array(GOLDEN["bert"]["vectors"])
 
 

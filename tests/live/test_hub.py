@@ -7,8 +7,8 @@ import openai
 import pytest
 
 from tests.conftest import Server, start_server, stop_server
-from tests.encoders import make_bert
-from tests.hub_server import hub_server
+from tests.support.encoders import make_bert
+from tests.support.hub_server import hub_server
 
 pytestmark = pytest.mark.live
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.conftest import Server, start_server, stop_server
-from tests.rpc_workers import Worker, new_worker
+from tests.support.rpc_workers import Worker, new_worker
 
 pytestmark = pytest.mark.live
 

@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from glm3edge_convert.convert import convert
+from tests.commands.test_app import run
 from tests.conftest import Server, start_server, stop_server
-from tests.llama_cpp_files import as_llama_cpp_writes
-from tests.rpc_workers import new_worker
-from tests.test_cli import run
+from tests.support.llama_cpp_files import as_llama_cpp_writes
+from tests.support.paths import GLM3_TINY
+from tests.support.rpc_workers import new_worker
 
 pytestmark = pytest.mark.live
 
-GLM3_TINY = Path(__file__).parents[2] / "models" / "glm3-tiny"
 TEXTS = ["Tell me of philosophy.", "制定sop流程", "geopolitics: sop, eop", "<|user|>你好", "你好"]
 TOOL = {
     "type": "function",

@@ -1,7 +1,6 @@
 """What clients set counts for what they see, on the built-in model with OpenAI's client."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -12,8 +11,9 @@ from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Message
 from glm3edge_convert.convert import convert
-from glm3edge_convert.synth import SHAPES, make_checkpoint
+from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.conftest import Server
+from tests.support.paths import GLM3_TINY
 
 pytestmark = pytest.mark.live
 
@@ -57,7 +57,7 @@ def client(server: Server) -> Iterator[openai.OpenAI]:
 def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
     """The built-in model's tokenizer."""
     folder = tmp_path_factory.mktemp("vocabulary")
-    tokenizer = Path(__file__).parents[2] / "models" / "glm3-tiny" / "tokenizer.model"
+    tokenizer = GLM3_TINY / "tokenizer.model"
     make_checkpoint(folder / "tiny", shape=SHAPES["tiny"], tokenizer=tokenizer)
     convert(folder / "tiny", folder / "tiny.gguf", type="q8_0")
     with Model(folder / "tiny.gguf", vocab_only=True) as model:

@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tests.conftest import Server, start_server, stop_server
-from tests.rpc_workers import Worker, new_worker
+from tests.support.rpc_workers import Worker, new_worker
 
 pytestmark = pytest.mark.live
 

@@ -3,17 +3,16 @@ from pathlib import Path
 
 import pytest
 
+from glm3edge.core import SamplingParams, Span
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama.adapter import Adapter
-from glm3edge.llama.batch import Span
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
-from glm3edge.types import SamplingParams
+from glm3edge_convert.adapters.lora import convert_lora
+from glm3edge_convert.adapters.scaled_path import ScaledPath
 from glm3edge_convert.convert import convert
-from glm3edge_convert.lora import convert_lora
-from glm3edge_convert.scaled import ScaledPath
-from glm3edge_convert.synth import SHAPES, Shape, make_checkpoint
-from tests.convert.adapters import layer_modules, make_adapter
+from glm3edge_convert.synth.random_checkpoint import SHAPES, Shape, make_checkpoint
+from tests.support.lora_adapters import layer_modules, make_adapter
 
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 PROMPT = [10, 20, 30, 40, 50, 60]

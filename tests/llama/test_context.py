@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from glm3edge.core import SamplingParams, Span
 from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
-from glm3edge.llama.batch import Span
 from glm3edge.llama.context import Context, token_logprobs
 from glm3edge.llama.model import Model
-from glm3edge.types import SamplingParams
 
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 PROMPT = [10, 20, 30, 40, 50, 60]

@@ -14,10 +14,11 @@ from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama.encoder import ARCHITECTURE, Encoder
 from glm3edge.llama.model import Model
 from glm3edge_convert.convert import convert
-from tests.encoders import HIDDEN, make_bert, make_xlm_roberta
-from tests.optional import missing
+from tests.support.encoders import HIDDEN, make_bert, make_xlm_roberta
+from tests.support.optional import missing
+from tests.support.paths import DATA
 
-GOLDEN: Any = json.loads((Path(__file__).parents[1] / "data" / "encoders.json").read_text("utf-8"))
+GOLDEN: Any = json.loads((DATA / "encoders.json").read_text("utf-8"))
 LEAST_COSINE = {"f32": 0.99999, "f16": 0.9999, "q8_0": 0.999}
 
 

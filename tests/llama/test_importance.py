@@ -13,7 +13,7 @@ from glm3edge.llama import importance
 from glm3edge.llama.importance import collect_importances
 from glm3edge.llama.model import Model
 from glm3edge_convert.convert import convert
-from tests.convert import reference
+from tests.support import reference
 
 NAMES = {
     "self_attention.query_key_value": "attn_qkv",

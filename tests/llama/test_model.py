@@ -95,7 +95,7 @@ def test_closing_under_a_context(tiny_gguf: Path) -> None:
     model = Model(tiny_gguf)
     context = Context(model, context_size=64, batch_size=8, num_sequences=1, num_threads=1)
     model.close()
-    from glm3edge.llama.batch import Span
+    from glm3edge.core import Span
 
     assert context.decode([Span(0, 0, [1, 2, 3], wants_output=True)]) == [2]
     context.close()

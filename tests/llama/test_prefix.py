@@ -10,22 +10,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glm3edge.core import SamplingParams, Span
 from glm3edge.errors import ModelError, ModelLoadError
 from glm3edge.llama.adapter import Adapter
-from glm3edge.llama.batch import Span
 from glm3edge.llama.context import Context
+from glm3edge.llama.kv_state import unpack
 from glm3edge.llama.model import Model
 from glm3edge.llama.prefix import Prefix
-from glm3edge.llama.states import unpack
-from glm3edge.types import SamplingParams
+from glm3edge_convert.adapters.lora import convert_lora
+from glm3edge_convert.adapters.prefix import convert_prefix
 from glm3edge_convert.convert import convert
-from glm3edge_convert.lora import convert_lora
-from glm3edge_convert.prefix import convert_prefix
-from glm3edge_convert.synth import Shape, make_checkpoint
-from tests.convert import reference
-from tests.convert.adapters import layer_modules, make_adapter
-from tests.convert.checkpoints import edit_json
-from tests.convert.prefixes import make_prefix
+from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
+from tests.support import reference
+from tests.support.checkpoints import edit_json
+from tests.support.lora_adapters import layer_modules, make_adapter
+from tests.support.prefixes import make_prefix
 
 SHAPE = Shape(128, 3, 4, 2, 32, 192, 512)
 LENGTHS = {"short": 1, "long": 70}  # the second is more than a batch takes

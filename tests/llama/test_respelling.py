@@ -13,16 +13,15 @@ import sentencepiece
 
 from glm3edge.chatglm3.prompt import encode_turns
 from glm3edge.chatglm3.vocabulary import SpecialTokens, text_of
+from glm3edge.commands.verify.vocabulary import CONVERSATIONS
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
-from glm3edge.verify.vocabulary import CONVERSATIONS
 from glm3edge_convert.convert import convert
-from glm3edge_convert.synth import SHAPES, make_checkpoint
-from tests.llama_cpp_files import TOKENS, TYPES, as_llama_cpp_writes
-from tests.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER
+from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
+from tests.support.llama_cpp_files import TOKENS, TYPES, as_llama_cpp_writes
+from tests.support.paths import GLM3_TINY, NO_OFFICIAL, OFFICIAL_TOKENIZER
 
-GLM3_TINY = Path(__file__).parents[2] / "models" / "glm3-tiny"
 TAGS = ["<|system|>", "<|user|>", "<|assistant|>", "<|observation|>", "[gMASK]", "[MASK]", "</s>"]
 TEXTS = [
     "philosophy",

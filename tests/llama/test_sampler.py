@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glm3edge.core import SamplingParams
 from glm3edge.llama import library
 from glm3edge.llama.penalties import Penalties
 from glm3edge.llama.sampler import Sampler
-from glm3edge.types import SamplingParams
 
 VOCAB_SIZE = 64
 OFF: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0}

@@ -7,21 +7,20 @@ from pathlib import Path
 import pytest
 
 from glm3edge.chatglm3.vocabulary import SpecialTokens
-from glm3edge.config import load_settings
+from glm3edge.config.settings import load_settings
+from glm3edge.core import SamplingParams, Span
 from glm3edge.llama import library
 from glm3edge.llama.allocations import layer_devices, moved_tensors
-from glm3edge.llama.apart import run_apart
-from glm3edge.llama.batch import Span
+from glm3edge.llama.child_process import run_apart
 from glm3edge.llama.context import Context
 from glm3edge.llama.devices import Device, DeviceKind, add_worker
 from glm3edge.llama.model import Model
 from glm3edge.llama.placement import ON_CPU, Placement
-from glm3edge.placing import chosen_placement
-from glm3edge.types import SamplingParams
+from glm3edge.placement.from_settings import chosen_placement
 from glm3edge_convert.convert import convert
-from tests.rpc_workers import Worker, new_worker
+from tests.support.paths import GLM3_TINY
+from tests.support.rpc_workers import Worker, new_worker
 
-CHECKPOINT = Path(__file__).parents[2] / "models" / "glm3-tiny"
 QUESTIONS = ("你好", "What is glm3edge?", "讲一个关于猫的故事")
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 NUM_LAYERS = 6
@@ -43,7 +42,7 @@ def workers() -> Iterator[list[Worker]]:
 @pytest.fixture(scope="module", params=["f16", "q4_k_m"])
 def gguf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("splits") / f"{request.param}.gguf"
-    convert(CHECKPOINT, path, type=request.param)
+    convert(GLM3_TINY, path, type=request.param)
     return path
 
 

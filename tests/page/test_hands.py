@@ -7,8 +7,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.fakes import EOS, FakeBackend, spell
 from tests.page.conftest import Open, Serve
+from tests.support.fakes import EOS, FakeBackend, spell
 
 REPLY = """# Title
 

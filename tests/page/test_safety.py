@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fakes import EOS, FakeBackend, spell
 from tests.page.conftest import Open, Serve
+from tests.support.fakes import EOS, FakeBackend, spell
 
 HOSTILE = """
 <script>window.hacked = 1</script>

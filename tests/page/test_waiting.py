@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from glm3edge.errors import EngineLostError, QueueFullError, TimeoutExceededError
-from glm3edge.server.errors import response
-from tests.fakes import EOS, FakeBackend, spell
+from glm3edge.server.error_responses import response
 from tests.page.conftest import Open, Scripted, Serve
+from tests.support.fakes import EOS, FakeBackend, spell
 
 CHAT = "/v1/chat/completions"
 ROUTE = f"**{CHAT}"

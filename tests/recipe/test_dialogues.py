@@ -15,7 +15,7 @@ from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import ChatRequest
 from glm3edge_convert.convert import convert
-from glm3edge_convert.synth import SHAPES, make_checkpoint
+from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from recipe import calls, concepts_held_out
 from recipe.catalogue import read_concepts
 from recipe.coin import HANZI

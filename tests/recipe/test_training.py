@@ -8,11 +8,11 @@ import pytest
 import sentencepiece
 from numpy.typing import NDArray
 
-from glm3edge.llama.batch import Span
+from glm3edge.core import Span
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 from glm3edge_convert.convert import convert
-from tests.optional import need_module
+from tests.support.optional import need_module
 
 torch = need_module("torch", "the recipe of glm3-tiny needs the extra `train`")
 

@@ -9,17 +9,17 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from glm3edge.completion import ChatCompleter
-from glm3edge.config import load_settings
-from glm3edge.embedding import EmbeddingMaker
+from glm3edge.config.settings import load_settings
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
 from glm3edge.server.app import create_app
-from glm3edge.server.services import Services
-from glm3edge.text_completion import TextCompleter
-from glm3edge.tokenization import Tokenization
-from glm3edge.vectors import ChatModelEmbedder
-from tests.fakes import FakeBackend, FakeVocabulary
+from glm3edge.serving.chat.reply import ChatCompleter
+from glm3edge.serving.completions import TextCompleter
+from glm3edge.serving.embedders import ChatModelEmbedder
+from glm3edge.serving.embeddings import EmbeddingMaker
+from glm3edge.serving.services import Services
+from glm3edge.serving.tokenization import Tokenization
+from tests.support.fakes import FakeBackend, FakeVocabulary
 
 
 @pytest.fixture

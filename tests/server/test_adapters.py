@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from glm3edge.completion import ChatCompleter
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
-from glm3edge.server.services import Services
-from glm3edge.text_completion import TextCompleter
-from tests.fakes import EOS, FakeBackend, FakeVocabulary, spell
+from glm3edge.serving.chat.reply import ChatCompleter
+from glm3edge.serving.completions import TextCompleter
+from glm3edge.serving.services import Services
+from tests.support.fakes import EOS, FakeBackend, FakeVocabulary, spell
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 ROUTES: dict[str, dict[str, Any]] = {

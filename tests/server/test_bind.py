@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from glm3edge.config import load_settings
+from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.server.bind import bind
 from tests.conftest import start_server, stop_server

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from glm3edge.schema.chat import ChatRequest
 from glm3edge.schema.legacy import ChatBody
-from tests.fakes import EOS, FakeBackend, spell
+from tests.support.fakes import EOS, FakeBackend, spell
 
 CHAT = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "你好"}]

@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from tests.fakes import ASSISTANT, EOS, OBSERVATION, FakeBackend, spell
+from tests.support.fakes import ASSISTANT, EOS, OBSERVATION, FakeBackend, spell
 
 TOOLS = {
     "random_number_generator": {

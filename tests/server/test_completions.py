@@ -9,9 +9,9 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from glm3edge.server.services import Services
-from tests.fakes import EOS, FakeBackend, spell
+from glm3edge.serving.services import Services
 from tests.server.test_connections import is_freed, let_one_through, wait_for
+from tests.support.fakes import EOS, FakeBackend, spell
 
 COMPLETIONS = "/v1/completions"
 

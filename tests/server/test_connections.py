@@ -6,8 +6,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from glm3edge.server.services import Services
-from tests.fakes import EOS, FakeBackend, spell
+from glm3edge.serving.services import Services
+from tests.support.fakes import EOS, FakeBackend, spell
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 

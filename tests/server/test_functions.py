@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.fakes import ASSISTANT, EOS, OBSERVATION, FakeBackend, spell
+from tests.support.fakes import ASSISTANT, EOS, OBSERVATION, FakeBackend, spell
 
 CHAT = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "北京天气"}]

@@ -4,11 +4,11 @@ import pytest
 from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
-from glm3edge.config import load_settings
+from glm3edge.config.settings import load_settings
 from glm3edge.errors import HostNotAllowedError, OriginNotAllowedError
 from glm3edge.server.app import create_app
-from glm3edge.server.origins import HostCheck, OriginCheck
-from glm3edge.server.services import Services
+from glm3edge.server.middleware.origins import HostCheck, OriginCheck
+from glm3edge.serving.services import Services
 
 LOCAL: dict[str, Any] = {}
 BOX = {"host": "192.168.0.7", "no_auth": True, "allowed_hosts": ["box.lan"]}

@@ -10,9 +10,9 @@ from openai.types import responses as official
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from glm3edge.server.services import Services
-from tests.fakes import EOS, OBSERVATION, FakeBackend, spell
+from glm3edge.serving.services import Services
 from tests.server.test_connections import is_freed, let_one_through, wait_for
+from tests.support.fakes import EOS, OBSERVATION, FakeBackend, spell
 
 URL = "/v1/responses"
 HELLO = {"input": "你好"}

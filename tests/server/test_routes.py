@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from glm3edge.server.services import Services
-from tests.fakes import EOS, FakeBackend, spell
+from glm3edge.serving.services import Services
+from tests.support.fakes import EOS, FakeBackend, spell
 
 CHAT = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "你好"}]}

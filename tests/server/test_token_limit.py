@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from glm3edge.config import load_settings
-from tests.fakes import EOS, FakeBackend, spell
+from glm3edge.config.settings import load_settings
+from tests.support.fakes import EOS, FakeBackend, spell
 
 CONTEXT_SIZE = 8192
 NUM_PROMPT_TOKENS = {"chat": 12, "completions": 8, "responses": 12}  # of bodies() below

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from glm3edge.server.services import Services
-from tests.fakes import GMASK, SOP, USER, spell
+from glm3edge.serving.services import Services
+from tests.support.fakes import GMASK, SOP, USER, spell
 
 
 @pytest.mark.parametrize("content", ["你好，世界", "", " a b ", "<|user|>"])

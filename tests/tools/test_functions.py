@@ -14,7 +14,7 @@ from glm3edge.errors import ConfigError, ToolError
 from glm3edge.schema.chat import Tool as ChatTool
 from glm3edge.tools.functions import function_tool
 
-SAMPLES = "tests.tools.sample_tools"
+SAMPLES = "tests.support.sample_tools"
 
 
 def call(name: str, /, **arguments: Any) -> str:

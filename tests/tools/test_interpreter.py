@@ -25,7 +25,7 @@ import pytest
 from glm3edge.errors import SandboxError
 from glm3edge.tools.interpreter import CodeInterpreter
 from glm3edge.tools.sandbox import MACHINES, Limits
-from tests.optional import missing
+from tests.support.optional import missing
 
 LOST = "variables are lost, the next code starts afresh]"
 

@@ -17,9 +17,10 @@ from glm3edge.schema.chat import Tool
 from glm3edge.tools import mcp_servers
 from glm3edge.tools.mcp_servers import ServerCommand, free_name, server_commands
 from glm3edge.tools.toolbox import Toolbox, open_toolbox
-from tests.optional import need_module
+from tests.support.optional import need_module
+from tests.support.paths import SUPPORT
 
-SERVER = Path(__file__).with_name("mcp_server.py")
+SERVER = SUPPORT / "mcp_server.py"
 PAGED = "paged_mcp_server.py"
 
 

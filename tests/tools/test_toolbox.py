@@ -12,7 +12,7 @@ from glm3edge.errors import ConfigError, ToolError
 from glm3edge.tools.toolbox import Toolbox, open_toolbox
 from tests.conftest import Server
 
-SAMPLES = "tests.tools.sample_tools"
+SAMPLES = "tests.support.sample_tools"
 
 
 def refusal(**options: Any) -> str:

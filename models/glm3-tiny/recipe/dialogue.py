@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from glm3edge.chatglm3.prompt import Role, Turn
 from glm3edge.chatglm3.tools import call_text, system_text
 from glm3edge.schema.chat import Tool
-from glm3edge_convert.vocab import SPECIAL_TOKENS
+from glm3edge_convert.tokenizer.vocab import SPECIAL_TOKENS
 
 Function = Mapping[str, Any]
 """A tool as OpenAI's ``function``: name, description, parameters."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from glm3edge_convert._layout import write_configs
-from glm3edge_convert.synth import VOCAB_MULTIPLE
-from glm3edge_convert.vocab import SPECIAL_TOKENS
+from glm3edge_convert.synth.layout import write_configs
+from glm3edge_convert.synth.random_checkpoint import VOCAB_MULTIPLE
+from glm3edge_convert.tokenizer.vocab import SPECIAL_TOKENS
 from recipe.dialogue import Encoder
 from recipe.model import ChatGLM3, Shape
 

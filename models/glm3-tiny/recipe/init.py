@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glm3edge_convert.vocab import SPECIAL_TOKENS
+from glm3edge_convert.tokenizer.vocab import SPECIAL_TOKENS
 from recipe.dialogue import Encoder
 from recipe.model import ChatGLM3, rotary_frequencies
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
-from glm3edge_convert.synth import TRAINER_OPTIONS
+from glm3edge_convert.synth.random_checkpoint import TRAINER_OPTIONS
 from recipe.coin import HANZI
 from recipe.curriculum import phase_dialogue
 

@@ -1,0 +1,239 @@
+"""A PEFT LoRA adapter to a GGUF adapter, which llama.cpp applies to a model while it computes.
+
+llama.cpp looks a matrix's pair up by name: `blk.0.attn_qkv.weight.lora_a` and `.lora_b`, with the
+shapes PEFT gives them; for the embedding it wants `lora_a` transposed, a row to a token. It
+multiplies B A with `adapter.lora.alpha` / rank. There is one alpha, so where modules have scales
+that no single one gives, `lora_b` takes up the difference.
+
+Matrices are padded as those of the model are (see tensors.py): `lora_b` of the gate and up rows,
+`lora_a` of the down projection. So an adapter made here fits the GGUF models made here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from gguf import GGUFType, Keys
+
+from glm3edge_convert.adapters.peft import LoraPair, open_adapter
+from glm3edge_convert.checkpoint.chatglm_tensors import LAYER_PREFIX
+from glm3edge_convert.checkpoint.hparams import ARCHITECTURE, BLOCK_SIZE
+from glm3edge_convert.checkpoint.output_tensors import OutputTensor
+from glm3edge_convert.errors import AdapterTensorError, UnknownTypeError
+from glm3edge_convert.gguf.writer import TensorInfo, check_output, open_gguf
+from glm3edge_convert.plan import model_name
+from glm3edge_convert.quantize.quantizer import Quantizer, load_library
+from glm3edge_convert.quantize.recipe import F16, F32
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from gguf import GGMLQuantizationType, GGUFWriter
+    from numpy.typing import NDArray
+
+    from glm3edge_convert.checkpoint.tensors import SourceTensor
+
+ADAPTER_TYPES = {"f32": F32, "f16": F16}
+DEFAULT_ADAPTER_TYPE = "f32"
+FFN = "feed-forward"
+LAYER_MODULE = re.compile(rf"{re.escape(LAYER_PREFIX)}\.(?P<layer>\d+)\.(?P<module>.+)")
+
+
+@dataclass(frozen=True)
+class _Module:
+    """A matrix of ChatGLM3: its GGUF name, and what its outputs and inputs are counted by."""
+
+    name: str
+    outputs: str
+    inputs: str
+    num_parts: int = 1
+
+
+LAYER_MODULES = {
+    "self_attention.query_key_value": _Module("attn_qkv", "query, key and value", "hidden"),
+    "self_attention.dense": _Module("attn_output", "hidden", "hidden"),
+    "mlp.dense_h_to_4h": _Module("ffn_up", FFN, "hidden", num_parts=2),
+    "mlp.dense_4h_to_h": _Module("ffn_down", "hidden", FFN),
+}
+MODULES = {
+    "transformer.output_layer": _Module("output", "vocabulary", "hidden"),
+    "transformer.embedding.word_embeddings": _Module("token_embd", "hidden", "vocabulary"),
+}
+
+
+@dataclass(frozen=True)
+class AdapterSummary:
+    """A finished adapter; `num_modules` are the matrices of the model it changes."""
+
+    path: Path
+    num_modules: int
+    ranks: tuple[int, ...]
+    num_bytes: int
+
+
+def convert_lora(
+    source: Path,
+    output: Path,
+    *,
+    type: str | None = None,  # noqa: A002  (the option's name)
+    overwrite: bool = False,
+) -> AdapterSummary:
+    """Convert the adapter folder `source` to the GGUF adapter `output`.
+
+    `type` is one of ADAPTER_TYPES, f32 by default. Raises ConvertError; leaves no file behind then.
+    """
+    check_output(output, overwrite=overwrite)
+    type_name = (type or DEFAULT_ADAPTER_TYPE).lower()
+    if type_name not in ADAPTER_TYPES:
+        raise UnknownTypeError(type_name, list(ADAPTER_TYPES))
+    pairs = open_adapter(source, to_merge=False).pairs
+    alpha = _common_alpha(pairs)
+    tensors = _plan_tensors(pairs, alpha)
+
+    def add_metadata(writer: GGUFWriter) -> None:
+        if name := model_name(source):
+            writer.add_name(name)
+        writer.add_type(GGUFType.ADAPTER)
+        writer.add_string(Keys.Adapter.TYPE, "lora")
+        writer.add_float32(Keys.Adapter.LORA_ALPHA, alpha)
+
+    _write(output, tensors, ADAPTER_TYPES[type_name], add_metadata, overwrite=overwrite)
+    return AdapterSummary(
+        path=output,
+        num_modules=len(pairs),
+        ranks=tuple(sorted({pair.rank for pair in pairs})),
+        num_bytes=output.stat().st_size,
+    )
+
+
+def _write(
+    output: Path,
+    tensors: Sequence[OutputTensor],
+    tensor_type: GGMLQuantizationType,
+    add_metadata: Callable[[GGUFWriter], None],
+    *,
+    overwrite: bool,
+) -> None:
+    load_library()
+    infos = [TensorInfo(tensor.name, tensor.shape, tensor_type) for tensor in tensors]
+    with (
+        open_gguf(
+            output,
+            architecture=ARCHITECTURE,
+            add_metadata=add_metadata,
+            infos=infos,
+            overwrite=overwrite,
+        ) as stream,
+        Quantizer(1) as quantizer,
+    ):
+        for tensor in tensors:
+            stream.write(tensor.name, quantizer.quantize(tensor, tensor_type))
+
+
+def _common_alpha(pairs: Sequence[LoraPair]) -> float:
+    """The alpha that gives most modules their scale."""
+    return Counter(pair.scale * pair.rank for pair in pairs).most_common(1)[0][0]
+
+
+def _plan_tensors(pairs: Sequence[LoraPair], alpha: float) -> list[OutputTensor]:
+    sizes: dict[str, int] = {}
+    return [
+        tensor
+        for pair in pairs
+        for tensor in _output_tensors(pair, pair.scale * pair.rank / alpha, sizes)
+    ]
+
+
+def _output_tensors(pair: LoraPair, factor: float, sizes: dict[str, int]) -> Iterator[OutputTensor]:
+    """Both tensors of a pair; `sizes` are those that the pairs before had."""
+    name, module = _find_module(pair)
+    if pair.is_embedding != (module.name == "token_embd"):
+        raise AdapterTensorError(pair.a.path, pair.a.name, "is of the wrong kind for its module")
+    num_outputs = _padded(pair.b, module.outputs, pair.num_outputs, module.num_parts, sizes)
+    num_inputs = _padded(pair.a, module.inputs, pair.num_inputs, 1, sizes)
+    a = _Transposed(pair.a) if pair.is_embedding else pair.a
+    a_shape = (pair.rank, num_inputs)
+    b = pair.b if factor == 1 else _Scaled(pair.b, factor)
+    yield OutputTensor(f"{name}.weight.lora_a", a_shape[::-1] if pair.is_embedding else a_shape, a)
+    yield OutputTensor(f"{name}.weight.lora_b", (num_outputs, pair.rank), b, module.num_parts)
+
+
+def _find_module(pair: LoraPair) -> tuple[str, _Module]:
+    """The GGUF name and the kind of a pair's module. Raises AdapterTensorError."""
+    match = LAYER_MODULE.fullmatch(pair.module)
+    if match and (module := LAYER_MODULES.get(match["module"])):
+        return f"blk.{int(match['layer'])}.{module.name}", module
+    if module := MODULES.get(pair.module):
+        return module.name, module
+    raise AdapterTensorError(
+        pair.a.path, pair.a.name, "is of a module that ChatGLM3 has not; is it another model's?"
+    )
+
+
+def _padded(
+    tensor: SourceTensor, kind: str, size: int, num_parts: int, sizes: dict[str, int]
+) -> int:
+    """`size` as the model has it in GGUF, after a look at whether all sizes of a kind agree."""
+    per_part, rest = divmod(size, num_parts)
+    if rest or sizes.setdefault(kind, per_part) != per_part:
+        raise AdapterTensorError(
+            tensor.path,
+            tensor.name,
+            f"has {size} values for the {kind} size, which is "
+            f"{num_parts * sizes.get(kind, per_part)} elsewhere; download the adapter again",
+        )
+    if kind == FFN:
+        per_part = math.ceil(per_part / BLOCK_SIZE) * BLOCK_SIZE
+    return per_part * num_parts
+
+
+@dataclass(frozen=True)
+class _View:
+    """A matrix of the adapter, seen in another way."""
+
+    source: SourceTensor
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def path(self) -> Path:
+        return self.source.path
+
+
+@dataclass(frozen=True)
+class _Transposed(_View):
+    """A small matrix, its columns as rows."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.shape[::-1]
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
+        """See source.SourceTensor."""
+        rows: NDArray[np.float32] = self.source.rows(0, self.source.shape[0]).T[start:stop]
+        return rows
+
+
+@dataclass(frozen=True)
+class _Scaled(_View):
+    """A matrix, multiplied."""
+
+    factor: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.shape
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
+        """See source.SourceTensor."""
+        rows = self.source.rows(start, stop).astype(np.float64)
+        rows *= self.factor
+        return rows.astype(np.float32)

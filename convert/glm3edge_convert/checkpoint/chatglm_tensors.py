@@ -1,0 +1,60 @@
+"""ChatGLM3's tensors: names, shapes, and the padded feed-forward width.
+
+The width of ChatGLM3-6B, 13696, is not a multiple of 256, so llama.cpp's K-quants do not fit
+ffn_down. Zero rows after the gate half and after the up half, and as many zero columns in the down
+projection, add silu(0) x 0 = 0 to every sum: no logit changes, and every matrix fits.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from glm3edge_convert.checkpoint.output_tensors import TensorMapping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glm3edge_convert.checkpoint.hparams import HParams
+
+LAYER_PREFIX = "transformer.encoder.layers"
+# Older checkpoints carry the rotary frequencies, which follow from config.json.
+DROPPED = re.compile(r"transformer\.(rotary_pos_emb|encoder\.rotary_pos_emb)\.inv_freq")
+
+
+def chatglm_mappings(hparams: HParams) -> Iterator[TensorMapping]:
+    """ChatGLM3's tensors in file order: embedding, layers, output norm, output."""
+    table = (hparams.vocab_size, hparams.hidden_size)
+    norm = (hparams.hidden_size,)
+    yield TensorMapping(
+        "transformer.embedding.word_embeddings.weight", "token_embd.weight", table, table
+    )
+    for layer in range(hparams.num_layers):
+        yield from _layer_mappings(layer, hparams)
+    yield TensorMapping(
+        "transformer.encoder.final_layernorm.weight", "output_norm.weight", norm, norm
+    )
+    yield TensorMapping("transformer.output_layer.weight", "output.weight", table, table)
+
+
+def _layer_mappings(layer: int, hparams: HParams) -> Iterator[TensorMapping]:
+    def same(source_name: str, name: str, *shape: int) -> TensorMapping:
+        return TensorMapping(f"{old}.{source_name}", f"{new}.{name}", shape, shape)
+
+    old, new = f"{LAYER_PREFIX}.{layer}", f"blk.{layer}"
+    hidden, ffn, padded = hparams.hidden_size, hparams.ffn_size, hparams.padded_ffn_size
+    yield same("input_layernorm.weight", "attn_norm.weight", hidden)
+    yield same("self_attention.query_key_value.weight", "attn_qkv.weight", hparams.qkv_size, hidden)
+    yield same("self_attention.query_key_value.bias", "attn_qkv.bias", hparams.qkv_size)
+    yield same("self_attention.dense.weight", "attn_output.weight", hidden, hidden)
+    yield same("post_attention_layernorm.weight", "ffn_norm.weight", hidden)
+    yield TensorMapping(
+        f"{old}.mlp.dense_h_to_4h.weight",
+        f"{new}.ffn_up.weight",
+        (2 * ffn, hidden),
+        (2 * padded, hidden),
+        num_parts=2,
+    )
+    yield TensorMapping(
+        f"{old}.mlp.dense_4h_to_h.weight", f"{new}.ffn_down.weight", (hidden, ffn), (hidden, padded)
+    )

@@ -1,0 +1,126 @@
+"""config.json, checked, and as GGUF keys.
+
+The fields are those of the official `configuration_chatglm.py`; the keys those that llama.cpp
+reads for its `chatglm` architecture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from glm3edge_convert.checkpoint.config_values import check_options, count, positive
+from glm3edge_convert.checkpoint.json_files import read_object
+from glm3edge_convert.errors import ConfigError, NotACheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+ARCHITECTURE = "chatglm"
+CONFIG_FILE = "config.json"
+BLOCK_SIZE = 256  # values to a super-block of ggml's K-quants
+ROPE_BASE = 10000.0
+
+# Options that llama.cpp's graph does not have, with the only value it computes.
+FIXED_OPTIONS = {
+    "rmsnorm": True,
+    "post_layer_norm": True,
+    "apply_residual_connection_post_layernorm": False,
+    "add_bias_linear": False,
+    "add_qkv_bias": True,
+    "multi_query_attention": True,
+    "original_rope": True,
+    "tie_word_embeddings": False,
+    "quantization_bit": 0,
+}
+
+
+@dataclass(frozen=True)
+class HParams:
+    """The sizes of a ChatGLM3 model; `head_size` is config.json's `kv_channels`."""
+
+    num_layers: int
+    hidden_size: int
+    num_heads: int
+    num_groups: int
+    head_size: int
+    ffn_size: int
+    context_size: int
+    vocab_size: int
+    norm_epsilon: float
+    rope_ratio: float
+
+    @property
+    def padded_ffn_size(self) -> int:
+        """The feed-forward width in the output: the next multiple of BLOCK_SIZE."""
+        return math.ceil(self.ffn_size / BLOCK_SIZE) * BLOCK_SIZE
+
+    @property
+    def qkv_size(self) -> int:
+        """Rows of the fused query, key and value projection."""
+        return (self.num_heads + 2 * self.num_groups) * self.head_size
+
+    def to_gguf(self) -> dict[str, int | float]:
+        """GGUF keys and values: int stands for uint32, float for float32."""
+        values: dict[str, int | float] = {
+            "context_length": self.context_size,
+            "embedding_length": self.hidden_size,
+            "feed_forward_length": self.padded_ffn_size,
+            "block_count": self.num_layers,
+            "attention.head_count": self.num_heads,
+            "attention.head_count_kv": self.num_groups,
+            "attention.layer_norm_rms_epsilon": self.norm_epsilon,
+            "rope.dimension_count": self.head_size // 2,
+            "rope.freq_base": ROPE_BASE * self.rope_ratio,
+            "vocab_size": self.vocab_size,
+        }
+        return {f"{ARCHITECTURE}.{key}": value for key, value in values.items()}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json as it stands. Raises NotACheckpointError, DamagedFileError."""
+    if not folder.is_dir():
+        raise NotACheckpointError(folder, "there is no such folder")
+    if not (folder / CONFIG_FILE).is_file():
+        raise NotACheckpointError(folder, f"{CONFIG_FILE} is missing")
+    return read_object(folder / CONFIG_FILE)
+
+
+def parse_hparams(folder: Path, config: Mapping[str, Any]) -> HParams:
+    """Check types, ranges and relations of `config`. Raises ConfigError naming the key."""
+    path = folder / CONFIG_FILE
+    check_options(path, config, FIXED_OPTIONS)
+    hparams = HParams(
+        num_layers=count(path, config, "num_layers"),
+        hidden_size=count(path, config, "hidden_size"),
+        num_heads=count(path, config, "num_attention_heads"),
+        num_groups=count(path, config, "multi_query_group_num"),
+        head_size=count(path, config, "kv_channels"),
+        ffn_size=count(path, config, "ffn_hidden_size"),
+        context_size=count(path, config, "seq_length"),
+        vocab_size=count(path, config, "padded_vocab_size"),
+        norm_epsilon=positive(path, config, "layernorm_epsilon", default=1e-5),
+        rope_ratio=positive(path, config, "rope_ratio", default=1.0),
+    )
+    _check_relations(path, hparams)
+    return hparams
+
+
+def _check_relations(path: Path, hparams: HParams) -> None:
+    if hparams.hidden_size != hparams.num_heads * hparams.head_size:
+        raise ConfigError(
+            path,
+            "hidden_size",
+            f"is {hparams.hidden_size} and must be num_attention_heads x kv_channels, "
+            f"{hparams.num_heads} x {hparams.head_size}",
+        )
+    if hparams.num_heads % hparams.num_groups:
+        raise ConfigError(
+            path, "multi_query_group_num", f"must divide num_attention_heads {hparams.num_heads}"
+        )
+    if hparams.head_size % 4:
+        raise ConfigError(
+            path, "kv_channels", "must be a multiple of 4: half of it is rotated in pairs"
+        )

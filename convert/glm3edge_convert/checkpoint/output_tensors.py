@@ -1,0 +1,106 @@
+"""From a checkpoint's tensors to the output's: names, shapes, and rows padded or left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glm3edge_convert.errors import MissingTensorError, TensorShapeError, UnexpectedTensorError
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from glm3edge_convert.checkpoint.tensors import SourceTensor
+
+
+@dataclass(frozen=True)
+class OutputTensor:
+    """A GGUF tensor: `shape` is (rows, row length) or (length,), rows read from `source`.
+
+    The source's rows are in `num_parts` equal parts (gate and up: 2); each part is padded with
+    zero rows, and each row with zero columns, to fill `shape`. The first `num_skipped` rows of the
+    source, and those that `shape` has no room for, are left out.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    source: SourceTensor
+    num_parts: int = 1
+    num_skipped: int = 0
+
+    @property
+    def num_rows(self) -> int:
+        return self.shape[0] if len(self.shape) == 2 else 1
+
+    @property
+    def row_size(self) -> int:
+        return self.shape[-1]
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Rows [start, stop), float32 of shape (stop - start, row_size)."""
+        if len(self.shape) == 1:
+            return self.source.rows(0, self.row_size).reshape(1, self.row_size)
+        out = np.zeros((stop - start, self.row_size), np.float32)
+        for part in range(self.num_parts):
+            self._copy_part(part, start, stop, out)
+        return out
+
+    def _copy_part(self, part: int, start: int, stop: int, out: NDArray[np.float32]) -> None:
+        """Copy those source rows of a part that fall into output rows [start, stop)."""
+        part_size = self.num_rows // self.num_parts
+        source_part_size = (self.source.shape[0] - self.num_skipped) // self.num_parts
+        shift = part * (part_size - source_part_size)  # from source row to output row
+        first = max(start, part * part_size)
+        last = min(stop, part * part_size + source_part_size)
+        if first < last:
+            skip = self.num_skipped - shift
+            values = self.source.rows(first + skip, last + skip)
+            out[first - start : last - start, : values.shape[1]] = values
+
+
+@dataclass(frozen=True)
+class TensorMapping:
+    """A tensor of the checkpoint and what becomes of it; see OutputTensor."""
+
+    source_name: str
+    name: str
+    source_shape: tuple[int, ...]
+    shape: tuple[int, ...]
+    num_parts: int = 1
+    num_skipped: int = 0
+
+
+def plan_tensors(
+    folder: Path,
+    sources: Mapping[str, SourceTensor],
+    mappings: Iterable[TensorMapping],
+    *,
+    dropped: re.Pattern[str],
+) -> list[OutputTensor]:
+    """The output's tensors in the order of `mappings`; tensors of `dropped` names are left out.
+
+    Raises MissingTensorError, TensorShapeError, UnexpectedTensorError.
+    """
+    outputs, used = [], set()
+    for mapping in mappings:
+        source = sources.get(mapping.source_name)
+        if source is None:
+            raise MissingTensorError(folder, mapping.source_name)
+        if source.shape != mapping.source_shape:
+            raise TensorShapeError(source.path, source.name, mapping.source_shape, source.shape)
+        used.add(mapping.source_name)
+        outputs.append(
+            OutputTensor(
+                mapping.name, mapping.shape, source, mapping.num_parts, mapping.num_skipped
+            )
+        )
+    for name, source in sources.items():
+        if name not in used and not dropped.fullmatch(name):
+            raise UnexpectedTensorError(source.path, name)
+    return outputs

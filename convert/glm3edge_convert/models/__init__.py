@@ -1,0 +1,1 @@
+"""Model architectures: the metadata and tensors of their GGUF files."""

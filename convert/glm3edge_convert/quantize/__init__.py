@@ -1,0 +1,1 @@
+"""Quantization: the type of each tensor, and its blocks."""

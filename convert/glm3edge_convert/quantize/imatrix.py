@@ -1,0 +1,147 @@
+"""An importance matrix: how much each column of each matrix is used, in llama.cpp's GGUF form.
+
+    general.type                 "imatrix"
+    imatrix.datasets             names of the texts
+    imatrix.chunk_count, .chunk_size   how much of them was read, in tokens
+    <tensor>.in_sum2             sums of the squares of what the matrix is multiplied with
+    <tensor>.counts              over how many tokens
+
+What is used much is rounded with more care: sum / count weighs the errors of a column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import gguf
+import numpy as np
+
+from glm3edge_convert.errors import ImatrixError
+from glm3edge_convert.gguf.writer import TensorInfo, open_gguf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SUMS, COUNTS = ".in_sum2", ".counts"
+MOST = 1e20
+"""Larger mean squares are no model's, and overflow where ggml squares them."""
+
+
+@dataclass(frozen=True)
+class Imatrix:
+    """Mean squares by tensor: `weights[name]` has one for each column, float32."""
+
+    name: str
+    weights: Mapping[str, NDArray[np.float32]]
+    datasets: Sequence[str] = field(default_factory=tuple)
+    num_chunks: int = 0
+
+    def fitted(
+        self, row_sizes: Mapping[str, int], *, needed: Iterable[str], padded: Mapping[int, int]
+    ) -> Imatrix:
+        """Those of a model's matrices, whose rows are so long.
+
+        Rows that were shorter before they were `padded` get zeros where their padding is. Raises
+        ImatrixError for another model's, or if one that is `needed` is missing.
+        """
+        weights = {}
+        for name, row_size in row_sizes.items():
+            if (found := self.weights.get(name)) is None:
+                continue
+            if padded.get(found.size) == row_size:
+                found = np.pad(found, (0, row_size - found.size))
+            if found.size != row_size:
+                problem = (
+                    f"{self.name} has {found.size} values for {name}, whose rows have {row_size}"
+                )
+                raise ImatrixError(None, f"the importance matrix {problem}")
+            weights[name] = found
+        for name in needed:
+            if name not in weights:
+                raise ImatrixError(None, f"the importance matrix {self.name} has none for {name}")
+        return replace(self, weights=weights)
+
+    def add_to(self, writer: gguf.GGUFWriter) -> None:
+        """Say in a quantized file what it was made with, as llama.cpp's tool does."""
+        writer.add_string("quantize.imatrix.file", self.name)
+        if self.datasets:
+            writer.add_string("quantize.imatrix.dataset", self.datasets[0])
+        writer.add_uint32("quantize.imatrix.entries_count", len(self.weights))
+        writer.add_uint32("quantize.imatrix.chunks_count", self.num_chunks)
+
+
+def read_imatrix(path: Path) -> Imatrix:
+    """Read a file. Raises ImatrixError."""
+    try:
+        reader = gguf.GGUFReader(path)
+        kind = _field(reader, "general.type")
+        tensors = {tensor.name: np.array(tensor.data, np.float32) for tensor in reader.tensors}
+        datasets = _field(reader, "imatrix.datasets") or ()
+        num_chunks = int(_field(reader, "imatrix.chunk_count") or 0)
+    except OSError as exc:
+        raise ImatrixError(path, f"cannot be read ({exc.strerror or exc})") from exc
+    except Exception as exc:  # the library checks little of what it reads
+        raise ImatrixError(path, "is not a GGUF file; llama.cpp's old format is not read") from exc
+    if kind != "imatrix":
+        raise ImatrixError(path, "is a GGUF file of another kind")
+    weights = {}
+    for name in filter(lambda name: name.endswith(SUMS), tensors):
+        tensor = name.removesuffix(SUMS)
+        weights[tensor] = _mean(path, name, tensors[name], tensors.get(tensor + COUNTS))
+    if not weights:
+        raise ImatrixError(path, "has no entries")
+    return Imatrix(path.name, weights, tuple(datasets), num_chunks)
+
+
+def _field(reader: gguf.GGUFReader, key: str) -> Any:
+    found = reader.fields.get(key)
+    return None if found is None else found.contents()
+
+
+def _mean(
+    path: Path, name: str, sums: NDArray[np.float32], counts: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    if counts is None or counts.size != 1 or not counts.item() > 0:
+        raise ImatrixError(path, f"does not tell how often {name} was counted")
+    mean = (sums.reshape(-1) / counts.item()).astype(np.float32)
+    if not ((mean >= 0) & (mean < MOST)).all():
+        raise ImatrixError(path, f"has values in {name} that no squares add up to")
+    return mean
+
+
+def write_imatrix(
+    path: Path,
+    sums: Mapping[str, NDArray[np.float32]],
+    counts: Mapping[str, int],
+    *,
+    datasets: Sequence[str],
+    num_chunks: int,
+    chunk_size: int,
+    overwrite: bool = False,
+) -> None:
+    """Write a file: for each tensor the sums of squares by column, and of how many tokens.
+
+    Raises OutputError.
+    """
+    arrays = {}
+    for name in sorted(sums):
+        arrays[name + SUMS] = sums[name].reshape(1, -1)
+        arrays[name + COUNTS] = np.array([[counts[name]]], np.float32)
+
+    def add_metadata(writer: gguf.GGUFWriter) -> None:
+        writer.add_type("imatrix")
+        writer.add_array("imatrix.datasets", list(datasets))
+        writer.add_uint32("imatrix.chunk_count", num_chunks)
+        writer.add_uint32("imatrix.chunk_size", chunk_size)
+
+    f32 = gguf.GGMLQuantizationType.F32
+    infos = [TensorInfo(name, array.shape, f32) for name, array in arrays.items()]
+    with open_gguf(
+        path, architecture="", add_metadata=add_metadata, infos=infos, overwrite=overwrite
+    ) as stream:
+        for name, array in arrays.items():
+            stream.write(name, iter([np.ascontiguousarray(array, np.float32).view(np.uint8)]))

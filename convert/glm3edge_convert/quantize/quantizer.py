@@ -1,0 +1,154 @@
+"""Rows of float32 to rows of any ggml type, by llama.cpp's own code, over threads.
+
+`ggml_quantize_chunk` of the libggml-base that llama-cpp-python installs does the arithmetic. The
+library is opened by path, because importing llama_cpp would load a whole runtime. ctypes releases
+the GIL during a call, so threads quantize side by side. ggml_quantize_free is never called: the
+tables of some types are the library's, and another user of it in this process may need them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import sys
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from gguf import GGMLQuantizationType
+
+from glm3edge_convert.errors import MissingLibraryError, TensorValueError
+from glm3edge_convert.quantize.recipe import row_num_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from glm3edge_convert.checkpoint.output_tensors import OutputTensor
+
+LIBRARY_NAMES = {"win32": "ggml-base.dll", "darwin": "libggml-base.dylib"}
+DEFAULT_LIBRARY_NAME = "libggml-base.so"
+MAX_FLOAT16 = 65504.0
+WIDE_TYPES = {GGMLQuantizationType.F32, GGMLQuantizationType.BF16}
+SLAB_VALUES = 2 * 1024 * 1024  # 8 MiB of float32 to a thread
+
+
+class Quantizer:
+    """A pool of threads that quantizes tensors; a context manager."""
+
+    def __init__(self, num_threads: int) -> None:
+        self._num_slabs_ahead = 2 * num_threads
+        self._executor = ThreadPoolExecutor(num_threads, thread_name_prefix="quantize")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._executor.shutdown(cancel_futures=True)
+
+    def quantize(
+        self,
+        tensor: OutputTensor,
+        tensor_type: GGMLQuantizationType,
+        importances: NDArray[np.float32] | None = None,
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The tensor's bytes in order, a slab of rows at a time, the next ones under way.
+
+        `importances`, one for each value of a row, weigh what rounding loses. At most two slabs to
+        a thread are in memory at once. Raises TensorValueError if a value is not finite or too
+        large for the type, MissingLibraryError without llama-cpp-python.
+        """
+        load_library()
+        slab_rows = max(1, SLAB_VALUES // tensor.row_size)
+        pending: deque[Future[NDArray[np.uint8]]] = deque()
+        for start in range(0, tensor.num_rows, slab_rows):
+            stop = min(start + slab_rows, tensor.num_rows)
+            task = self._executor.submit(
+                _quantize_checked, tensor, tensor_type, start, stop, importances
+            )
+            pending.append(task)
+            if len(pending) == self._num_slabs_ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _quantize_checked(
+    tensor: OutputTensor,
+    tensor_type: GGMLQuantizationType,
+    start: int,
+    stop: int,
+    importances: NDArray[np.float32] | None,
+) -> NDArray[np.uint8]:
+    values = tensor.rows(start, stop)
+    problem = find_problem(values, tensor_type)
+    if problem:
+        raise TensorValueError(tensor.source.path, tensor.source.name, problem)
+    return quantize_rows(values, tensor_type, importances)
+
+
+def find_problem(values: NDArray[np.float32], tensor_type: GGMLQuantizationType) -> str | None:
+    """Why `values` cannot be stored as `tensor_type`, or None.
+
+    float16, which is also the type of the quantized types' scales, ends at 65504.
+    """
+    largest = np.abs(values).max(initial=0.0)
+    if not np.isfinite(largest):
+        return "has values that are not finite (NaN or infinity); the weights are damaged"
+    if largest > MAX_FLOAT16 and tensor_type not in WIDE_TYPES:
+        return f"has values too large for {tensor_type.name}; choose --type bf16 or f32"
+    return None
+
+
+def quantize_rows(
+    values: NDArray[np.float32],
+    tensor_type: GGMLQuantizationType,
+    importances: NDArray[np.float32] | None = None,
+) -> NDArray[np.uint8]:
+    """The bytes of `values`, which have shape (rows, row length)."""
+    num_rows, row_size = values.shape
+    values = np.ascontiguousarray(values)
+    data = np.empty(num_rows * row_num_bytes(tensor_type, row_size), np.uint8)
+    load_library().ggml_quantize_chunk(
+        tensor_type,
+        values.ctypes.data,
+        data.ctypes.data,
+        0,
+        num_rows,
+        row_size,
+        None if importances is None else importances.ctypes.data,
+    )
+    return data
+
+
+@cache
+def load_library() -> ctypes.CDLL:
+    """libggml-base with the signatures of ggml.h. Raises MissingLibraryError."""
+    name = LIBRARY_NAMES.get(sys.platform, DEFAULT_LIBRARY_NAME)
+    spec = importlib.util.find_spec("llama_cpp")
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
+    paths = [path for folder in folders if (path := folder / "lib" / name).is_file()]
+    if not paths:
+        raise MissingLibraryError(name, "to quantize", "pip install llama-cpp-python")
+    try:
+        library = ctypes.CDLL(os.fspath(paths[0]))
+    except OSError as exc:
+        raise MissingLibraryError(
+            name, "to quantize", "pip install --force-reinstall llama-cpp-python"
+        ) from exc
+    _declare(library)
+    return library
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    pointer, int64 = ctypes.c_void_p, ctypes.c_int64
+    library.ggml_quantize_chunk.restype = ctypes.c_size_t
+    library.ggml_quantize_chunk.argtypes = [
+        ctypes.c_int, pointer, pointer, int64, int64, int64, pointer
+    ]  # fmt: skip

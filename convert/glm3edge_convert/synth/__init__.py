@@ -1,0 +1,1 @@
+"""Synthetic checkpoints with random weights."""

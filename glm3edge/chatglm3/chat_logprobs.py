@@ -1,0 +1,110 @@
+"""ContentLogprobs: which sampled tokens are a reply's content, and how likely they were."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from glm3edge.chatglm3.parser import ReplyParser
+from glm3edge.chatglm3.vocabulary import Vocabulary
+from glm3edge.core import TokenEvent
+from glm3edge.schema.chat import ChoiceLogprobs, TokenLogprob, TopLogprob
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A token of prose, and where it begins in the content, in characters."""
+
+    event: TokenEvent
+    position: int
+
+
+class ContentLogprobs:
+    """Collects the tokens of a reply's content, as OpenAI's API reports them.
+
+    Feed it each event after the reply's parser has had it, then take the tokens that begin in what
+    the client sees. Metadata lines, tool calls, separators and the white space that the parser
+    strips in front are left out. While the parser cannot tell yet whether a line names a tool, its
+    tokens wait.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, assistant_id: int) -> None:
+        self._vocabulary = vocabulary
+        self._assistant_id = assistant_id
+        self._undecided: list[TokenEvent] = []
+        self._pending: list[_Token] = []
+        self._part_has_text = False
+
+    def feed(self, event: TokenEvent, parser: ReplyParser, *, position: int) -> None:
+        """Take in ``event``, which ``parser`` has been fed.
+
+        ``position`` is how many characters of content there were before; what was undecided then
+        is not among them.
+        """
+        if event.token_id == self._assistant_id:
+            self._part_has_text = False
+            self._undecided.clear()
+            return
+        self._undecided.append(event)
+        if parser.is_in_prose and event.text:
+            self._decide(position)
+        elif parser.is_in_call:
+            self._undecided.clear()
+
+    def limit(self, num_chars: int) -> None:
+        """The content so far has ``num_chars`` characters: fewer than its tokens where the parser
+        has filled in the year mark, which is longer than the year."""
+        self._pending = [
+            replace(token, position=min(token.position, num_chars - 1)) for token in self._pending
+        ]
+
+    def finish(self, parser: ReplyParser, *, position: int) -> None:
+        """No more events come."""
+        if parser.is_in_prose:
+            self._decide(position)
+
+    def take(self, num_chars: int) -> ChoiceLogprobs | None:
+        """Tokens that begin in the first ``num_chars`` characters of content, None if there are no
+        new ones. Each is given once."""
+        num_taken = 0
+        for token in self._pending:
+            if token.position >= num_chars:
+                break
+            num_taken += 1
+        taken, self._pending = self._pending[:num_taken], self._pending[num_taken:]
+        return (
+            ChoiceLogprobs(content=[self._token(token.event) for token in taken]) if taken else None
+        )
+
+    def _decide(self, position: int) -> None:
+        """What was undecided is prose, and begins at ``position``."""
+        character: list[TokenEvent] = []  # the tokens of one, up to that which completes it
+        for event in self._undecided:
+            character.append(event)
+            if not event.text:
+                continue
+            text = event.text if self._part_has_text else event.text.lstrip()
+            if text:
+                self._part_has_text = True
+                self._pending += [_Token(token, position) for token in character]
+                position += len(text)
+            character = []
+        self._pending += [_Token(token, position) for token in character]  # it breaks off
+        self._undecided.clear()
+
+    def _token(self, event: TokenEvent) -> TokenLogprob:
+        logprobs = event.logprobs
+        assert logprobs is not None  # noqa: S101 - for the type checker; others are not collected
+        top = [self._candidate(token_id, logprob) for token_id, logprob in logprobs.top]
+        chosen = self._candidate(event.token_id, logprobs.logprob)
+        return TokenLogprob(**chosen.model_dump(), top_logprobs=top)
+
+    def _candidate(self, token_id: int, logprob: float) -> TopLogprob:
+        name = self._vocabulary.token_name(token_id)
+        return TopLogprob(
+            token=name.decode("utf-8", errors="replace"), logprob=logprob, bytes=list(name)
+        )
+
+
+def joined(parts: Sequence[ChoiceLogprobs | None]) -> ChoiceLogprobs | None:
+    """All of ``parts`` as one; None if there are none."""
+    tokens = [token for part in parts if part is not None for token in part.content]
+    return ChoiceLogprobs(content=tokens) if tokens else None

@@ -1,0 +1,1 @@
+"""The commands: what a user runs, and the only place that knows Typer."""

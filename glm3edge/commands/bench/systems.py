@@ -1,0 +1,140 @@
+"""Servers to measure: this one, and the peers that are installed."""
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TextIO
+
+from glm3edge.commands.bench.client import BenchError
+
+_START_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A server and how to start it; ``{port}`` in its command is filled in.
+
+    ``keeping`` are options with which it knows its conversations after a restart, if it can.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    health: str = "/v1/models"
+    keeping: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> "System | None":
+        """The same, keeping its conversations."""
+        return replace(self, command=self.command + self.keeping) if self.keeping else None
+
+
+def glm3edge(
+    model: Path, *, context_size: int, parallel: int, threads: int, cache: Path, options: str = ""
+) -> System:
+    """This server."""
+    command = (
+        *(sys.executable, "-m", "glm3edge", "serve", str(model)),
+        *("--host", "127.0.0.1", "--port", "{port}"),
+        *("--ctx-size", str(context_size), "--parallel", str(parallel)),
+        *("--threads", str(threads), "--cache-dir", str(cache)),
+        *options.split(),
+    )
+    return System("glm3edge", command, health="/health", keeping=("--disk-cache", "4GiB"))
+
+
+def llama_server(
+    program: str, model: Path, *, context_size: int, parallel: int, threads: int
+) -> System:
+    """llama.cpp's own server, with one memory for all its slots as ours has."""
+    command = (
+        *(program, "-m", str(model), "--port", "{port}", "-c", str(context_size)),
+        *("-np", str(parallel), "--kv-unified", "-t", str(threads), "--embeddings", "--pooling"),
+        "mean",
+    )
+    return System("llama-server", command, health="/health")
+
+
+def llama_cpp_server(model: Path, *, context_size: int, threads: int) -> System:
+    """The server of llama-cpp-python."""
+    command = (
+        *(sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--port", "{port}"),
+        *("--n_ctx", str(context_size), "--n_threads", str(threads)),
+        *("--interrupt_requests", "false"),
+    )
+    return System("llama_cpp.server", command)
+
+
+def peers(
+    model: Path, *, program: str | None, context_size: int, parallel: int, threads: int
+) -> Sequence[System]:
+    """Those that are installed. ``program`` is llama-server's path, if it is not on PATH."""
+    found = []
+    if (path := program or shutil.which("llama-server")) is not None:
+        found.append(
+            llama_server(path, model, context_size=context_size, parallel=parallel, threads=threads)
+        )
+    if importlib.util.find_spec("starlette_context"):  # comes with llama-cpp-python[server] alone
+        found.append(llama_cpp_server(model, context_size=context_size, threads=threads))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    port: int
+    pid: int
+
+
+@contextmanager
+def running(system: System) -> Iterator[Running]:
+    """Start a server, wait until it answers, and stop it in the end.
+
+    Raises:
+        BenchError: it ended, or did not answer in time.
+    """
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    command = [part.replace("{port}", str(port)) for part in system.command]
+    with tempfile.TemporaryFile("w+") as said:  # a pipe that nobody reads would fill up
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=_environment())
+        try:
+            _wait_for(system, port, process, said)
+            yield Running(port, process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(60)
+            finally:
+                process.kill()
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the API key, which the client that measures does not send."""
+    return {name: value for name, value in os.environ.items() if name != "GLM3EDGE_API_KEY"}
+
+
+def _wait_for(system: System, port: int, process: "subprocess.Popen[bytes]", said: TextIO) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            said.seek(0)
+            lines = said.read().strip().splitlines()[-3:]
+            raise BenchError(f"{system.name} ended at once: {' '.join(lines)}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{system.health}", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise BenchError(f"{system.name} did not answer within {_START_SECONDS} s")

@@ -1,0 +1,1 @@
+"""Sources of replies: a model in this process, or a server."""

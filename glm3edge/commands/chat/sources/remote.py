@@ -1,0 +1,226 @@
+"""RemoteSource: replies of a server with OpenAI's routes."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from glm3edge.chatglm3.prompt import build_turns
+from glm3edge.commands.chat.sources.base import Ended, ReplyEvent, read_chunk
+from glm3edge.commands.chat.sources.validation import first_fault
+from glm3edge.config.addresses import is_local
+from glm3edge.errors import ConfigError, InvalidRequestError, ServerError
+from glm3edge.schema.chat import ChatRequest
+
+_OURS = "glm3edge"
+_CONNECT_SECONDS = 10.0
+_EVENT_BYTES = 2**24  # a line longer than this is no event of a chat
+
+
+class RemoteSource:
+    """A server at ``base_url``. See ``Source``.
+
+    Prompts are counted by the token where the server is glm3edge, whose prompts are known; other
+    servers say themselves what is too long.
+    """
+
+    def __init__(
+        self, base_url: str, *, api_key: str | None = None, model: str | None = None
+    ) -> None:
+        """Talk to ``base_url`` (``/v1`` may be left out), with ``api_key`` if it asks for one.
+
+        Raises:
+            ConfigError: it is no address.
+        """
+        url = _base_url(base_url)
+        self.model = model or ""
+        self._base_url = str(url)
+        self._api_key = api_key
+        self._cards: list[dict[str, Any]] = []
+        self._sizes: dict[str, int] = {}
+        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        try:
+            self._client = httpx.AsyncClient(
+                headers=headers,
+                timeout=httpx.Timeout(_CONNECT_SECONDS, read=None),  # prompts may take long
+                trust_env=not is_local(url.host),  # no proxy leads to this machine
+                verify=url.scheme == "https",  # certificates take long to load
+            )
+        except (ImportError, ValueError) as exc:
+            raise ConfigError(f"the proxy of the environment cannot be used: {exc}") from exc
+
+    async def open(self) -> None:
+        """Ask for the models that are served; the first is talked to unless one was named.
+
+        Raises:
+            ServerError: the server refuses, or is not there.
+            ConfigError: it does not serve the model that was named.
+        """
+        listed = await self._json("GET", f"{self._base_url}/models")
+        data = listed.get("data") if isinstance(listed, dict) else None
+        if not isinstance(data, list):
+            raise ServerError(f"{self._base_url} is no server of OpenAI's routes")
+        self._cards = [card for card in data if isinstance(card, dict) and card.get("id")]
+        if not self.model and self._cards:
+            self.model = str(self._cards[0]["id"])
+        if self._cards and self.model not in self.models:
+            names = ", ".join(self.models)
+            raise ConfigError(f"{self._base_url} does not serve {self.model}, but {names}")
+
+    @property
+    def models(self) -> Sequence[str]:
+        """What the server says it serves."""
+        return [str(card["id"]) for card in self._cards]
+
+    @property
+    def context_length(self) -> int | None:
+        """What the server says of its model."""
+        length = self._card.get("context_length")
+        return length if isinstance(length, int) else None
+
+    @property
+    def _card(self) -> dict[str, Any]:
+        return next((card for card in self._cards if card["id"] == self.model), {})
+
+    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[ReplyEvent, None]:
+        """See ``Source``."""
+        options = {"model": self.model, "stream": True, "stream_options": {"include_usage": True}}
+        has_ended = False
+        url = f"{self._base_url}/chat/completions"
+        async with self._sent("POST", url, {**body, **options}) as response:
+            async for data in _events(response):
+                if data == b"[DONE]":
+                    return
+                for event in read_chunk(self._chunk(data)):
+                    has_ended |= isinstance(event, Ended)
+                    yield event
+        if not has_ended:
+            raise ServerError("the connection broke off before the reply was complete")
+
+    def _chunk(self, data: bytes) -> Mapping[str, Any]:
+        try:
+            chunk = json.loads(data)
+        except ValueError:
+            chunk = None
+        if not isinstance(chunk, dict):
+            raise ServerError(f"{self._base_url} sent what is no event of a chat")
+        if chunk.get("error"):
+            raise _error(chunk, None)
+        return chunk
+
+    async def count_prompt(self, body: Mapping[str, Any]) -> int | None:
+        """See ``Source``."""
+        if self._card.get("owned_by") != _OURS and "parent" not in self._card:
+            return None
+        try:
+            request = ChatRequest.model_validate(body)
+        except ValidationError as exc:
+            raise InvalidRequestError(first_fault(exc)) from exc
+        # As chatglm3.prompt has it: a prefix of two, and for each turn its role, its metadata with
+        # a line end, and its content; at the end the assistant's role, and a line end where no
+        # tool may be called.
+        turns = build_turns(request.messages, request.tools or ())
+        texts = [text for turn in turns for text in (f"{turn.metadata}\n", turn.content)]
+        total = 3 + len(turns)
+        for text in texts if request.tools else [*texts, "\n"]:
+            if (size := await self.count_text(text)) is None:
+                return None
+            total += size
+        return total
+
+    async def count_text(self, text: str) -> int | None:
+        """See ``Source``. What was counted before is not asked for again."""
+        if text not in self._sizes:
+            url = f"{self._base_url.removesuffix('/v1')}/tokenize"
+            try:
+                reply = await self._json("POST", url, {"content": text})
+                self._sizes[text] = len(reply["tokens"])
+            except ServerError as exc:
+                if exc.status in (404, 405):
+                    return None
+                raise
+            except (KeyError, TypeError):
+                return None
+        return self._sizes[text]
+
+    async def aclose(self) -> None:
+        """See ``Source``."""
+        await self._client.aclose()
+
+    async def _json(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
+        async with self._sent(method, url, body) as response:
+            try:
+                return json.loads(await response.aread())
+            except ValueError:
+                raise ServerError(f"{url} did not answer with JSON") from None
+
+    @asynccontextmanager
+    async def _sent(
+        self, method: str, url: str, body: Mapping[str, Any] | None
+    ) -> AsyncIterator[httpx.Response]:
+        """A response that is none of an error."""
+        try:
+            async with self._client.stream(method, url, json=body) as response:
+                if response.status_code >= 400:
+                    raise self._refusal(response.status_code, await response.aread())
+                yield response
+        except httpx.ConnectError as exc:
+            raise ServerError(
+                f"cannot reach {self._base_url}: {_reason(exc)}: is glm3edge serve running there?"
+            ) from exc
+        except httpx.HTTPError as exc:
+            raise ServerError(f"{self._base_url}: {_reason(exc)}") from exc
+
+    def _refusal(self, status: int, data: bytes) -> ServerError:
+        if status == 401:
+            fault = "wants a key" if self._api_key is None else "refuses the key"
+            message = f"{self._base_url} {fault}: set GLM3EDGE_API_KEY, or give --api-key"
+            return ServerError(message, status=status)
+        try:
+            body = json.loads(data)
+        except ValueError:
+            body = None
+        if isinstance(body, dict) and body.get("error"):
+            return _error(body, status)
+        text = data.decode(errors="replace").strip().partition("\n")[0][:200]
+        return ServerError(f"{self._base_url} answered {status}: {text}", status=status)
+
+
+def _base_url(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text if "://" in text else f"http://{text}")
+    except httpx.InvalidURL as exc:
+        raise ConfigError(f"--base-url {text}: {exc}") from exc
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigError(f"--base-url {text}: give an address, such as http://127.0.0.1:8000/v1")
+    path = url.path.rstrip("/") or "/v1"
+    return url.copy_with(path=path)
+
+
+def _error(body: Mapping[str, Any], status: int | None) -> ServerError:
+    """What OpenAI's error body says."""
+    error = body["error"]
+    if not isinstance(error, dict):
+        return ServerError(str(error), status=status)
+    code = error.get("code")
+    message = str(error.get("message") or code or "the server failed")
+    return ServerError(message, status=status, code=None if code is None else str(code))
+
+
+def _reason(exc: Exception) -> str:
+    return str(exc) or type(exc).__name__
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The data of server-sent events. Only line feeds end lines: JSON may hold other line ends."""
+    rest = b""
+    async for data in response.aiter_bytes():
+        *lines, rest = (rest + data).split(b"\n")
+        if len(rest) > _EVENT_BYTES:
+            raise ServerError("the server sent an event without end")
+        for line in lines:
+            if line.startswith(b"data:"):
+                yield line[5:].strip()

@@ -1,0 +1,244 @@
+"""What is missing and the command for it: pure functions over facts.
+
+For each vendor's GPUs there is one way, in steps; the first that has not been taken is what is
+advised, and those after it that can be foreseen.
+
+    NVIDIA   driver -> nvcc -> make serve CUDA=1 -> a device
+    others   driver -> Vulkan's driver -> glslc -> make serve VULKAN=1 -> a device
+    Apple    command line tools -> make serve METAL=1 -> a device
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from glm3edge.commands.doctor.gpus import Gpu, Surroundings, Vendor
+
+CUDA, VULKAN, METAL = "cuda", "vulkan", "metal"
+
+_PACKAGES = {
+    "driver": {"apt": "nvidia-driver", "dnf": "akmod-nvidia", "pacman": "nvidia"},
+    "nvcc": {"apt": "nvidia-cuda-toolkit", "dnf": "cuda-toolkit", "pacman": "cuda"},
+    "vulkan": {
+        "apt": "glslc libvulkan-dev spirv-headers",
+        "dnf": "glslc vulkan-headers vulkan-loader-devel spirv-headers-devel",
+        "pacman": "shaderc vulkan-headers vulkan-icd-loader spirv-headers",
+    },
+    "mesa": {
+        "apt": "mesa-vulkan-drivers",
+        "dnf": "mesa-vulkan-drivers",
+        "pacman": "vulkan-radeon vulkan-intel",
+    },
+}
+_INSTALL = {"apt": "sudo apt install", "dnf": "sudo dnf install", "pacman": "sudo pacman -S"}
+_REBUILD = (
+    ".venv/bin/python -m ensurepip",
+    (
+        'CMAKE_ARGS="-DGGML_RPC=ON -DLLAVA_BUILD=OFF" .venv/bin/python -m pip install '
+        "--force-reinstall --no-deps --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
+    ),
+)
+_WORDS = {
+    Vendor.NVIDIA: ("nvidia",),
+    Vendor.AMD: ("amd", "radeon"),
+    Vendor.INTEL: ("intel",),
+    Vendor.APPLE: ("apple",),
+}
+"""What a product of the vendor has in its name."""
+
+_TITLES = {CUDA: "CUDA", VULKAN: "Vulkan", METAL: "Metal"}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Something to know about this machine.
+
+    Attributes:
+        text: what it is, in a sentence or two.
+        commands: what to run, in this order; none where there is nothing to do.
+        is_fault: whether something is missing that would make use of what is there.
+    """
+
+    text: str
+    commands: tuple[str, ...] = ()
+    is_fault: bool = False
+
+
+def gpu_advice(
+    around: Surroundings, backends: Collection[str], devices: Sequence[tuple[str, str]]
+) -> list[Advice]:
+    """What to do about the GPUs of this machine.
+
+    Args:
+        around: what there is.
+        backends: what llama.cpp was built for: ``cuda``, ``vulkan``, ``metal``.
+        devices: GPUs that llama.cpp has found: the backend, in the same words, and what it calls
+            the product.
+    """
+    if not around.gpus:
+        return [_no_gpu(backends)]
+    advice = []
+    for vendor in dict.fromkeys(gpu.vendor for gpu in around.gpus):
+        gpus = [gpu for gpu in around.gpus if gpu.vendor is vendor]
+        advice.append(_vendor_advice(vendor, gpus, around, backends, devices))
+    return advice
+
+
+def processor_advice(unused: Sequence[str], backends: Collection[str]) -> list[Advice]:
+    """What to do about instruction sets that the processor has and llama.cpp does not use.
+
+    Args:
+        unused: such instruction sets.
+        backends: what llama.cpp was built for.
+    """
+    if not unused:
+        return []
+    gpu_options = [f"{name.upper()}=1" for name in (CUDA, VULKAN, METAL) if name in backends]
+    again = ["rm -r .venv", " ".join(["make serve", *gpu_options])]  # is never from a cache
+    return [
+        Advice(
+            f"llama.cpp makes no use of this processor's {', '.join(unused)}: it was built for "
+            "another. Build it here, to read prompts faster.",
+            tuple(again) if gpu_options else _REBUILD,
+            is_fault=True,
+        )
+    ]
+
+
+def rpc_advice(backends: Collection[str]) -> list[Advice]:
+    """What to do if workers cannot be used."""
+    if "rpc" in backends:
+        return []
+    text = "llama.cpp was built without RPC: it can use no worker and be none."
+    return [Advice(text, ("scripts/install.sh",), is_fault=True)]
+
+
+def _no_gpu(backends: Collection[str]) -> Advice:
+    text = "No GPU of NVIDIA, AMD, Intel or Apple is to be seen here: the CPU computes."
+    built = [title for name, title in _TITLES.items() if name in backends]
+    if built:
+        text += f" llama.cpp is built for {' and '.join(built)} all the same."
+    return Advice(text)
+
+
+def _vendor_advice(
+    vendor: Vendor,
+    gpus: Sequence[Gpu],
+    around: Surroundings,
+    backends: Collection[str],
+    devices: Sequence[tuple[str, str]],
+) -> Advice:
+    """The first step that has not been taken."""
+    name, at_work = _gpu_name(vendor, gpus), _at_work(vendor, devices)
+    if at_work is not None:
+        return Advice(f"{name}: llama.cpp has found it, and uses {_TITLES[at_work]}.")
+    if devices and VULKAN in backends and all(gpu.is_integrated for gpu in gpus):
+        return Advice(f"{name}: llama.cpp leaves it alone, since there is another GPU.")
+    if vendor is Vendor.NVIDIA:
+        return _nvidia_advice(name, around, backends)
+    if vendor is Vendor.APPLE:
+        return _apple_advice(name, around, backends)
+    return _vulkan_advice(name, gpus, around, backends)
+
+
+def _at_work(vendor: Vendor, devices: Sequence[tuple[str, str]]) -> str | None:
+    """The backend that a vendor's GPUs were found by; Vulkan's may be of any."""
+    own = {Vendor.NVIDIA: CUDA, Vendor.APPLE: METAL}.get(vendor)
+    for backend, product in devices:
+        is_vendors = any(word in product.lower() for word in _WORDS[vendor])
+        if backend == own or (backend == VULKAN and is_vendors):
+            return backend
+    return None
+
+
+def _nvidia_advice(name: str, around: Surroundings, backends: Collection[str]) -> Advice:
+    builds = [] if {CUDA, VULKAN} & set(backends) else _cuda_build(around)
+    if not around.has_cuda_driver:
+        return _nvidia_driver_advice(name, around, builds)
+    if builds:
+        lacks = "" if around.has_nvcc else " CUDA's compiler is missing too."
+        return Advice(
+            f"{name}: the driver is there, but llama.cpp was not built for it.{lacks}",
+            tuple(builds),
+            is_fault=True,
+        )
+    return Advice(
+        f"{name}: driver and build are there, but llama.cpp finds no GPU. Driver and kernel may "
+        "differ since an update (start the machine anew), the driver may be older than the CUDA "
+        "that llama.cpp was built with, or CUDA_VISIBLE_DEVICES may hide it.",
+        ("nvidia-smi",),
+        is_fault=True,
+    )
+
+
+def _nvidia_driver_advice(name: str, around: Surroundings, builds: Sequence[str]) -> Advice:
+    if around.has_nvidia_kernel or (around.is_container and not around.is_wsl):
+        return Advice(
+            f"{name}: libcuda, the driver's part for programs, is missing here. A container has it "
+            "if it is started with the GPUs (NVIDIA's container toolkit): docker run --gpus all.",
+            tuple(builds),
+            is_fault=True,
+        )
+    return Advice(
+        f"{name}: NVIDIA's driver is not installed. Start the machine anew when it is.",
+        (_install("driver", around), *builds),
+        is_fault=True,
+    )
+
+
+def _cuda_build(around: Surroundings) -> list[str]:
+    return [*([] if around.has_nvcc else [_install("nvcc", around)]), "make serve CUDA=1"]
+
+
+def _vulkan_advice(
+    name: str, gpus: Sequence[Gpu], around: Surroundings, backends: Collection[str]
+) -> Advice:
+    commands, faults = [], []
+    if not any(gpu.driver for gpu in gpus) and not around.is_wsl:
+        faults.append("the kernel has no driver for it (a newer kernel, or its firmware, may help)")
+    if not around.has_vulkan_driver:
+        faults.append("Vulkan's driver is missing")
+        commands.append(_install("mesa", around))
+    if VULKAN not in backends:
+        faults.append("llama.cpp was not built for Vulkan")
+        if not around.has_glslc:
+            commands.append(_install("vulkan", around))
+        commands.append("make serve VULKAN=1")
+    if not faults:
+        faults.append(
+            "driver and build are there, but llama.cpp finds no GPU: may this user open it?"
+        )
+        commands.append("ls -l /dev/dri && id")
+    text = f"{name}: {'; '.join(faults)}."
+    if all(gpu.is_integrated for gpu in gpus):
+        text += (
+            " It shares the processor's memory, so it can read prompts faster but hardly write "
+            "replies faster."
+        )
+    return Advice(text, tuple(commands), is_fault=not all(gpu.is_integrated for gpu in gpus))
+
+
+def _apple_advice(name: str, around: Surroundings, backends: Collection[str]) -> Advice:
+    if METAL in backends:
+        return Advice(
+            f"{name}: llama.cpp is built for Metal but finds no GPU; virtual machines have none.",
+            is_fault=True,
+        )
+    tools = [] if around.has_xcode else ["xcode-select --install"]
+    return Advice(
+        f"{name}: llama.cpp was not built for Metal.", (*tools, "make serve METAL=1"), is_fault=True
+    )
+
+
+def _gpu_name(vendor: Vendor, gpus: Sequence[Gpu]) -> str:
+    places = [
+        f"{gpu.place} ({gpu.device_id}{', ' if gpu.device_id and gpu.driver else ''}{gpu.driver})"
+        for gpu in gpus
+        if gpu.place
+    ]
+    number = f"{len(gpus)} GPUs" if len(gpus) > 1 else "GPU"
+    return f"{vendor.value} {number}{' at ' if places else ''}{', '.join(places)}"
+
+
+def _install(what: str, around: Surroundings) -> str:
+    packager = around.packager if around.packager in _INSTALL else "apt"
+    return f"{_INSTALL[packager]} {_PACKAGES[what][packager]}"

@@ -1,0 +1,67 @@
+"""``glm3edge doctor``: options in, a report and an exit code out."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from glm3edge.commands.doctor.advice import gpu_advice
+from glm3edge.commands.doctor.gpus import look_around
+from glm3edge.commands.logs import start_logging
+from glm3edge.commands.options import LogLevel
+from glm3edge.config.addresses import parse_address
+from glm3edge.errors import ConfigError, DeviceError
+from glm3edge.llama.backends import installed_backends
+
+
+def doctor_command(
+    rpc: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="Worker to ask for its devices. Repeatable."),
+    ] = None,
+    bandwidth: Annotated[
+        bool, typer.Option("--bandwidth/--no-bandwidth", help="Measure how fast memory is read.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    log_level: LogLevel = "warning",
+) -> None:
+    """Show the devices that llama.cpp sees, this machine, and what is missing to use its GPU.
+
+    Exit codes: 0 all could be asked, 2 wrong usage, 8 a worker or llama.cpp could not.
+    """
+    start_logging(log_level)
+    addresses = _addresses(rpc or [])
+    try:  # loads llama.cpp
+        from glm3edge.commands.doctor.examination import examine  # noqa: PLC0415
+        from glm3edge.commands.doctor.report import as_json as to_json  # noqa: PLC0415
+        from glm3edge.commands.doctor.report import show  # noqa: PLC0415
+    except (ImportError, OSError, RuntimeError) as exc:
+        raise _cannot_load(exc) from exc
+    found = examine(addresses, with_bandwidth=bandwidth)
+    if as_json:
+        print(json.dumps(to_json(found), ensure_ascii=False, indent=2))
+    else:
+        show(found)
+    faults = [worker.fault for worker in found.workers if worker.fault is not None]
+    if faults:
+        sys.stdout.flush()
+        raise DeviceError("; ".join(faults))
+
+
+def _addresses(texts: list[str]) -> list[str]:
+    """Of ``--rpc``, where commas may part them."""
+    try:
+        return [parse_address(part) for text in texts for part in text.split(",")]
+    except ValueError as exc:
+        raise ConfigError(f"--rpc: {exc}") from exc
+
+
+def _cannot_load(exc: Exception) -> DeviceError:
+    """What to do where the library of llama.cpp cannot be loaded, as without a GPU's driver."""
+    backends = installed_backends()
+    lines = [f"llama.cpp cannot be loaded: {exc}"]
+    for advice in gpu_advice(look_around(), backends, ()):
+        lines += [advice.text, *(f"    {command}" for command in advice.commands)]
+    lines.append("To do without a GPU, or if nothing else helps, install anew:")
+    return DeviceError("\n".join([*lines, "    rm -r .venv && make serve"]))

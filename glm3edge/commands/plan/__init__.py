@@ -1,0 +1,1 @@
+"""``glm3edge plan``: which quantization fits this machine, in which layers, how fast."""

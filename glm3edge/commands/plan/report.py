@@ -1,0 +1,278 @@
+"""The report of ``glm3edge plan``: a table for people, data for programs, and a command to run."""
+
+import shlex
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from glm3edge.llama.devices import CPU
+from glm3edge.placement.budgets import Room
+from glm3edge.placement.compare import COMPARED_KV_TYPES, Answer, Question, TypePlan, recommended
+from glm3edge.placement.search import Fit
+from glm3edge.placement.speed import USED_CONTEXT
+from glm3edge.placement.variants import Subject
+from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
+
+EXAMPLE_MODEL = "zai-org/chatglm3-6b"
+"""What the command to run names if the user has named no model."""
+
+_GIB, _MIB, _GB = 2**30, 2**20, 1e9
+_MAX_WIDTH, _UNLIMITED = 100, 10_000
+_HEAD_WIDTH = len("memory   ")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """All that is told.
+
+    Attributes:
+        subject: the model.
+        question: what was asked.
+        answer: what was found.
+        parallel: requests at once.
+        cpu_bandwidth: bytes per second.
+        is_measured: whether that was measured, on this machine.
+        gpu_bandwidth: of each GPU, None if it is not known.
+    """
+
+    subject: Subject
+    question: Question
+    answer: Answer
+    parallel: int
+    cpu_bandwidth: float
+    is_measured: bool
+    gpu_bandwidth: float | None
+
+    @property
+    def rooms(self) -> tuple[Room, ...]:
+        """Of all devices, the CPU's last."""
+        return (*self.answer.rooms, self.answer.cpu)
+
+    @property
+    def bandwidths(self) -> dict[str, float | None]:
+        """Bytes per second of each device."""
+        gpus = {room.device: self.gpu_bandwidth for room in self.answer.rooms}
+        return {CPU: self.cpu_bandwidth, **gpus}
+
+    @property
+    def recommended(self) -> TypePlan | None:
+        """The plan to follow, None if none fits."""
+        return recommended(self.answer.plans, DEFAULT_TYPE)
+
+    def label(self, device: str) -> str:
+        """What the user calls a device."""
+        return self.answer.labels.get(device, device)
+
+    def command(self, plan: TypePlan) -> str:
+        """What to run to have it so."""
+        workload = self.question.workload
+        words = ["glm3edge", "serve", self.subject.name or EXAMPLE_MODEL]
+        if self.subject.file is None:
+            words += ["--type", plan.variant.type]
+        if self.answer.rooms and plan.fit is not None:
+            words += self._placement_options(plan.fit)
+        words += ["--ctx-size", str(workload.context_size), "--parallel", str(self.parallel)]
+        if workload.kv_type != "f16":
+            words += ["--kv-type", workload.kv_type]
+        for address in self.question.workers:
+            words += ["--rpc", address]
+        return shlex.join(words)
+
+    def _placement_options(self, fit: Fit) -> list[str]:
+        """The layers in numbers, where the options can say it; what fits is found anew elsewhere.
+
+        Their shares count devices in llama.cpp's order, and all of them.
+        """
+        placement, names = fit.placement, [room.device for room in self.answer.rooms]
+        if placement.is_on_cpu:
+            return ["--gpu-layers", "0"]
+        if list(placement.devices) != [name for name in names if name in placement.devices]:
+            return ["--gpu-layers", "auto"]
+        words = ["--gpu-layers", "all" if fit.is_whole else str(placement.num_gpu_layers)]
+        if len(names) > 1:
+            shares = dict(zip(placement.devices, placement.tensor_split, strict=True))
+            words += ["--tensor-split", ",".join(f"{shares.get(name, 0):g}" for name in names)]
+        for pattern, device in placement.overrides:
+            words += ["--tensor-placement", f"{pattern}={device}"]
+        return words
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, sizes in bytes."""
+        workload, best = self.question.workload, self.recommended
+        return {
+            "model": self.subject.name or EXAMPLE_MODEL,
+            "context_size": workload.context_size,
+            "parallel": self.parallel,
+            "kv_type": workload.kv_type,
+            "devices": [
+                {
+                    "device": self.label(room.device),
+                    "free": room.free,
+                    "kept_free": room.margin,
+                    "bandwidth": self.bandwidths[room.device],
+                }
+                for room in self.rooms
+            ],
+            "keys_values": dict(self.answer.kv_bytes),
+            "types": [self._plan_json(plan) for plan in self.answer.plans],
+            "recommended": None
+            if best is None
+            else {"type": best.variant.type, "command": self.command(best)},
+        }
+
+    def _plan_json(self, plan: TypePlan) -> dict[str, Any]:
+        speed, fit, failure = plan.speed(self.bandwidths), plan.fit, plan.failure
+        return {
+            "type": plan.variant.type,
+            "file_size": plan.variant.num_bytes,
+            "fits": fit is not None,
+            "needed_on_cpu": failure.needed if failure else None,
+            "largest_context": plan.largest_context,
+            "layers": None
+            if fit is None
+            else {self.label(device): count for device, count in fit.num_layers.items()},
+            "left_to_cpu": None if fit is None else [p for p, _ in fit.placement.overrides],
+            "memory": None
+            if fit is None
+            else {
+                self.label(device.device): {
+                    "weights": device.weights,
+                    "keys_values": device.keys_values,
+                    "compute": device.compute,
+                    "output": device.output,
+                    "total": device.total,
+                }
+                for device in fit.account.devices
+            },
+            "read_per_token": {self.label(name): size for name, size in plan.read_bytes.items()},
+            "tokens_per_second": round(speed.tokens_per_second, 2) if speed else None,
+            "is_at_most": speed.is_at_most if speed else None,
+        }
+
+
+def as_text(report: PlanReport, width: int | None) -> str:
+    """A table, with what it is about above and what to do below.
+
+    Args:
+        report: what to show.
+        width: of the terminal, None where lines may be as long as they like.
+    """
+    paragraphs = [
+        *(_wrapped(line, width) for line in _head(report)),
+        "",
+        _rendered(_table(report), width),
+        "",
+        _wrapped(_notes(report), width),
+        "",
+        *_conclusion(report),  # a command is not cut into lines
+    ]
+    return "\n".join(paragraphs)
+
+
+def _wrapped(line: str, width: int | None) -> str:
+    indent = " " * _HEAD_WIDTH if line[:_HEAD_WIDTH].endswith(" ") else ""
+    return textwrap.fill(line, min(width or _MAX_WIDTH, _MAX_WIDTH), subsequent_indent=indent)
+
+
+def _head(report: PlanReport) -> list[str]:
+    workload, kv_bytes = report.question.workload, report.answer.kv_bytes
+    keys_values = " or ".join(f"{kv_bytes[t] / _MIB:,.0f} MiB in {t}" for t in COMPARED_KV_TYPES)
+    rooms = ", ".join(
+        f"{report.label(room.device)} {room.free / _GIB:.1f} GiB free and {room.margin / _GIB:.1f} "
+        "of it left alone"
+        for room in report.rooms
+    )
+    size = workload.context_size
+    return [
+        f"model    {report.subject.name or 'ChatGLM3-6B'}, {report.parallel} requests at once",
+        f"context  {size} tokens: keys and values take {keys_values}; {workload.kv_type} it is",
+        f"memory   {rooms}",
+    ]
+
+
+def _table(report: PlanReport) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="")
+    table.add_column("TYPE")
+    gpus = [report.label(room.device) for room in report.answer.rooms]
+    for heading in ("FILE", "LAYERS", *gpus, CPU, "BUFFERS", "CONTEXT", "TOKENS/S", "FITS"):
+        table.add_column(heading, justify="right")
+    for plan in report.answer.plans:
+        table.add_row(*_row(report, plan))
+    usable = [f"{room.usable / _GIB:.2f}" for room in report.rooms]
+    table.add_row("there is", "", "", *usable)
+    return table
+
+
+def _row(report: PlanReport, plan: TypePlan) -> list[str]:
+    fit = plan.fit
+    cells = [plan.variant.type, f"{plan.variant.num_bytes / _GIB:.2f}"]
+    if fit is None:
+        cells += ["", *("" for _ in report.answer.rooms)]
+        cells += [f"{plan.failure.needed / _GIB:.2f}" if plan.failure else "", ""]
+    else:
+        cells.append("+".join(str(fit.layers.count(room.device)) for room in report.rooms))
+        cells += [f"{fit.account[room.device].total / _GIB:.2f}" for room in report.rooms]
+        buffers = sum(device.compute + device.output for device in fit.account.devices)
+        cells.append(f"{buffers / _GIB:.2f}")
+    return [
+        *cells,
+        str(plan.largest_context or "none"),
+        _speed(report, plan),
+        "no" if fit is None else "yes",
+    ]
+
+
+def _speed(report: PlanReport, plan: TypePlan) -> str:
+    speed = plan.speed(report.bandwidths)
+    if speed is None:
+        return "" if plan.fit is None else "?"
+    return f"{'up to ' if speed.is_at_most else ''}{speed.tokens_per_second:.1f}"
+
+
+def _notes(report: PlanReport) -> str:
+    where = "measured on this machine" if report.is_measured else "as told"
+    rates = f"{report.cpu_bandwidth / _GB:.1f} GB/s of the CPU's memory, {where}"
+    if report.gpu_bandwidth:
+        rates += f", and {report.gpu_bandwidth / _GB:.0f} GB/s of the GPUs', as told"
+    elif report.answer.rooms:
+        rates += "; the GPUs' is not known (--gpu-bandwidth), so their time comes on top"
+    return (
+        "Sizes are in GiB. LAYERS are those on each device in turn, the output counts as one. "
+        "CONTEXT is the largest that fits. TOKENS/S is what one request can expect at "
+        f"{USED_CONTEXT} tokens from {rates}."
+    )
+
+
+def _conclusion(report: PlanReport) -> list[str]:
+    best = report.recommended
+    if best is None:
+        return [f"Nothing fits. {_advice(report)}"]
+    return [f"Take {best.variant.type}: {_why(report, best)}.", report.command(best)]
+
+
+def _why(report: PlanReport, plan: TypePlan) -> str:
+    assert plan.fit is not None  # noqa: S101 - for the type checker; what does not fit is not taken
+    if not report.answer.rooms:
+        return "it fits into memory"
+    if plan.fit.is_whole:
+        return "all of its layers are on the GPU"
+    return "no larger part of it fits on the GPU"
+
+
+def _advice(report: PlanReport) -> str:
+    contexts = [plan for plan in report.answer.plans if plan.largest_context]
+    if contexts:
+        best = max(contexts, key=lambda plan: plan.variant.num_bytes)
+        return f"{best.variant.type} does with --ctx-size {best.largest_context}."
+    least = min(plan.failure.needed for plan in report.answer.plans if plan.failure)
+    return f"{least / _GIB:.2f} GiB of memory are needed besides the GPUs' at least."
+
+
+def _rendered(table: Table, width: int | None) -> str:
+    console = Console(width=width or _UNLIMITED, markup=False, emoji=False, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())

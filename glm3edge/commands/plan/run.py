@@ -1,0 +1,98 @@
+"""Makes the report of ``glm3edge plan``: asks llama.cpp what fits, and measures bandwidth."""
+
+from collections.abc import Sequence
+
+from glm3edge.commands.plan.report import PlanReport
+from glm3edge.config.settings import Settings
+from glm3edge.engine.engine import num_slots
+from glm3edge.errors import ConfigError, EngineLostError
+from glm3edge.llama.child_process import run_apart
+from glm3edge.llama.gpus import gpu_backends
+from glm3edge.llama.model import Model
+from glm3edge.llama.workers import why_unreachable
+from glm3edge.placement.compare import Answer, Question, answer
+from glm3edge.placement.machine.bandwidth import read_bandwidth
+from glm3edge.placement.machine.cores import num_threads
+from glm3edge.placement.memory_usage import Workload
+from glm3edge.placement.variants import Subject, opened_variants, read_subject
+from glm3edge.serving.backend import BATCH_SIZE, DEFAULT_CONTEXT_SIZE
+from glm3edge.store.store import Store
+
+MAX_CONTEXT_SIZE = 2**20
+"""Tokens; llama.cpp's own account takes memory for each."""
+
+
+def find_subject(model: str | None, settings: Settings) -> Subject:
+    """What is planned for: a model that is here, or ChatGLM3-6B's shape.
+
+    Raises:
+        ConfigError: there is no such model here.
+        ModelError: it is none.
+    """
+    path = None if model is None else Store(settings.cache_dir).look_up(model)
+    subject = read_subject(model, path)
+    if subject.file is not None:
+        with Model(subject.file, vocab_only=True) as opened:
+            _ = opened.vocab_handle  # serve refuses another vocabulary than ChatGLM3's
+    return subject
+
+
+def make_report(
+    subject: Subject,
+    settings: Settings,
+    *,
+    types: Sequence[str],
+    gpus: tuple[int, ...] | None,
+    ram: int | None,
+    cpu_bandwidth: float | None,
+    gpu_bandwidth: float | None,
+) -> PlanReport:
+    """Ask what becomes of each type, and measure bandwidth where it is not given.
+
+    Args:
+        subject: the model.
+        settings: context, requests at once, keys and values, workers, threads.
+        types: which quantizations; none takes the usual ones.
+        gpus: bytes of each GPU of a machine that is described, None for those here.
+        ram: bytes for the CPU, None for what is available here.
+        cpu_bandwidth: bytes per second, None to measure.
+        gpu_bandwidth: bytes per second, None where it is not known.
+
+    Raises:
+        ConfigError: a worker or device cannot be asked, or the context is beyond all reason.
+        ModelError: the model cannot be read.
+    """
+    if settings.ctx_size > MAX_CONTEXT_SIZE:
+        raise ConfigError(f"--ctx-size {settings.ctx_size}: at most {MAX_CONTEXT_SIZE} is planned")
+    most = subject.hparams.context_size
+    workload = Workload(
+        settings.ctx_size or min(most, DEFAULT_CONTEXT_SIZE),
+        BATCH_SIZE,
+        num_slots(settings.parallel),
+        settings.kv_type,
+    )
+    with opened_variants(subject, types) as variants:
+        if (reason := why_unreachable(settings.rpc)) is not None:
+            raise ConfigError(f"{reason}: start it with glm3edge worker")
+        question = Question(variants, workload, most, gpus, ram, settings.rpc)
+        found = _answer(question)
+    return PlanReport(
+        subject,
+        question,
+        found,
+        parallel=settings.parallel,
+        cpu_bandwidth=cpu_bandwidth or read_bandwidth(num_threads(settings.threads)),
+        is_measured=cpu_bandwidth is None,
+        gpu_bandwidth=gpu_bandwidth,
+    )
+
+
+def _answer(question: Question) -> Answer:
+    """In a process of its own where devices are asked, which may end it."""
+    has_gpus = bool(gpu_backends()) if question.gpus is None else bool(question.gpus)
+    if not has_gpus and not question.workers:
+        return answer(question)
+    try:
+        return run_apart(answer, question)
+    except EngineLostError as exc:
+        raise ConfigError(f"the devices cannot be asked: {exc.reason}") from exc

@@ -1,0 +1,134 @@
+"""serve: from a model's name to a server that answers, telling on the way what takes long.
+
+Each step imports what it needs: together that takes most of a second.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glm3edge.commands.logs import is_json, say
+from glm3edge.config.settings import Settings
+from glm3edge.server.bind import bind
+
+if TYPE_CHECKING:
+    from glm3edge.llama.remote_context import Report
+    from glm3edge.serving.runtime import Runtime
+    from glm3edge.store.store import AdapterFile, PrefixFile
+
+_KEY_HEADER = '           -H "Authorization: Bearer $GLM3EDGE_API_KEY" \\'
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The GGUF files that are to be loaded."""
+
+    model: Path
+    encoder: Path | None
+    adapters: Sequence["AdapterFile | PrefixFile"]
+
+    def __iter__(self) -> Iterator[Path]:
+        yield self.model
+        yield from (file.path for file in self.adapters)
+        if self.encoder is not None:
+            yield self.encoder
+
+
+def serve(model: str | None, settings: Settings) -> None:
+    """Serve ``model``, or the built-in one, until SIGINT or SIGTERM.
+
+    Raises:
+        Glm3EdgeError: it could not begin.
+        ConvertError: a checkpoint cannot be converted.
+    """
+    with bind(settings) as sock:
+        files = _find(model, settings)
+        for path in files:
+            say("load", f"{path}, {path.stat().st_size / 2**20:,.1f} MiB")
+        from glm3edge.server.app import create_app  # noqa: PLC0415
+        from glm3edge.server.run import run  # noqa: PLC0415
+        from glm3edge.serving.runtime import Runtime  # noqa: PLC0415
+        from glm3edge.store.store import DEFAULT_NAME  # noqa: PLC0415
+
+        with Runtime(
+            files.model,
+            settings,
+            model_id=None if model else DEFAULT_NAME,
+            embedding_path=files.encoder,
+            adapters=files.adapters,
+        ) as runtime:
+            app = create_app(runtime.services, settings)
+            port = sock.getsockname()[1]
+            announce = partial(_announce, runtime, settings, port, is_demo=model is None)
+            run(app, runtime.services, sock, on_ready=announce)
+    say("stopped")
+
+
+def _find(model: str | None, settings: Settings) -> _Files:
+    """What the options name, pulled and converted if it is not there yet."""
+    from glm3edge.store.store import Store  # noqa: PLC0415
+    from glm3edge_convert.cli import progress_bar  # noqa: PLC0415
+
+    with progress_bar(partial(say, "done") if is_json() else None) as progress:
+        store = Store(settings.cache_dir, type=settings.type, progress=progress, say=say)
+        return _Files(
+            model=store.find(model),
+            encoder=store.find_encoder(settings.embedding_model),
+            adapters=[*store.find_adapters(settings.lora), *store.find_prefixes(settings.prefix)],
+        )
+
+
+def _announce(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool) -> None:
+    if is_json():
+        models = ", ".join(card.id for card in runtime.services.cards)
+        say("ready", f"{models} on {_base_url(settings, port)}")
+    else:
+        print(_banner(runtime, settings, port, is_demo=is_demo), flush=True)
+
+
+def _base_url(settings: Settings, port: int) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}/v1"
+
+
+def _banner(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool) -> str:
+    base_url = _base_url(settings, port)
+    model, card = runtime.model, runtime.services.card
+    size = f"{model.num_bytes / 2**20:,.1f} MiB"
+    body = {"model": card.id, "messages": [{"role": "user", "content": "你好"}]}
+    lines = [
+        f"model    {card.id}  ({model.path})",
+        f"         {model.description}, {size}, context {card.context_length} tokens",
+        *_placement_lines(runtime.report),
+        *(
+            f"embeds   {other.id}, up to {other.context_length} tokens a text"
+            if other.parent is None
+            else f"adapter  {other.id}"
+            for other in runtime.services.cards[1:]
+        ),
+        f"server   {base_url}  (docs: {base_url.removesuffix('/v1')}/docs)",
+        f"chat     {base_url.removesuffix('/v1')}/  (in a browser)",
+        f"try      curl {base_url}/chat/completions -H 'Content-Type: application/json' \\",
+        *([_KEY_HEADER] if settings.api_key is not None else []),
+        f"           -d '{json.dumps(body, ensure_ascii=False)}'",
+        "stop     Ctrl-C",
+    ]
+    if settings.no_auth:
+        lines.insert(3, "         no key: whoever reaches this address can use it")
+    if is_demo:
+        lines.insert(
+            2, "         A toy to try the API with: it greets, knows glm3edge, calls tools."
+        )
+    return "\n".join(lines)
+
+
+def _placement_lines(report: "Report | None") -> list[str]:
+    if report is None:
+        return []
+    from glm3edge.llama.allocations import describe  # noqa: PLC0415
+
+    first, *others = describe(report.layer_devices, report.allocations)
+    return [f"devices  {first}", *(f"         {line}" for line in others)]

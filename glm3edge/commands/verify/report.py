@@ -1,0 +1,162 @@
+"""A comparison as a table, as JSON and as a plot."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from glm3edge.commands.verify.run import Report, Result
+from glm3edge.commands.verify.statistics import Estimate
+from glm3edge.errors import ConfigError
+
+COLUMNS = (
+    "type",
+    "keys, values",
+    "MiB",
+    "mean KL",
+    "99 % KL",
+    "same top token",
+    "perplexity",
+    "ratio to the original's",
+    "largest logit difference",
+)
+_MIB = 2**20
+_SMALLEST_KL = 1e-10  # what a plot in logarithms shows
+_MOST_DIGITS = 6
+
+
+def heading(report: Report) -> str:
+    """What was compared, and what has no numbers: two lines."""
+    return (
+        f"{report.num_vocabulary} tokens of the vocabulary and the ids of {report.num_texts} texts "
+        f"agree with {report.original.name}.\n"
+        f"Predictions of {len(report.results[0].tokens.kl)} tokens in {report.num_windows} windows "
+        f"of {report.window} ({report.original_type}: perplexity {_estimate(report.perplexity)}):"
+    )
+
+
+def rows(report: Report) -> list[tuple[str, ...]]:
+    """A row of COLUMNS for each result."""
+    titles = _titles(report.results)
+    return [(title, *_numbers(r)) for title, r in zip(titles, report.results, strict=True)]
+
+
+def markdown(report: Report) -> str:
+    """The heading and a table."""
+    lines = [
+        heading(report),
+        "",
+        f"| {' | '.join(COLUMNS)} |",
+        f"|{' --- |' * len(COLUMNS)}",
+        *(f"| {' | '.join(row)} |" for row in rows(report)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the table, drawn on a terminal and as Markdown elsewhere."""
+    if not console.is_terminal:
+        console.file.write(markdown(report))
+        return
+    table = Table(*COLUMNS)
+    for row in rows(report):
+        table.add_row(*row)
+    console.print(heading(report), highlight=False, markup=False)
+    console.print(table)
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """All numbers; KL divergences in nats a token, errors are standard errors."""
+    return {
+        "original": {
+            "path": str(report.original),
+            "type": report.original_type,
+            "vocab_size": report.num_vocabulary,
+            "perplexity": asdict(report.perplexity),
+            "seconds": report.seconds,
+        },
+        "num_texts": report.num_texts,
+        "num_windows": report.num_windows,
+        "window": report.window,
+        "files": [_file_json(result) for result in report.results],
+    }
+
+
+def plot(report: Report, path: Path) -> None:
+    """Which share of the tokens is beyond which KL divergence, a line a file: an SVG.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError as exc:
+        raise ConfigError("a plot needs matplotlib: pip install 'glm3edge[bench]'") from exc
+    height = max(3.5, 1 + 0.2 * len(report.results))  # room for the legend
+    figure = Figure(figsize=(7, height), layout="constrained")
+    axes = figure.add_subplot()
+    for title, result in zip(_labels(report.results), report.results, strict=True):
+        kl = np.sort(np.maximum(result.tokens.kl, _SMALLEST_KL))
+        axes.step(kl, 1 - np.arange(len(kl)) / len(kl), where="post", label=title)
+    axes.set(xscale="log", yscale="log")
+    axes.set_xlabel("KL divergence, nats")
+    axes.set_ylabel("share of the tokens beyond it")
+    axes.legend(frameon=False, fontsize="small")
+    figure.savefig(path)
+
+
+def _titles(results: Sequence[Result]) -> list[str]:
+    """Types of files, or their names where two are of one type."""
+    types = list({result.path: result.type for result in results}.values())
+    return [
+        result.type if types.count(result.type) == 1 else result.path.stem for result in results
+    ]
+
+
+def _labels(results: Sequence[Result]) -> list[str]:
+    """Titles, with the types of keys and values where there are several."""
+    titles = _titles(results)
+    if len({result.kv_type for result in results}) == 1:
+        return titles
+    return [f"{title}, {r.kv_type}" for title, r in zip(titles, results, strict=True)]
+
+
+def _numbers(result: Result) -> tuple[str, ...]:
+    summary = result.summary
+    return (
+        result.kv_type,
+        f"{result.num_bytes / _MIB:,.1f}",
+        _estimate(summary.mean_kl),
+        f"{summary.p99_kl:.3g}",
+        f"{100 * summary.same_top.value:.2f} %",
+        _estimate(summary.perplexity),
+        _estimate(summary.perplexity_ratio),
+        f"{summary.max_logit_difference:.3g}",
+    )
+
+
+def _estimate(estimate: Estimate) -> str:
+    """Value and error, with the digits that the error lets count."""
+    if not estimate.error:
+        return f"{estimate.value:.3g}"
+    digits = max(0, -int(np.floor(np.log10(estimate.error)))) + 1
+    if digits > _MOST_DIGITS:
+        return f"{estimate.value:.2g} ± {estimate.error:.1g}"
+    return f"{estimate.value:,.{digits}f} ± {estimate.error:.{digits}f}"
+
+
+def _file_json(result: Result) -> dict[str, Any]:
+    return {
+        "path": str(result.path),
+        "type": result.type,
+        "kv_type": result.kv_type,
+        "num_bytes": result.num_bytes,
+        **asdict(result.summary),
+        "limit": result.limit,
+        "is_within_limit": result.is_within_limit,
+        "seconds": result.seconds,
+    }

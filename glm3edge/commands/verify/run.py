@@ -1,0 +1,237 @@
+"""One comparison: files against their original, over the windows of a text."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from glm3edge.chatglm3 import calibration
+from glm3edge.chatglm3.calibration import Windows
+from glm3edge.chatglm3.vocabulary import MissingTokenError, SpecialTokens
+from glm3edge.commands.verify.shape import check_shape
+from glm3edge.commands.verify.sources import Array, Source
+from glm3edge.commands.verify.statistics import Estimate, Summary, Tokens, compare, join, summarize
+from glm3edge.commands.verify.vocabulary import check_entries, check_ids
+from glm3edge.errors import ConfigError, ModelError
+
+DEFAULT_WINDOW = 512
+_MIB = 2**20
+
+Progress = Callable[[Path, int, int], object]
+"""Called with whose logits are computed, how many windows are done, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was found of a file.
+
+    Attributes:
+        path: the file.
+        type: its output type.
+        kv_type: what keys and values were kept in.
+        num_bytes: its size.
+        tokens: what was found at each predicted token.
+        summary: their statistics.
+        limit: what the mean KL divergence may be, None where no limit is known for the type.
+        seconds: how long its logits took.
+    """
+
+    path: Path
+    type: str
+    kv_type: str
+    num_bytes: int
+    tokens: Tokens
+    summary: Summary
+    limit: float | None
+    seconds: float
+
+    @property
+    def is_within_limit(self) -> bool:
+        """Whether the file is as close to its original as its types let it be."""
+        return self.limit is None or self.summary.mean_kl.value <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A comparison.
+
+    Attributes:
+        original: what the files were compared with.
+        original_type: its output type, or ``checkpoint``.
+        num_vocabulary: tokens of the vocabulary, all of them the same.
+        num_texts: prompts and lines that got the same token ids.
+        num_windows: windows of the text.
+        window: tokens of a window.
+        seconds: how long the original's logits took.
+        results: one for each file and type of keys and values.
+    """
+
+    original: Path
+    original_type: str
+    num_vocabulary: int
+    num_texts: int
+    num_windows: int
+    window: int
+    seconds: float
+    results: list[Result]
+
+    @property
+    def perplexity(self) -> Estimate:
+        """The original's."""
+        return self.results[0].summary.original_perplexity
+
+
+def verify(
+    files: Sequence[Source],
+    original: Source,
+    text: str,
+    *,
+    window: int | None = None,
+    most: int = 0,
+    max_kl: float | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Compare ``files`` with ``original`` over ``text``.
+
+    One model is in memory at a time. The original's logits wait for the files in a temporary file:
+    4 bytes for each token of the vocabulary at each predicted token, 66 MB a window for the 6B.
+
+    Args:
+        files: what to compare, one at least; the same file may be there with several types of keys
+            and values.
+        original: what with.
+        text: over what; see ``calibration``.
+        window: tokens of a window; None takes 512, or the model's context where that is shorter.
+        most: how many windows, 0 for all.
+        max_kl: what the mean KL divergence may be; None takes the limit of each file's type.
+        progress: told of each window.
+
+    Raises:
+        ConfigError: the text or the window does not do.
+        MismatchError: a file has other sizes, another vocabulary or other token ids.
+        ModelError: a file cannot be loaded or computed.
+    """
+    size = _window_size(window, original)
+    num_texts = 0
+    for file in {file.path: file for file in files}.values():
+        num_texts = _check(file, original, text)
+    windows = _windows(text, original, size, most)
+    with _kept_logits(_counted(original, windows, progress), original, windows) as (kept, seconds):
+        results = [
+            _measure(file, _counted(file, windows, progress), kept, windows, max_kl)
+            for file in files
+        ]
+    return Report(
+        original.path,
+        original.type,
+        original.vocabulary.vocab_size,
+        num_texts,
+        len(windows.rows),
+        size,
+        seconds,
+        results,
+    )
+
+
+def _window_size(wanted: int | None, original: Source) -> int:
+    longest = int(original.shape["context_length"])
+    size = min(DEFAULT_WINDOW, longest) if wanted is None else wanted
+    if not calibration.MIN_WINDOW <= size <= longest:
+        raise ConfigError(
+            f"--window {size}: this model's windows have {calibration.MIN_WINDOW} to {longest} "
+            "tokens"
+        )
+    return size
+
+
+def _check(file: Source, original: Source, text: str) -> int:
+    """Compare all but the weights; returns how many texts got the same ids."""
+    check_shape(file.path, file.shape, original.shape)
+    check_entries(file.path, file.vocabulary, original.vocabulary)
+    try:
+        SpecialTokens.of(original.vocabulary)
+    except MissingTokenError as exc:
+        raise ConfigError(f"{original.path} is no ChatGLM3 chat model: {exc}") from exc
+    return check_ids(file.path, file.vocabulary, original.vocabulary, text.splitlines())
+
+
+def _windows(text: str, original: Source, size: int, most: int) -> Windows:
+    token_ids = calibration.encode(text, original.vocabulary)
+    prefix = SpecialTokens.of(original.vocabulary).prefix
+    return calibration.cut(token_ids, prefix, size, most=most)
+
+
+@contextmanager
+def _kept_logits(
+    parts: Iterable[Array], original: Source, windows: Windows
+) -> Iterator[tuple[IO[bytes], float]]:
+    """The original's logits in a file, one after the other, and the time they took.
+
+    Raises:
+        ConfigError: there is no room for them.
+    """
+    shape = len(windows.rows) * windows.num_predicted, original.vocabulary.vocab_size
+    num_bytes, folder = 4 * shape[0] * shape[1], tempfile.gettempdir()
+    if num_bytes > shutil.disk_usage(folder).free:
+        raise ConfigError(
+            f"{folder} has no room for {num_bytes / _MIB:,.0f} MiB of logits: compare fewer "
+            "--windows, or set TMPDIR to another folder"
+        )
+    with tempfile.TemporaryFile() as file:
+        started = time.monotonic()
+        for logits in parts:
+            try:
+                file.write(logits.tobytes())
+                file.flush()
+            except OSError as exc:
+                raise ConfigError(f"cannot keep logits in {folder}: {exc.strerror}") from exc
+        yield file, time.monotonic() - started
+
+
+def _measure(
+    file: Source, parts: Iterable[Array], kept: IO[bytes], windows: Windows, max_kl: float | None
+) -> Result:
+    """Compare a file's logits, a part for each window, with those that are kept."""
+    started = time.monotonic()
+    kept.seek(0)
+    found = []
+    for index, logits in enumerate(parts):
+        expected = np.frombuffer(kept.read(logits.nbytes), np.float32).reshape(logits.shape)
+        found.append(compare(expected, logits, windows.targets(index)))
+    tokens = join(found)
+    return Result(
+        file.path,
+        file.type,
+        file.kv_type,
+        file.path.stat().st_size,
+        tokens,
+        summarize(tokens),
+        file.limit if max_kl is None else max_kl,
+        time.monotonic() - started,
+    )
+
+
+def _counted(source: Source, windows: Windows, progress: Progress | None) -> Iterator[Array]:
+    """A source's logits, checked, with ``progress`` told of each window.
+
+    Raises:
+        ModelError: some are not finite.
+    """
+    report = progress or _ignore
+    total = len(windows.rows)
+    report(source.path, 0, total)
+    for number, logits in enumerate(source.logits(windows), start=1):
+        if not np.isfinite(logits).all():
+            raise ModelError(f"{source.path}: its logits are not finite, so the file is damaged")
+        yield logits
+        report(source.path, number, total)
+
+
+def _ignore(path: Path, num_done: int, total: int) -> None:
+    """No one watches."""

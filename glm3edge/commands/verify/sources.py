@@ -1,0 +1,157 @@
+"""Where logits come from: llama.cpp with a GGUF file, or the NumPy reference with a checkpoint.
+
+Every file is computed a window a batch: llama.cpp's arithmetic depends on the size of its batches.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glm3edge.chatglm3.calibration import Windows
+from glm3edge.commands.verify.limits import max_mean_kl, type_name
+from glm3edge.commands.verify.reference import Reference
+from glm3edge.commands.verify.shape import KEYS, shape_of
+from glm3edge.commands.verify.vocabulary import CheckpointVocabulary, ListedVocabulary
+from glm3edge.core import Span
+from glm3edge.errors import ConfigError
+from glm3edge.llama.context import Context
+from glm3edge.llama.model import Model
+from glm3edge_convert.checkpoint.hparams import ARCHITECTURE
+
+Array = NDArray[np.float32]
+
+EXACT = "f32"
+"""What keys and values are kept in where nothing of them is to be lost."""
+
+
+class Source(Protocol):
+    """A model that predicts.
+
+    Attributes:
+        path: its file or folder.
+        type: the output type of a file, or ``checkpoint``.
+        kv_type: what keys and values are kept in while it predicts.
+        limit: what the mean KL divergence of such a file may be, None where none is known.
+        shape: values of ``shape.KEYS``.
+        vocabulary: its tokenizer.
+    """
+
+    path: Path
+    type: str
+    kv_type: str
+    limit: float | None
+    shape: dict[str, float]
+    vocabulary: ListedVocabulary
+
+    def logits(self, windows: Windows) -> Iterator[Array]:
+        """For each window the logits that predict its second half.
+
+        Yields:
+            ``[num_predicted, vocab_size]``.
+
+        Raises:
+            ModelError: the model cannot be loaded or computed.
+        """
+
+    def close(self) -> None:
+        """Free what is loaded."""
+
+
+class GgufSource:
+    """A GGUF file. Its vocabulary is loaded at once, its weights for ``logits()`` only."""
+
+    def __init__(self, path: Path, *, num_threads: int, kv_type: str = EXACT) -> None:
+        """Load the vocabulary of ``path``.
+
+        Args:
+            path: the file.
+            num_threads: compute threads.
+            kv_type: what keys and values are kept in: f32, or one of ``context.KV_TYPES``.
+
+        Raises:
+            ModelLoadError: it is no GGUF file, of another architecture, or damaged.
+        """
+        self.path = path
+        self.kv_type = kv_type
+        self._num_threads = num_threads
+        self._vocabulary = Model(path, vocab_only=True)
+        self.vocabulary: ListedVocabulary = self._vocabulary
+        self.type = type_name(self._vocabulary.metadata("general.file_type"))
+        self.limit = max_mean_kl(self.type, self._vocabulary.num_params, kv_type)
+        self.shape = shape_of(self._vocabulary)
+
+    def logits(self, windows: Windows) -> Iterator[Array]:
+        """See Source."""
+        count = windows.num_predicted
+        with (
+            Model(self.path) as model,
+            Context(
+                model,
+                context_size=windows.size,
+                batch_size=windows.size,
+                num_sequences=1,
+                num_threads=self._num_threads,
+                **_precision(self.kv_type),
+            ) as context,
+        ):
+            for row in windows.rows:
+                span = Span(0, 0, row[:-1], wants_output=True, num_drafts=count - 1)
+                (last,) = context.decode([span])
+                yield context.logits(last + 1 - count, count)
+                context.truncate(0, 0)
+
+    def close(self) -> None:
+        """See Source."""
+        self._vocabulary.close()
+
+
+class CheckpointSource:
+    """A Hugging Face checkpoint folder of ChatGLM3."""
+
+    type = "checkpoint"
+    kv_type = EXACT
+    limit: float | None = None
+
+    def __init__(self, folder: Path) -> None:
+        """Look at ``folder``.
+
+        Raises:
+            ConvertError: it is no checkpoint of ChatGLM3, or damaged.
+        """
+        self.path = folder
+        self._reference = Reference(folder)
+        hparams = self._reference.hparams
+        self.vocabulary: ListedVocabulary = CheckpointVocabulary(folder, hparams.vocab_size)
+        values = hparams.to_gguf()
+        self.shape = {key: float(values[f"{ARCHITECTURE}.{key}"]) for key in KEYS}
+
+    def logits(self, windows: Windows) -> Iterator[Array]:
+        """See Source."""
+        rows = [row[:-1] for row in windows.rows]
+        return self._reference.logits(rows, windows.num_predicted)
+
+    def close(self) -> None:
+        """See Source."""
+
+
+def open_original(name: str, *, num_threads: int) -> Source:
+    """The model that files are compared with: a checkpoint folder or a GGUF file.
+
+    Raises:
+        ConfigError: there is no such file or folder.
+        ModelLoadError, ConvertError: it cannot be used.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return CheckpointSource(path)
+    if path.is_file():
+        return GgufSource(path, num_threads=num_threads)
+    raise ConfigError(f"--against {name}: there is no such file or folder")
+
+
+def _precision(kv_type: str) -> dict[str, Any]:
+    """Options of a context that keeps keys and values so."""
+    return {"precise": True} if kv_type == EXACT else {"kv_type": kv_type}

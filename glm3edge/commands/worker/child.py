@@ -1,0 +1,119 @@
+"""The process in which llama.cpp serves; ``serving.py`` starts it and reads what it says.
+
+It is told what to do by a line of JSON on its standard input, says once by such a line on its
+standard output that it listens, or why it does not, and ends when its standard input does. What
+llama.cpp prints goes to its standard error, among the lines of the log.
+"""
+
+import json
+import logging
+import os
+import socket
+import stat
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from glm3edge.errors import Glm3EdgeError
+from glm3edge.llama.child_process import forbid_core_dumps
+from glm3edge.llama.rpc_server import offered_devices, serve_devices
+
+LOG_FORMAT = "\t%(levelno)d\t%(message)s"
+"""Of the lines of the log, which nothing that llama.cpp prints looks like."""
+
+_POLL_SECONDS = 0.02
+_FILES = range(3, 256)  # more are not open when it begins to listen
+
+# A client whose machine has gone away without a word holds the worker up for so long.
+_IDLE_SECONDS, _PROBE_SECONDS, _NUM_PROBES = 30, 10, 3
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    messages = _take_stdout()
+    options = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    logging.basicConfig(level=options["log_level"], format=LOG_FORMAT)
+    forbid_core_dumps()
+    try:
+        found = offered_devices(options["devices"])
+    except Glm3EdgeError as exc:
+        _say(messages, {"error": str(exc)})
+        return
+    server = threading.Thread(
+        target=serve_devices,
+        args=([device.name for device in found], options["address"]),
+        kwargs={
+            "num_threads": options["num_threads"],
+            "cache_folder": options["cache_folder"] and Path(options["cache_folder"]),
+        },
+        daemon=True,
+    )
+    server.start()
+    if _wait_listening(server):
+        _say(messages, {"devices": [{**asdict(d), "kind": d.kind.name} for d in found]})
+    server.join()
+    sys.exit(1)
+
+
+def _take_stdout() -> TextIO:
+    """Standard output for messages alone; what is printed goes to standard error."""
+    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return messages
+
+
+def _say(messages: TextIO, message: dict[str, Any]) -> None:
+    print(json.dumps(message), file=messages, flush=True)
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+def _wait_listening(server: threading.Thread) -> bool:
+    """Wait until llama.cpp listens and prepare its socket; False if it does not come to it."""
+    while server.is_alive():
+        for number in _FILES:
+            with suppress(OSError):
+                if _is_listening(number):
+                    _prepare(number)
+                    return True
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _is_listening(number: int) -> bool:
+    if not stat.S_ISSOCK(os.fstat(number).st_mode):
+        return False
+    with socket.socket(fileno=os.dup(number)) as sock:
+        return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def _prepare(number: int) -> None:
+    """What llama.cpp leaves out.
+
+    It lets two connections wait, so that a few which only look whether it is there shut out all
+    others until its client goes; and it waits for ever for a client that was switched off. A
+    connection has the options of the socket that it came in by.
+    """
+    with socket.socket(fileno=os.dup(number)) as sock:
+        sock.listen(socket.SOMAXCONN)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (
+            ("TCP_KEEPIDLE", _IDLE_SECONDS),
+            ("TCP_KEEPALIVE", _IDLE_SECONDS),  # the same, as macOS calls it
+            ("TCP_KEEPINTVL", _PROBE_SECONDS),
+            ("TCP_KEEPCNT", _NUM_PROBES),
+        ):
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+if __name__ == "__main__":
+    main()

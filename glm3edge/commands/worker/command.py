@@ -1,0 +1,152 @@
+"""``glm3edge worker``: options in, a banner, and serving until a signal comes."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import psutil
+import typer
+
+from glm3edge.commands.logs import is_json, say, start_logging
+from glm3edge.commands.options import JsonLogs, LogLevel
+from glm3edge.config.addresses import DEFAULT_WORKER_PORT, is_local, is_wildcard
+from glm3edge.config.settings import load_settings
+from glm3edge.errors import ConfigError
+from glm3edge.placement.machine.cores import num_threads
+from glm3edge.placement.machine.memory import system_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glm3edge.commands.worker.rpc_process import Offer
+    from glm3edge.commands.worker.tensor_cache import TensorCache
+    from glm3edge.llama.devices import Device
+
+_MIB = 2**20
+_WARNING = (
+    "warning  The protocol has no authentication and no encryption: whoever reaches this address\n"
+    "         can use this worker and crash it, and read what is computed. Offer it only in a\n"
+    "         network that you trust."
+)
+
+
+def worker_command(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 is all of this machine's.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = DEFAULT_WORKER_PORT,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Device to offer, as glm3edge doctor names them. Repeatable. "
+            "[the GPUs, or else the CPU]",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Compute threads of the CPU. [physical cores]")
+    ] = None,
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache/--no-cache",
+            help="Keep tensors of more than 10 MiB on disk, so that they need not be sent again: "
+            "as much as the layers it gets, for each model.",
+        ),
+    ] = False,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Where they are kept, in rpc-tensors. [the platform's]")
+    ] = None,
+    log_level: LogLevel = "warning",
+    json_logs: JsonLogs = False,
+) -> None:
+    """Offer this machine's devices to a server elsewhere: glm3edge serve --rpc HOST:PORT.
+
+    It is llama.cpp's own RPC server. One client is served at a time; others wait until it goes.
+    Both sides need the same version of llama.cpp. It serves until Ctrl-C or SIGTERM.
+    """
+    # What takes long to import is imported once there is something to wait for.
+    from glm3edge.commands.worker.rpc_process import Offer  # noqa: PLC0415
+    from glm3edge.commands.worker.run import free_address, run  # noqa: PLC0415
+
+    start_logging(log_level, as_json=json_logs)
+    settings = load_settings(threads=threads, cache_dir=cache_dir)
+    tensors = _tensor_cache(settings.cache_dir) if cache else None
+    address, port = free_address(host, port)
+    offer = Offer(address, port, tuple(device or ()), num_threads(settings.threads))
+
+    def announce(devices: "list[Device]") -> None:
+        if is_json():
+            say("ready", f"{', '.join(device.name for device in devices)} on {offer.address}")
+        else:
+            print(_banner(offer, devices, tensors), flush=True)
+
+    run(offer, tensors, on_ready=announce)
+    say("stopped")
+
+
+def _tensor_cache(folder: Path) -> "TensorCache":
+    from glm3edge.commands.worker.tensor_cache import MIN_FREE_BYTES, TensorCache  # noqa: PLC0415
+
+    cache = TensorCache(folder / "rpc-tensors")
+    if not cache.has_room():
+        raise ConfigError(
+            f"--cache: less than {MIN_FREE_BYTES / _MIB:,.0f} MiB are free for {cache.folder}; "
+            "make room, or choose another --cache-dir"
+        )
+    try:
+        cache.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"--cache-dir {folder}: {exc.strerror or exc}") from exc
+    return cache
+
+
+def _banner(offer: "Offer", devices: "Sequence[Device]", cache: "TensorCache | None") -> str:
+    lines = [
+        f"worker   {offer.address}  (one client at a time)",
+        *([] if is_local(offer.host) else [_WARNING]),
+        *_device_lines(devices),
+        *_use_lines(offer),
+        "stop     Ctrl-C",
+    ]
+    if cache is not None:
+        lines.insert(-2, f"cache    {cache.folder}, {cache.num_bytes / _MIB:,.1f} MiB")
+    return "\n".join(lines)
+
+
+def _device_lines(devices: "Sequence[Device]") -> list[str]:
+    lines: list[str] = []
+    for device in map(_with_free_memory, devices):
+        free, total = device.memory_free / _MIB, device.memory_total / _MIB
+        label = "" if lines else "devices"
+        lines.append(
+            f"{label:<8} {device.name}  {device.description}, {free:,.0f} of {total:,.0f} MiB free"
+        )
+    return lines
+
+
+def _with_free_memory(device: "Device") -> "Device":
+    """llama.cpp takes all memory of the machine for free."""
+    if device.is_offload:
+        return device
+    memory = system_memory()
+    return dataclasses.replace(device, memory_free=memory.available, memory_total=memory.total)
+
+
+def _use_lines(offer: "Offer") -> list[str]:
+    hosts = _own_addresses() if is_wildcard(offer.host) else [offer.host]
+    lines = [f"         glm3edge serve --rpc {host}:{offer.port}" for host in hosts]
+    return ["use" + lines[0][3:], *lines[1:]]
+
+
+def _own_addresses() -> list[str]:
+    """IPv4 addresses that other machines may know this one by."""
+    addresses = [
+        entry.address
+        for entries in psutil.net_if_addrs().values()
+        for entry in entries
+        if "." in entry.address and ":" not in entry.address
+    ]
+    return [address for address in addresses if not is_local(address)] or addresses

@@ -1,0 +1,141 @@
+"""run: serve, and begin anew when a client made llama.cpp fail, until a signal says stop."""
+
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from glm3edge.commands.worker.rpc_process import Offer, Serving, Stop
+from glm3edge.commands.worker.tensor_cache import TensorCache
+from glm3edge.errors import ConfigError, DeviceError
+from glm3edge.llama.devices import Device
+
+logger = logging.getLogger(__name__)
+
+_WATCH_SECONDS = 1.0
+_MAX_PAUSE_SECONDS = 32.0
+_HALT_SECONDS = 1.0
+_ENDED = {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+
+
+def free_address(host: str, port: int) -> tuple[str, int]:
+    """``host`` in numbers and ``port``, which can be listened on; port 0 takes any free one.
+
+    Raises:
+        ConfigError: the address is in use, or not this machine's.
+    """
+    try:
+        address = socket.getaddrinfo(host or None, port, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+    except OSError as exc:
+        raise ConfigError(
+            f"--host {host}: give a name or an IPv4 address of this machine; llama.cpp's workers "
+            "speak no IPv6"
+        ) from exc
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(address)
+            sock.listen()  # what another listens on can be bound to on some systems
+        except OSError as exc:
+            reason = exc.strerror or str(exc)
+            raise ConfigError(
+                f"cannot listen on {host}:{port}: {reason}; try another --port"
+            ) from exc
+        found_host, found_port = sock.getsockname()
+    return found_host, found_port
+
+
+def run(
+    offer: Offer, cache: TensorCache | None, *, on_ready: Callable[[list[Device]], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        offer: what to serve, and where.
+        cache: where tensors are kept; None for nowhere.
+        on_ready: called once, with the devices, when clients may come.
+
+    Raises:
+        ConfigError: the address is in use.
+        DeviceError: it cannot begin for another reason.
+    """
+    pause, has_begun = 1.0, False
+    with _stop_signals() as stop:
+        while not stop:
+            try:
+                with _session(offer, cache) as serving:
+                    devices = serving.devices() if stop.wait(serving) and not stop else None
+                    if devices is None:
+                        break
+                    if not has_begun:
+                        on_ready(devices)
+                    pause, has_begun = 1.0, True
+                    _wait(stop, serving, cache)
+                    reason = serving.last_words() if not stop else ""
+            except DeviceError as exc:
+                if not has_begun:
+                    free_address(offer.host, offer.port)  # it may have been taken meanwhile
+                    raise
+                reason = str(exc)
+            if not stop:
+                logger.warning("llama.cpp has ended and begins anew: %s", reason)
+                stop.wait(seconds=pause)
+                pause = min(2 * pause, _MAX_PAUSE_SECONDS)
+
+
+def _wait(stop: Stop, serving: Serving, cache: TensorCache | None) -> None:
+    """Wait until the signal comes or the process has ended, and watch the disk meanwhile."""
+    while cache is not None and not stop.wait(serving, seconds=_WATCH_SECONDS):
+        if not cache.watch():
+            logger.warning("the disk is nearly full: tensors that come now are not kept")
+            cache = None
+    stop.wait(serving)
+
+
+@contextmanager
+def _session(offer: Offer, cache: TensorCache | None) -> Iterator[Serving]:
+    """A process that serves, and its part of the cache, which is kept if nothing failed."""
+    serving = Serving(offer, cache_folder=None if cache is None else cache.open())
+    is_alive = False
+    unfinished: list[Path] = []
+    try:
+        yield serving
+    finally:
+        if cache is not None:
+            is_alive, unfinished = _halt(serving.pid)
+        serving.close()
+        if cache is not None:
+            cache.keep(unfinished) if is_alive else cache.discard()
+
+
+def _halt(pid: int) -> tuple[bool, list[Path]]:
+    """Stop a process where it is; whether it was alive, and the files that it had open."""
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        process.suspend()
+        deadline = time.monotonic() + _HALT_SECONDS
+        while (status := process.status()) != psutil.STATUS_STOPPED:
+            if status in _ENDED or time.monotonic() > deadline:
+                return False, []
+            time.sleep(0.001)
+        return True, [Path(file.path) for file in process.open_files()]
+    return False, []
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Stop]:
+    """Signals that ask the worker to stop, as something to wait for."""
+    stop = Stop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+        stop.close()

@@ -1,0 +1,62 @@
+"""Host names, whose machine they stand for, and addresses of workers."""
+
+import re
+from ipaddress import ip_address, ip_network
+
+DEFAULT_WORKER_PORT = 50052
+"""Port of llama.cpp's RPC server."""
+
+# A Host header (RFC 9110, 7.2) without what no browser sends: percent signs, zones.
+_AUTHORITY = re.compile(
+    r"(?P<host>\[[0-9a-f.]*:[0-9a-f:.]*\]|[a-z0-9._~-]+)(:[0-9]*)?", re.IGNORECASE
+)
+_LOCAL_NETWORKS = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+def host_of(authority: str) -> str | None:
+    """The host of a Host header, in the spelling of ``canonical()``; None if it is none."""
+    match = _AUTHORITY.fullmatch(authority)
+    return None if match is None else canonical(match["host"])
+
+
+def canonical(host: str) -> str:
+    """One spelling for a name, or for an address with or without brackets: ``::1``."""
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        return bare.lower()
+
+
+def is_local(host: str) -> bool:
+    """Whether ``host`` can be reached from this machine only: localhost, 127.0.0.0/8, ::1."""
+    name = canonical(host)
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return any(address in network for network in _LOCAL_NETWORKS)
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether ``host`` stands for all addresses of this machine: 0.0.0.0, ::."""
+    try:
+        return ip_address(canonical(host)).is_unspecified
+    except ValueError:
+        return False
+
+
+def parse_address(text: str) -> str:
+    """``host:port`` of a worker, with the usual port if it names none.
+
+    Raises:
+        ValueError: it is no such thing.
+    """
+    host, colon, port = text.strip().rpartition(":")
+    if not colon:
+        host, port = port, str(DEFAULT_WORKER_PORT)
+    if not host or not port.isdigit() or not 0 < int(port) < 2**16 or "/" in host:
+        raise ValueError(f"{text!r} is no worker's address: write host:port")
+    if ":" in host:
+        raise ValueError(f"{text!r}: llama.cpp takes no IPv6 address here; write a name or IPv4")
+    return f"{host}:{port}"

@@ -1,0 +1,166 @@
+"""What travels between the packages: sampling parameters, batches, token events and endings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.uint8]
+"""One bit for each token of the vocabulary, the lowest of a byte first."""
+
+
+class FinishReason(Enum):
+    """Why a generation ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+    ERROR = "error"
+
+
+class Priority(IntEnum):
+    """Who goes first: somebody who waits for the reply, or a job that nobody looks at."""
+
+    INTERACTIVE = 0
+    BACKGROUND = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """How the next token is chosen. Defaults are those of ChatGLM3's official server.
+
+    Attributes:
+        temperature: divides the logits; 0 takes the most probable token.
+        top_k: number of candidates kept; 0 keeps all.
+        top_p: probability mass kept.
+        min_p: least probability kept, relative to the best; 0 keeps all.
+        repetition_penalty: for tokens of prompt and reply (Hugging Face's formula); 1 is off.
+        presence_penalty: taken once from the logit of a token the reply has.
+        frequency_penalty: taken once for each time the reply has the token.
+        seed: makes a reply repeatable; None draws one.
+        logit_bias: token ids and what is added to their logits; -100 bans a token.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 50
+    top_p: float = 0.8
+    min_p: float = 0.0
+    repetition_penalty: float = 1.1
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Consecutive tokens of one sequence, to be computed in one batch.
+
+    Attributes:
+        sequence_id: whose memory they extend, in 0..num_sequences-1.
+        position: position of the first.
+        token_ids: the tokens.
+        wants_output: whether the logits after the last token will be sampled from.
+        num_drafts: how many of the last tokens are guesses; logits are kept after each of them and
+            after the token before them.
+    """
+
+    sequence_id: int
+    position: int
+    token_ids: Sequence[int]
+    wants_output: bool
+    num_drafts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """How likely a token was to the model, before temperature, penalties and biases.
+
+    Attributes:
+        logprob: natural logarithm of its probability.
+        top: token ids and logarithms of the most probable tokens, best first.
+    """
+
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    """One sampled token.
+
+    Attributes:
+        token_id: its id in the vocabulary.
+        text: the text it completed. Empty for control tokens and in the middle of a character;
+            the token that completes a character brings all of it.
+        logprobs: how likely it was, if that was asked for.
+    """
+
+    token_id: int
+    text: str
+    logprobs: TokenLogprobs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """How far a long prompt has been read.
+
+    Attributes:
+        num_tokens: tokens of the prompt.
+        num_cached: those that were in memory when it began.
+        num_processed: those that are in memory now.
+        seconds: since it began.
+    """
+
+    num_tokens: int
+    num_cached: int
+    num_processed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The last event of a sequence: every sequence gets exactly one.
+
+    Attributes:
+        reason: why it ended.
+        error: set if and only if reason is ERROR.
+    """
+
+    reason: FinishReason
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndEvent(Ending):
+    """The end of a generation.
+
+    Attributes:
+        num_completion_tokens: tokens sampled, the one that ended the reply included.
+        num_hidden_tokens: those of them that the client sees nothing of and has not asked for.
+        text: what was still held back: the broken character that a cut reply ends in.
+        stop_token_id: the token that ended the reply, if one did.
+        stop_string: the stop string that ended the reply, if one did.
+        num_cached_tokens: tokens of the prompt that were in memory already.
+        num_accepted_drafts: tokens that were guessed right and so cost no step of their own.
+        num_rejected_drafts: tokens that were guessed wrong, and those after them.
+    """
+
+    num_completion_tokens: int
+    num_hidden_tokens: int = 0
+    num_cached_tokens: int = 0
+    num_accepted_drafts: int = 0
+    num_rejected_drafts: int = 0
+    text: str = ""
+    stop_token_id: int | None = None
+    stop_string: str | None = None
+
+
+def partial_marker(text: str, marker: str) -> int:
+    """Length of the longest proper prefix of ``marker`` that ``text`` ends with."""
+    for length in range(min(len(marker) - 1, len(text)), 0, -1):
+        if text.endswith(marker[:length]):
+            return length
+    return 0

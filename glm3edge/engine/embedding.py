@@ -1,0 +1,73 @@
+"""Embedding: a sequence whose result is one pooled vector."""
+
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glm3edge.core import Ending, FinishReason, Priority
+from glm3edge.engine.backend import Backend
+from glm3edge.engine.sequence import Sequence, Sink
+
+Vector = NDArray[np.float32]
+"""Of a text: ``[embedding_length]``, of length 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingEvent(Ending):
+    """The one event an embedding gives.
+
+    Attributes:
+        vector: the unit vector, ``[embedding_length]``, if reason is STOP.
+    """
+
+    vector: Vector | None = None
+
+
+class Embedding(Sequence):
+    """Mean of the hidden states after the final norm, scaled to length 1.
+
+    The first ``num_skipped`` tokens are computed and left out of the mean: what a model keeps in
+    its first positions is the same for every text, and large.
+    """
+
+    needs_hidden_states = True
+
+    def __init__(
+        self,
+        token_ids: Seq[int],
+        sink: Sink,
+        *,
+        num_skipped: int = 0,
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> None:
+        super().__init__(token_ids, sink, priority=priority)
+        if num_skipped >= len(self.token_ids):
+            raise ValueError("no tokens are left to pool")
+        self._num_skipped = num_skipped
+        self._sum: Any = 0.0
+
+    def suspend(self) -> None:
+        super().suspend()
+        self._sum = 0.0
+
+    def advance(self, backend: Backend[Any], *, num_tokens: int, index: int) -> list[Any]:
+        skip = max(self._num_skipped - self.num_computed, 0)
+        states = backend.hidden_states(index + 1 - num_tokens, num_tokens)[skip:]
+        self._sum += states.sum(axis=0, dtype=np.float64)
+        self.num_computed += num_tokens
+        if self.num_pending:
+            return []
+        self.is_done = True
+        return [EmbeddingEvent(FinishReason.STOP, vector=normalized(self._sum))]
+
+    def end(self, reason: FinishReason, error: Exception | None = None) -> EmbeddingEvent:
+        return EmbeddingEvent(reason, error)
+
+
+def normalized(vector: NDArray[np.floating[Any]]) -> Vector:
+    """``vector`` scaled to length 1; zeros stay zeros."""
+    norm = float(np.linalg.norm(vector))
+    return (vector / norm if norm > 0 else vector).astype(np.float32)

@@ -1,0 +1,145 @@
+"""Account: the memory that a model takes on each device, as llama.cpp itself reckons it."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from glm3edge.llama.allocations import Allocation
+from glm3edge.llama.child_process import run_apart
+from glm3edge.llama.context import Context
+from glm3edge.llama.devices import CPU, add_workers
+from glm3edge.llama.model import Model
+from glm3edge.llama.placement import Placement
+
+_REPACKED = "_REPACK"
+_LOGIT_BYTES = 4  # float32
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a context is made for; its fields are arguments of Context.
+
+    Attributes:
+        context_size: tokens that it holds, over all sequences.
+        batch_size: tokens of a batch.
+        num_sequences: sequences that share it: of a server the running ones and those it keeps.
+        kv_type: what keys and values are kept in.
+    """
+
+    context_size: int
+    batch_size: int
+    num_sequences: int
+    kv_type: str = "f16"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAccount:
+    """Bytes that are needed on one device.
+
+    Attributes:
+        device: its name.
+        weights: of the tensors that are there. The CPU maps them from the file; what it does not
+            use of the mapping is not counted, as the system can have it back at any time.
+        keys_values: of the layers that are there.
+        compute: what a batch needs for a while.
+        output: logits, on the CPU, of one token of each sequence.
+        num_repacked: how many of the weights are there in an order of the CPU's own, which is a
+            copy; the file's are needed while it is made, and no more.
+    """
+
+    device: str
+    weights: int = 0
+    keys_values: int = 0
+    compute: int = 0
+    output: int = 0
+    num_repacked: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them; what is repacked is among the weights."""
+        return self.weights + self.keys_values + self.compute + self.output
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a model and a context need, by device; the CPU comes first."""
+
+    devices: tuple[DeviceAccount, ...]
+
+    def __getitem__(self, device: str) -> DeviceAccount:
+        """What is needed on a device, nothing if it takes no part."""
+        return next((d for d in self.devices if d.device == device), DeviceAccount(device))
+
+    @property
+    def total(self) -> int:
+        """Bytes on all devices together."""
+        return sum(device.total for device in self.devices)
+
+    def with_compute(self, device: str, num_bytes: int) -> "Account":
+        """The same, with so many bytes more for batches on a device that takes part."""
+        return Account(
+            tuple(
+                replace(d, compute=d.compute + num_bytes) if d.device == device else d
+                for d in self.devices
+            )
+        )
+
+    def fits(self, free_by_device: Mapping[str, int]) -> bool:
+        """Whether no device needs more bytes than it has; one that is not named has none."""
+        return all(d.total <= free_by_device.get(d.device, 0) for d in self.devices)
+
+
+def account(
+    path: Path, placement: Placement, workload: Workload, *, workers: Sequence[str] = ()
+) -> Account:
+    """What the GGUF file ``path`` needs where, without reading or allocating it.
+
+    Args:
+        path: the file; its metadata and list of tensors are read.
+        placement: which devices hold what.
+        workload: what the context is made for.
+        workers: addresses whose devices the placement names, in this order; a process of its own
+            then asks them. Without them the devices have to be known in this one.
+
+    Raises:
+        DeviceError: a device is not here.
+        EngineLostError: a worker cannot be reached.
+        ModelError: the file is no model, or llama.cpp does not tell.
+    """
+    if workers:
+        return run_apart(_account_with, path, placement, workload, tuple(workers))
+    with (
+        Model(path, no_alloc=True, placement=placement) as model,
+        Context(
+            model,
+            context_size=workload.context_size,
+            batch_size=workload.batch_size,
+            num_sequences=workload.num_sequences,
+            kv_type=workload.kv_type,
+            num_threads=1,
+        ) as context,
+    ):
+        output = workload.num_sequences * model.vocab_size * _LOGIT_BYTES
+        return summarize(context.allocations(), output=output)
+
+
+def summarize(allocations: Sequence[Allocation], *, output: int) -> Account:
+    """The account of a context's ``allocations()``, with the bytes of its ``output`` on the CPU."""
+    fields: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    fields[CPU]["output"] = output
+    for allocation in allocations:
+        sums = fields[allocation.device]
+        sums["weights"] += allocation.weights
+        sums["keys_values"] += allocation.context
+        sums["compute"] += allocation.compute
+        if allocation.buffer.endswith(_REPACKED):
+            sums["num_repacked"] += allocation.weights
+    return Account(tuple(DeviceAccount(device, **sums) for device, sums in fields.items()))
+
+
+def _account_with(
+    path: Path, placement: Placement, workload: Workload, workers: Sequence[str]
+) -> Account:
+    add_workers(workers)
+    return account(path, placement, workload)

@@ -1,0 +1,1 @@
+"""ASGI middleware that refuses requests before any route reads them."""

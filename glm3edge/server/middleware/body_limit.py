@@ -1,0 +1,172 @@
+"""Bodies: how long they may be, how deep, and of how much, before anything is parsed.
+
+Parsing and validation hold the event loop (and Python's lock, so that a thread would not help), for
+a tenth of a second or two at these limits.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+from anyio.to_thread import run_sync
+from numpy.typing import NDArray
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from glm3edge.errors import BodyTooLargeError, InvalidRequestError, RequestError
+from glm3edge.server.error_responses import response
+
+MAX_DEPTH = 100
+"""Levels that arrays and objects of a body may nest: far more than any schema has, far fewer than
+Python's recursion or llguidance's takes."""
+
+LIMITS = {
+    "values and keys": (b"[{,:", 1_200_000),
+    "keys": (b":", 2**17),
+    "objects": (b"{", 2**14),
+    "digits in numbers": (b"0123456789", 2**23),
+}
+"""What a body may have outside of strings: what it is called, the bytes it is known by, how much.
+
+There is room for embeddings of 2,048 inputs with 512 token ids each, a bias for every token, and
+more messages, parts and tools than a context holds.
+"""
+
+_BLOCK_BYTES = 2**20
+_QUOTE = ord('"')
+_STEPS = np.zeros(256, np.int8)  # what a byte outside of strings adds to the depth
+_STEPS[[*b"[{"]] = 1
+_STEPS[[*b"]}"]] = -1
+
+
+class Shape(NamedTuple):
+    """What JSON text consists of outside of strings.
+
+    Attributes:
+        depth: levels of arrays and objects.
+        counts: how often each byte occurs.
+    """
+
+    depth: int
+    counts: NDArray[np.int64]
+
+
+class BodyLimit:
+    """Reads a request's body whole, and passes it on if it is within the limits.
+
+    Every route takes JSON, so nothing is lost by waiting for the end.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check_announced(Headers(scope=scope).get("content-length", ""))
+            body = await self._read(receive)
+            if len(body) > _BLOCK_BYTES:
+                await run_sync(check_json, body)
+            else:  # a few milliseconds at the most
+                check_json(body)
+        except ClientDisconnect:
+            return
+        except RequestError as exc:
+            await response(exc, path=scope["path"])(scope, receive, send)
+            return
+        await self._app(scope, _replayed(body, receive), send)
+
+    def _check_announced(self, content_length: str) -> None:
+        """Refuse at once what says that it will be too long."""
+        if content_length.isdecimal() and int(content_length) > self._max_bytes:
+            self._refuse()
+
+    async def _read(self, receive: Receive) -> bytes:
+        """The body, counted as it comes: its length may be unknown.
+
+        Raises:
+            BodyTooLargeError: it is longer than it may be.
+            ClientDisconnect: the client left before its end.
+        """
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            if len(body) > self._max_bytes:
+                self._refuse()
+            if not message.get("more_body", False):
+                return bytes(body)
+
+    def _refuse(self) -> NoReturn:
+        raise BodyTooLargeError(max_bytes=self._max_bytes)
+
+
+def check_json(body: bytes) -> None:
+    """Look at a body that ought to be JSON; whether it is, its parser finds out.
+
+    Raises:
+        InvalidRequestError: it is nested too deeply, has too much in it, or is not of RFC 8259:
+            in UTF-8, without NaN and Infinity.
+    """
+    if b"\0" in body:  # never in JSON, and always in UTF-16, which measure() would misread
+        raise InvalidRequestError("the body is not JSON in UTF-8")
+    shape = measure(body)
+    if shape.depth > MAX_DEPTH:
+        raise InvalidRequestError(
+            f"the body nests arrays and objects more than {MAX_DEPTH} levels deep; make it flatter"
+        )
+    if shape.counts[[*b"NI"]].any():  # Python's parser takes them
+        raise InvalidRequestError("the body is not JSON: NaN and Infinity are no values there")
+    for what, (marks, most) in LIMITS.items():
+        if shape.counts[[*marks]].sum() > most:
+            raise InvalidRequestError(
+                f"the body has more than {most} {what}; make it smaller or send several"
+            )
+
+
+def measure(body: bytes) -> Shape:
+    """The shape of JSON text; no number is too small as far as a parser gets."""
+    deepest = level = 0
+    in_string = False
+    counts = np.zeros(256, np.int64)
+    for text in _without_escapes(body):
+        codes = np.frombuffer(text, np.uint8)
+        inside = np.logical_xor.accumulate(codes == _QUOTE) ^ in_string
+        in_string = bool(inside[-1])
+        outside = codes[~inside]
+        counts += np.bincount(outside, minlength=256)
+        steps = _STEPS[outside]
+        deepest = max(deepest, level + int(np.cumsum(steps, dtype=np.int32).max(initial=0)))
+        level += int(steps.sum())
+    return Shape(deepest, counts)
+
+
+def _without_escapes(body: bytes) -> Iterator[bytes]:
+    """``body`` in blocks, so that its length takes no memory; its quotes are those of strings."""
+    held = b""  # a backslash whose character is in the next block
+    for start in range(0, len(body), _BLOCK_BYTES):
+        block = held + body[start : start + _BLOCK_BYTES]
+        held = b"\\" if (len(block) - len(block.rstrip(b"\\"))) % 2 else b""
+        text = block.removesuffix(held).replace(b"\\\\", b"").replace(b'\\"', b"")
+        if text:
+            yield text
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """``receive`` as it was before the body was read."""
+    is_read = False
+
+    async def replay() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()
+        is_read = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -1,0 +1,57 @@
+"""What stands between a socket and the application, and in which order.
+
+    OriginCheck   pages of others
+    CORS          answers preflights, which carry no key; lets allowed pages read what is refused
+    HostCheck     names of others
+    KeyCheck      callers without a key
+    BodyLimit     bodies that are too long, too deep or of too much
+
+Each is plain ASGI: nothing is buffered on the way out, and a client that leaves is noticed.
+"""
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from glm3edge.config.settings import LOCAL_ORIGINS, Settings
+from glm3edge.errors import RequestError
+from glm3edge.server.error_responses import response
+from glm3edge.server.middleware.api_key import KeyCheck
+from glm3edge.server.middleware.body_limit import BodyLimit
+from glm3edge.server.middleware.origins import HostCheck, OriginCheck
+
+
+class Guard:
+    """Shows each request to ``check``, and answers what that raises with an error body."""
+
+    def __init__(self, app: ASGIApp, check: Callable[[HTTPConnection], None]) -> None:
+        self._app = app
+        self._check = check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if scope["type"] == "http":
+                self._check(HTTPConnection(scope))
+        except RequestError as exc:
+            await response(exc, path=scope["path"])(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Guard ``app`` as ``settings`` say. The last that is added is the first to see a request."""
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body)
+    if settings.api_key is not None:
+        app.add_middleware(Guard, check=KeyCheck(settings.api_key))
+    app.add_middleware(Guard, check=HostCheck(settings))
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_origin_regex=LOCAL_ORIGINS,
+        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
+        allow_headers=["*"],
+    )
+    app.add_middleware(Guard, check=OriginCheck(settings))

@@ -1,0 +1,1 @@
+"""One router for each API, and what the routers share."""

@@ -1,0 +1,105 @@
+"""OpenAI's responses: made by the chat join, and kept for those that follow."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Body, Query, Request
+from fastapi.responses import Response
+
+from glm3edge.errors import InvalidRequestError, RequestError
+from glm3edge.schema.base import EventModel
+from glm3edge.schema.errors import ErrorReply
+from glm3edge.schema.response_items import Item
+from glm3edge.schema.responses import DeletedResponse, ItemList, ResponseReply, ResponseRequest
+from glm3edge.server import sse
+from glm3edge.server.error_responses import describe
+from glm3edge.server.routes import examples
+from glm3edge.server.routes.openai import RunningServicesOf, ServicesOf, reply
+from glm3edge.serving.chat.reply import ChatCompleter, ChatJob
+from glm3edge.serving.responses.events import EventWriter, response_events
+from glm3edge.serving.responses.reply import begun, page, response
+from glm3edge.serving.responses.request import chat_request, in_terms_of_responses
+
+router = APIRouter(
+    prefix="/v1/responses", responses={"4XX": {"model": ErrorReply}, "5XX": {"model": ErrorReply}}
+)
+
+
+@router.post("", response_model=ResponseReply, responses=sse.OR_EVENTS)
+async def create_response(
+    request: Request,
+    services: RunningServicesOf,
+    body: Annotated[ResponseRequest, Body(openapi_examples=examples.RESPONSES)],
+) -> Response:
+    """A reply in the form of responses, whole or (``stream: true``) in events as it is written."""
+    earlier = services.responses.earlier(body)
+    job = await run_sync(_prepare, services.chat, body, earlier)
+    services.engine.check_room(len(job.generations))  # before a stream's headers are out
+    start = begun(body, created_at=job.created, model=job.model)
+
+    def keep(whole: ResponseReply) -> None:
+        if whole.store:
+            services.responses.put(whole, (*earlier, *body.input))
+
+    if body.stream:
+        writer = EventWriter(start)
+        events = response_events(services.chat.stream(job), writer, on_end=keep)
+        return sse.named_stream(events, on_error=_failure(writer))
+    return await reply(request, _whole(services.chat, job, start, on_end=keep))
+
+
+@router.get("/{response_id}")
+async def get_response(
+    services: ServicesOf, response_id: str, *, stream: bool = False
+) -> ResponseReply:
+    """A response that was made lately."""
+    if stream:
+        message = "stream: a response is streamed while it is made, not afterwards"
+        raise InvalidRequestError(message, param="stream")
+    return services.responses.get(response_id).response
+
+
+@router.delete("/{response_id}")
+async def delete_response(services: ServicesOf, response_id: str) -> DeletedResponse:
+    """Forget a response."""
+    services.responses.delete(response_id)
+    return DeletedResponse(id=response_id)
+
+
+@router.get("/{response_id}/input_items")
+async def list_input_items(
+    services: ServicesOf,
+    response_id: str,
+    *,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+) -> ItemList:
+    """What a response was made from, its instructions excepted."""
+    items = services.responses.get(response_id).items
+    return page(items, after=after, limit=limit, descending=order == "desc")
+
+
+def _prepare(chat: ChatCompleter, body: ResponseRequest, earlier: Sequence[Item]) -> ChatJob:
+    request = chat_request(body, earlier)
+    try:
+        return chat.prepare(request)
+    except RequestError as exc:
+        raise in_terms_of_responses(exc) from exc
+
+
+async def _whole(
+    chat: ChatCompleter,
+    job: ChatJob,
+    start: ResponseReply,
+    *,
+    on_end: Callable[[ResponseReply], None],
+) -> ResponseReply:
+    whole = response(start, await chat.complete(job))
+    on_end(whole)
+    return whole
+
+
+def _failure(writer: EventWriter) -> Callable[[Exception], EventModel]:
+    return lambda exc: writer.fail(describe(exc)[1].error)

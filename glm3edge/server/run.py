@@ -1,0 +1,58 @@
+"""run: uvicorn around the application, from a bound socket to a clean end."""
+
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from glm3edge.server.protocol import Protocol
+from glm3edge.serving.services import Services
+
+SHUTDOWN_SECONDS = 10
+"""How long open connections may take to read their ending."""
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens, and ends generations as soon as it is told to stop."""
+
+    def __init__(
+        self, config: uvicorn.Config, *, on_ready: Callable[[], None], on_exit: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+        self._on_exit = on_exit
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_exit()
+        super().handle_exit(sig, frame)
+
+
+def run(
+    app: FastAPI, services: Services, sock: socket.socket, *, on_ready: Callable[[], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM. Streams under way get an ending that says so."""
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    server = _Server(config, on_ready=on_ready, on_exit=services.engine.request_close)
+    # uvicorn raises the signal again when it is done, for whoever handled it before: nobody here.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _ignore)
+    server.run(sockets=[sock])
+
+
+def _ignore(_signal: int, _frame: FrameType | None) -> None:
+    """The server has stopped already."""

@@ -1,0 +1,264 @@
+"""The join for text: prompts -> token ids -> engine -> what follows them, whole or in pieces."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from glm3edge.chatglm3.text_logprobs import TextLogprobs, joined
+from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, check_token_ids, text_of
+from glm3edge.core import EndEvent, FinishReason, TokenEvent
+from glm3edge.engine.async_stream import gather, merge, stream_events
+from glm3edge.engine.engine import Engine
+from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.errors import InvalidRequestError
+from glm3edge.schema.base import Usage
+from glm3edge.schema.completions import (
+    CompletionChoice,
+    CompletionLogprobs,
+    CompletionReply,
+    CompletionRequest,
+)
+from glm3edge.serving.generation import ModelNames, check_biases, generation_requests, usage
+from glm3edge.serving.token_limits import new_token_limit
+
+DEFAULT_MAX_TOKENS = 16
+"""Tokens that come if a request does not say how many: OpenAI's default."""
+
+_Prompt = str | list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextJob:
+    """A checked request, ready to run.
+
+    Attributes:
+        generations: those of the first prompt, then those of the second, and so on.
+        num_choices: generations for each prompt.
+        echoes: what each generation's text begins with.
+        num_at_once: generations that run side by side.
+        include_usage: whether a stream ends with usage.
+    """
+
+    id: str
+    created: int
+    model: str
+    generations: tuple[GenerationRequest, ...]
+    num_choices: int
+    echoes: tuple[str, ...]
+    num_at_once: int
+    include_usage: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Text that has come, the tokens that begin in it, and the ending if it is the last."""
+
+    text: str
+    logprobs: CompletionLogprobs | None = None
+    end: EndEvent | None = None
+
+
+class TextCompleter:
+    """Goes on from texts with one model or an adapter of it, as OpenAI's older API does.
+
+    A prompt is the model's prefix (``[gMASK] sop``) and the text's tokens, with no role: text that
+    spells a control token stays text. Any role's tag ends the reply, as it ends a turn in a chat.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        vocabulary: Vocabulary,
+        *,
+        model_id: str,
+        adapter_ids: Sequence[str] = (),
+        clamp_max_tokens: bool = False,
+    ) -> None:
+        """Over one engine; ``clamp_max_tokens`` is as in ``ChatCompleter``."""
+        self._engine = engine
+        self._clamp_max_tokens = clamp_max_tokens
+        self._vocabulary = vocabulary
+        self._special = SpecialTokens.of(vocabulary)
+        self._stop_ids = self._special.stop_ids | {self._special.assistant, self._special.system}
+        self._names = ModelNames(model_id, tuple(adapter_ids))
+
+    def prepare(self, request: CompletionRequest) -> TextJob:
+        """Check a request and encode its prompts. May take a while; blocks.
+
+        Raises:
+            InvalidRequestError: a field asks for what this server cannot do.
+            ContextLengthExceededError: a prompt and its reply do not fit the context.
+        """
+        _refuse_unsupported(request)
+        check_biases(request, self._vocabulary)
+        prompts = _prompts(request)
+        num_choices = request.n or 1
+        model, adapter = self._names.find(request.model)
+        generations = [
+            generation
+            for prompt in prompts
+            for generation in self._generation_requests(request, self._encode(prompt), adapter)
+        ]
+        echoes = [
+            text for prompt in prompts for text in [self._echo(prompt, request)] * num_choices
+        ]
+        options = request.stream_options
+        return TextJob(
+            id=f"cmpl-{uuid.uuid4().hex}",
+            created=int(time.time()),
+            model=model,
+            generations=tuple(generations),
+            num_choices=num_choices,
+            echoes=tuple(echoes),
+            num_at_once=min(len(generations), self._engine.max_running),
+            include_usage=bool(options and options.include_usage),
+        )
+
+    async def complete(self, job: TextJob) -> CompletionReply:
+        """The whole reply."""
+        places = asyncio.Semaphore(job.num_at_once)
+        numbers = range(len(job.generations))
+        made = await gather(self._choice(job, number, places) for number in numbers)
+        choices = [choice for choice, _ in made]
+        return self._reply(job, choices, _usage(job, [end for _, end in made]))
+
+    async def stream(self, job: TextJob) -> AsyncGenerator[CompletionReply, None]:
+        """The reply in pieces; the last of a choice has its finish reason. Usage if asked for."""
+        places = asyncio.Semaphore(job.num_at_once)
+        numbers = range(len(job.generations))
+        ends: dict[int, EndEvent] = {}
+        # Closed here and not by the garbage collector: sequences must stop when their client does.
+        async with aclosing(merge([self._run(job, n, places) for n in numbers])) as parts:
+            async for number, part in parts:
+                if part.end is not None:
+                    ends[number] = part.end
+                yield self._reply(job, [_choice(number, part.text, part.logprobs, part.end)])
+        if job.include_usage:
+            yield self._reply(job, [], _usage(job, [ends[number] for number in numbers]))
+
+    async def _choice(
+        self, job: TextJob, number: int, places: asyncio.Semaphore
+    ) -> tuple[CompletionChoice, EndEvent]:
+        """One whole choice, and its ending."""
+        async with aclosing(self._run(job, number, places)) as parts:
+            made = [part async for part in parts]
+        text = "".join(part.text for part in made)
+        logprobs = [part.logprobs for part in made if part.logprobs is not None]
+        wants_logprobs = job.generations[number].num_logprobs is not None
+        end = made[-1].end
+        assert end is not None  # noqa: S101 - for the type checker; every generation has an ending
+        return _choice(number, text, joined(logprobs) if wants_logprobs else None, end), end
+
+    async def _run(
+        self, job: TextJob, number: int, places: asyncio.Semaphore
+    ) -> AsyncGenerator[_Part, None]:
+        """Parts that say something, then the one with the ending."""
+        if job.echoes[number]:
+            yield _Part(job.echoes[number])
+        generation = job.generations[number]
+        logprobs = TextLogprobs(self._vocabulary)
+        num_chars = 0
+        events = stream_events(
+            self._engine,
+            lambda sink: Generation(generation, sink),
+            waits=number >= job.num_at_once,
+        )
+        async with places, aclosing(events):
+            async for arrived in events:
+                for event in arrived:
+                    if isinstance(event, TokenEvent):
+                        logprobs.feed(event)
+                text = "".join(event.text for event in arrived)
+                num_chars += len(text)
+                end = arrived[-1] if isinstance(arrived[-1], EndEvent) else None
+                part = _Part(text, logprobs.take(num_chars), end)
+                if part.text or part.logprobs or part.end:
+                    yield part
+
+    def _encode(self, prompt: _Prompt) -> list[int]:
+        prefix = list(self._special.prefix)
+        if isinstance(prompt, str):
+            return prefix + self._vocabulary.tokenize(prompt)
+        check_token_ids(prompt, self._vocabulary, param="prompt")
+        return prompt if prompt[: len(prefix)] == prefix else prefix + prompt
+
+    def _echo(self, prompt: _Prompt, request: CompletionRequest) -> str:
+        if not request.echo:
+            return ""
+        if isinstance(prompt, str):
+            return prompt.encode("utf-8", errors="replace").decode()  # as it is tokenized
+        return text_of(prompt, self._vocabulary)
+
+    def _generation_requests(
+        self, request: CompletionRequest, prompt_ids: list[int], adapter: int
+    ) -> tuple[GenerationRequest, ...]:
+        """One for each choice that goes on from one prompt."""
+        limit = new_token_limit(
+            num_prompt_tokens=len(prompt_ids),
+            max_new_tokens=request.max_tokens,
+            context_size=self._engine.context_size,
+            param="prompt",
+            clamp=self._clamp_max_tokens,
+        )
+        return generation_requests(
+            request,
+            prompt_ids,
+            max_new_tokens=limit if request.max_tokens else min(limit, DEFAULT_MAX_TOKENS),
+            stop_token_ids=self._stop_ids,
+            adapter=adapter,
+            num_logprobs=request.logprobs,
+        )
+
+    def _reply(
+        self, job: TextJob, choices: list[CompletionChoice], tokens: Usage | None = None
+    ) -> CompletionReply:
+        return CompletionReply(
+            id=job.id, created=job.created, model=job.model, choices=choices, usage=tokens
+        )
+
+
+def _refuse_unsupported(request: CompletionRequest) -> None:
+    """Name what would otherwise be ignored without a word."""
+    if request.suffix:
+        message = "suffix is not supported: the model goes on from a prompt and fills no gaps"
+        raise InvalidRequestError(message, param="suffix")
+    if (request.best_of or 1) > 1:
+        message = "best_of is not supported: ask for n choices and their logprobs, and choose"
+        raise InvalidRequestError(message, param="best_of")
+    if request.echo and request.logprobs is not None:
+        message = "logprobs are of the reply only: leave out echo, and put the prompt before it"
+        raise InvalidRequestError(message, param="logprobs")
+
+
+def _prompts(request: CompletionRequest) -> Sequence[_Prompt]:
+    given: Any = request.prompt or ""  # one text, one list of token ids, or a list of either
+    is_one = isinstance(given, str) or isinstance(given[0], int)
+    return [given] if is_one else given
+
+
+def _choice(
+    number: int, text: str, logprobs: CompletionLogprobs | None, end: EndEvent | None
+) -> CompletionChoice:
+    return CompletionChoice(
+        index=number,
+        text=text,
+        logprobs=logprobs,
+        finish_reason=None if end is None else _finish_reason(end),
+    )
+
+
+def _finish_reason(end: EndEvent) -> Literal["stop", "length"]:
+    return "length" if end.reason is FinishReason.LENGTH else "stop"
+
+
+def _usage(job: TextJob, ends: Sequence[EndEvent]) -> Usage:
+    """Over all prompts; ``ends`` are those of ``job.generations``, in their order."""
+    starts = range(0, len(ends), job.num_choices)
+    return usage(
+        (len(job.generations[start].prompt_ids), ends[start : start + job.num_choices])
+        for start in starts
+    )

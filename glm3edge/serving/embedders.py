@@ -1,0 +1,72 @@
+"""Where vectors of texts come from: the chat model, or a model made for it."""
+
+import asyncio
+from contextlib import aclosing
+from functools import partial
+
+from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, check_token_ids
+from glm3edge.core import Priority
+from glm3edge.engine.async_stream import stream_events
+from glm3edge.engine.embedding import Embedding, EmbeddingEvent, Vector
+from glm3edge.engine.encoder_queue import EncoderQueue
+from glm3edge.engine.engine import Engine
+from glm3edge.errors import EngineError
+from glm3edge.llama.encoder import Encoder
+
+
+class ChatModelEmbedder:
+    """The mean of a chat model's hidden states over a text's tokens."""
+
+    def __init__(
+        self, engine: Engine, vocabulary: Vocabulary, *, model_id: str, embedding_length: int
+    ) -> None:
+        self.model_id = model_id
+        self.embedding_length = embedding_length
+        self.context_size = engine.context_size
+        self.num_at_once = engine.max_running
+        self._engine = engine
+        self._vocabulary = vocabulary
+        self._prefix = SpecialTokens.of(vocabulary).prefix
+
+    def encode(self, item: str | list[int]) -> list[int]:
+        """Token ids behind the prefix that the model expects."""
+        ids = self._vocabulary.tokenize(item) if isinstance(item, str) else item
+        check_token_ids(ids, self._vocabulary, param="input")
+        return [*self._prefix, *ids]
+
+    async def vector(self, token_ids: list[int], *, is_alone: bool, waits: bool) -> Vector:
+        """The vector of one text; many texts stand back behind chats."""
+        priority = Priority.INTERACTIVE if is_alone else Priority.BACKGROUND
+        make = partial(Embedding, token_ids, num_skipped=len(self._prefix), priority=priority)
+        async with aclosing(stream_events(self._engine, make, waits=waits)) as events:
+            async for arrived in events:
+                last = arrived[-1]
+                if isinstance(last, EmbeddingEvent) and last.vector is not None:
+                    return last.vector
+        raise EngineError("the embedding ended without a vector")
+
+
+class EncoderEmbedder:
+    """The vectors of an encoder, such as BERT, pooled as its own configuration says."""
+
+    def __init__(self, queue: EncoderQueue, encoder: Encoder) -> None:
+        self.model_id = encoder.model.name
+        self.embedding_length = encoder.embedding_length
+        self.context_size = encoder.context_size
+        self.num_at_once = 2 * encoder.num_sequences  # while one batch is computed, the next waits
+        self._queue = queue
+        self._encoder = encoder
+
+    def encode(self, item: str | list[int]) -> list[int]:
+        """Token ids between the tokens that the model expects at a text's ends."""
+        if isinstance(item, str):
+            return self._encoder.tokenize(item)
+        check_token_ids(item, self._encoder.model, param="input")
+        ends = self._encoder.tokenize("")
+        has_ends = len(item) > 1 and [item[0], item[-1]] == ends
+        return item if has_ends else [ends[0], *item, ends[1]]
+
+    async def vector(self, token_ids: list[int], *, is_alone: bool, waits: bool) -> Vector:
+        """The vector of one text, computed with others that wait."""
+        future = self._queue.submit(token_ids, is_urgent=is_alone, waits=waits)
+        return await asyncio.wrap_future(future)

@@ -1,0 +1,109 @@
+"""The join for embeddings: request -> token ids -> vectors -> reply."""
+
+import asyncio
+import base64
+from typing import Any, Protocol
+
+from glm3edge.engine.async_stream import gather
+from glm3edge.engine.embedding import Vector, normalized
+from glm3edge.errors import ContextLengthExceededError, InvalidRequestError
+from glm3edge.schema.base import Usage
+from glm3edge.schema.embeddings import EmbeddingItem, EmbeddingsReply, EmbeddingsRequest
+
+
+class Embedder(Protocol):
+    """Where vectors come from; ``glm3edge.serving.embedders`` has two.
+
+    Attributes:
+        model_id: whose they are.
+        embedding_length: numbers in a vector.
+        context_size: tokens that a text may have.
+        num_at_once: texts that are worth computing side by side.
+    """
+
+    model_id: str
+    embedding_length: int
+    context_size: int
+    num_at_once: int
+
+    def encode(self, item: str | list[int]) -> list[int]:
+        """Token ids of a text, or those of given ones, with what the model wants around them.
+
+        Raises:
+            InvalidRequestError: there is no such token, or nothing to embed.
+        """
+
+    async def vector(self, token_ids: list[int], *, is_alone: bool, waits: bool) -> Vector:
+        """The unit vector, ``[embedding_length]``, of one text.
+
+        ``is_alone`` says that somebody waits for it and no other; ``waits`` that it is part of a
+        request that has begun, and is not refused for want of room.
+        """
+
+
+class EmbeddingMaker:
+    """Makes replies of an embedder's vectors."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def prepare(self, request: EmbeddingsRequest) -> list[list[int]]:
+        """Token ids of each input. Blocks.
+
+        Raises:
+            InvalidRequestError: an input is empty, or no token of this model's.
+            ContextLengthExceededError: an input does not fit the context.
+        """
+        length = self._embedder.embedding_length
+        if request.dimensions is not None and request.dimensions > length:
+            text = f"dimensions is at most {length}, the width of this model"
+            raise InvalidRequestError(text, param="dimensions")
+        return [self._encode(item) for item in _inputs(request)]
+
+    async def embed(self, request: EmbeddingsRequest, inputs: list[list[int]]) -> EmbeddingsReply:
+        """The vectors of ``inputs``, as ``request`` wants them."""
+        embedder = self._embedder
+        places = asyncio.Semaphore(embedder.num_at_once)
+
+        async def item(index: int, token_ids: list[int]) -> EmbeddingItem:
+            async with places:
+                vector = await embedder.vector(
+                    token_ids, is_alone=len(inputs) == 1, waits=index >= embedder.num_at_once
+                )
+            embedding = _encoded(_shortened(vector, request.dimensions), request)
+            return EmbeddingItem(index=index, embedding=embedding)
+
+        data = await gather(item(index, token_ids) for index, token_ids in enumerate(inputs))
+        num_tokens = sum(len(token_ids) for token_ids in inputs)
+        usage = Usage(prompt_tokens=num_tokens, total_tokens=num_tokens)
+        return EmbeddingsReply(data=data, model=embedder.model_id, usage=usage)
+
+    def _encode(self, item: str | list[int]) -> list[int]:
+        ids = self._embedder.encode(item) if item else []
+        if not ids:
+            raise InvalidRequestError("input has an empty text", param="input")
+        if len(ids) > self._embedder.context_size:
+            raise ContextLengthExceededError(
+                num_prompt_tokens=len(ids),
+                num_new_tokens=0,
+                context_size=self._embedder.context_size,
+                param="input",
+            )
+        return ids
+
+
+def _inputs(request: EmbeddingsRequest) -> list[str | list[int]]:
+    given: Any = request.input  # one text, one list of token ids, or a list of either
+    is_one = isinstance(given, str) or isinstance(given[0], int)
+    return [given] if is_one else given
+
+
+def _shortened(vector: Vector, dimensions: int | None) -> Vector:
+    """The first ``dimensions`` numbers, scaled to length 1 again."""
+    return vector if dimensions is None else normalized(vector[:dimensions])
+
+
+def _encoded(vector: Vector, request: EmbeddingsRequest) -> list[float] | str:
+    if request.encoding_format == "base64":
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+    return [float(number) for number in vector]

@@ -1,0 +1,110 @@
+"""What the joins for chat and for text share: fields to generations, endings to usage."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from glm3edge.chatglm3.vocabulary import Vocabulary, check_token_ids
+from glm3edge.core import EndEvent, Priority, SamplingParams
+from glm3edge.engine.sequence import Constraint, GenerationRequest, Reader
+from glm3edge.engine.text_stream import TextReader
+from glm3edge.schema.base import CompletionTokensDetails, PromptTokensDetails, Usage
+from glm3edge.schema.sampling import SamplingOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNames:
+    """What requests can ask for in ``model``: the model alone, or with one of its adapters.
+
+    An adapter goes by the name of its file or folder. Every other name stands for the model alone,
+    so that clients with a name of their own in their settings work.
+    """
+
+    base: str
+    adapters: tuple[str, ...] = ()
+
+    def find(self, wanted: str) -> tuple[str, int]:
+        """The name of what serves ``wanted``, and the backend's number of its adapter."""
+        if wanted in self.adapters:
+            return wanted, self.adapters.index(wanted) + 1
+        return self.base, 0
+
+
+def check_biases(options: SamplingOptions, vocabulary: Vocabulary) -> None:
+    """Look at the ids in ``logit_bias``.
+
+    Raises:
+        InvalidRequestError: there is no such token.
+    """
+    check_token_ids(map(int, options.logit_bias or ()), vocabulary, param="logit_bias")
+
+
+def generation_requests(
+    options: SamplingOptions,
+    prompt_ids: Sequence[int],
+    *,
+    max_new_tokens: int,
+    max_hidden_tokens: int = 0,
+    stop_token_ids: frozenset[int],
+    adapter: int = 0,
+    num_logprobs: int | None = None,
+    make_reader: Callable[[tuple[str, ...]], Reader] = TextReader,
+    make_constraint: Callable[[], Constraint] | None = None,
+    wants_progress: bool = False,
+) -> tuple[GenerationRequest, ...]:
+    """One for each of the ``n`` choices; each has a seed of its own, and the first tells of its
+    progress if that is wanted."""
+    sampling = _sampling(options)
+    first = GenerationRequest(
+        prompt_ids=prompt_ids,
+        max_new_tokens=max_new_tokens,
+        max_hidden_tokens=max_hidden_tokens,
+        sampling=sampling,
+        stop_token_ids=stop_token_ids,
+        stop_strings=options.stop_strings,
+        num_logprobs=num_logprobs,
+        priority=Priority[(options.priority or "interactive").upper()],
+        adapter=adapter,
+        make_reader=make_reader,
+        make_constraint=make_constraint,
+    )
+    seed = sampling.seed
+    others = (
+        first if seed is None else replace(first, sampling=replace(sampling, seed=seed + number))
+        for number in range(1, options.n or 1)
+    )
+    return (replace(first, wants_progress=wants_progress), *others)
+
+
+def usage(prompts: Iterable[tuple[int, Sequence[EndEvent]]]) -> Usage:
+    """Tokens of all ``prompts``: for each its own number and the endings of the replies to it.
+
+    A prompt counts once, however many replies there are. What does not count for ``max_tokens``
+    does not count here.
+    """
+    num_prompt_tokens = num_cached_tokens = 0
+    ends: list[EndEvent] = []
+    for num_tokens, ends_of_prompt in prompts:
+        num_prompt_tokens += num_tokens
+        num_cached_tokens += min(end.num_cached_tokens for end in ends_of_prompt)
+        ends += ends_of_prompt
+    num_completion_tokens = sum(end.num_completion_tokens - end.num_hidden_tokens for end in ends)
+    return Usage(
+        prompt_tokens=num_prompt_tokens,
+        completion_tokens=num_completion_tokens,
+        total_tokens=num_prompt_tokens + num_completion_tokens,
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=num_cached_tokens),
+        completion_tokens_details=CompletionTokensDetails(
+            accepted_prediction_tokens=sum(end.num_accepted_drafts for end in ends),
+            rejected_prediction_tokens=sum(end.num_rejected_drafts for end in ends),
+        ),
+    )
+
+
+def _sampling(options: SamplingOptions) -> SamplingParams:
+    given = {
+        name: value
+        for name in SamplingParams.__dataclass_fields__
+        if name != "logit_bias" and (value := getattr(options, name)) is not None
+    }
+    biases = tuple((int(token_id), bias) for token_id, bias in (options.logit_bias or {}).items())
+    return SamplingParams(**given, logit_bias=biases)

@@ -1,0 +1,87 @@
+"""A request in any form to one in today's."""
+
+from collections.abc import Mapping
+
+from glm3edge.chatglm3.python_types import schema_of
+from glm3edge.errors import InvalidRequestError
+from glm3edge.schema.chat import (
+    ChatOptions,
+    ChatRequest,
+    ChosenFunction,
+    FunctionDefinition,
+    NamedToolChoice,
+    Tool,
+    ToolChoice,
+)
+from glm3edge.schema.legacy import ChatBody, OfficialParam, OfficialTool
+from glm3edge.serving.legacy.form import Form
+from glm3edge.serving.legacy.history import todays_messages
+
+
+def todays_request(body: ChatBody) -> ChatRequest:
+    """``body`` in today's form. The old ones know no second call in a reply.
+
+    Raises:
+        InvalidRequestError: forms are mixed, or messages do not belong together.
+    """
+    if body.functions and body.tools:
+        raise InvalidRequestError("functions and tools: give one of them", param="functions")
+    fields = {name: getattr(body, name) for name in ChatOptions.model_fields}
+    if Form.of(body) is not Form.TOOLS:
+        fields["parallel_tool_calls"] = False
+    tools = _tools(body)
+    choice = _tool_choice(body, tools)
+    messages = todays_messages(body.messages)
+    return ChatRequest.model_validate(
+        {**fields, "messages": messages, "tools": tools, "tool_choice": choice}
+    )
+
+
+def _tools(body: ChatBody) -> list[Tool]:
+    if body.functions:
+        return [_tool(function) for function in body.functions]
+    if isinstance(body.tools, dict):
+        return _official_tools(body.tools)
+    return body.tools or []
+
+
+def _tool(function: FunctionDefinition) -> Tool:
+    return Tool(type="function", function=function)
+
+
+def _tool_choice(body: ChatBody, tools: list[Tool]) -> ToolChoice | None:
+    wanted = body.function_call
+    if wanted is None:
+        return body.tool_choice
+    if isinstance(wanted, ChosenFunction):
+        if wanted.name not in {tool.function.name for tool in tools}:
+            message = f"there is no function {wanted.name!r} in functions"
+            raise InvalidRequestError(message, param="function_call")
+        return NamedToolChoice(type="function", function=wanted)
+    return wanted
+
+
+def _official_tools(tools: Mapping[str, OfficialTool]) -> list[Tool]:
+    return [
+        _tool(
+            FunctionDefinition(
+                name=tool.name or key,
+                description=tool.description,
+                parameters=_parameters(tool.params or []),
+            )
+        )
+        for key, tool in tools.items()
+    ]
+
+
+def _parameters(params: list[OfficialParam]) -> dict[str, object]:
+    return {
+        "type": "object",
+        "properties": {param.name: _property(param) for param in params},
+        "required": [param.name for param in params if param.required],
+    }
+
+
+def _property(param: OfficialParam) -> dict[str, object]:
+    schema = schema_of(param.type or "")
+    return {"description": param.description, **schema} if param.description else schema

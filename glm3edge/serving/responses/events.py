@@ -1,0 +1,227 @@
+"""Chunks of a chat completion to events of a response."""
+
+import itertools
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from typing import Literal
+
+from glm3edge.schema.base import Usage
+from glm3edge.schema.chat import (
+    ChatChunk,
+    ChunkChoice,
+    FinishReasonName,
+    TokenLogprob,
+    ToolCallChunk,
+)
+from glm3edge.schema.errors import ErrorDetail
+from glm3edge.schema.response_events import (
+    ArgumentsDeltaEvent,
+    ArgumentsDoneEvent,
+    ErrorEvent,
+    ItemEvent,
+    LifecycleEvent,
+    PartEvent,
+    ResponseEvent,
+    TextDeltaEvent,
+    TextDoneEvent,
+)
+from glm3edge.schema.response_items import FunctionCall, OutputItem, OutputMessage, OutputText
+from glm3edge.schema.responses import ResponseFailure, ResponseReply
+from glm3edge.serving.responses.reply import ended, function_call, text_message
+
+
+async def response_events(
+    chunks: AsyncGenerator[ChatChunk, None],
+    writer: "EventWriter",
+    *,
+    on_end: Callable[[ResponseReply], None],
+) -> AsyncGenerator[ResponseEvent, None]:
+    """A streamed chat completion, which must tell its usage, as a streamed response.
+
+    ``on_end`` gets the whole response before the client does.
+    """
+    # Closed here and not by the garbage collector: the sequence must stop when its client does.
+    async with aclosing(chunks):
+        for event in writer.start():
+            yield event
+        async for chunk in chunks:
+            for event in writer.feed(chunk):
+                yield event
+    last = writer.finish()
+    on_end(last.response)
+    yield last
+
+
+class EventWriter:
+    """Writes one response: ``start()``, ``feed()`` with each chunk, then ``finish()``.
+
+    Or ``fail()``, wherever the stream broke off.
+    """
+
+    def __init__(self, begun: ResponseReply) -> None:
+        self._begun = begun
+        self._numbers = itertools.count()
+        self._output: list[OutputItem] = []
+        self._message: OutputMessage | None = None
+        self._call: FunctionCall | None = None
+        self._texts: list[str] = []
+        self._logprobs: list[TokenLogprob] = []
+        self._reason: FinishReasonName = "stop"
+        self._usage = Usage(prompt_tokens=0, total_tokens=0)
+
+    def start(self) -> Iterator[ResponseEvent]:
+        """The first events."""
+        yield LifecycleEvent(
+            sequence_number=next(self._numbers), type="response.created", response=self._begun
+        )
+        yield LifecycleEvent(
+            sequence_number=next(self._numbers), type="response.in_progress", response=self._begun
+        )
+
+    def feed(self, chunk: ChatChunk) -> Iterator[ResponseEvent]:
+        """Events that follow from ``chunk``."""
+        for choice in chunk.choices:
+            yield from self._text(choice)
+            for call in choice.delta.tool_calls or ():
+                yield from self._call_piece(call)
+            if choice.finish_reason is not None:
+                self._reason = choice.finish_reason
+                yield from self._end()
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+
+    def finish(self) -> LifecycleEvent:
+        """The last event, with the whole response."""
+        whole = ended(self._begun, output=self._output, reason=self._reason, usage=self._usage)
+        is_cut = whole.status == "incomplete"
+        return LifecycleEvent(
+            sequence_number=next(self._numbers),
+            type="response.incomplete" if is_cut else "response.completed",
+            response=whole,
+        )
+
+    def fail(self, error: ErrorDetail) -> ResponseEvent:
+        """The last event of a stream that broke off; where a bug did it, nothing else is told."""
+        if error.code == "internal_error":
+            return ErrorEvent(
+                sequence_number=next(self._numbers),
+                code=error.code,
+                message=error.message,
+                param=error.param,
+            )
+        is_busy = error.type == "rate_limit_error"
+        failure = ResponseFailure(
+            code="rate_limit_exceeded" if is_busy else "server_error", message=error.message
+        )
+        update = {"status": "failed", "error": failure, "output": self._output}
+        return LifecycleEvent(
+            sequence_number=next(self._numbers),
+            type="response.failed",
+            response=self._begun.model_copy(update=update),
+        )
+
+    def _text(self, choice: ChunkChoice) -> Iterator[ResponseEvent]:
+        text = choice.delta.content
+        logprobs = [] if choice.logprobs is None else choice.logprobs.content
+        if text:
+            yield from self._open()
+        self._logprobs += logprobs
+        if text and self._message is not None:
+            self._texts.append(text)
+            yield TextDeltaEvent(
+                sequence_number=next(self._numbers),
+                item_id=self._message.id,
+                output_index=len(self._output),
+                delta=text,
+                logprobs=logprobs,
+            )
+
+    def _call_piece(self, piece: ToolCallChunk) -> Iterator[ResponseEvent]:
+        if piece.id is not None and piece.function.name is not None:
+            yield from self._close(is_cut=False)
+            begun = function_call(piece.id, piece.function.name, "")
+            self._call = begun.model_copy(update={"status": "in_progress"})
+            yield self._item("response.output_item.added", self._call)
+        if piece.function.arguments and self._call is not None:
+            self._texts.append(piece.function.arguments)
+            yield ArgumentsDeltaEvent(
+                sequence_number=next(self._numbers),
+                item_id=self._call.id,
+                output_index=len(self._output),
+                delta=piece.function.arguments,
+            )
+
+    def _end(self) -> Iterator[ResponseEvent]:
+        if not self._output and self._call is None:
+            yield from self._open()
+        yield from self._close(is_cut=self._reason == "length")
+
+    def _open(self) -> Iterator[ResponseEvent]:
+        """Begin a message, unless one has begun."""
+        if self._message is None:
+            yield from self._close(is_cut=False)
+            self._message = OutputMessage(content=[], status="in_progress")
+            yield self._item("response.output_item.added", self._message)
+            yield self._part("response.content_part.added", self._message, OutputText(text=""))
+
+    def _close(self, *, is_cut: bool) -> Iterator[ResponseEvent]:
+        """End the item that is being written, if there is one."""
+        if self._call is not None:
+            yield from self._close_call(self._call)
+        elif self._message is not None:
+            yield from self._close_message(self._message, is_cut=is_cut)
+        self._call, self._message, self._texts, self._logprobs = None, None, [], []
+
+    def _close_call(self, begun: FunctionCall) -> Iterator[ResponseEvent]:
+        call = function_call(begun.call_id, begun.name, "".join(self._texts))
+        call = call.model_copy(update={"id": begun.id})
+        yield ArgumentsDoneEvent(
+            sequence_number=next(self._numbers),
+            item_id=call.id,
+            output_index=len(self._output),
+            name=call.name,
+            arguments=call.arguments,
+        )
+        yield self._item("response.output_item.done", call)
+        self._output.append(call)
+
+    def _close_message(self, begun: OutputMessage, *, is_cut: bool) -> Iterator[ResponseEvent]:
+        message = text_message("".join(self._texts), self._logprobs or None, is_cut=is_cut)
+        message = message.model_copy(update={"id": begun.id})
+        (part,) = message.content
+        yield TextDoneEvent(
+            sequence_number=next(self._numbers),
+            item_id=message.id,
+            output_index=len(self._output),
+            text=part.text,
+            logprobs=self._logprobs,
+        )
+        yield self._part("response.content_part.done", message, part)
+        yield self._item("response.output_item.done", message)
+        self._output.append(message)
+
+    def _part(
+        self,
+        kind: Literal["response.content_part.added", "response.content_part.done"],
+        message: OutputMessage,
+        part: OutputText,
+    ) -> ResponseEvent:
+        return PartEvent(
+            sequence_number=next(self._numbers),
+            type=kind,
+            item_id=message.id,
+            output_index=len(self._output),
+            part=part,
+        )
+
+    def _item(
+        self,
+        kind: Literal["response.output_item.added", "response.output_item.done"],
+        item: OutputItem,
+    ) -> ResponseEvent:
+        return ItemEvent(
+            sequence_number=next(self._numbers),
+            type=kind,
+            output_index=len(self._output),
+            item=item,
+        )

@@ -1,0 +1,142 @@
+"""Chat completions to responses."""
+
+import json
+from collections.abc import Sequence
+
+from glm3edge.core import SamplingParams
+from glm3edge.errors import InvalidRequestError
+from glm3edge.schema.base import Usage
+from glm3edge.schema.chat import ChatReply, FinishReasonName, TokenLogprob
+from glm3edge.schema.response_items import (
+    FunctionCall,
+    Item,
+    OutputItem,
+    OutputMessage,
+    OutputText,
+    new_id,
+)
+from glm3edge.schema.responses import (
+    IncompleteDetails,
+    InputTokensDetails,
+    ItemList,
+    PlainFormat,
+    ResponseReply,
+    ResponseRequest,
+    ResponseUsage,
+    TextOptions,
+)
+
+_DEFAULTS = SamplingParams()
+
+
+def begun(request: ResponseRequest, *, created_at: int, model: str) -> ResponseReply:
+    """The response to ``request`` before anything is written."""
+    wanted = request.text.format if request.text is not None else None
+    temperature, top_p = request.temperature, request.top_p
+    return ResponseReply(
+        id=new_id("resp"),
+        created_at=created_at,
+        model=model,
+        instructions=request.instructions,
+        max_output_tokens=request.max_output_tokens,
+        metadata=request.metadata or {},
+        parallel_tool_calls=request.parallel_tool_calls is not False,
+        previous_response_id=request.previous_response_id,
+        store=request.store is not False,
+        temperature=_DEFAULTS.temperature if temperature is None else temperature,
+        text=TextOptions(format=wanted or PlainFormat()),
+        tool_choice=request.tool_choice or "auto",
+        tools=request.tools or [],
+        top_logprobs=request.top_logprobs,
+        truncation=request.truncation or "disabled",
+        top_p=_DEFAULTS.top_p if top_p is None else top_p,
+        user=request.user,
+    )
+
+
+def response(begun: ResponseReply, reply: ChatReply) -> ResponseReply:
+    """A chat completion as the response that had ``begun``: its text, then its calls."""
+    (choice,) = reply.choices
+    text, calls = choice.message.content or "", choice.message.tool_calls or []
+    output: list[OutputItem] = []
+    if text or not calls:
+        logprobs = None if choice.logprobs is None else choice.logprobs.content
+        is_cut = choice.finish_reason == "length" and choice.ends_in_prose
+        output.append(text_message(text, logprobs, is_cut=is_cut))
+    output += [
+        function_call(call.id, call.function.name, call.function.arguments) for call in calls
+    ]
+    return ended(begun, output=output, reason=choice.finish_reason, usage=reply.usage)
+
+
+def ended(
+    begun: ResponseReply, *, output: list[OutputItem], reason: FinishReasonName, usage: Usage
+) -> ResponseReply:
+    """What had ``begun``, with all that came of it."""
+    is_cut = reason == "length"
+    return begun.model_copy(
+        update={
+            "status": "incomplete" if is_cut else "completed",
+            "incomplete_details": IncompleteDetails() if is_cut else None,
+            "output": output,
+            "usage": _usage(usage),
+        }
+    )
+
+
+def text_message(text: str, logprobs: list[TokenLogprob] | None, *, is_cut: bool) -> OutputMessage:
+    """The assistant's message, which is whole or was cut."""
+    part = OutputText(text=text, logprobs=logprobs)
+    return OutputMessage(content=[part], status="incomplete" if is_cut else "completed")
+
+
+def function_call(call_id: str, name: str, arguments: str) -> FunctionCall:
+    """A call as an item, which is whole or was cut."""
+    return FunctionCall(
+        call_id=call_id,
+        name=name,
+        arguments=arguments,
+        status="completed" if _is_json(arguments) else "incomplete",
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def page(items: Sequence[Item], *, after: str | None, limit: int, descending: bool) -> ItemList:
+    """Some of a response's items: ``limit`` of those that come ``after`` the item of that id.
+
+    Raises:
+        InvalidRequestError: there is no such item.
+    """
+    ordered = list(reversed(items)) if descending else list(items)
+    start = 0
+    if after is not None:
+        ids = [item.id for item in ordered]
+        if after not in ids:
+            raise InvalidRequestError(f"after: there is no item {after!r}", param="after")
+        start = ids.index(after) + 1
+    data = ordered[start : start + limit]
+    return ItemList(
+        data=data,
+        first_id=data[0].id if data else None,
+        last_id=data[-1].id if data else None,
+        has_more=start + limit < len(ordered),
+    )
+
+
+def _usage(usage: Usage) -> ResponseUsage:
+    details = usage.prompt_tokens_details
+    return ResponseUsage(
+        input_tokens=usage.prompt_tokens,
+        input_tokens_details=InputTokensDetails(
+            cached_tokens=details.cached_tokens if details else 0
+        ),
+        output_tokens=usage.completion_tokens,
+        total_tokens=usage.total_tokens,
+    )

@@ -1,0 +1,33 @@
+"""Services: what the routes serve requests with."""
+
+from dataclasses import dataclass, field
+
+from glm3edge.engine.engine import Engine
+from glm3edge.schema.models import ModelCard
+from glm3edge.serving.chat.reply import ChatCompleter
+from glm3edge.serving.completions import TextCompleter
+from glm3edge.serving.embeddings import EmbeddingMaker
+from glm3edge.serving.responses.store import ResponseStore
+from glm3edge.serving.tokenization import Tokenization
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The engine and the joins over it. The application starts and closes the engine.
+
+    ``cards`` tell of the chat model, then of its adapters, then of the model for embeddings if that
+    is another.
+    """
+
+    engine: Engine
+    chat: ChatCompleter
+    texts: TextCompleter
+    embeddings: EmbeddingMaker
+    tokens: Tokenization
+    cards: tuple[ModelCard, ...]
+    responses: ResponseStore = field(default_factory=ResponseStore)
+
+    @property
+    def card(self) -> ModelCard:
+        """The chat model's."""
+        return self.cards[0]

@@ -1,0 +1,1 @@
+"""Model files: names to paths, the cache folder, the hubs."""

@@ -1,0 +1,221 @@
+"""What is in the cache: converted files, and GGUF files that were pulled.
+
+Beside ``converted/NAME.gguf`` lies ``NAME.gguf.json``: what it was made of, by which version of
+this program, and when it was last used. That is a file of its own because the last changes at each
+start, and because a GGUF file is the same whoever made it from the same checkpoint. A converted
+file without one is listed with what its metadata says.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from glm3edge import __version__
+from glm3edge.errors import ModelFileError
+from glm3edge.store.hub.listing import Listing, write_json
+from glm3edge.store.hub.names import HubName, parse_name
+from glm3edge.store.inspection import inspect
+
+OriginKind = Literal["folder", "repository", "built-in"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a model was made of; ``place`` is a folder, or a repository as one names it.
+
+    ``commit`` is the repository's, None for the others.
+    """
+
+    kind: OriginKind
+    place: str
+    commit: str | None = None
+
+    @classmethod
+    def of(cls, listing: Listing) -> "Origin":
+        """A repository."""
+        return cls("repository", listing.name.repository, listing.commit)
+
+    @property
+    def repository(self) -> HubName | None:
+        """The repository's name, if it is one."""
+        return parse_name(self.place) if self.kind == "repository" else None
+
+
+@dataclass(frozen=True)
+class CachedModel:
+    """A GGUF file in the cache.
+
+    Attributes:
+        path: the file.
+        is_converted: made here; otherwise it was pulled, and lies in the hub's own cache.
+        num_bytes: its size.
+        type: what it is quantized to, None if it does not tell.
+        context_length: tokens of context, None if it does not tell.
+        origin: None if it is not known.
+        last_used: seconds since 1970.
+        version: of the program that converted it, None if it is not known.
+    """
+
+    path: Path
+    is_converted: bool
+    num_bytes: int
+    type: str | None
+    context_length: int | None
+    origin: Origin | None
+    last_used: float
+    version: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+    @property
+    def aliases(self) -> set[str]:
+        """What it may be called: its name, its file, and what it is served by."""
+        names = {self.name, self.path.name, str(self.path)}
+        if self.origin is not None and self.origin.kind == "repository":
+            choice = self.type if self.is_converted else self.path.name
+            names.add(f"{self.origin.place}:{choice}")
+        return names
+
+
+class ConvertedModels:
+    """The files in ``cache_dir/converted``."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        self.folder = cache_dir / "converted"
+
+    def __iter__(self) -> Iterator[CachedModel]:
+        for path in sorted(self.folder.glob("*.gguf")):
+            with suppress(FileNotFoundError):  # another process removed it meanwhile
+                yield _with_sidecar(path)
+
+    def find(
+        self,
+        repository: HubName,
+        type: str,  # noqa: A002
+        *,
+        version: str | None = None,
+    ) -> Path | None:
+        """What was made of a repository in ``type``; the last used, if there are several.
+
+        With a ``version``, only what that version of this program made.
+        """
+        fitting = [
+            model
+            for model in self
+            if model.origin is not None
+            and model.origin.repository == repository.whole
+            and model.type == type.lower()
+            and version in {None, model.version}
+        ]
+        return max(fitting, key=lambda model: model.last_used).path if fitting else None
+
+    def note_use(self, path: Path, origin: Origin | None = None) -> None:
+        """Write down that a file is used now, and what it was made of if that is news.
+
+        Where that cannot be written the cache works all the same.
+        """
+        with suppress(OSError, ModelFileError):
+            model = _with_sidecar(path)
+            value = {
+                "origin": asdict(found) if (found := origin or model.origin) else None,
+                "type": model.type,
+                "context_length": model.context_length,
+                "version": __version__ if origin else model.version,
+                "last_used": time.time(),
+            }
+            write_json(_sidecar(path), value)
+
+    def remove(self, model: CachedModel) -> None:
+        """Remove a file, and what is known of it."""
+        model.path.unlink(missing_ok=True)
+        _sidecar(model.path).unlink(missing_ok=True)
+
+
+def pulled_model(path: Path, listing: Listing) -> CachedModel:
+    """A GGUF file of a repository."""
+    status = path.stat()
+    type_name, context_length = _told_by(path)
+    return CachedModel(
+        path=path,
+        is_converted=False,
+        num_bytes=status.st_size,
+        type=type_name,
+        context_length=context_length,
+        origin=Origin.of(listing),
+        last_used=max(status.st_atime, status.st_mtime),
+    )
+
+
+def _with_sidecar(path: Path) -> CachedModel:
+    status = path.stat()
+    model = _parsed(path, status.st_size)
+    if model is not None:
+        return model
+    type_name, context_length = _told_by(path)
+    return CachedModel(
+        path=path,
+        is_converted=True,
+        num_bytes=status.st_size,
+        type=type_name,
+        context_length=context_length,
+        origin=None,
+        last_used=max(status.st_atime, status.st_mtime),
+    )
+
+
+def _parsed(path: Path, num_bytes: int) -> CachedModel | None:
+    """What the sidecar says; None if there is none, or it is damaged."""
+    try:
+        value = json.loads(_sidecar(path).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    match value:
+        case {
+            "origin": origin,
+            "type": str() | None as type_name,
+            "context_length": int() | None as context_length,
+            "version": str() | None as version,
+            "last_used": int() | float() as last_used,
+        }:
+            return CachedModel(
+                path=path,
+                is_converted=True,
+                num_bytes=num_bytes,
+                type=type_name,
+                context_length=context_length,
+                origin=_origin(origin),
+                last_used=last_used,
+                version=version,
+            )
+    return None
+
+
+def _origin(value: object) -> Origin | None:
+    match value:
+        case {
+            "kind": "folder" | "repository" | "built-in" as kind,
+            "place": str(place),
+            "commit": str() | None as commit,
+        }:
+            return Origin(cast("OriginKind", kind), place, commit)
+    return None
+
+
+def _told_by(path: Path) -> tuple[str | None, int | None]:
+    """Type and context length as the file has them."""
+    try:
+        inspection = inspect(path)
+    except ModelFileError:
+        return None, None
+    return inspection.type, inspection.context_length
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")

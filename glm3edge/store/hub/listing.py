@@ -1,0 +1,142 @@
+"""What a repository held when it was pulled, kept so that the next start asks no one.
+
+A listing lies in the cache folder as ``pulled/<name>.json``; it is written once everything that was
+asked for is there, and says which commit's files belong to a name like ``owner/name``.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glm3edge.errors import HubError
+from glm3edge.store.hub.names import HubName, parse_name
+
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a repository; ``sha256`` is None where the hub does not tell it."""
+
+    path: str
+    num_bytes: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All files of a repository at one commit, by path; ``name`` has no choice.
+
+    ``folder`` is where they were put, if their hub does not always put them in the same place.
+    """
+
+    name: HubName
+    commit: str
+    files: Mapping[str, RemoteFile]
+    folder: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept."""
+        files = {f.path: [f.num_bytes, f.sha256] for f in self.files.values()}
+        return {
+            "name": str(self.name),
+            "commit": self.commit,
+            "folder": self.folder,
+            "files": files,
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> "Listing | None":
+        """What was kept; None if it is something else."""
+        match value:
+            case {
+                "name": str(text),
+                "commit": str(commit),
+                "folder": str() | None as folder,
+                "files": dict(files),
+            }:
+                name = parse_name(text)
+            case _:
+                return None
+        found = {}
+        for path, entry in files.items():
+            match entry:
+                case [int(num_bytes), str() | None as sha256] if isinstance(path, str):
+                    found[path] = RemoteFile(path, num_bytes, sha256)
+                case _:
+                    return None
+        return None if name is None else cls(name, commit, found, folder)
+
+
+class Listings:
+    """The listings in a folder. One that is damaged counts as not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __iter__(self) -> Iterator[Listing]:
+        for path in sorted(self._folder.glob("*.json")):
+            listing = _read(path)
+            if listing is not None:
+                yield listing
+
+    def get(self, name: HubName) -> Listing | None:
+        """The listing of ``name``'s repository at its revision."""
+        return _read(self._path(name))
+
+    def save(self, listing: Listing) -> None:
+        """Keep a listing, in place of an earlier one of that repository and revision."""
+        write_json(self._path(listing.name), listing.to_json())
+
+    def remove(self, name: HubName) -> None:
+        """Forget the listing of ``name``."""
+        self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: HubName) -> Path:
+        parts = (name.hub, *name.repo.split("/"), *name.revision.split("/"))
+        return self._folder / f"{'--'.join(parts)}.json"
+
+
+def checked_listing(name: HubName, commit: str | None, files: Iterable[RemoteFile]) -> Listing:
+    """What a hub tells of a repository, which becomes names of files here.
+
+    Files that would lie outside their folder, on any system, are left out.
+
+    Raises:
+        HubError: it tells no commit, or a checksum that is none.
+    """
+    if commit is None or not _COMMIT.fullmatch(commit):
+        raise HubError(f"the hub tells no commit of {name}: set HF_ENDPOINT to another one")
+    found = {file.path: file for file in files if _stays_inside(file.path)}
+    for file in found.values():
+        if file.sha256 is not None and not _SHA256.fullmatch(file.sha256):
+            raise HubError(f"the hub tells no SHA-256 of {file.path}: set HF_ENDPOINT to another")
+    return Listing(name.whole, commit, found)
+
+
+def _stays_inside(path: str) -> bool:
+    is_plain = not any(mark in path for mark in "\\:\0")
+    return is_plain and not {"", ".", ".."} & set(path.split("/"))
+
+
+def _read(path: Path) -> Listing | None:
+    with suppress(OSError, ValueError, RecursionError):
+        return Listing.from_json(json.loads(path.read_text("utf-8")))
+    return None
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a small file all at once, with its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""Repositories of ModelScope, by its own client, which is not installed with this package."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from glm3edge.errors import HubError
+from glm3edge.store.hub.download import DownloadProgress
+from glm3edge.store.hub.listing import Listing, RemoteFile, checked_listing
+from glm3edge.store.hub.names import HubName
+from glm3edge_convert.errors import MissingLibraryError
+
+
+class ModelScope:
+    """ModelScope's hub, and the cache folder of its client, which shows its own progress."""
+
+    def listing(self, name: HubName) -> Listing:
+        """What the repository holds now.
+
+        Raises:
+            HubError: it does not say.
+            MissingLibraryError: the client is not installed.
+        """
+        client = _client(name)
+        found = _called(name, lambda: client.HubApi().get_model_files(name.repo, name.revision))
+        files = [
+            RemoteFile(entry["Path"], entry["Size"] or 0)
+            for entry in found
+            if entry.get("Type") != "tree"
+        ]
+        # The client tells no commit: what tells two states of a repository apart is what it holds.
+        state = "\n".join(sorted(f"{file.path} {file.num_bytes}" for file in files))
+        return checked_listing(name, hashlib.sha256(state.encode()).hexdigest(), files)
+
+    def folder(self, listing: Listing) -> Path:
+        """Where the files of ``listing`` lie; a folder that does not exist if they are nowhere."""
+        return Path(listing.folder or "/nonexistent")
+
+    def fetch(
+        self,
+        listing: Listing,
+        paths: Sequence[str],
+        report: Callable[[DownloadProgress], None],
+    ) -> Listing:
+        """Get files, those that are not there; the listing says where they are.
+
+        Raises:
+            HubError: they cannot be had.
+            MissingLibraryError: the client is not installed.
+        """
+        name, client = listing.name, _client(listing.name)
+        folder = _called(
+            name,
+            lambda: client.snapshot_download(
+                name.repo, revision=name.revision, allow_patterns=list(paths)
+            ),
+        )
+        return replace(listing, folder=str(folder))
+
+
+def _client(name: HubName) -> Any:
+    try:
+        import modelscope  # noqa: PLC0415  (optional)
+    except ImportError as exc:
+        raise MissingLibraryError(
+            "modelscope", f"to pull {name}", "pip install modelscope"
+        ) from exc
+    return modelscope
+
+
+def _called(name: HubName, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as exc:  # the client has some of its own, and those of what it is built on
+        reason = (str(exc) or type(exc).__name__).splitlines()[0]
+        raise HubError(
+            f"ModelScope does not give {name}: {reason}; check name and network"
+        ) from exc

@@ -1,0 +1,112 @@
+"""What of a repository is needed: one GGUF file, or a checkpoint and of its weights one kind."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from glm3edge.errors import FileChoiceError, NotAModelError
+from glm3edge.store.hub.names import HubName
+from glm3edge_convert.checkpoint.tensors import weights_entry
+from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
+
+CONFIG_FILE = "config.json"
+CHECKPOINT_FILES = frozenset(
+    {
+        CONFIG_FILE,
+        "added_tokens.json",
+        "modeling_chatglm.py",  # read as text, to tell ChatGLM3 from ChatGLM2
+        "modules.json",
+        "sentence_bert_config.json",
+        "sentencepiece.bpe.model",
+        "special_tokens_map.json",
+        "tokenization_chatglm.py",
+        "tokenizer.json",
+        "tokenizer.model",
+        "tokenizer_config.json",
+        "vocab.txt",
+    }
+)
+"""What conversion reads, besides weights and how vectors are pooled."""
+
+_POOLING_CONFIG = re.compile(r"\d+_Pooling/config\.json")
+_SPLIT = re.compile(r"-(\d{5})-of-\d{5}(?=\.gguf$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Files of a repository, by their paths in it.
+
+    ``files`` of kind ``gguf`` are one model, the first of them its first part; of ``checkpoint``
+    they are all but the shards that the weights' index names.
+    """
+
+    kind: Literal["gguf", "checkpoint"]
+    files: tuple[str, ...]
+
+
+def select(name: HubName, paths: Collection[str], type: str | None) -> Selection:  # noqa: A002
+    """What ``name`` takes of a repository that has ``paths``.
+
+    Its choice goes before ``type``, and a GGUF file of that type before a checkpoint, which would
+    have to be converted. With neither, a checkpoint is taken, or else the only GGUF file, or else
+    the one of DEFAULT_TYPE.
+
+    Raises:
+        FileChoiceError: no GGUF file fits, or several do.
+        NotAModelError: the repository holds no model.
+    """
+    models = _gguf_models(paths)
+    if name.file_choice:
+        return _only(name, models, [m for m in models if _matches(m[0], name.file_choice)])
+    wanted = name.type_choice or type
+    fitting = [m for m in models if _is_of_type(m[0], wanted or DEFAULT_TYPE)]
+    if CONFIG_FILE in paths and weights_entry(paths) and not (wanted and fitting):
+        return Selection("checkpoint", tuple(_checkpoint_files(paths)))
+    if not models:
+        raise NotAModelError(str(name))
+    if wanted is None and len(models) == 1:
+        fitting = models
+    return _only(name, models, fitting)
+
+
+def _gguf_models(paths: Iterable[str]) -> list[tuple[str, ...]]:
+    """GGUF files; the parts of one that is split stand together."""
+    models: dict[str, list[str]] = {}
+    for path in sorted(path for path in paths if path.lower().endswith(".gguf")):
+        models.setdefault(_SPLIT.sub("", path), []).append(path)
+    return [tuple(parts) for parts in models.values()]
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Whether a file is meant by its path, by its name, or by a pattern of one of them."""
+    return any(
+        text == pattern or fnmatchcase(text.lower(), pattern.lower())
+        for text in (path, path.rpartition("/")[2])
+    )
+
+
+def _is_of_type(path: str, type: str) -> bool:  # noqa: A002
+    """Whether a file's name has ``type`` as a word of its own, in any case."""
+    word = re.escape(type.lower())
+    stem = path.rpartition("/")[2].lower().removesuffix(".gguf")
+    return re.search(rf"(?<![a-z0-9]){word}(?![a-z0-9_])", stem) is not None
+
+
+def _only(
+    name: HubName, models: list[tuple[str, ...]], fitting: list[tuple[str, ...]]
+) -> Selection:
+    if len(fitting) != 1:
+        known = [model[0] for model in models]
+        raise FileChoiceError(str(name), name.repository, known, num_fitting=len(fitting))
+    return Selection("gguf", fitting[0])
+
+
+def _checkpoint_files(paths: Collection[str]) -> list[str]:
+    entry = weights_entry(paths)
+    return sorted(
+        path
+        for path in paths
+        if path in CHECKPOINT_FILES or _POOLING_CONFIG.fullmatch(path) or path == entry
+    )

@@ -1,0 +1,69 @@
+"""Errors of ``huggingface_hub`` and of the network as ours."""
+
+import errno
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+)
+from huggingface_hub.errors import RepositoryNotFoundError as NoRepositoryError
+from huggingface_hub.errors import RevisionNotFoundError as NoRevisionError
+
+from glm3edge.errors import (
+    HubError,
+    HubOfflineError,
+    HubSpaceError,
+    HubUnreachableError,
+    MissingFileError,
+    RepositoryGatedError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+    TokenRefusedError,
+)
+from glm3edge.store.hub.names import HubName
+
+# httpx's, whatever that is called in this version of the library: connections fail with one.
+HTTP_ERROR: type[BaseException] = HfHubHTTPError.__bases__[0]
+"""Base of the library's errors that are no OSError."""
+
+_Translation = Callable[[HubName, str], HubError]
+
+# The first that fits is taken: a gated repository is one that was not found, too.
+_TRANSLATIONS: dict[type[BaseException], _Translation] = {
+    OfflineModeIsEnabled: lambda name, _: HubOfflineError(str(name)),
+    GatedRepoError: lambda name, hub: RepositoryGatedError(name.repo, f"{hub}/{name.repo}"),
+    NoRepositoryError: lambda name, hub: RepositoryNotFoundError(name.repo, hub),
+    NoRevisionError: lambda name, _: RevisionNotFoundError(name.repo, name.revision),
+    EntryNotFoundError: lambda name, _: MissingFileError(name.repo),
+}
+
+
+def translated(exc: BaseException, name: HubName, *, endpoint: str, cache_dir: Path) -> HubError:
+    """What to tell the user who asked for ``name``."""
+    if isinstance(exc, LocalEntryNotFoundError) and exc.__cause__ is not None:
+        exc = exc.__cause__  # why the hub was not asked
+    for kind, translation in _TRANSLATIONS.items():
+        if isinstance(exc, kind):
+            return translation(name, endpoint)
+    if isinstance(exc, HfHubHTTPError):
+        return _status_error(exc.response.status_code, name, endpoint)
+    if isinstance(exc, OSError) and exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+        free = shutil.disk_usage(cache_dir).free
+        return HubSpaceError(cache_dir, num_bytes_needed=None, num_bytes_free=free)
+    if isinstance(exc, PermissionError | NotADirectoryError | FileExistsError):
+        reason = f"{exc.filename}: {exc.strerror}"
+        return HubError(f"cannot write the cache ({reason}): set HF_HOME to another folder")
+    reason = (str(exc) or type(exc).__name__).splitlines()[0]
+    return HubUnreachableError(str(name), endpoint, reason)
+
+
+def _status_error(status: int, name: HubName, endpoint: str) -> HubError:
+    if status in {401, 403}:
+        return TokenRefusedError(name.repo, status)
+    return HubUnreachableError(str(name), endpoint, f"it answered {status}")

@@ -1,0 +1,210 @@
+"""``glm3edge plan`` as a user meets it, and that ``serve`` does what it says."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from glm3edge.commands.app import app
+from glm3edge.config.settings import load_settings
+from glm3edge.llama.child_process import Apart
+from glm3edge.llama.devices import Device, DeviceKind
+from glm3edge.llama.tensor_list import tensor_sizes
+from glm3edge.placement.from_settings import chosen_placement
+from glm3edge.placement.layers import devices_of_layers
+from glm3edge_convert.checkpoint.hparams import parse_hparams, read_config
+from tests.support.paths import GLM3_TINY
+
+GIB = 2**30
+TOLD = ("--bandwidth", "30GB/s", "--parallel", "2")
+ALL_TYPES = ["q2_k", "q3_k_m", "q4_k_s", "q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16"]
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["plan", *TOLD, *words])
+
+
+def data(*words: str) -> dict[str, Any]:
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def refused(*words: str) -> str:
+    result = run(*words)
+    assert result.exit_code != 0
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_nothing_exceeds_what_there_is() -> None:
+    """A small card in a small machine, for all types."""
+    found = data("--vram", "4GiB", "--ram", "8GiB")
+    assert [entry["type"] for entry in found["types"]] == ALL_TYPES
+    usable = {d["device"]: d["free"] - d["kept_free"] for d in found["devices"]}
+    assert list(usable) == ["GPU0", "CPU"]
+    assert {d["device"]: d["free"] for d in found["devices"]} == {"GPU0": 4 * GIB, "CPU": 8 * GIB}
+    for entry in found["types"]:
+        if not entry["fits"]:
+            assert entry["needed_on_cpu"] > usable["CPU"]
+            assert entry["memory"] is None
+            continue
+        for device, memory in entry["memory"].items():
+            parts = ("weights", "keys_values", "compute", "output")
+            assert memory["total"] == sum(memory[part] for part in parts)
+            assert memory["total"] <= usable[device]
+        assert sum(entry["layers"].values()) == 29
+    assert [entry["fits"] for entry in found["types"]] == [True] * 7 + [False]
+    sizes = [entry["file_size"] for entry in found["types"]]
+    assert sizes == sorted(sizes)
+    assert found["keys_values"] == {"f16": 8192 * 28 * 1024, "q8_0": 8192 * 28 * 1024 * 34 // 64}
+    assert found["recommended"]["type"] == "q4_k_m"
+
+
+def test_keys_and_values_and_contexts() -> None:
+    found = data("--vram", "0", "--ram", "3.05GiB", "--kv-type", "q8_0", "--type", "q2_k")
+    (entry,) = found["types"]
+    assert entry["memory"]["CPU"]["keys_values"] == found["keys_values"]["q8_0"]
+    assert entry["largest_context"] == 8192
+    found = data("--vram", "0", "--ram", "2.8GiB", "--type", "q2_k")
+    (entry,) = found["types"]
+    assert not entry["fits"]
+    assert 0 < entry["largest_context"] < 8192
+    assert found["recommended"] is None
+    context = str(entry["largest_context"])
+    again = data("--vram", "0", "--ram", "2.8GiB", "--type", "q2_k", "--ctx-size", context)
+    assert again["types"][0]["fits"]
+
+
+def test_speed_is_what_has_to_be_read() -> None:
+    words = ("--ram", "16GiB", "--type", "q4_k_m")
+    (cpu,) = data("--vram", "0", *words)["types"]
+    assert cpu["tokens_per_second"] == pytest.approx(
+        30e9 * 0.73 / cpu["read_per_token"]["CPU"], rel=0.01
+    )
+    assert not cpu["is_at_most"]
+    (unknown,) = data("--vram", "2GiB", *words)["types"]
+    assert unknown["is_at_most"]
+    (known,) = data("--vram", "2GiB", "--gpu-bandwidth", "200GB/s", *words)["types"]
+    read = known["read_per_token"]
+    seconds = read["CPU"] / (0.73 * 30e9) + read["GPU0"] / (0.73 * 200e9)
+    assert known["tokens_per_second"] == pytest.approx(1 / seconds, rel=0.01)
+    assert cpu["tokens_per_second"] < known["tokens_per_second"] < unknown["tokens_per_second"]
+    # What is not read for each token is the embedding, of which it needs a row.
+    assert cpu["memory"]["CPU"]["weights"] - 65024 * 4096 * 144 // 256 < read["CPU"] + read["GPU0"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--vram", "4GiB"), ("--vram", "2GiB,2GiB"), ("--vram", "1GiB,6GiB")],
+    ids=lambda words: words[1],
+)
+def test_command_to_run_does_as_planned(words: tuple[str, ...]) -> None:
+    """Its options, given to ``serve``, put as many layers on each device."""
+    found = data(*words, "--ram", "16GiB", "--type", "q4_k_m")
+    command = shlex.split(found["recommended"]["command"])
+    assert command[:5] == ["glm3edge", "serve", "zai-org/chatglm3-6b", "--type", "q4_k_m"]
+    given = dict(zip(command[5::2], command[6::2], strict=True))
+    assert given["--ctx-size"] == "8192"
+    assert given["--parallel"] == "2"
+    names = [entry["device"] for entry in found["devices"]][:-1]
+    settings = load_settings(
+        gpu_layers=given["--gpu-layers"],
+        tensor_split=given.get("--tensor-split"),
+        tensor_placement=tuple(given[word] for word in given if word == "--tensor-placement"),
+    )
+    devices = [Device(name, "", DeviceKind.GPU, "CUDA", GIB, GIB) for name in names]
+    placement = chosen_placement(settings, devices, num_layers=28)
+    (entry,) = found["types"]
+    assert placement is not None
+    layers = devices_of_layers(placement, 28)
+    assert {name: layers.count(name) for name in entry["layers"]} == entry["layers"]
+    assert [pattern for pattern, _ in placement.overrides] == entry["left_to_cpu"]
+
+
+def test_table_says_all_in_few_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = run("--vram", "4GiB,6GiB", "--ram", "8GiB").stdout
+    lines = output.splitlines()
+    table = lines[lines.index("") + 1 :]
+    table = table[: table.index("")]
+    assert table[0].split() == [
+        *("TYPE", "FILE", "LAYERS", "GPU0", "GPU1", "CPU", "BUFFERS", "CONTEXT", "TOKENS/S"),
+        "FITS",
+    ]
+    assert [line.split()[0] for line in table[1:-1]] == ALL_TYPES
+    assert table[-1].split() == ["there", "is", "3.38", "5.38", "7.60"]
+    assert max(map(len, table)) <= 80
+    assert lines[-2].startswith("Take ")
+    assert lines[-1].startswith("glm3edge serve zai-org/chatglm3-6b --type q8_0 --gpu-layers all")
+
+
+def test_nothing_fits() -> None:
+    lines = run("--vram", "0", "--ram", "1GiB").stdout.splitlines()
+    assert lines[-1].startswith("Nothing fits. 2.6")
+
+
+def test_this_machine() -> None:
+    """Without a word about another: its devices, its memory, its bandwidth."""
+    result = CliRunner().invoke(app, ["plan", "--type", "q2_k", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["devices"][-1]["device"] == "CPU"
+    assert found["devices"][-1]["free"] > 0
+    assert found["devices"][-1]["bandwidth"] > 1e8
+
+
+def test_worker_shares_the_layers(host: Apart) -> None:
+    (address,) = host.call("addresses")
+    found = data("--rpc", address, "--ram", "8GiB", "--type", "q4_k_m")
+    (entry,) = found["types"]
+    assert entry["layers"] == {"RPC0": 29}
+    assert f"--rpc {address}" in found["recommended"]["command"]
+
+
+def test_file_has_its_own_type(glm3_tiny: dict[str, Path]) -> None:
+    path = glm3_tiny["q8_0"]
+    found = data(str(path), "--ram", "8GiB")
+    (entry,) = found["types"]
+    assert entry["type"] == "q8_0"
+    assert entry["file_size"] == path.stat().st_size
+    assert entry["memory"]["CPU"]["weights"] == sum(tensor_sizes(path).values())
+    assert "--type" not in found["recommended"]["command"]
+    assert "is q8_0" in refused(str(path), "--type", "f16")
+
+
+def test_folder_needs_only_its_config(glm3_tiny: dict[str, Path], tmp_path: Path) -> None:
+    """Its outline weighs as much as what it becomes."""
+    (tmp_path / "config.json").write_bytes((GLM3_TINY / "config.json").read_bytes())
+    found = data(str(tmp_path), "--ram", "8GiB", "--type", "q4_k_m", "--type", "F16")
+    for entry in found["types"]:
+        weights = sum(tensor_sizes(glm3_tiny[entry["type"]]).values())
+        assert entry["memory"]["CPU"]["weights"] == weights
+    context_size = parse_hparams(GLM3_TINY, read_config(GLM3_TINY)).context_size
+    assert found["context_size"] == context_size
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--vram", "much"), "--vram much: write a size"),
+        (("--ram", "-1GiB"), "--ram -1GiB: write a size"),
+        (("--gpu-bandwidth", "fast"), "--gpu-bandwidth fast: write bytes per second"),
+        (("--gpu-bandwidth", "0"), "--gpu-bandwidth 0: write bytes per second"),
+        (("--type", "q9"), "unknown type 'q9'"),
+        (("nowhere/to-be-found",), "nothing was pulled by that name"),
+        (("--ctx-size", "-5"), "ctx_size"),
+        (("--rpc", "127.0.0.1:9"), "cannot be reached"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_planned(words: tuple[str, ...], says: str) -> None:
+    assert says in refused(*words)
+
+
+def test_folder_without_a_config(tmp_path: Path) -> None:
+    assert "config.json is missing" in refused(str(tmp_path))

@@ -1,0 +1,24 @@
+"""The built-in model in several types, converted once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from glm3edge.store.store import Store
+from tests.support.paths import GLM3_TINY
+
+Demo = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The built-in model's file of a type."""
+    cache = tmp_path_factory.mktemp("demo")
+    return lambda type_name: Store(cache, type=type_name).find(None)
+
+
+@pytest.fixture(scope="session")
+def demo_checkpoint() -> Path:
+    """The folder that ``demo`` is made from."""
+    return GLM3_TINY

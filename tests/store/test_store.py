@@ -1,0 +1,240 @@
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from glm3edge.errors import ConfigError, HubUnreachableError
+from glm3edge.llama.model import Model
+from glm3edge.store.cache import Origin
+from glm3edge.store.hub.huggingface import HuggingFace
+from glm3edge.store.hub.names import parse_name
+from glm3edge.store.store import AdapterFile, PrefixFile, Store
+from glm3edge_convert.convert import Step
+from glm3edge_convert.errors import NotACheckpointError, NotAnAdapterError, NotAPrefixError
+from tests.support.encoders import make_bert
+from tests.support.hub_server import HubServer, hub_server
+from tests.support.lora_adapters import layer_modules, make_adapter
+from tests.support.prefixes import make_prefix
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache", type="q8_0")
+
+
+def test_a_gguf_file_is_itself(store: Store, tiny_gguf: Path) -> None:
+    assert store.find(str(tiny_gguf)) == tiny_gguf
+
+
+def test_a_checkpoint_is_converted_once(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    seen: list[Step] = []
+    store = Store(tmp_path / "cache", type="q8_0", progress=seen.append)
+    path = store.find(str(tiny_checkpoint))
+    assert path.parent == tmp_path / "cache" / "converted"
+    assert seen
+    seen.clear()
+    assert store.find(str(tiny_checkpoint)) == path
+    assert not seen
+    assert {p.name for p in path.parent.iterdir()} == {path.name, f"{path.name}.json"}
+
+
+def test_a_changed_checkpoint_is_converted_again(
+    store: Store, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_checkpoint, copy)
+    first = store.find(str(copy))
+    (copy / "config.json").write_text((copy / "config.json").read_text() + "\n")
+    assert store.find(str(copy)) != first
+
+
+def test_each_type_has_its_file(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    paths = {
+        Store(tmp_path, type=name).find(str(tiny_checkpoint)) for name in ("q4_0", "q8_0", "f16")
+    }
+    assert len(paths) == 3
+
+
+def test_the_type_suits_the_model_if_none_is_given(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    store = Store(tmp_path)
+    assert "-q4_k_m-" in store.find(str(tiny_checkpoint)).name
+    assert "-q8_0-" in store.find(None).name
+
+
+def test_an_encoder_becomes_f16(tmp_path: Path, tiny_gguf: Path) -> None:
+    make_bert(tmp_path / "bge")
+    store = Store(tmp_path / "cache", type="q4_k_m")  # that is the chat model's
+    path = store.find_encoder(str(tmp_path / "bge"))
+    assert path is not None
+    assert path.name.startswith("bge-f16-")
+    pooling = tmp_path / "bge" / "1_Pooling" / "config.json"
+    pooling.write_text('{"pooling_mode_mean_tokens": true}')
+    assert store.find_encoder(str(tmp_path / "bge")) != path
+    assert store.find_encoder(str(tiny_gguf)) == tiny_gguf
+    assert store.find_encoder(None) is None
+    with pytest.raises(ConfigError, match="there is no file or folder nowhere"):
+        store.find_encoder("nowhere")
+
+
+def test_the_default_is_the_built_in_model(store: Store) -> None:
+    path = store.find(None)
+    assert path.name.startswith("glm3-tiny-q8_0-")
+    with Model(path, vocab_only=True) as model:
+        assert model.control_token_id("<|user|>")
+    assert store.find(None) == path
+
+
+def test_an_installation_without_its_built_in_model(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glm3edge.store.store._DEFAULT_CHECKPOINTS", (tmp_path,))
+    with pytest.raises(ConfigError, match="lacks its built-in model glm3-tiny: name a model"):
+        store.find(None)
+
+
+def test_nothing_there(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no file or folder"):
+        store.find(str(tmp_path / "nothing"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotACheckpointError):
+        store.find(str(tmp_path / "empty"))
+
+
+def test_adapters_are_files_and_folders(
+    store: Store, tmp_path: Path, tiny_checkpoint: Path, tiny_gguf: Path
+) -> None:
+    modules = layer_modules(4, ["self_attention.dense"])
+    folder = make_adapter(tmp_path / "poet-v1.5", tiny_checkpoint, modules).folder
+    poet, clerk = store.find_adapters([f"{folder}:0.5", str(tiny_gguf)])
+    assert (poet.name, poet.scale) == ("poet-v1.5", 0.5)
+    assert poet.path.parent == tmp_path / "cache" / "converted"
+    assert poet.path.name.startswith("poet-v1.5-lora-f32-")
+    assert clerk == AdapterFile("tiny", tiny_gguf, 1.0)  # looked into when it is loaded
+    written = poet.path.stat().st_mtime_ns
+    assert store.find_adapters([str(folder)])[0].path.stat().st_mtime_ns == written
+    with pytest.raises(ConfigError, match="two adapters are called tiny"):
+        store.find_adapters([str(tiny_gguf), f"{tiny_gguf}:2"])
+    with pytest.raises(ConfigError, match="there is no file or folder nowhere: give a LoRA"):
+        store.find_adapters(["nowhere:0.5"])
+    with pytest.raises(NotAnAdapterError):
+        store.find_adapters([str(tiny_checkpoint)])
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A hub on loopback that the store's client asks."""
+    with hub_server() as hub:
+        client = HuggingFace(endpoint=hub.url, cache_dir=tmp_path / "hf")
+        monkeypatch.setattr("glm3edge.store.store._hub", lambda _: client)
+        yield hub
+
+
+def test_a_repository_is_pulled_and_converted_once(
+    store: Store, hub: HubServer, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    hub.push_folder("o/tiny", tiny_checkpoint)
+    path = store.find("o/tiny")
+    assert path.parent == tmp_path / "cache" / "converted"
+    assert path.name.startswith("tiny-q8_0-")
+    hub.status = 500
+    hub.requests.clear()
+    assert store.find("o/tiny") == store.find("o/tiny:q8_0") == path
+    assert "-q4_0-" in store.find("o/tiny:Q4_0").name
+    assert hub.requests == []
+    assert [model.origin and model.origin.place for model in store.models()] == ["o/tiny"] * 2
+
+
+def test_a_converted_repository_needs_its_checkpoint_no_more(
+    store: Store,
+    hub: HubServer,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub.push_folder("o/tiny", tiny_checkpoint)
+    path = store.find("o/tiny")
+    monkeypatch.setattr("glm3edge.store.store.__version__", "next")
+    again = store.find("o/tiny")  # this version may convert otherwise
+    assert again != path
+    again.unlink()
+    shutil.rmtree(tmp_path / "hf")
+    hub.status = 500
+    assert store.find("o/tiny") == path
+    with pytest.raises(HubUnreachableError, match="o/tiny:q4_0 is not complete in the cache"):
+        store.find("o/tiny:q4_0")
+
+
+def test_pull_takes_a_new_commit_and_find_what_is_there(
+    store: Store, hub: HubServer, tiny_checkpoint: Path
+) -> None:
+    name = parse_name("o/tiny:q8_0")
+    assert name is not None
+    hub.push_folder("o/tiny", tiny_checkpoint)
+    path = store.find("o/tiny")
+    config = (tiny_checkpoint / "config.json").read_bytes() + b"\n"
+    commit = hub.push_folder("o/tiny", tiny_checkpoint, **{"config.json": config})
+    assert store.find("o/tiny") == path
+    assert store.pull(name).listing.commit == commit
+    assert store.find("o/tiny") != path
+
+
+def test_what_is_on_the_disk_wins_over_a_repository(
+    store: Store,
+    hub: HubServer,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(tiny_checkpoint, tmp_path / "o" / "tiny")
+    monkeypatch.chdir(tmp_path)
+    store.find("o/tiny")
+    assert hub.requests == []
+    (model,) = store.models()
+    assert model.origin == Origin("folder", str(tmp_path / "o" / "tiny"))
+
+
+def test_an_encoder_of_a_hub_becomes_f16(store: Store, hub: HubServer, tmp_path: Path) -> None:
+    make_bert(tmp_path / "bge")
+    hub.push_folder("o/bge", tmp_path / "bge")
+    path = store.find_encoder("o/bge")
+    assert path is not None
+    assert path.name.startswith("bge-f16-")
+    assert store.find_encoder("o/bge:f16") == path
+
+
+def test_a_gguf_file_of_a_hub_stays_there(store: Store, hub: HubServer, tmp_path: Path) -> None:
+    hub.push("o/n", {"n-q8_0.gguf": b"GGUF", "n-q4_0.gguf": b"GGUF"})
+    path = store.find("o/n:q4_0")
+    assert path.is_relative_to(tmp_path / "hf")
+    assert path.name == "n-q4_0.gguf"
+    hub.status = 500
+    assert store.find("o/n:n-q4_0.gguf") == path
+    assert [(model.name, model.is_converted) for model in store.models()] == [("n-q4_0", False)]
+    name = parse_name("modelscope:o/n")
+    assert name is not None
+    with pytest.raises(ConfigError, match="in ModelScope's cache: remove it there"):
+        store.remove_repository(name)
+
+
+def test_a_prefix_is_converted_once(store: Store, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    folder = make_prefix(tmp_path / "poet", tiny_checkpoint).folder
+    (found,) = store.find_prefixes([str(folder)])
+    assert found.name == "poet"
+    assert found.path.name.startswith("poet-prefix-")
+    written = found.path.stat().st_mtime_ns
+    assert store.find_prefixes([str(folder)]) == [found]
+    assert found.path.stat().st_mtime_ns == written
+    clerk = tmp_path / "clerk.gguf"
+    clerk.write_bytes(found.path.read_bytes())
+    assert store.find_prefixes([str(clerk)]) == [PrefixFile("clerk", clerk)]
+
+
+def test_prefixes_that_are_not_there(store: Store, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no file or folder .*none: give a P-Tuning v2 prefix"):
+        store.find_prefixes([str(tmp_path / "none")])
+    folder = make_prefix(tmp_path / "poet", tiny_checkpoint).folder
+    with pytest.raises(ConfigError, match="two adapters are called poet"):
+        store.find_prefixes([str(folder), str(folder)])
+    with pytest.raises(NotAPrefixError):
+        store.find_prefixes([str(tiny_checkpoint)])

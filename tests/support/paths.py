@@ -1,0 +1,12 @@
+"""Where the tests find the project's files and, beside it, the official tokenizer."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SUPPORT = ROOT / "tests" / "support"
+DATA = ROOT / "tests" / "data"
+GLM3_TINY = ROOT / "models" / "glm3-tiny"
+
+OFFICIAL = ROOT.parent / "shared" / "chatglm3-6b"
+OFFICIAL_TOKENIZER = OFFICIAL / "tokenizer.model"
+NO_OFFICIAL = f"no official tokenizer at {OFFICIAL_TOKENIZER}"
