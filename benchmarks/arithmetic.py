@@ -44,7 +44,7 @@ def tensor_bytes(type_name: str) -> dict[str, int]:
             mapping.name,
             mapping.shape,
             CHATGLM3_6B.num_layers,
-            num_shared=CHATGLM3_6B.num_heads // CHATGLM3_6B.num_groups,
+            n_gqa=CHATGLM3_6B.num_heads // CHATGLM3_6B.num_groups,
         )
         rows = math.prod(mapping.shape[:-1])
         found[mapping.name] = rows * row_num_bytes(its_type, mapping.shape[-1])

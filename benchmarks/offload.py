@@ -28,7 +28,7 @@ from pathlib import Path
 
 from glm3edge.core import Span
 from glm3edge.llama import ggml
-from glm3edge.llama.child_process import run_apart
+from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.context import Context
 from glm3edge.llama.devices import CPU, add_worker, handle_of
 from glm3edge.llama.model import Model
@@ -220,9 +220,9 @@ def _counted(proxies: Sequence[Proxy]) -> tuple[int, int]:
 
 def compare(path: Path, ports: Sequence[int], num_tokens: int) -> Iterator[Cost]:
     """All placements of a file, in three passes."""
-    plain = run_apart(measure, path, ports, None, num_tokens)
-    counted = run_apart(measure, path, ports, 0.0, num_tokens)
-    held_back = run_apart(measure, path, ports, DELAY, num_tokens)
+    plain = run_in_child(measure, path, ports, None, num_tokens)
+    counted = run_in_child(measure, path, ports, 0.0, num_tokens)
+    held_back = run_in_child(measure, path, ports, DELAY, num_tokens)
     for name, batches in plain.tokens.items():
         tokens, prompts = counted.tokens[name], counted.prompts[name]
         longer = fast(held_back.tokens[name]) - fast(tokens)

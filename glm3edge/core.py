@@ -121,7 +121,7 @@ class ProgressEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class FinishedEvent:
     """The last event of a sequence: every sequence gets exactly one.
 
     Attributes:
@@ -134,7 +134,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndEvent(Ending):
+class GenerationFinished(FinishedEvent):
     """The end of a generation.
 
     Attributes:

@@ -5,10 +5,9 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Seque
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from glm3edge.core import Ending
+from glm3edge.core import FinishedEvent
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Sequence as EngineSequence
-from glm3edge.engine.sequence import Sink
+from glm3edge.engine.sequence import EngineSequence, Sink
 from glm3edge.errors import QueueFullError
 
 T = TypeVar("T")
@@ -92,12 +91,12 @@ async def stream_events(
             arrived = [await events.get()]
             arrived += [events.get_nowait() for _ in range(events.qsize())]
             last = arrived[-1]
-            if isinstance(last, Ending) and last.error is not None:
+            if isinstance(last, FinishedEvent) and last.error is not None:
                 if before := arrived[:-1]:
                     yield before
                 raise last.error
             yield arrived
-            if isinstance(last, Ending):
+            if isinstance(last, FinishedEvent):
                 return
     finally:
         engine.cancel(sequence)

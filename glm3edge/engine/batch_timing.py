@@ -1,4 +1,4 @@
-"""Pace: how long batches take, and so how much of a prompt may join running replies."""
+"""BatchTiming: how long batches take, and so how much of a prompt may join running replies."""
 
 import bisect
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class _Measured:
     seconds: float
 
 
-class Pace:
+class BatchTiming:
     """Learns from measured batches, by size class.
 
     On a processor a batch's time grows with its tokens, steeply after the first few, and how
@@ -62,7 +62,7 @@ class Pace:
         share = (num_tokens - low.num_tokens) / (high.num_tokens - low.num_tokens)
         return low.seconds + share * (high.seconds - low.seconds)
 
-    def room(self, num_running: int, limit: int) -> int:
+    def prefill_budget(self, num_running: int, limit: int) -> int:
         """Tokens of prompts that may join a batch of ``num_running`` replies: 1 to ``limit``."""
         allowed = self._stretch * self.seconds(num_running)
         low, high = 1, max(limit, 1)

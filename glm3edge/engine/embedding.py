@@ -1,22 +1,22 @@
 """Embedding: a sequence whose result is one pooled vector."""
 
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.core import Ending, FinishReason, Priority
+from glm3edge.core import FinishedEvent, FinishReason, Priority
 from glm3edge.engine.backend import Backend
-from glm3edge.engine.sequence import Sequence, Sink
+from glm3edge.engine.sequence import EngineSequence, Sink
 
 Vector = NDArray[np.float32]
 """Of a text: ``[embedding_length]``, of length 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddingEvent(Ending):
+class EmbeddingEvent(FinishedEvent):
     """The one event an embedding gives.
 
     Attributes:
@@ -26,7 +26,7 @@ class EmbeddingEvent(Ending):
     vector: Vector | None = None
 
 
-class Embedding(Sequence):
+class Embedding(EngineSequence):
     """Mean of the hidden states after the final norm, scaled to length 1.
 
     The first ``num_skipped`` tokens are computed and left out of the mean: what a model keeps in
@@ -37,7 +37,7 @@ class Embedding(Sequence):
 
     def __init__(
         self,
-        token_ids: Seq[int],
+        token_ids: Sequence[int],
         sink: Sink,
         *,
         num_skipped: int = 0,
@@ -49,8 +49,8 @@ class Embedding(Sequence):
         self._num_skipped = num_skipped
         self._sum: Any = 0.0
 
-    def suspend(self) -> None:
-        super().suspend()
+    def preempt(self) -> None:
+        super().preempt()
         self._sum = 0.0
 
     def advance(self, backend: Backend[Any], *, num_tokens: int, index: int) -> list[Any]:

@@ -101,7 +101,7 @@ class EncoderQueue:
     def _call(self) -> None:
         """Ask the engine for a turn."""
         try:
-            self._engine.call(self._compute, on_error=self._fail)
+            self._engine.run_on_engine_thread(self._compute, on_error=self._fail)
         except EngineClosedError as exc:
             self._fail(exc)
 

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from glm3edge.core import Ending, FinishReason, ProgressEvent, Span
+from glm3edge.core import FinishedEvent, FinishReason, ProgressEvent, Span
 from glm3edge.engine.backend import Backend, Recovery
-from glm3edge.engine.batch_timing import Pace
+from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.disk_cache import DiskCache, num_common
-from glm3edge.engine.kv_cache import Memory
+from glm3edge.engine.kv_cache import KVCache
 from glm3edge.engine.scheduler import Scheduler, Work
-from glm3edge.engine.sequence import Sequence
-from glm3edge.engine.speculation import Drafter
+from glm3edge.engine.sequence import EngineSequence
+from glm3edge.engine.speculation import Speculator
 from glm3edge.engine.stats import Stats
 from glm3edge.errors import (
     DecodeAbortedError,
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 Post = Callable[[Callable[[], None]], object]
 """Runs a callable where events are wanted, such as ``loop.call_soon_threadsafe``."""
 
-_Emitted = list[tuple[Sequence, Any]]
+_Emitted = list[tuple[EngineSequence, Any]]
 
 NUM_IDLE_SLOTS = 48
 """Texts that are kept in memory after their requests, for what begins as they do."""
@@ -90,8 +90,8 @@ class Engine:
         timeout: float = math.inf,
         use_drafts: bool = True,
         deterministic: bool = False,
-        pace: Pace | None = None,
-        hold_seconds: float = 0.0,
+        batch_timing: BatchTiming | None = None,
+        coalesce_seconds: float = 0.0,
         recovery: Recovery | None = None,
     ) -> None:
         """Prepare to run; ``start()`` does.
@@ -107,9 +107,9 @@ class Engine:
                 request: one request at a time, prompts in pieces of the batch size, no guesses,
                 and from memory only such whole pieces. The same request then gives the same reply
                 to the bit.
-            pace: what is known of how long batches take.
-            hold_seconds: how long tokens may wait for others to be posted with them; a sequence's
-                first token and its ending do not wait.
+            batch_timing: what is known of how long batches take.
+            coalesce_seconds: how long tokens may wait for others to be posted with them; the
+                first token of a sequence and its finish do not wait.
             recovery: begins anew where the backend may be lost.
         """
         self.max_running = 1 if deterministic else max_running
@@ -117,16 +117,16 @@ class Engine:
         self._max_waiting = max_waiting
         self._timeout = timeout
         self._backend = backend
-        self._memory = Memory(
+        self._memory = KVCache(
             backend,
             num_slots=1 if deterministic else num_slots(max_running),
             disk=disk,
             grain=backend.batch_size if deterministic else 1,
         )
-        self._pace = pace or Pace()
-        self._drafter = Drafter(self._pace) if use_drafts and not deterministic else None
+        self._batch_timing = batch_timing or BatchTiming()
+        self._drafter = Speculator(self._batch_timing) if use_drafts and not deterministic else None
         self.stats = Stats()
-        self._hold_seconds = hold_seconds
+        self._hold_seconds = coalesce_seconds
         self._outbox: _Emitted = []
         self._outbox_since = 0.0  # when the first of them came, in seconds of perf_counter()
         self._recovery = recovery
@@ -136,11 +136,13 @@ class Engine:
         self._computing: list[Work] = []  # the batch that is being decoded
         self._adapter = 0  # the one it is decoded with
         self._scheduler = Scheduler(
-            max_running=self.max_running, batch_size=backend.batch_size, pace=self._pace
+            max_running=self.max_running,
+            batch_size=backend.batch_size,
+            batch_timing=self._batch_timing,
         )
         self._turn_seconds = 1.0  # that a sequence runs, as a running mean
         self._wake = threading.Condition()
-        self._inbox: list[Sequence] = []
+        self._inbox: list[EngineSequence] = []
         self._calls: deque[tuple[Callable[[], None], Callable[[Exception], None]]] = deque()
         self._closing = False
         self._reap_needed = False
@@ -187,7 +189,7 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="glm3edge-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, sequence: Sequence) -> None:
+    def submit(self, sequence: EngineSequence) -> None:
         """Queue a sequence; its sink gets its events.
 
         Raises:
@@ -204,7 +206,9 @@ class Engine:
             self._inbox.append(sequence)
             self._wake.notify()
 
-    def call(self, task: Callable[[], None], *, on_error: Callable[[Exception], None]) -> None:
+    def run_on_engine_thread(
+        self, task: Callable[[], None], *, on_error: Callable[[Exception], None]
+    ) -> None:
         """Run ``task`` on this engine's thread, one a step: for what else computes.
 
         ``on_error`` is told instead if the engine closes before.
@@ -231,7 +235,7 @@ class Engine:
             retry_after = min(max(math.ceil(turns * self._turn_seconds), 1), 60)
             raise QueueFullError(num_waiting=num_waiting, retry_after=retry_after)
 
-    def cancel(self, sequence: Sequence) -> None:
+    def cancel(self, sequence: EngineSequence) -> None:
         """Ask for an early ending; the sequence gets it within one step. Idempotent."""
         with self._wake:
             sequence.cancelled = True
@@ -402,22 +406,22 @@ class Engine:
         """Start the waiting sequences that there is a place and memory for, in their order."""
         scheduler = self._scheduler
         for sequence in list(scheduler.waiting):
-            if scheduler.is_full and self._yielding_to(sequence) is None:
+            if scheduler.is_full and self._preempt_for(sequence) is None:
                 return
             if self._shares_a_running_prompt(sequence):
                 continue
             while not self._has_place(sequence):
-                if (other := self._yielding_to(sequence)) is None:
+                if (other := self._preempt_for(sequence)) is None:
                     return
-                self._suspend(other)
+                self._preempt(other)
             self._start(sequence)
 
-    def _yielding_to(self, sequence: Sequence) -> Sequence | None:
+    def _preempt_for(self, sequence: EngineSequence) -> EngineSequence | None:
         """A running sequence that has to wait for this one: what it has said would be computed in
         other batches later, so there is none where that matters."""
-        return None if self._deterministic else self._scheduler.youngest(below=sequence)
+        return None if self._deterministic else self._scheduler.victim(below=sequence)
 
-    def _has_place(self, sequence: Sequence) -> bool:
+    def _has_place(self, sequence: EngineSequence) -> bool:
         if not self._scheduler.running:
             return True
         if self._scheduler.is_full:
@@ -425,7 +429,7 @@ class Engine:
         needed = self._memory.cost(sequence.token_ids, sequence.adapter) + _GROWTH
         return needed <= self._memory.num_available
 
-    def _shares_a_running_prompt(self, sequence: Sequence) -> bool:
+    def _shares_a_running_prompt(self, sequence: EngineSequence) -> bool:
         """Whether another is about to compute much of the same prompt."""
         adapter = sequence.adapter
         running = [s for s in self._scheduler.running if s.num_pending > 1 and s.adapter == adapter]
@@ -439,7 +443,7 @@ class Engine:
             if not other.needs_hidden_states and other.priority <= sequence.priority
         )
 
-    def _start(self, sequence: Sequence) -> None:
+    def _start(self, sequence: EngineSequence) -> None:
         self._scheduler.run(sequence)
         sequence.started_at = time.monotonic()
         try:
@@ -453,19 +457,19 @@ class Engine:
         except Exception as exc:
             self._fail([sequence], exc)
 
-    def _suspend(self, sequence: Sequence) -> None:
+    def _preempt(self, sequence: EngineSequence) -> None:
         """Let a running sequence wait again; what it computed is kept as long as may be."""
         assert sequence.slot is not None  # noqa: S101 - for the type checker
         self._memory.release(sequence.slot, keep=not sequence.needs_hidden_states)
-        sequence.suspend()
-        self._scheduler.suspend(sequence)
+        sequence.preempt()
+        self._scheduler.preempt(sequence)
 
     def _plan(self) -> list[Work]:
         """The next batch; where memory is short, after the youngest have yielded."""
         while not (batch := self._scheduler.plan(self._memory.num_available)):
-            if (last := self._scheduler.youngest()) is None:
+            if (last := self._scheduler.victim()) is None:
                 break
-            self._suspend(last)
+            self._preempt(last)
         if self._drafter is not None:
             num_planned = sum(work.num_tokens for work in batch)
             room = min(self._memory.num_available, self._backend.batch_size) - num_planned
@@ -490,7 +494,7 @@ class Engine:
         finally:
             self._computing = []
         if is_same_adapter:  # the first batch after a change takes longer
-            self._pace.observe(num_tokens, time.perf_counter() - start)
+            self._batch_timing.observe(num_tokens, time.perf_counter() - start)
         return [index - span.num_drafts for index, span in zip(indices, spans, strict=True)]
 
     def _undo(self, batch: list[Work]) -> None:
@@ -498,7 +502,7 @@ class Engine:
         for work in batch:
             self._trim(work.sequence)
 
-    def _trim(self, sequence: Sequence) -> None:
+    def _trim(self, sequence: EngineSequence) -> None:
         """Take from memory what is no part of the sequence's text, such as wrong guesses."""
         slot = sequence.slot
         if slot is not None and self._memory.length(slot) > sequence.num_computed:
@@ -523,7 +527,7 @@ class Engine:
         finally:  # if the engine is lost meanwhile, these have come nevertheless
             self._emit(emitted)
 
-    def _fail(self, sequences: list[Sequence], exc: Exception) -> None:
+    def _fail(self, sequences: list[EngineSequence], exc: Exception) -> None:
         """End sequences with an error; the engine goes on, unless it is lost."""
         if isinstance(exc, EngineLostError):
             raise exc
@@ -535,7 +539,10 @@ class Engine:
         self._end(sequences, FinishReason.ERROR, exc)
 
     def _end(
-        self, sequences: Iterable[Sequence], reason: FinishReason, error: Exception | None = None
+        self,
+        sequences: Iterable[EngineSequence],
+        reason: FinishReason,
+        error: Exception | None = None,
     ) -> None:
         emitted: _Emitted = []
         for sequence in list(sequences):
@@ -543,7 +550,7 @@ class Engine:
             emitted.append((sequence, sequence.end(reason, error)))
         self._emit(emitted)
 
-    def _retire(self, sequence: Sequence, *, keep: bool = True) -> None:
+    def _retire(self, sequence: EngineSequence, *, keep: bool = True) -> None:
         """Free what a sequence holds; what it computed stays in memory if it can be trusted."""
         self._scheduler.remove(sequence)
         if sequence.slot is not None:
@@ -554,7 +561,7 @@ class Engine:
             self._turn_seconds += 0.2 * (seconds - self._turn_seconds)
         sequence.release()
 
-    def _trim_to_whole_pieces(self, sequence: Sequence) -> None:
+    def _trim_to_whole_pieces(self, sequence: EngineSequence) -> None:
         """Keep of a sequence what the same prompt would compute again in the same batches."""
         size = self._backend.batch_size
         whole = sequence.num_prompt_tokens // size * size
@@ -567,7 +574,7 @@ class Engine:
                 self._scheduler.add(sequence)
             self._inbox.clear()
 
-    def _everything(self) -> list[Sequence]:
+    def _everything(self) -> list[EngineSequence]:
         self._empty_inbox()
         return [*self._scheduler.running, *self._scheduler.waiting]
 
@@ -581,9 +588,9 @@ class Engine:
         is_urgent = not self._hold_seconds
         for sequence, event in emitted:
             is_progress = isinstance(event, ProgressEvent)
-            is_urgent |= is_progress or isinstance(event, Ending) or not sequence.has_emitted
+            is_urgent |= is_progress or isinstance(event, FinishedEvent) or not sequence.has_emitted
             sequence.has_emitted |= not is_progress
-            if isinstance(event, Ending):
+            if isinstance(event, FinishedEvent):
                 self.stats.count(event, num_prompt_tokens=sequence.num_prompt_tokens)
         if is_urgent:
             self._flush()
@@ -592,7 +599,7 @@ class Engine:
         """Post what would wait too long while a batch of ``num_tokens`` is computed."""
         if self._outbox:
             waited = time.perf_counter() - self._outbox_since
-            expected = self._pace.seconds(num_tokens) or math.inf
+            expected = self._batch_timing.seconds(num_tokens) or math.inf
             if waited + expected > self._hold_seconds:
                 self._flush()
 

@@ -1,4 +1,4 @@
-"""Memory: which tokens are in which slot of the key/value memory, and how much of it is free."""
+"""KVCache: which tokens are in which slot of the key/value memory, and how much of it is free."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ MIN_SAVED_TOKENS = 32
 """Fewer tokens are computed as fast as they are read."""
 
 
-class Match(NamedTuple):
+class PrefixMatch(NamedTuple):
     """The slot with the longest common beginning, and its length in tokens."""
 
     slot: int
     length: int
 
 
-class Memory:
+class KVCache:
     """Keeps account of the backend's memory, and is the only one to change it.
 
     A slot is a sequence id of the backend. It is busy while a sequence runs in it. Afterwards its
@@ -91,12 +91,12 @@ class Memory:
         """Tokens in ``slot``."""
         return self._lengths[slot]
 
-    def match(self, token_ids: Sequence[int], adapter: int = 0) -> Match:
+    def match(self, token_ids: Sequence[int], adapter: int = 0) -> PrefixMatch:
         """Where most of the beginning of ``token_ids`` is already computed with ``adapter``."""
         ids = np.asarray(token_ids, np.int32)
         return max(
             (
-                Match(slot, self._common(slot, ids) if computed_with == adapter else 0)
+                PrefixMatch(slot, self._common(slot, ids) if computed_with == adapter else 0)
                 for slot, computed_with in enumerate(self._adapters)
             ),
             key=lambda match: match.length,
@@ -108,7 +108,9 @@ class Memory:
         held = np.count_nonzero(self._busy_holders[self._cells[slot, :length]])
         return len(token_ids) - int(held)
 
-    def take(self, token_ids: Sequence[int], *, adapter: int = 0, reuse: bool = True) -> Match:
+    def take(
+        self, token_ids: Sequence[int], *, adapter: int = 0, reuse: bool = True
+    ) -> PrefixMatch:
         """A slot to run ``token_ids`` in with ``adapter``, and how many of them it has already.
 
         At least one is left to compute, because the next token is sampled from its logits.
@@ -118,7 +120,7 @@ class Memory:
         """
         if reuse:
             self._restore(token_ids, adapter)
-        source, length = self._reusable(token_ids, adapter) if reuse else Match(0, 0)
+        source, length = self._reusable(token_ids, adapter) if reuse else PrefixMatch(0, 0)
         slot = source
         if length == 0 or self._busy[source] or self._lengths[source] > length:
             slot = self._vacant(keep=source if length else None)
@@ -128,7 +130,7 @@ class Memory:
         self._adapters[slot] = adapter
         self._busy[slot] = True
         self._occupy(self._cells[slot, :length])
-        return Match(slot, length)
+        return PrefixMatch(slot, length)
 
     def append(self, slot: int, token_ids: Sequence[int] | Ids) -> None:
         """Account for tokens that are about to be computed, after making room for them.
@@ -200,9 +202,9 @@ class Memory:
         self._saved_lengths[slot] = len(entry.token_ids)
         self.release(slot, keep=is_restored)
 
-    def _reusable(self, token_ids: Sequence[int], adapter: int) -> Match:
+    def _reusable(self, token_ids: Sequence[int], adapter: int) -> PrefixMatch:
         slot, length = self.match(token_ids[:-1], adapter)
-        return Match(slot, length - length % self._grain)
+        return PrefixMatch(slot, length - length % self._grain)
 
     def _common(self, slot: int, ids: Ids) -> int:
         return num_common(self._ids[slot, : self._lengths[slot]], ids)

@@ -4,7 +4,7 @@ What a reply copies (code to be mended, names, quotes, arguments of calls) stand
 what comes next can be guessed from the text itself (Saxena, "Prompt Lookup Decoding", 2023).
 """
 
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 
 _NGRAMS = (4, 2)  # lengths of what is looked up; the first that is found counts
 _FIRST_RATE = 0.6
@@ -19,7 +19,7 @@ class PromptLookup:
         self._next: dict[tuple[int, ...], int] = {}  # n-gram -> where what follows it starts
         self._num_indexed = 0
 
-    def guess(self, token_ids: Seq[int], limit: int) -> list[int]:
+    def draft(self, token_ids: Sequence[int], limit: int) -> list[int]:
         """Up to ``limit`` tokens that followed the end of ``token_ids`` the last time it stood.
 
         If that was so short ago that the text ends first, it is taken to repeat itself.
@@ -32,7 +32,7 @@ class PromptLookup:
                 return [followed[index % len(followed)] for index in range(limit)]
         return []
 
-    def _index(self, token_ids: Seq[int]) -> None:
+    def _index(self, token_ids: Sequence[int]) -> None:
         """Take in all n-grams but those at the very end, which nothing follows yet."""
         for end in range(self._num_indexed + 1, len(token_ids)):
             for size in _NGRAMS:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from glm3edge.engine.batch_timing import Pace
-from glm3edge.engine.sequence import Sequence
+from glm3edge.engine.batch_timing import BatchTiming
+from glm3edge.engine.sequence import EngineSequence
 
 _TURN_SECONDS = 0.04
 """How long batches of one adapter follow each other while another's sequences wait. llama.cpp
@@ -16,7 +16,7 @@ builds its graphs again after a change: 3 ms for 28 layers."""
 class Work:
     """Tokens of one sequence for the next batch."""
 
-    sequence: Sequence
+    sequence: EngineSequence
     num_tokens: int
 
     @property
@@ -35,14 +35,14 @@ class Scheduler:
     an interactive sequence take turns, and others wait for them.
     """
 
-    def __init__(self, *, max_running: int, batch_size: int, pace: Pace) -> None:
+    def __init__(self, *, max_running: int, batch_size: int, batch_timing: BatchTiming) -> None:
         self._max_running = max_running
         self._batch_size = batch_size
-        self._pace = pace
+        self._batch_timing = batch_timing
         self._num_added = 0
         self._vectors_next = True
-        self.waiting: list[Sequence] = []
-        self.running: list[Sequence] = []
+        self.waiting: list[EngineSequence] = []
+        self.running: list[EngineSequence] = []
         self._num_of_adapter: Counter[int] = Counter()  # running sequences
         self._adapter = 0  # whose turn it is
         self._turn_seconds = 0.0  # that it has had
@@ -54,31 +54,31 @@ class Scheduler:
         """Whether as many sequences run as may."""
         return len(self.running) >= self._max_running
 
-    def add(self, sequence: Sequence) -> None:
+    def add(self, sequence: EngineSequence) -> None:
         """Queue a sequence."""
         self._num_added += 1
         sequence.number = self._num_added
         self._enqueue(sequence)
 
-    def run(self, sequence: Sequence) -> None:
+    def run(self, sequence: EngineSequence) -> None:
         """Move a waiting sequence to the running ones."""
         self.waiting.remove(sequence)
         self.running.append(sequence)
         self._num_of_adapter[sequence.adapter] += 1
 
-    def suspend(self, sequence: Sequence) -> None:
+    def preempt(self, sequence: EngineSequence) -> None:
         """Move a running sequence back to where it waited."""
         self._leave(sequence)
         self._enqueue(sequence)
 
-    def remove(self, sequence: Sequence) -> None:
+    def remove(self, sequence: EngineSequence) -> None:
         """Drop a sequence, wherever it is."""
         if sequence in self.running:
             self._leave(sequence)
         else:
             self.waiting.remove(sequence)
 
-    def youngest(self, *, below: Sequence | None = None) -> Sequence | None:
+    def victim(self, *, below: EngineSequence | None = None) -> EngineSequence | None:
         """The running sequence that yields first: the last in rank.
 
         With ``below`` only if that one's priority is lower.
@@ -103,10 +103,12 @@ class Scheduler:
             for s in self.running
         )
         batch = self._plan(group, num_cells, num_delayed)
-        self._turn_seconds += self._pace.seconds(sum(work.num_tokens for work in batch))
+        self._turn_seconds += self._batch_timing.seconds(sum(work.num_tokens for work in batch))
         return batch
 
-    def _plan(self, running: list[Sequence], num_cells: int, num_delayed: int = 0) -> list[Work]:
+    def _plan(
+        self, running: list[EngineSequence], num_cells: int, num_delayed: int = 0
+    ) -> list[Work]:
         """The next batch of ``running``, which are of one adapter.
 
         ``num_delayed`` replies of others wait for it: prompts may take no more time than beside so
@@ -122,7 +124,7 @@ class Scheduler:
             return [Work(sequence, 1) for sequence in replies]
         room = self._batch_size
         if num_replies := len(replies) or num_delayed:
-            room = self._pace.room(num_replies, room)
+            room = self._batch_timing.prefill_budget(num_replies, room)
         if vectors and (self._vectors_next or not others):
             self._vectors_next = False
             return _fill(vectors, min(room, budget))
@@ -140,23 +142,23 @@ class Scheduler:
         self._adapter = min(adapters, key=lambda a: (self._turns_ended.get(a, 0), a))
         self._turn_seconds = 0.0
 
-    def _leave(self, sequence: Sequence) -> None:
+    def _leave(self, sequence: EngineSequence) -> None:
         """Take a sequence from the running ones."""
         self.running.remove(sequence)
         self._num_of_adapter[sequence.adapter] -= 1
         if not self._num_of_adapter[sequence.adapter]:
             del self._num_of_adapter[sequence.adapter]
 
-    def _enqueue(self, sequence: Sequence) -> None:
+    def _enqueue(self, sequence: EngineSequence) -> None:
         self.waiting.append(sequence)
         self.waiting.sort(key=_rank)
 
 
-def _rank(sequence: Sequence) -> tuple[int, int]:
+def _rank(sequence: EngineSequence) -> tuple[int, int]:
     return sequence.priority, sequence.number
 
 
-def _fill(sequences: Iterable[Sequence], room: int) -> list[Work]:
+def _fill(sequences: Iterable[EngineSequence], room: int) -> list[Work]:
     batch = []
     for sequence in sorted(sequences, key=_rank):
         num_tokens = min(sequence.num_pending, room)

@@ -1,4 +1,4 @@
-"""Sequence: one request's state in the engine.
+"""EngineSequence: one request's state in the engine.
 
     waiting ──> running ──> ended
        │  <──────┘             │   (suspended: it yields its place and goes on later)
@@ -10,15 +10,14 @@ A sequence is running while it has a slot: an id in the context's key/value memo
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from collections.abc import Sequence as Seq
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from glm3edge.core import (
-    EndEvent,
-    Ending,
+    FinishedEvent,
     FinishReason,
+    GenerationFinished,
     Mask,
     Priority,
     ProgressEvent,
@@ -57,7 +56,7 @@ class GenerationRequest:
         wants_progress: tell how far the prompt has been read, where that takes several batches.
     """
 
-    prompt_ids: Seq[int]
+    prompt_ids: Sequence[int]
     max_new_tokens: int
     max_hidden_tokens: int = 0
     sampling: SamplingParams = field(default_factory=SamplingParams)
@@ -93,18 +92,18 @@ class Reader(Protocol):
     def feed(self, event: TokenEvent) -> list[Any]:
         """Events that a token, with all the text that it completes, leads to."""
 
-    def finish(self, end: EndEvent) -> list[Any]:
+    def finish(self, end: GenerationFinished) -> list[Any]:
         """The last events; the very last is the ending."""
 
 
-class Sequence(ABC):
+class EngineSequence(ABC):
     """Tokens to compute, how far that has got, and where events go."""
 
     needs_hidden_states = False
 
     def __init__(
         self,
-        prompt_ids: Seq[int],
+        prompt_ids: Sequence[int],
         sink: Sink,
         *,
         priority: Priority = Priority.INTERACTIVE,
@@ -138,7 +137,7 @@ class Sequence(ABC):
         """Tokens that may still be sampled."""
         return 0
 
-    def guess(self, limit: int) -> list[int]:
+    def draft(self, limit: int) -> list[int]:
         """Up to ``limit`` tokens that may come next."""
         return []
 
@@ -156,7 +155,7 @@ class Sequence(ABC):
         """Events before the first batch, which takes ``batch_size`` tokens at the most."""
         return []
 
-    def suspend(self) -> None:
+    def preempt(self) -> None:
         """Leave the slot, to start again later where the text stands."""
         self.slot = None
         self.num_computed = 0
@@ -180,11 +179,11 @@ class Sequence(ABC):
         """
 
     @abstractmethod
-    def end(self, reason: FinishReason, error: Exception | None = None) -> Ending:
+    def end(self, reason: FinishReason, error: Exception | None = None) -> FinishedEvent:
         """The event for an ending that comes from outside."""
 
 
-class Generation(Sequence):
+class Generation(EngineSequence):
     """A reply in the making."""
 
     def __init__(self, request: GenerationRequest, sink: Sink) -> None:
@@ -219,12 +218,12 @@ class Generation(Sequence):
             limit = min(limit + self._num_hidden_tokens, self._room)
         return limit - self.num_completion_tokens
 
-    def guess(self, limit: int) -> list[int]:
+    def draft(self, limit: int) -> list[int]:
         # How many guesses are made depends on measured times, and a batch's arithmetic on its size:
         # who gives a seed wants the same text again.
         if self.request.sampling.seed is not None:
             return []
-        return self._lookup.guess(self.token_ids, limit)
+        return self._lookup.draft(self.token_ids, limit)
 
     def start(self, backend: Backend[Any], slot: int, num_computed: int) -> None:
         super().start(backend, slot, num_computed)
@@ -301,7 +300,7 @@ class Generation(Sequence):
             constraint.accept(token_id)
         return token_id
 
-    def end(self, reason: FinishReason, error: Exception | None = None) -> EndEvent:
+    def end(self, reason: FinishReason, error: Exception | None = None) -> GenerationFinished:
         return self._ending(reason, error=error)
 
     def _finish(self, reason: FinishReason, stop_token_id: int | None = None) -> list[Any]:
@@ -316,8 +315,8 @@ class Generation(Sequence):
         else:
             self._has_visible_text = True
 
-    def _ending(self, reason: FinishReason, **fields: Any) -> EndEvent:
-        return EndEvent(
+    def _ending(self, reason: FinishReason, **fields: Any) -> GenerationFinished:
+        return GenerationFinished(
             reason,
             num_completion_tokens=self.num_completion_tokens,
             num_hidden_tokens=self._num_hidden_tokens,

@@ -1,4 +1,4 @@
-"""Drafter: how many guesses go into a batch.
+"""Speculator: how many guesses go into a batch.
 
 The batch that computes a reply's next token computes guesses at those after it too. Each is
 compared with the token that is sampled in its place; the first wrong one and all after it are
@@ -6,9 +6,9 @@ thrown away. What is said does not depend on the guesses: every token comes from
 the logits it would have had.
 """
 
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 
-from glm3edge.engine.batch_timing import Pace
+from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.prompt_lookup import Acceptance
 from glm3edge.engine.scheduler import Work
 
@@ -19,18 +19,18 @@ _WORTH = 1.05
 """How many times faster a batch with guesses must be expected to be."""
 
 
-class Drafter:
+class Speculator:
     """Puts guesses into a batch, where the measured times of batches say that they pay.
 
     They pay if more tokens a second come out. One more token in a batch costs little on a GPU and
-    much on a processor that has other replies in the batch already, so it is measured: ``Pace``
-    knows how long batches take, and each sequence how often its guesses were right.
+    much on a processor that has other replies in the batch already, so it is measured:
+    ``BatchTiming`` knows how long batches take, and each sequence how often its guesses were right.
     """
 
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
+    def __init__(self, batch_timing: BatchTiming) -> None:
+        self._batch_timing = batch_timing
 
-    def draft(self, batch: Seq[Work], *, room: int) -> None:
+    def draft(self, batch: Sequence[Work], *, room: int) -> None:
         """Set ``draft_ids`` of the sequences in ``batch``: ``room`` tokens at the most."""
         for work in batch:
             work.sequence.draft_ids = []
@@ -44,7 +44,7 @@ class Drafter:
             if not count:
                 sequence.acceptance.recover()
                 continue
-            sequence.draft_ids = guess = sequence.guess(count)
+            sequence.draft_ids = guess = sequence.draft(count)
             num_tokens += len(guess)
             expected += sequence.acceptance.expected(len(guess))
             room -= len(guess)
@@ -53,7 +53,7 @@ class Drafter:
         self, acceptance: Acceptance, limit: int, num_tokens: int, expected: float
     ) -> int:
         """How many guesses, up to ``limit``, to add to a batch that gives ``expected`` tokens."""
-        seconds = self._pace.seconds
+        seconds = self._batch_timing.seconds
         best, best_speed = 0, _WORTH * expected / max(seconds(num_tokens), 1e-9)
         likely, hoped = 1.0, expected + acceptance.most
         for count in range(1, limit + 1):

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from glm3edge.core import EndEvent, Ending, FinishReason
+from glm3edge.core import FinishedEvent, FinishReason, GenerationFinished
 
 
 @dataclass(slots=True)
@@ -28,11 +28,11 @@ class Stats:
     num_rejected_drafts: int = 0
     num_restarts: int = 0
 
-    def count(self, ending: Ending, *, num_prompt_tokens: int) -> None:
+    def count(self, ending: FinishedEvent, *, num_prompt_tokens: int) -> None:
         """One more request has ended."""
         self.endings[ending.reason] += 1
         self.num_prompt_tokens += num_prompt_tokens
-        if isinstance(ending, EndEvent):
+        if isinstance(ending, GenerationFinished):
             self.num_cached_tokens += ending.num_cached_tokens
             self.num_completion_tokens += ending.num_completion_tokens
             self.num_accepted_drafts += ending.num_accepted_drafts

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from glm3edge.core import EndEvent, FinishReason, TokenEvent, partial_marker
+from glm3edge.core import FinishReason, GenerationFinished, TokenEvent, partial_marker
 
 
 class StopStrings:
@@ -59,7 +59,7 @@ class TextReader:
         text, self.stop_string = self._stops.feed(event.text)
         return [TokenEvent(event.token_id, text, event.logprobs)]
 
-    def finish(self, end: EndEvent) -> list[Any]:
+    def finish(self, end: GenerationFinished) -> list[Any]:
         text = ""
         if self.stop_string is None:
             text, self.stop_string = self._stops.feed(end.text)
@@ -67,7 +67,7 @@ class TextReader:
         return [ended(end, text=text, stop_string=self.stop_string)]
 
 
-def ended(end: EndEvent, *, text: str, stop_string: str | None) -> EndEvent:
+def ended(end: GenerationFinished, *, text: str, stop_string: str | None) -> GenerationFinished:
     """``end`` with the reply's last text and the stop string that it reached, if it did."""
     reason = end.reason if stop_string is None else FinishReason.STOP
     return replace(end, reason=reason, text=text, stop_string=stop_string)

@@ -59,7 +59,7 @@ def allocations(context_handle: Any) -> list[Allocation]:
     )
 
 
-def are_told() -> bool:
+def reports_allocations() -> bool:
     """Whether this build of llama.cpp tells what memory it takes."""
     return hasattr(native._lib, _SYMBOL)
 
@@ -121,7 +121,7 @@ class _Layout:
 
 def _entries(context_handle: Any) -> Iterator[tuple[int, int, int, int]]:
     """Buffer type, and bytes of weights, context and computation."""
-    if not are_told():
+    if not reports_allocations():
         raise ModelError("this build of llama.cpp does not tell what memory it takes")
     function = native._lib[_SYMBOL]
     function.restype, function.argtypes = _Map, [ctypes.c_void_p]

@@ -1,4 +1,4 @@
-"""Apart: a process of its own for what llama.cpp may end a process over.
+"""ChildProcess: a process of its own for what llama.cpp may end a process over.
 
 It does so when a worker goes away, and when a GPU's driver fails. Calls go to that process and
 results come back, one at a time, as pickles through a pipe. What it writes to its standard output
@@ -32,7 +32,7 @@ _PLACE = re.compile(r"^\S+\.\w+:\d+: ")  # in llama.cpp's source
 _LOST = (EOFError, OSError)  # what a pipe raises when there is nobody at its other end
 
 
-class Apart:
+class ChildProcess:
     """An object in a process of its own.
 
     Methods may be called from any thread; ``call()`` and ``post()`` wait for each other.
@@ -70,7 +70,7 @@ class Apart:
         signals.close()
         atexit.register(self.kill)  # before multiprocessing asks it to end, and waits
 
-    def wait_ready(self, patience: float = math.inf) -> "Apart":
+    def wait_ready(self, patience: float = math.inf) -> "ChildProcess":
         """Itself, once the object is made; if it is not in ``patience`` seconds, the process ends.
 
         Raises:
@@ -162,14 +162,14 @@ class Apart:
         return EngineLostError(self._check() or _last_words(self._words, self._process.exitcode))
 
 
-def run_apart(function: Callable[..., T], *args: Any, patience: float = math.inf) -> T:
+def run_in_child(function: Callable[..., T], *args: Any, patience: float = math.inf) -> T:
     """The result of a function that runs in a process of its own, which then ends.
 
     Raises:
         EngineLostError: the process ended before, or took more than ``patience`` seconds.
         Exception: whatever the function raises.
     """
-    apart = Apart(_Functions, patience=patience).wait_ready()
+    apart = ChildProcess(_Functions, patience=patience).wait_ready()
     try:
         result: T = apart.call("run", function, *args)
         return result

@@ -17,7 +17,7 @@ _ATTEMPTS = 3
 _SECONDS = 10.0
 
 
-def add_stand_ins(number: int) -> list[Device]:
+def add_fake_devices(number: int) -> list[Device]:
     """So many devices more among ``devices()``, as long as this process lives.
 
     Raises:

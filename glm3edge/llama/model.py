@@ -14,8 +14,8 @@ from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama import library
 from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.respelling import respelled
-from glm3edge.llama.tensor_list import why_damaged
-from glm3edge_convert.gguf.magic import why_not_gguf
+from glm3edge.llama.tensor_list import damage
+from glm3edge_convert.gguf.magic import gguf_problem
 
 CHAT_ARCHITECTURE = "chatglm"
 ENCODER_ARCHITECTURE = "bert"
@@ -341,7 +341,7 @@ def _why_not(found: str | None, wanted: str) -> str:
 
 def check_is_gguf(path: Path) -> None:
     """Raise ModelLoadError unless ``path`` is a file that begins as GGUF files do."""
-    if (reason := why_not_gguf(path)) is not None:
+    if (reason := gguf_problem(path)) is not None:
         raise ModelLoadError(path, reason)
 
 
@@ -355,5 +355,5 @@ def _load(path: Path, *, vocab_only: bool, no_alloc: bool, placement: Placement)
     with library.errors_as_reason() as reason:
         handle = native.llama_model_load_from_file(str(path).encode(), params)
         if not handle:
-            raise ModelLoadError(path, why_damaged(path) or reason())
+            raise ModelLoadError(path, damage(path) or reason())
     return handle

@@ -21,13 +21,13 @@ from glm3edge.errors import DeviceError, EngineLostError, ModelError, ResourceCl
 from glm3edge.llama import library
 from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.allocations import Allocation, layer_devices, moved_tensors
-from glm3edge.llama.child_process import Apart
+from glm3edge.llama.child_process import ChildProcess
 from glm3edge.llama.context import Context
 from glm3edge.llama.devices import add_workers, devices
 from glm3edge.llama.model import Model
 from glm3edge.llama.placement import Placement
 from glm3edge.llama.prefix import Prefix
-from glm3edge.llama.workers import why_unreachable
+from glm3edge.llama.workers import worker_problem
 
 CONNECT_SECONDS = 30.0
 """How long workers and drivers may take to say which devices they have."""
@@ -112,7 +112,7 @@ class RemoteContext:
         self._numbers = itertools.count()
         self._loss: EngineLostError | None = EngineLostError("it has not begun")
         self._is_closed = False
-        self._apart: Apart | None = None
+        self._apart: ChildProcess | None = None
         self.report = Report({}, {}, [])
         self.state_keys: list[str] = []
         self.restart()
@@ -134,12 +134,12 @@ class RemoteContext:
         if self._is_closed:
             raise ResourceClosedError("the context is closed")
         workers = self._spec.workers
-        if (reason := why_unreachable(workers)) is not None:
+        if (reason := worker_problem(workers)) is not None:
             raise EngineLostError(reason)
         self._end()
         self._loss = self._loss or EngineLostError("it begins anew")
-        apart = self._apart = Apart(
-            _Host, self._spec, check=partial(why_unreachable, workers, are_busy=True)
+        apart = self._apart = ChildProcess(
+            _Host, self._spec, check=partial(worker_problem, workers, are_busy=True)
         )
         try:
             _connect(apart, workers)
@@ -243,7 +243,7 @@ class RemoteContext:
             raise
 
 
-def _connect(apart: Apart, workers: Sequence[str]) -> None:
+def _connect(apart: ChildProcess, workers: Sequence[str]) -> None:
     """Wait until the process knows all devices."""
     try:
         apart.wait_ready(CONNECT_SECONDS)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama import ggml
-from glm3edge_convert.gguf.magic import why_not_gguf
+from glm3edge_convert.gguf.magic import gguf_problem
 
 
 def tensor_sizes(path: Path) -> dict[str, int]:
@@ -13,7 +13,7 @@ def tensor_sizes(path: Path) -> dict[str, int]:
     Raises:
         ModelLoadError: no such file, or no GGUF file.
     """
-    if (reason := why_not_gguf(path)) is not None:
+    if (reason := gguf_problem(path)) is not None:
         raise ModelLoadError(path, reason)
     handle = ggml.function("gguf_init_from_file")(str(path).encode(), ggml.METADATA_ONLY)
     if not handle:
@@ -30,7 +30,7 @@ def tensor_sizes(path: Path) -> dict[str, int]:
         ggml.function("gguf_free")(handle)
 
 
-def why_damaged(path: Path) -> str | None:
+def damage(path: Path) -> str | None:
     """What is wrong with a GGUF file that cannot be loaded; None if it is whole."""
     handle = ggml.function("gguf_init_from_file")(str(path).encode(), ggml.METADATA_ONLY)
     if not handle:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 _SECONDS = 3.0
 
 
-def why_unreachable(addresses: Sequence[str], *, are_busy: bool = False) -> str | None:
+def worker_problem(addresses: Sequence[str], *, are_busy: bool = False) -> str | None:
     """Which of the workers does not take connections, and why; None if all do.
 
     Where they ``are_busy``, one that does not answer counts as there: llama.cpp's own server takes

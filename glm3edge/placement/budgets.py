@@ -1,4 +1,4 @@
-"""Room: what memory a device has for a model, and how much of it is better left alone."""
+"""DeviceBudget: what memory a device has for a model, and how much of it is better left alone."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _METAL = "MTL"
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DeviceBudget:
     """Memory of a device.
 
     Attributes:
@@ -46,23 +46,25 @@ class Room:
         return max(self.free - self.margin, 0)
 
 
-def gpu_room(
+def gpu_budget(
     device: str, free: int, *, shares_ram: bool = False, is_described: bool = False
-) -> Room:
+) -> DeviceBudget:
     """The room of a device with ``free`` bytes, with the usual margin."""
-    return Room(device, free, max(MIN_GPU_MARGIN, int(MARGIN * free)), shares_ram, is_described)
+    return DeviceBudget(
+        device, free, max(MIN_GPU_MARGIN, int(MARGIN * free)), shares_ram, is_described
+    )
 
 
-def cpu_room(free: int | None = None) -> Room:
+def cpu_budget(free: int | None = None) -> DeviceBudget:
     """The CPU's room: of ``free`` bytes, or of what this machine has available now."""
     free = system_memory().available if free is None else free
-    return Room(CPU, free, max(MIN_CPU_MARGIN, int(MARGIN * free)))
+    return DeviceBudget(CPU, free, max(MIN_CPU_MARGIN, int(MARGIN * free)))
 
 
-def gpu_rooms(devices: Sequence[Device]) -> list[Room]:
-    """The rooms of those of the devices that layers can be moved to, in their order."""
+def gpu_budgets(devices: Sequence[Device]) -> list[DeviceBudget]:
+    """The budgets of those of the devices that layers can be moved to, in their order."""
     return [
-        gpu_room(device.name, device.memory_free, shares_ram=_shares_ram(device))
+        gpu_budget(device.name, device.memory_free, shares_ram=_shares_ram(device))
         for device in devices
         if device.is_offload
     ]

@@ -19,11 +19,11 @@ from itertools import combinations
 
 from glm3edge.llama.devices import CPU
 from glm3edge.llama.placement import ON_CPU, Placement
-from glm3edge.placement.budgets import Room
+from glm3edge.placement.budgets import DeviceBudget
 from glm3edge.placement.estimate import Estimator
-from glm3edge.placement.memory_usage import Account
+from glm3edge.placement.memory_usage import MemoryUsage
 
-Order = tuple[Room, ...]
+Order = tuple[DeviceBudget, ...]
 """Devices that take part, in the order in which they take layers; the last has the output."""
 
 _MAX_CHOSEN = 4  # of more devices than these, all are used or none
@@ -38,12 +38,12 @@ class Filler:
 
     Attributes:
         estimator: of the model and what it is to do.
-        rooms: of the devices.
+        budgets: of the devices.
         kv_on_gpu: keys and values go with their layer.
     """
 
     estimator: Estimator
-    rooms: tuple[Room, ...]
+    budgets: tuple[DeviceBudget, ...]
     kv_on_gpu: bool = True
 
     def best(self) -> Placement:
@@ -57,7 +57,7 @@ class Filler:
             for placement in self._fillings(order):
                 account = self.estimator.estimate(placement)
                 worth = bytes_on_devices(account) - len(order) * self._least_worth
-                if worth > most and overrun(account, self.rooms) <= 0:
+                if worth > most and overrun(account, self.budgets) <= 0:
                     best, most = placement, worth
                 if most and best.num_gpu_layers > self.estimator.num_layers and not best.overrides:
                     return best  # no other has more
@@ -70,10 +70,10 @@ class Filler:
 
     def _orders(self) -> Iterator[Order]:
         """Choices of devices, fewest first: as given, and with the roomiest for the output."""
-        num_devices = len(self.rooms)
+        num_devices = len(self.budgets)
         smallest = 1 if num_devices <= _MAX_CHOSEN else num_devices
         for number in range(smallest, num_devices + 1):
-            for order in combinations(self.rooms, number):
+            for order in combinations(self.budgets, number):
                 roomiest = max(order, key=lambda room: room.usable)
                 others = tuple(room for room in order if room is not roomiest)
                 yield from dict.fromkeys((order, (*others, roomiest)))
@@ -136,14 +136,14 @@ class Filler:
         return self.estimator.layer_bytes[layer] + keys_values
 
 
-def bytes_on_devices(account: Account) -> int:
+def bytes_on_devices(account: MemoryUsage) -> int:
     """Bytes of weights, keys and values that are not on the CPU."""
     return sum(d.weights + d.keys_values for d in account.devices if d.device != CPU)
 
 
-def overrun(account: Account, rooms: Sequence[Room]) -> int:
+def overrun(account: MemoryUsage, budgets: Sequence[DeviceBudget]) -> int:
     """By how many bytes the fullest of these devices has too little room; negative if all fit."""
-    return max((account[room.device].total - room.usable for room in rooms), default=0)
+    return max((account[room.device].total - room.usable for room in budgets), default=0)
 
 
 def _evenly(number: int, num_parts: int) -> list[int]:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from glm3edge.errors import DoesNotFitError
 from glm3edge.llama.devices import CPU, Device, add_workers, devices
-from glm3edge.llama.fake_devices import add_stand_ins
+from glm3edge.llama.fake_devices import add_fake_devices
 from glm3edge.llama.placement import ON_CPU
 from glm3edge.llama.tensor_list import tensor_sizes
-from glm3edge.placement.budgets import Room, cpu_room, gpu_room, gpu_rooms
+from glm3edge.placement.budgets import DeviceBudget, cpu_budget, gpu_budget, gpu_budgets
 from glm3edge.placement.layers import is_output, layer_of
-from glm3edge.placement.memory_usage import Workload, account
+from glm3edge.placement.memory_usage import ContextParams, measure_memory
 from glm3edge.placement.search import CONTEXT_STEP, Fit, Search
 from glm3edge.placement.speed import USED_CONTEXT, Speed, expected_speed
 
@@ -29,12 +29,12 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PlanRequest:
     """What is asked.
 
     Attributes:
         variants: the types to compare, of one model.
-        workload: what the context is to be made for.
+        context_params: what the context is to be made for.
         max_context: tokens of context that the model can have at all.
         gpus: free bytes of each GPU that is described; None takes those of this machine.
         ram: free bytes of memory; None takes this machine's.
@@ -42,7 +42,7 @@ class Question:
     """
 
     variants: tuple[Variant, ...]
-    workload: Workload
+    context_params: ContextParams
     max_context: int
     gpus: tuple[int, ...] | None = None
     ram: int | None = None
@@ -73,44 +73,45 @@ class TypePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to a Question.
+class PlanResult:
+    """The answer to a PlanRequest.
 
     Attributes:
-        rooms: of the devices that layers can be moved to.
+        budgets: of the devices that layers can be moved to.
         cpu: the CPU's room.
         labels: what to call the devices.
         kv_bytes: keys and values of the context, kept in each of COMPARED_KV_TYPES.
         plans: one for each variant.
     """
 
-    rooms: tuple[Room, ...]
-    cpu: Room
+    budgets: tuple[DeviceBudget, ...]
+    cpu: DeviceBudget
     labels: Mapping[str, str]
     kv_bytes: Mapping[str, int]
     plans: tuple[TypePlan, ...]
 
 
-def answer(question: Question) -> Answer:
+def answer(question: PlanRequest) -> PlanResult:
     """The answer. It may add devices to this process for good, or end it: best called apart.
 
     Raises:
         DeviceError: a device or what stands for it cannot be had.
         ModelError: a variant is no model.
     """
-    rooms, labels = _survey(question)
-    cpu = cpu_room(question.ram)
+    budgets, labels = _survey(question)
+    cpu = cpu_budget(question.ram)
     first = question.variants[0].path
     kv_bytes = {
-        kv_type: account(first, ON_CPU, replace(question.workload, kv_type=kv_type))[
+        kv_type: measure_memory(first, ON_CPU, replace(question.context_params, kv_type=kv_type))[
             CPU
         ].keys_values
         for kv_type in COMPARED_KV_TYPES
     }
     plans = tuple(
-        _plan(variant, Search(variant.path, rooms, cpu), question) for variant in question.variants
+        _plan(variant, Search(variant.path, budgets, cpu), question)
+        for variant in question.variants
     )
-    return Answer(rooms, cpu, labels, kv_bytes, plans)
+    return PlanResult(budgets, cpu, labels, kv_bytes, plans)
 
 
 def recommended(plans: Sequence[TypePlan], default: str) -> TypePlan | None:
@@ -135,45 +136,47 @@ def recommended(plans: Sequence[TypePlan], default: str) -> TypePlan | None:
 _NO_GAIN = {"f16", "bf16", "f32"}
 
 
-def _survey(question: Question) -> tuple[tuple[Room, ...], dict[str, str]]:
+def _survey(question: PlanRequest) -> tuple[tuple[DeviceBudget, ...], dict[str, str]]:
     """Rooms of the devices, workers' first as llama.cpp has them, and what to call those."""
     remote = add_workers(question.workers)
     labels = {device.name: device.name for device in remote}
-    rooms = gpu_rooms(remote)
+    budgets = gpu_budgets(remote)
     if question.gpus is None:
         here = [device for device in devices() if device.name not in labels]
-        rooms += gpu_rooms(here)
+        budgets += gpu_budgets(here)
         labels |= {device.name: device.name for device in here}
     elif question.gpus:
-        stand_ins = add_stand_ins(len(question.gpus))
-        rooms += _described(stand_ins, question.gpus)
+        stand_ins = add_fake_devices(len(question.gpus))
+        budgets += _described(stand_ins, question.gpus)
         labels |= {device.name: f"GPU{index}" for index, device in enumerate(stand_ins)}
-    return tuple(rooms), {**labels, CPU: CPU}
+    return tuple(budgets), {**labels, CPU: CPU}
 
 
-def _described(stand_ins: Sequence[Device], gpus: Sequence[int]) -> list[Room]:
+def _described(stand_ins: Sequence[Device], gpus: Sequence[int]) -> list[DeviceBudget]:
     return [
-        gpu_room(device.name, free, is_described=True)
+        gpu_budget(device.name, free, is_described=True)
         for device, free in zip(stand_ins, gpus, strict=True)
     ]
 
 
-def _plan(variant: Variant, search: Search, question: Question) -> TypePlan:
-    workload = question.workload
+def _plan(variant: Variant, search: Search, question: PlanRequest) -> TypePlan:
+    context_params = question.context_params
     fit, failure = None, None
     try:
-        fit = search.best(workload)
+        fit = search.best(context_params)
     except DoesNotFitError as exc:
         failure = exc
     largest = search.largest(
-        replace(workload, context_size=max(question.max_context, workload.context_size)),
-        CONTEXT_STEP if fit is None else workload.context_size,
+        replace(
+            context_params, context_size=max(question.max_context, context_params.context_size)
+        ),
+        CONTEXT_STEP if fit is None else context_params.context_size,
     )
     return TypePlan(
         variant,
         fit,
         failure,
-        largest.workload.context_size if largest else 0,
+        largest.context_params.context_size if largest else 0,
         _read_bytes(variant.path, fit) if fit else {},
     )
 
@@ -184,7 +187,7 @@ def _read_bytes(path: Path, fit: Fit) -> dict[str, int]:
         for tensor, size in tensor_sizes(path).items()
         if layer_of(tensor) is None and not is_output(tensor)
     )
-    size = fit.workload.context_size
+    size = fit.context_params.context_size
     return {
         device.device: device.weights
         - (embedding if device.device == CPU else 0)

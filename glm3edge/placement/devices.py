@@ -9,18 +9,18 @@ from typing import NamedTuple
 
 from glm3edge.config.settings import Settings
 from glm3edge.errors import ConfigError, DeviceError, EngineLostError
-from glm3edge.llama.allocations import are_told
-from glm3edge.llama.child_process import run_apart
+from glm3edge.llama.allocations import reports_allocations
+from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.devices import CPU, Device, add_workers, devices
 from glm3edge.llama.gpus import gpu_backends, idle_backends
 from glm3edge.llama.model import Model
 from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.remote_context import BUSY, CONNECT_SECONDS
-from glm3edge.llama.workers import find_double, why_unreachable
-from glm3edge.placement.budgets import cpu_room, gpu_rooms
+from glm3edge.llama.workers import find_double, worker_problem
+from glm3edge.placement.budgets import cpu_budget, gpu_budgets
 from glm3edge.placement.fitting import fit_or_advise
 from glm3edge.placement.machine.memory import system_memory
-from glm3edge.placement.memory_usage import Account, Workload, account
+from glm3edge.placement.memory_usage import ContextParams, MemoryUsage, measure_memory
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +39,12 @@ def offload_devices(workers: Sequence[str]) -> list[Device]:
     """
     if not workers and not gpu_backends():
         return []
-    if (reason := why_unreachable(workers)) is not None:
+    if (reason := worker_problem(workers)) is not None:
         raise ConfigError(f"{reason}: start it with glm3edge worker")
     if (pair := find_double(workers)) is not None:
         raise ConfigError(f"--rpc: {pair[0]} and {pair[1]} are the same worker")
     try:
-        found = run_apart(_offload_devices, tuple(workers), patience=CONNECT_SECONDS)
+        found = run_in_child(_offload_devices, tuple(workers), patience=CONNECT_SECONDS)
     except EngineLostError as exc:
         reason = (
             f"workers {', '.join(workers)}: {BUSY}" if "no answer" in exc.reason else exc.reason
@@ -66,41 +66,43 @@ def _offload_devices(workers: Sequence[str]) -> list[Device]:
 
 
 def fitting_placement(
-    path: Path, found: Sequence[Device], workload: Workload, settings: Settings
-) -> tuple[Placement, Workload]:
+    path: Path, found: Sequence[Device], context_params: ContextParams, settings: Settings
+) -> tuple[Placement, ContextParams]:
     """The placement that puts most of the GGUF file ``path`` on the devices ``found``.
 
-    The workload's context gets smaller if the settings allow that and all layers fit then.
+    The context gets smaller if the settings allow that and all layers fit then.
 
     Raises:
         DoesNotFitError: what has to be left to the CPU is more than it has.
         EngineLostError: a device is lost.
         ModelError: the file is no model.
     """
-    if not are_told():  # then what fits is found out by loading
+    if not reports_allocations():  # then what fits is found out by loading
         names = tuple(device.name for device in found)
-        return Placement(names, -1, kv_on_gpu=settings.kv_on_gpu), workload
-    least = replace(workload, context_size=min(workload.context_size, LEAST_CONTEXT_SIZE))
+        return Placement(names, -1, kv_on_gpu=settings.kv_on_gpu), context_params
+    least = replace(
+        context_params, context_size=min(context_params.context_size, LEAST_CONTEXT_SIZE)
+    )
     search = partial(
         fit_or_advise,
         path,
-        gpu_rooms(found),
-        cpu_room(),
-        workload,
+        gpu_budgets(found),
+        cpu_budget(),
+        context_params,
         kv_on_gpu=settings.kv_on_gpu,
         shrink_to=least if settings.shrink_ctx else None,
         workers=settings.rpc,
     )
-    fit = search() if settings.rpc else run_apart(search)  # with workers it is apart already
+    fit = search() if settings.rpc else run_in_child(search)  # with workers it is apart already
     if set(fit.layers) == {CPU} and not fit.placement.overrides:
-        return ON_CPU, fit.workload
-    return fit.placement, fit.workload
+        return ON_CPU, fit.context_params
+    return fit.placement, fit.context_params
 
 
 class _Shortage(NamedTuple):
     """What a placement needs, and the layers on devices that would fit with its other options."""
 
-    needed: Account
+    needed: MemoryUsage
     num_fitting: int | None
 
 
@@ -108,7 +110,7 @@ def check_fits(
     model: Model,
     placement: Placement,
     found: Sequence[Device],
-    workload: Workload,
+    context_params: ContextParams,
     workers: Sequence[str],
 ) -> None:
     """Refuse a placement for which a device, or the CPU, has not enough memory.
@@ -118,16 +120,16 @@ def check_fits(
         EngineLostError: a device is lost.
         ModelError: the file is no model.
     """
-    if not are_told():
+    if not reports_allocations():
         return
     free = {device.name: device.memory_free for device in found}
     free[CPU] = system_memory().total
     num_layers = placement.num_gpu_layers if placement.num_gpu_layers >= 0 else model.num_layers + 1
-    shortage = run_apart(
+    shortage = run_in_child(
         _shortage,
         model.path,
         replace(placement, num_gpu_layers=num_layers),
-        workload,
+        context_params,
         workers,
         free,
     )
@@ -148,17 +150,17 @@ def check_fits(
 def _shortage(
     path: Path,
     placement: Placement,
-    workload: Workload,
+    context_params: ContextParams,
     workers: Sequence[str],
     free: dict[str, int],
 ) -> _Shortage | None:
     """What is short, if anything is. The more layers on devices, the less there is for the CPU."""
     add_workers(workers)
-    needed = account(path, placement, workload)
+    needed = measure_memory(path, placement, context_params)
     if needed.fits(free):
         return None
     for number in reversed(range(placement.num_gpu_layers)):
         fewer = replace(placement, num_gpu_layers=number)
-        if account(path, fewer, workload).fits(free):
+        if measure_memory(path, fewer, context_params).fits(free):
             return _Shortage(needed, number)
     return _Shortage(needed, None)

@@ -21,9 +21,9 @@ from glm3edge.placement.layers import (
     layer_of,
     num_layers_of,
 )
-from glm3edge.placement.memory_usage import Account, DeviceAccount
+from glm3edge.placement.memory_usage import DeviceMemoryUsage, MemoryUsage
 
-Measure = Callable[[Placement], Account]
+Measure = Callable[[Placement], MemoryUsage]
 """llama.cpp's account of a placement."""
 
 
@@ -42,7 +42,7 @@ class _Kind(NamedTuple):
 
 
 class Estimator:
-    """Accounts by arithmetic, for one file and one workload.
+    """Accounts by arithmetic, for one file and one context.
 
     Attributes:
         tensors: bytes of each tensor.
@@ -71,13 +71,13 @@ class Estimator:
         self._compute = dict[_Kind, dict[str, int]]()
         self.correct(ON_CPU, on_cpu)
 
-    def estimate(self, placement: Placement) -> Account:
+    def estimate(self, placement: Placement) -> MemoryUsage:
         """What is needed where, to a per cent or two. The shares of devices have to be given.
 
         The first placement of a kind costs an account.
         """
         compute = self.compute(placement)
-        return Account(
+        return MemoryUsage(
             tuple(
                 replace(device, compute=compute.get(device.device, 0))
                 for device in self._without_compute(placement).devices
@@ -91,7 +91,9 @@ class Estimator:
             self.correct(placement, self.measure(placement))
         return self._compute[kind]
 
-    def correct(self, placement: Placement, account: Account, *, never_less: bool = False) -> None:
+    def correct(
+        self, placement: Placement, account: MemoryUsage, *, never_less: bool = False
+    ) -> None:
         """Let this placement's estimate be as this account of it, and all of its kind alike.
 
         With ``never_less``, only where that is more than before.
@@ -103,16 +105,16 @@ class Estimator:
             found = {device: max(size, before.get(device, 0)) for device, size in found.items()}
         self._compute[kind] = found
 
-    def _without_compute(self, placement: Placement) -> Account:
+    def _without_compute(self, placement: Placement) -> MemoryUsage:
         layers = devices_of_layers(placement, self.num_layers)
         weights, keys_values = Counter[str](), Counter[str]()
         for tensor, size in self.tensors.items():
             weights[device_of_tensor(tensor, placement, layers)] += size
         for device in layers[:-1]:
             keys_values[device if placement.kv_on_gpu else CPU] += self.kv_bytes
-        return Account(
+        return MemoryUsage(
             tuple(
-                DeviceAccount(
+                DeviceMemoryUsage(
                     device,
                     weights=weights[device],
                     keys_values=keys_values[device],

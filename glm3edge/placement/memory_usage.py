@@ -1,4 +1,4 @@
-"""Account: the memory that a model takes on each device, as llama.cpp itself reckons it."""
+"""MemoryUsage: the memory that a model takes on each device, as llama.cpp itself reckons it."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glm3edge.llama.allocations import Allocation
-from glm3edge.llama.child_process import run_apart
+from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.context import Context
 from glm3edge.llama.devices import CPU, add_workers
 from glm3edge.llama.model import Model
@@ -17,7 +17,7 @@ _LOGIT_BYTES = 4  # float32
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class ContextParams:
     """What a context is made for; its fields are arguments of Context.
 
     Attributes:
@@ -34,7 +34,7 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceAccount:
+class DeviceMemoryUsage:
     """Bytes that are needed on one device.
 
     Attributes:
@@ -62,23 +62,23 @@ class DeviceAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class MemoryUsage:
     """What a model and a context need, by device; the CPU comes first."""
 
-    devices: tuple[DeviceAccount, ...]
+    devices: tuple[DeviceMemoryUsage, ...]
 
-    def __getitem__(self, device: str) -> DeviceAccount:
+    def __getitem__(self, device: str) -> DeviceMemoryUsage:
         """What is needed on a device, nothing if it takes no part."""
-        return next((d for d in self.devices if d.device == device), DeviceAccount(device))
+        return next((d for d in self.devices if d.device == device), DeviceMemoryUsage(device))
 
     @property
     def total(self) -> int:
         """Bytes on all devices together."""
         return sum(device.total for device in self.devices)
 
-    def with_compute(self, device: str, num_bytes: int) -> "Account":
+    def with_compute(self, device: str, num_bytes: int) -> "MemoryUsage":
         """The same, with so many bytes more for batches on a device that takes part."""
-        return Account(
+        return MemoryUsage(
             tuple(
                 replace(d, compute=d.compute + num_bytes) if d.device == device else d
                 for d in self.devices
@@ -90,15 +90,15 @@ class Account:
         return all(d.total <= free_by_device.get(d.device, 0) for d in self.devices)
 
 
-def account(
-    path: Path, placement: Placement, workload: Workload, *, workers: Sequence[str] = ()
-) -> Account:
+def measure_memory(
+    path: Path, placement: Placement, context_params: ContextParams, *, workers: Sequence[str] = ()
+) -> MemoryUsage:
     """What the GGUF file ``path`` needs where, without reading or allocating it.
 
     Args:
         path: the file; its metadata and list of tensors are read.
         placement: which devices hold what.
-        workload: what the context is made for.
+        context_params: what the context is made for.
         workers: addresses whose devices the placement names, in this order; a process of its own
             then asks them. Without them the devices have to be known in this one.
 
@@ -108,23 +108,23 @@ def account(
         ModelError: the file is no model, or llama.cpp does not tell.
     """
     if workers:
-        return run_apart(_account_with, path, placement, workload, tuple(workers))
+        return run_in_child(_account_with, path, placement, context_params, tuple(workers))
     with (
         Model(path, no_alloc=True, placement=placement) as model,
         Context(
             model,
-            context_size=workload.context_size,
-            batch_size=workload.batch_size,
-            num_sequences=workload.num_sequences,
-            kv_type=workload.kv_type,
+            context_size=context_params.context_size,
+            batch_size=context_params.batch_size,
+            num_sequences=context_params.num_sequences,
+            kv_type=context_params.kv_type,
             num_threads=1,
         ) as context,
     ):
-        output = workload.num_sequences * model.vocab_size * _LOGIT_BYTES
+        output = context_params.num_sequences * model.vocab_size * _LOGIT_BYTES
         return summarize(context.allocations(), output=output)
 
 
-def summarize(allocations: Sequence[Allocation], *, output: int) -> Account:
+def summarize(allocations: Sequence[Allocation], *, output: int) -> MemoryUsage:
     """The account of a context's ``allocations()``, with the bytes of its ``output`` on the CPU."""
     fields: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     fields[CPU]["output"] = output
@@ -135,11 +135,11 @@ def summarize(allocations: Sequence[Allocation], *, output: int) -> Account:
         sums["compute"] += allocation.compute
         if allocation.buffer.endswith(_REPACKED):
             sums["num_repacked"] += allocation.weights
-    return Account(tuple(DeviceAccount(device, **sums) for device, sums in fields.items()))
+    return MemoryUsage(tuple(DeviceMemoryUsage(device, **sums) for device, sums in fields.items()))
 
 
 def _account_with(
-    path: Path, placement: Placement, workload: Workload, workers: Sequence[str]
-) -> Account:
+    path: Path, placement: Placement, context_params: ContextParams, workers: Sequence[str]
+) -> MemoryUsage:
     add_workers(workers)
-    return account(path, placement, workload)
+    return measure_memory(path, placement, context_params)

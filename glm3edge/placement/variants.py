@@ -20,7 +20,7 @@ importance matrix."""
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class PlannedModel:
     """A model that is planned for.
 
     Attributes:
@@ -36,7 +36,7 @@ class Subject:
     file_type: str | None = None
 
 
-def read_subject(name: str | None, path: Path | None) -> Subject:
+def read_planned_model(name: str | None, path: Path | None) -> PlannedModel:
     """What is at ``path``: a GGUF file or a checkpoint folder, of which only the sizes are read.
 
     Raises:
@@ -44,15 +44,15 @@ def read_subject(name: str | None, path: Path | None) -> Subject:
         ModelError: the file is no ChatGLM3 model.
     """
     if path is None:
-        return Subject(name, CHATGLM3_6B)
+        return PlannedModel(name, CHATGLM3_6B)
     if path.is_dir():
         config = read_config(path)
         check_model_type(path, config)
-        return Subject(name, parse_hparams(path, config))
+        return PlannedModel(name, parse_hparams(path, config))
     return _read_file(name, path)
 
 
-def _read_file(name: str | None, path: Path) -> Subject:
+def _read_file(name: str | None, path: Path) -> PlannedModel:
     with Model(path, vocab_only=True) as model:
         number = model.metadata("general.file_type") or ""
         try:
@@ -60,11 +60,11 @@ def _read_file(name: str | None, path: Path) -> Subject:
         except KeyError as exc:
             raise ModelLoadError(path, f"its metadata lacks {exc.args[0]}") from exc
     type_name = file_type_name(int(number)) if number.isdecimal() else None
-    return Subject(name, hparams, path, type_name)
+    return PlannedModel(name, hparams, path, type_name)
 
 
 @contextmanager
-def opened_variants(subject: Subject, types: Sequence[str]) -> Iterator[tuple[Variant, ...]]:
+def opened_variants(subject: PlannedModel, types: Sequence[str]) -> Iterator[tuple[Variant, ...]]:
     """The model in these types (DEFAULT_TYPES if none is named), within a ``with`` block.
 
     Raises:

@@ -10,7 +10,7 @@ from glm3edge.config.settings import Settings
 from glm3edge.engine.engine import num_slots
 from glm3edge.errors import DoesNotFitError, EngineLostError, ModelError
 from glm3edge.llama.adapter import Adapter
-from glm3edge.llama.allocations import are_told
+from glm3edge.llama.allocations import reports_allocations
 from glm3edge.llama.context import Context
 from glm3edge.llama.devices import Device
 from glm3edge.llama.model import Model
@@ -18,13 +18,13 @@ from glm3edge.llama.offload import key_value_bytes
 from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.remote_context import AdapterSpec, ContextSpec, RemoteContext, Report
-from glm3edge.placement.budgets import cpu_room
+from glm3edge.placement.budgets import cpu_budget
 from glm3edge.placement.devices import check_fits, fitting_placement, offload_devices
 from glm3edge.placement.fitting import fit_or_advise
 from glm3edge.placement.from_settings import check_nothing_asked, chosen_placement
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.placement.machine.memory import system_memory
-from glm3edge.placement.memory_usage import Workload
+from glm3edge.placement.memory_usage import ContextParams
 from glm3edge.store.store import AdapterFile, PrefixFile
 
 DEFAULT_CONTEXT_SIZE = 8192
@@ -92,27 +92,27 @@ def _open_on(
 ) -> EngineBackend:
     with ExitStack() as stack:
         model = stack.enter_context(Model(path, no_alloc=True))
-        placement, workload = _placement(model, settings, found)
+        placement, context_params = _placement(model, settings, found)
         if placement.is_on_cpu:
             return _open_here(path, settings, adapters)
-        context = _open_beside(model, settings, placement, workload, adapters)
+        context = _open_beside(model, settings, placement, context_params, adapters)
         stack.pop_all()
         return EngineBackend(model, context, placement)
 
 
 def _placement(
     model: Model, settings: Settings, found: Sequence[Device]
-) -> tuple[Placement, Workload]:
+) -> tuple[Placement, ContextParams]:
     """As asked, if it fits; or what fits best."""
-    workload = _workload(model, settings)
+    context_params = _context_params(model, settings)
     memory = sum(device.memory_total for device in found)
-    _check_memory(model, workload, system_memory().total + memory)
+    _check_memory(model, context_params, system_memory().total + memory)
     placement = chosen_placement(settings, found, num_layers=model.num_layers)
     if placement is None:
-        return fitting_placement(model.path, found, workload, settings)
+        return fitting_placement(model.path, found, context_params, settings)
     if not placement.is_on_cpu:
-        check_fits(model, placement, found, workload, settings.rpc)
-    return placement, workload
+        check_fits(model, placement, found, context_params, settings.rpc)
+    return placement, context_params
 
 
 def _open_here(
@@ -120,15 +120,15 @@ def _open_here(
 ) -> EngineBackend:
     with ExitStack() as stack:
         model = stack.enter_context(Model(path))
-        workload = _workload(model, settings)
-        _check_memory(model, workload, system_memory().total)
+        context_params = _context_params(model, settings)
+        _check_memory(model, context_params, system_memory().total)
         context = Context(
             model,
-            context_size=workload.context_size,
-            batch_size=workload.batch_size,
-            num_sequences=workload.num_sequences,
+            context_size=context_params.context_size,
+            batch_size=context_params.batch_size,
+            num_sequences=context_params.num_sequences,
             num_threads=num_threads(settings.threads),
-            kv_type=workload.kv_type,
+            kv_type=context_params.kv_type,
             adapters=[_load(model, file) for file in adapters],
         )
         stack.pop_all()
@@ -139,18 +139,18 @@ def _open_beside(
     model: Model,
     settings: Settings,
     placement: Placement,
-    workload: Workload,
+    context_params: ContextParams,
     adapters: Sequence[AdapterFile | PrefixFile],
 ) -> RemoteContext:
     spec = ContextSpec(
         path=model.path,
         placement=placement,
         workers=settings.rpc,
-        context_size=workload.context_size,
-        batch_size=workload.batch_size,
-        num_sequences=workload.num_sequences,
+        context_size=context_params.context_size,
+        batch_size=context_params.batch_size,
+        num_sequences=context_params.num_sequences,
         num_threads=num_threads(settings.threads),
-        kv_type=workload.kv_type,
+        kv_type=context_params.kv_type,
         adapters=tuple(
             AdapterSpec(file.path, file.scale if isinstance(file, AdapterFile) else None)
             for file in adapters
@@ -165,29 +165,29 @@ def _load(model: Model, file: AdapterFile | PrefixFile) -> Adapter | Prefix:
     return Adapter(model, file.path, scale=file.scale)
 
 
-def _workload(model: Model, settings: Settings) -> Workload:
+def _context_params(model: Model, settings: Settings) -> ContextParams:
     size = settings.ctx_size or min(model.context_length, DEFAULT_CONTEXT_SIZE)
-    return Workload(size, BATCH_SIZE, num_slots(settings.parallel), settings.kv_type)
+    return ContextParams(size, BATCH_SIZE, num_slots(settings.parallel), settings.kv_type)
 
 
-def _check_memory(model: Model, workload: Workload, room: int) -> None:
+def _check_memory(model: Model, context_params: ContextParams, room: int) -> None:
     """Refuse what the system would kill the process for: memory is taken page by page.
 
     Args:
         model: what is to be loaded.
-        workload: what its context is made for.
+        context_params: what its context is made for.
         room: bytes of all devices' memory.
 
     Raises:
         DoesNotFitError: saying what would fit.
     """
-    tokens = partial(key_value_bytes, model, kv_type=workload.kv_type)
-    needed = model.num_bytes + tokens(workload.context_size)
+    tokens = partial(key_value_bytes, model, kv_type=context_params.kv_type)
+    needed = model.num_bytes + tokens(context_params.context_size)
     if needed <= room:
         return
     fitting = (room - model.num_bytes) // tokens(_STEP) * _STEP
-    if fitting <= 0 and are_told():
-        small = replace(workload, context_size=_STEP)
-        fit_or_advise(model.path, (), cpu_room(room), small)
+    if fitting <= 0 and reports_allocations():
+        small = replace(context_params, context_size=_STEP)
+        fit_or_advise(model.path, (), cpu_budget(room), small)
     advice = f"--ctx-size {fitting} fits" if fitting > 0 else "take a smaller quantization"
     raise DoesNotFitError(needed=needed, usable=room, advice=advice)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from glm3edge.chatglm3.text_logprobs import TextLogprobs, joined
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, check_token_ids, text_of
-from glm3edge.core import EndEvent, FinishReason, TokenEvent
+from glm3edge.core import FinishReason, GenerationFinished, TokenEvent
 from glm3edge.engine.async_stream import gather, merge, stream_events
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Generation, GenerationRequest
@@ -59,10 +59,10 @@ class _Part:
 
     text: str
     logprobs: CompletionLogprobs | None = None
-    end: EndEvent | None = None
+    end: GenerationFinished | None = None
 
 
-class TextCompleter:
+class CompletionService:
     """Goes on from texts with one model or an adapter of it, as OpenAI's older API does.
 
     A prompt is the model's prefix (``[gMASK] sop``) and the text's tokens, with no role: text that
@@ -78,7 +78,7 @@ class TextCompleter:
         adapter_ids: Sequence[str] = (),
         clamp_max_tokens: bool = False,
     ) -> None:
-        """Over one engine; ``clamp_max_tokens`` is as in ``ChatCompleter``."""
+        """Over one engine; ``clamp_max_tokens`` is as in ``ChatService``."""
         self._engine = engine
         self._clamp_max_tokens = clamp_max_tokens
         self._vocabulary = vocabulary
@@ -130,7 +130,7 @@ class TextCompleter:
         """The reply in pieces; the last of a choice has its finish reason. Usage if asked for."""
         places = asyncio.Semaphore(job.num_at_once)
         numbers = range(len(job.generations))
-        ends: dict[int, EndEvent] = {}
+        ends: dict[int, GenerationFinished] = {}
         # Closed here and not by the garbage collector: sequences must stop when their client does.
         async with aclosing(merge([self._run(job, n, places) for n in numbers])) as parts:
             async for number, part in parts:
@@ -142,7 +142,7 @@ class TextCompleter:
 
     async def _choice(
         self, job: TextJob, number: int, places: asyncio.Semaphore
-    ) -> tuple[CompletionChoice, EndEvent]:
+    ) -> tuple[CompletionChoice, GenerationFinished]:
         """One whole choice, and its ending."""
         async with aclosing(self._run(job, number, places)) as parts:
             made = [part async for part in parts]
@@ -174,7 +174,7 @@ class TextCompleter:
                         logprobs.feed(event)
                 text = "".join(event.text for event in arrived)
                 num_chars += len(text)
-                end = arrived[-1] if isinstance(arrived[-1], EndEvent) else None
+                end = arrived[-1] if isinstance(arrived[-1], GenerationFinished) else None
                 part = _Part(text, logprobs.take(num_chars), end)
                 if part.text or part.logprobs or part.end:
                     yield part
@@ -241,7 +241,7 @@ def _prompts(request: CompletionRequest) -> Sequence[_Prompt]:
 
 
 def _choice(
-    number: int, text: str, logprobs: CompletionLogprobs | None, end: EndEvent | None
+    number: int, text: str, logprobs: CompletionLogprobs | None, end: GenerationFinished | None
 ) -> CompletionChoice:
     return CompletionChoice(
         index=number,
@@ -251,11 +251,11 @@ def _choice(
     )
 
 
-def _finish_reason(end: EndEvent) -> Literal["stop", "length"]:
+def _finish_reason(end: GenerationFinished) -> Literal["stop", "length"]:
     return "length" if end.reason is FinishReason.LENGTH else "stop"
 
 
-def _usage(job: TextJob, ends: Sequence[EndEvent]) -> Usage:
+def _usage(job: TextJob, ends: Sequence[GenerationFinished]) -> Usage:
     """Over all prompts; ``ends`` are those of ``job.generations``, in their order."""
     starts = range(0, len(ends), job.num_choices)
     return usage(

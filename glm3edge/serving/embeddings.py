@@ -41,7 +41,7 @@ class Embedder(Protocol):
         """
 
 
-class EmbeddingMaker:
+class EmbeddingService:
     """Makes replies of an embedder's vectors."""
 
     def __init__(self, embedder: Embedder) -> None:

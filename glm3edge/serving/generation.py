@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from glm3edge.chatglm3.vocabulary import Vocabulary, check_token_ids
-from glm3edge.core import EndEvent, Priority, SamplingParams
+from glm3edge.core import GenerationFinished, Priority, SamplingParams
 from glm3edge.engine.sequence import Constraint, GenerationRequest, Reader
 from glm3edge.engine.text_stream import TextReader
 from glm3edge.schema.base import CompletionTokensDetails, PromptTokensDetails, Usage
@@ -75,14 +75,14 @@ def generation_requests(
     return (replace(first, wants_progress=wants_progress), *others)
 
 
-def usage(prompts: Iterable[tuple[int, Sequence[EndEvent]]]) -> Usage:
+def usage(prompts: Iterable[tuple[int, Sequence[GenerationFinished]]]) -> Usage:
     """Tokens of all ``prompts``: for each its own number and the endings of the replies to it.
 
     A prompt counts once, however many replies there are. What does not count for ``max_tokens``
     does not count here.
     """
     num_prompt_tokens = num_cached_tokens = 0
-    ends: list[EndEvent] = []
+    ends: list[GenerationFinished] = []
     for num_tokens, ends_of_prompt in prompts:
         num_prompt_tokens += num_tokens
         num_cached_tokens += min(end.num_cached_tokens for end in ends_of_prompt)

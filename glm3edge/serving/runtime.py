@@ -21,13 +21,13 @@ from glm3edge.llama.model import Model
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.schema.models import ModelCard
 from glm3edge.serving.backend import EngineBackend, open_backend
-from glm3edge.serving.chat.reply import ChatCompleter
-from glm3edge.serving.completions import TextCompleter
+from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.embedders import ChatModelEmbedder, EncoderEmbedder
-from glm3edge.serving.embeddings import Embedder, EmbeddingMaker
+from glm3edge.serving.embeddings import Embedder, EmbeddingService
 from glm3edge.serving.generation import ModelNames
 from glm3edge.serving.services import Services
-from glm3edge.serving.tokenization import Tokenization
+from glm3edge.serving.tokenization import TokenizationService
 from glm3edge.store.store import AdapterFile, PrefixFile
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Runtime:
                 timeout=settings.timeout or math.inf,
                 use_drafts=settings.drafts,
                 deterministic=settings.deterministic,
-                hold_seconds=HOLD_SECONDS,
+                coalesce_seconds=HOLD_SECONDS,
                 recovery=backend.recovery,
             )
             encoder = None
@@ -157,7 +157,7 @@ def _make_services(
         _check_names(cards)
         return Services(
             engine=engine,
-            chat=ChatCompleter(
+            chat=ChatService(
                 engine,
                 model,
                 model_id=model_id,
@@ -165,15 +165,15 @@ def _make_services(
                 guide=Guide(model, end_ids=SpecialTokens.of(model).stop_ids),
                 clamp_max_tokens=settings.clamp_max_tokens,
             ),
-            texts=TextCompleter(
+            texts=CompletionService(
                 engine,
                 model,
                 model_id=model_id,
                 adapter_ids=adapter_ids,
                 clamp_max_tokens=settings.clamp_max_tokens,
             ),
-            embeddings=EmbeddingMaker(embedder),
-            tokens=Tokenization(model),
+            embeddings=EmbeddingService(embedder),
+            tokens=TokenizationService(model),
             cards=tuple(cards),
         )
     except MissingTokenError as exc:

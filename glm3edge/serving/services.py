@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
-from glm3edge.serving.chat.reply import ChatCompleter
-from glm3edge.serving.completions import TextCompleter
-from glm3edge.serving.embeddings import EmbeddingMaker
+from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.completions import CompletionService
+from glm3edge.serving.embeddings import EmbeddingService
 from glm3edge.serving.responses.store import ResponseStore
-from glm3edge.serving.tokenization import Tokenization
+from glm3edge.serving.tokenization import TokenizationService
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class Services:
     """
 
     engine: Engine
-    chat: ChatCompleter
-    texts: TextCompleter
-    embeddings: EmbeddingMaker
-    tokens: Tokenization
+    chat: ChatService
+    texts: CompletionService
+    embeddings: EmbeddingService
+    tokens: TokenizationService
     cards: tuple[ModelCard, ...]
     responses: ResponseStore = field(default_factory=ResponseStore)
 

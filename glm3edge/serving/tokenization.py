@@ -10,7 +10,7 @@ from glm3edge.schema.tokenize import (
 )
 
 
-class Tokenization:
+class TokenizationService:
     """Shows texts as the model sees them. Needs no engine; blocks for long texts."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:

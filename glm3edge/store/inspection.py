@@ -8,7 +8,7 @@ from typing import Any
 from gguf import GGUFReader, GGUFValueType
 
 from glm3edge.errors import ModelFileError
-from glm3edge_convert.gguf.magic import why_not_gguf
+from glm3edge_convert.gguf.magic import gguf_problem
 from glm3edge_convert.quantize.recipe import file_type_name
 
 MAX_ARRAY = 8
@@ -85,7 +85,7 @@ def inspect(path: Path) -> Inspection:
     Raises:
         ModelFileError: there is no such file, it is no GGUF file, or it is damaged.
     """
-    if (reason := why_not_gguf(path)) is not None:
+    if (reason := gguf_problem(path)) is not None:
         raise ModelFileError(path, reason)
     try:
         return _read(path)

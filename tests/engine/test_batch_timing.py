@@ -2,20 +2,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glm3edge.engine.batch_timing import Pace
+from glm3edge.engine.batch_timing import BatchTiming
 
 
-def measured(**seconds: float) -> Pace:
-    """A pace that has seen batches of ``n1``, ``n8``... tokens."""
-    pace = Pace(stretch=2.5)
+def measured(**seconds: float) -> BatchTiming:
+    """A batch_timing that has seen batches of ``n1``, ``n8``... tokens."""
+    batch_timing = BatchTiming(stretch=2.5)
     for name, value in seconds.items():
-        pace.observe(int(name[1:]), value)
-    return pace
+        batch_timing.observe(int(name[1:]), value)
+    return batch_timing
 
 
 def test_nothing_measured_takes_all() -> None:
-    assert Pace().seconds(100) == 0
-    assert Pace().room(1, 64) == 64
+    assert BatchTiming().seconds(100) == 0
+    assert BatchTiming().prefill_budget(1, 64) == 64
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,15 @@ def test_between_above_and_below_what_was_measured(num_tokens: int, seconds: flo
 )
 def test_room(num_running: int, limit: int, room: int) -> None:
     """A base of 1 s and 0.5 s a token: with one running 1.5 s, so 3.75 s are allowed."""
-    pace = measured(n1=1.5, n64=33.0)
-    assert pace.room(num_running, limit) == room
+    batch_timing = measured(n1=1.5, n64=33.0)
+    assert batch_timing.prefill_budget(num_running, limit) == room
 
 
 def test_new_measurements_count() -> None:
-    pace = measured(n1=1.0)
+    batch_timing = measured(n1=1.0)
     for _ in range(50):
-        pace.observe(1, 2.0)
-    assert pace.seconds(1) == pytest.approx(2.0, rel=1e-3)
+        batch_timing.observe(1, 2.0)
+    assert batch_timing.seconds(1) == pytest.approx(2.0, rel=1e-3)
 
 
 @given(
@@ -50,7 +50,7 @@ def test_new_measurements_count() -> None:
 def test_there_is_always_room_for_one_and_never_for_more_than_asked(
     seen: list[tuple[int, float]], num_running: int, limit: int
 ) -> None:
-    pace = Pace()
+    batch_timing = BatchTiming()
     for num_tokens, seconds in seen:
-        pace.observe(num_tokens, seconds)
-    assert 1 <= pace.room(num_running, limit) <= limit
+        batch_timing.observe(num_tokens, seconds)
+    assert 1 <= batch_timing.prefill_budget(num_running, limit) <= limit

@@ -7,8 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glm3edge.core import EndEvent, Ending, FinishReason, Priority, Span, TokenEvent, TokenLogprobs
-from glm3edge.engine.batch_timing import Pace
+from glm3edge.core import (
+    FinishedEvent,
+    FinishReason,
+    GenerationFinished,
+    Priority,
+    Span,
+    TokenEvent,
+    TokenLogprobs,
+)
+from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.disk_cache import DiskCache
 from glm3edge.engine.embedding import Embedding, EmbeddingEvent
 from glm3edge.engine.engine import Engine
@@ -59,12 +67,12 @@ class Listener:
 
     def all(self) -> list[Any]:
         events = [self.next()]
-        while not isinstance(events[-1], Ending):
+        while not isinstance(events[-1], FinishedEvent):
             events.append(self.next())
         return events
 
     def text(self) -> str:
-        return "".join(e.text for e in self.all() if isinstance(e, TokenEvent | EndEvent))
+        return "".join(e.text for e in self.all() if isinstance(e, TokenEvent | GenerationFinished))
 
     def end(self) -> Any:
         return self.all()[-1]
@@ -98,7 +106,7 @@ def _num_tokens(batch: Sequence[Span]) -> int:
     return sum(len(span.token_ids) for span in batch)
 
 
-class FlatPace(Pace):
+class FlatPace(BatchTiming):
     """Every batch takes as long as any other: guesses cost nothing."""
 
     def seconds(self, num_tokens: int) -> float:
@@ -114,7 +122,7 @@ def test_a_reply_ends_at_a_stop_token(backend: FakeBackend, client: Client) -> N
     events = client.generate().all()
     assert "".join(event.text for event in events) == "你好!"
     assert [event.token_id for event in events[:-1]] == spell("你好!")
-    assert events[-1] == EndEvent(
+    assert events[-1] == GenerationFinished(
         FinishReason.STOP, num_completion_tokens=8, text="", stop_token_id=EOS
     )
 
@@ -128,7 +136,9 @@ def test_a_cut_reply_ends_by_length(backend: FakeBackend, client: Client) -> Non
     backend.reply_for = say("好好")
     listener = client.generate(max_new_tokens=4)
     events = listener.all()
-    assert events[-1] == EndEvent(FinishReason.LENGTH, num_completion_tokens=4, text="\ufffd")
+    assert events[-1] == GenerationFinished(
+        FinishReason.LENGTH, num_completion_tokens=4, text="\ufffd"
+    )
     assert [event.text for event in events[:-1]] == ["", "", "好", ""]
     listener.assert_no_more()
 
@@ -199,7 +209,7 @@ def test_cancel_ends_a_waiting_sequence(backend: FakeBackend, client: Client) ->
     waiting = client.generate()
     waiting.cancel()
     backend.gate.release(100)
-    assert waiting.all() == [EndEvent(FinishReason.CANCELLED, num_completion_tokens=0)]
+    assert waiting.all() == [GenerationFinished(FinishReason.CANCELLED, num_completion_tokens=0)]
     assert [listener.text() for listener in running] == ["x", "x"]
 
 
@@ -323,10 +333,13 @@ def test_a_state_that_the_backend_refuses_is_computed(tmp_path: Path) -> None:
 def test_tokens_wait_for_others_as_long_as_they_may(
     seconds_per_batch: float, num_posts: int
 ) -> None:
-    pace = Pace()
-    pace.observe(1, seconds_per_batch or 1e-9)
+    batch_timing = BatchTiming()
+    batch_timing.observe(1, seconds_per_batch or 1e-9)
     engine = Engine(
-        FakeBackend(reply_for=say("abcdef")), use_drafts=False, pace=pace, hold_seconds=60
+        FakeBackend(reply_for=say("abcdef")),
+        use_drafts=False,
+        batch_timing=batch_timing,
+        coalesce_seconds=60,
     )
     num_delivered = []
 
@@ -377,13 +390,13 @@ def test_adapters_take_turns_that_are_not_measured() -> None:
     """A batch after a change of adapters takes longer than others of its size."""
     seen = []
 
-    class Measured(Pace):
+    class Measured(BatchTiming):
         def observe(self, num_tokens: int, seconds: float) -> None:
             seen.append(num_tokens)
             super().observe(num_tokens, 1.0)
 
     backend = FakeBackend(reply_for=say("abcd"))
-    engine = Engine(backend, use_drafts=False, pace=Measured())
+    engine = Engine(backend, use_drafts=False, batch_timing=Measured())
     engine.start()
     client = Client(engine)
     backend.gate = threading.Semaphore(0)
@@ -401,7 +414,7 @@ def test_adapters_take_turns_that_are_not_measured() -> None:
 def test_adapters_and_guesses() -> None:
     """Guesses are made for the replies whose turn it is, and are right as often."""
     backend = FakeBackend(reply_for=say("ab" * 30))
-    engine = Engine(backend, pace=FlatPace())
+    engine = Engine(backend, batch_timing=FlatPace())
     engine.start()
     client = Client(engine)
     backend.gate = threading.Semaphore(0)
@@ -502,7 +515,7 @@ def test_a_text_that_repeats_itself_takes_fewer_steps() -> None:
     steps = {}
     for use_drafts in (False, True):
         backend = FakeBackend(reply_for=say(reply), batch_size=32)
-        engine = Engine(backend, use_drafts=use_drafts, pace=FlatPace())
+        engine = Engine(backend, use_drafts=use_drafts, batch_timing=FlatPace())
         engine.start()
         events = Client(engine).generate("x").all()
         engine.close()
@@ -518,7 +531,7 @@ def test_a_text_that_repeats_itself_takes_fewer_steps() -> None:
 
 def test_wrong_guesses_leave_nothing_in_memory() -> None:
     backend = FakeBackend(reply_for=say("ab1ab2ab3ab4 ab1ab2ab3"), batch_size=32)
-    engine = Engine(backend, pace=FlatPace())
+    engine = Engine(backend, batch_timing=FlatPace())
     engine.start()
     first = Client(engine).generate("x").end()
     assert first.num_rejected_drafts
@@ -530,7 +543,7 @@ def test_wrong_guesses_leave_nothing_in_memory() -> None:
 @pytest.mark.parametrize("max_new_tokens", range(1, 12))
 def test_guesses_end_where_the_reply_does(max_new_tokens: int) -> None:
     backend = FakeBackend(reply_for=say("abababababab"), batch_size=32)
-    engine = Engine(backend, pace=FlatPace())
+    engine = Engine(backend, batch_timing=FlatPace())
     engine.start()
     events = Client(engine).generate("ab", max_new_tokens=max_new_tokens).all()
     engine.close()

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from glm3edge.engine.kv_cache import Match, Memory
+from glm3edge.engine.kv_cache import KVCache, PrefixMatch
 from tests.support.fakes import FakeBackend
 
 SIZE = 20
@@ -17,11 +17,13 @@ def backend() -> FakeBackend:
 
 
 @pytest.fixture
-def memory(backend: FakeBackend) -> Memory:
-    return Memory(backend, num_slots=3)
+def memory(backend: FakeBackend) -> KVCache:
+    return KVCache(backend, num_slots=3)
 
 
-def fill(memory: Memory, backend: FakeBackend, token_ids: Sequence[int], adapter: int = 0) -> Match:
+def fill(
+    memory: KVCache, backend: FakeBackend, token_ids: Sequence[int], adapter: int = 0
+) -> PrefixMatch:
     """Compute ``token_ids`` in a slot, as the engine does."""
     match = memory.take(token_ids, adapter=adapter)
     compute(memory, backend, match.slot, token_ids[match.length :], adapter)
@@ -29,14 +31,14 @@ def fill(memory: Memory, backend: FakeBackend, token_ids: Sequence[int], adapter
 
 
 def compute(
-    memory: Memory, backend: FakeBackend, slot: int, token_ids: Sequence[int], adapter: int = 0
+    memory: KVCache, backend: FakeBackend, slot: int, token_ids: Sequence[int], adapter: int = 0
 ) -> None:
     memory.append(slot, token_ids)
     backend.compute(slot, token_ids, adapter)
 
 
 def test_a_second_turn_goes_on_in_the_slot_of_the_first(
-    memory: Memory, backend: FakeBackend
+    memory: KVCache, backend: FakeBackend
 ) -> None:
     first = fill(memory, backend, [1, 2, 3])
     memory.release(first.slot)
@@ -44,13 +46,13 @@ def test_a_second_turn_goes_on_in_the_slot_of_the_first(
     assert memory.take([1, 2, 3, 4, 5]) == (first.slot, 3)
 
 
-def test_one_token_is_left_to_compute(memory: Memory, backend: FakeBackend) -> None:
+def test_one_token_is_left_to_compute(memory: KVCache, backend: FakeBackend) -> None:
     slot, _ = fill(memory, backend, [1, 2, 3])
     memory.release(slot)
     assert memory.take([1, 2, 3]).length == 2
 
 
-def test_another_branch_leaves_the_first_as_it_is(memory: Memory, backend: FakeBackend) -> None:
+def test_another_branch_leaves_the_first_as_it_is(memory: KVCache, backend: FakeBackend) -> None:
     first, _ = fill(memory, backend, [1, 2, 3, 4])
     memory.release(first)
     second = memory.take([1, 2, 9, 9])
@@ -60,7 +62,7 @@ def test_another_branch_leaves_the_first_as_it_is(memory: Memory, backend: FakeB
     assert memory.match([1, 2, 3, 4]) == (first, 4)
 
 
-def test_what_runs_is_shared(memory: Memory, backend: FakeBackend) -> None:
+def test_what_runs_is_shared(memory: KVCache, backend: FakeBackend) -> None:
     first, _ = fill(memory, backend, [1, 2, 3, 4])
     assert memory.cost([1, 2, 3, 9]) == 1
     second, length = memory.take([1, 2, 3, 9])
@@ -72,7 +74,7 @@ def test_what_runs_is_shared(memory: Memory, backend: FakeBackend) -> None:
 
 
 def test_what_was_used_longest_ago_loses_its_end_first(
-    memory: Memory, backend: FakeBackend
+    memory: KVCache, backend: FakeBackend
 ) -> None:
     for start in (0, 100):
         slot, _ = fill(memory, backend, list(range(start, start + 8)))
@@ -84,7 +86,7 @@ def test_what_was_used_longest_ago_loses_its_end_first(
 
 
 def test_without_an_empty_slot_the_oldest_idle_one_is_emptied(
-    memory: Memory, backend: FakeBackend
+    memory: KVCache, backend: FakeBackend
 ) -> None:
     for start in (0, 100, 200):
         memory.release(fill(memory, backend, [start, start + 1]).slot)
@@ -93,7 +95,7 @@ def test_without_an_empty_slot_the_oldest_idle_one_is_emptied(
     assert memory.match([200, 201]).length == 2
 
 
-def test_running_sequences_are_never_taken_from(memory: Memory, backend: FakeBackend) -> None:
+def test_running_sequences_are_never_taken_from(memory: KVCache, backend: FakeBackend) -> None:
     slot, _ = fill(memory, backend, [1] * 15)
     other, _ = memory.take([2] * 10)
     assert memory.num_available == 5
@@ -105,14 +107,14 @@ def test_running_sequences_are_never_taken_from(memory: Memory, backend: FakeBac
         memory.take([4])
 
 
-def test_nothing_is_kept_of_what_must_not_be(memory: Memory, backend: FakeBackend) -> None:
+def test_nothing_is_kept_of_what_must_not_be(memory: KVCache, backend: FakeBackend) -> None:
     slot, _ = fill(memory, backend, [1, 2, 3])
     memory.release(slot, keep=False)
     assert memory.match([1, 2, 3]).length == 0
     assert memory.num_free == SIZE
 
 
-def test_a_cut(memory: Memory, backend: FakeBackend) -> None:
+def test_a_cut(memory: KVCache, backend: FakeBackend) -> None:
     slot, _ = fill(memory, backend, [1, 2, 3])
     memory.cut(slot, 1)
     assert memory.num_available == SIZE - 1
@@ -120,7 +122,7 @@ def test_a_cut(memory: Memory, backend: FakeBackend) -> None:
 
 
 def test_what_one_adapter_computed_is_of_no_use_to_another(
-    memory: Memory, backend: FakeBackend
+    memory: KVCache, backend: FakeBackend
 ) -> None:
     base, _ = fill(memory, backend, [1, 2, 3, 4])
     assert memory.match([1, 2, 3, 4], 1).length == 0
@@ -134,7 +136,7 @@ def test_what_one_adapter_computed_is_of_no_use_to_another(
     assert memory.take([1, 2, 3, 4, 5], adapter=1) == (other, 4)
 
 
-def test_a_slot_changes_its_adapter(memory: Memory, backend: FakeBackend) -> None:
+def test_a_slot_changes_its_adapter(memory: KVCache, backend: FakeBackend) -> None:
     for start in (0, 10, 20):
         memory.release(fill(memory, backend, [start, start + 1]).slot)
     slot, _ = fill(memory, backend, [0, 1], adapter=2)
@@ -149,7 +151,7 @@ class MemoryMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.backend = FakeBackend(context_size=SIZE)
-        self.memory = Memory(self.backend, num_slots=4)
+        self.memory = KVCache(self.backend, num_slots=4)
         self.busy: dict[int, list[int]] = {}
         self.adapters: dict[int, int] = {}
 

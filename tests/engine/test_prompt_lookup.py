@@ -20,14 +20,14 @@ from glm3edge.engine.prompt_lookup import Acceptance, PromptLookup
     ],
 )
 def test_what_followed_the_last_time_is_the_guess(text: str, limit: int, guess: str) -> None:
-    assert PromptLookup().guess([ord(c) for c in text], limit) == [ord(c) for c in guess]
+    assert PromptLookup().draft([ord(c) for c in text], limit) == [ord(c) for c in guess]
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(1, 8))
 def test_a_text_that_grows_gives_what_the_whole_text_gives(text: list[int], step: int) -> None:
     growing = PromptLookup()
     for end in range(0, len(text) + 1, step):
-        assert growing.guess(text[:end], 5) == PromptLookup().guess(text[:end], 5)
+        assert growing.draft(text[:end], 5) == PromptLookup().draft(text[:end], 5)
 
 
 def test_right_guesses_raise_the_rate_and_wrong_ones_lower_it() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from glm3edge.core import EndEvent, FinishReason, Mask, Priority, Span
+from glm3edge.core import FinishReason, GenerationFinished, Mask, Priority, Span
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import EngineLostError, ModelError
 from tests.engine.test_engine import Client
@@ -98,13 +98,13 @@ def test_what_was_in_memory_is_computed_again(engine: Engine, backend: Losable) 
     prompt = "a prompt that is long enough to be kept in memory"
     client.generate(prompt).text()
     ending = client.generate(prompt).end()
-    assert isinstance(ending, EndEvent)
+    assert isinstance(ending, GenerationFinished)
     assert ending.num_cached_tokens > 0
     backend.fail_decode = backend.lose
     assert client.generate("x").end().reason is FinishReason.ERROR
     until(lambda: engine.is_healthy)
     ending = client.generate(prompt).end()
-    assert isinstance(ending, EndEvent)
+    assert isinstance(ending, GenerationFinished)
     assert ending.num_cached_tokens == 0
 
 
@@ -162,7 +162,7 @@ def test_other_work_goes_on_meanwhile(engine: Engine, backend: Losable) -> None:
     backend.is_lost = True
     assert backend.tried.acquire(timeout=SECONDS)
     done = threading.Event()
-    engine.call(done.set, on_error=lambda _exc: None)
+    engine.run_on_engine_thread(done.set, on_error=lambda _exc: None)
     assert done.wait(SECONDS)
 
 
@@ -235,7 +235,7 @@ def test_who_waits_for_a_beginning_anew_can_leave(engine: Engine, backend: Losab
     backend.gate.release(100)
     assert running.end().reason is FinishReason.ERROR
     done = threading.Event()
-    engine.call(done.set, on_error=lambda _exc: None)
+    engine.run_on_engine_thread(done.set, on_error=lambda _exc: None)
     waiting.cancel()
     assert waiting.end().reason is FinishReason.CANCELLED
     assert done.wait(SECONDS)
@@ -260,6 +260,6 @@ def test_while_lost_other_work_does_not_hasten_a_beginning(
     assert backend.tried.acquire(timeout=SECONDS)
     for _ in range(5):
         done = threading.Event()
-        engine.call(done.set, on_error=lambda _exc: None)
+        engine.run_on_engine_thread(done.set, on_error=lambda _exc: None)
         assert done.wait(SECONDS)
     assert not backend.tried.acquire(blocking=False)

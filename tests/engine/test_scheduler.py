@@ -1,10 +1,10 @@
 import pytest
 
 from glm3edge.core import Priority
-from glm3edge.engine.batch_timing import Pace
+from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.embedding import Embedding
 from glm3edge.engine.scheduler import Scheduler
-from glm3edge.engine.sequence import Generation, GenerationRequest, Sequence
+from glm3edge.engine.sequence import EngineSequence, Generation, GenerationRequest
 
 CELLS = 1000
 
@@ -33,10 +33,10 @@ def embedding(num_tokens: int) -> Embedding:
 
 @pytest.fixture
 def scheduler() -> Scheduler:
-    return Scheduler(max_running=3, batch_size=8, pace=Pace())
+    return Scheduler(max_running=3, batch_size=8, batch_timing=BatchTiming())
 
 
-def run(scheduler: Scheduler, *sequences: Sequence) -> None:
+def run(scheduler: Scheduler, *sequences: EngineSequence) -> None:
     for sequence in sequences:
         scheduler.add(sequence)
         scheduler.run(sequence)
@@ -53,7 +53,7 @@ def test_the_suspended_keep_their_rank(scheduler: Scheduler) -> None:
     first, second, third = generation(1), generation(1), generation(1)
     run(scheduler, first, second)
     scheduler.add(third)
-    scheduler.suspend(second)
+    scheduler.preempt(second)
     assert scheduler.waiting == [second, third]
     assert scheduler.running == [first]
 
@@ -68,15 +68,15 @@ def test_it_is_full(scheduler: Scheduler) -> None:
 
 
 def test_who_yields_first(scheduler: Scheduler) -> None:
-    assert scheduler.youngest() is None
+    assert scheduler.victim() is None
     background, first, second = generation(1, Priority.BACKGROUND), generation(1), generation(1)
     run(scheduler, background, first, second)
-    assert scheduler.youngest() is background
-    assert scheduler.youngest(below=generation(1)) is background
-    assert scheduler.youngest(below=generation(1, Priority.BACKGROUND)) is None
+    assert scheduler.victim() is background
+    assert scheduler.victim(below=generation(1)) is background
+    assert scheduler.victim(below=generation(1, Priority.BACKGROUND)) is None
     scheduler.remove(background)
-    assert scheduler.youngest() is second
-    assert scheduler.youngest(below=generation(1)) is None
+    assert scheduler.victim() is second
+    assert scheduler.victim(below=generation(1)) is None
 
 
 def test_long_prompts_are_cut_to_the_batch(scheduler: Scheduler) -> None:
@@ -100,10 +100,10 @@ def test_replies_under_way_go_before_prompts(scheduler: Scheduler) -> None:
 
 
 def test_a_prompt_takes_no_more_time_than_its_pace_allows() -> None:
-    pace = Pace(stretch=3)
-    pace.observe(1, 1.0)
-    pace.observe(8, 8.0)
-    scheduler = Scheduler(max_running=3, batch_size=8, pace=pace)
+    batch_timing = BatchTiming(stretch=3)
+    batch_timing.observe(1, 1.0)
+    batch_timing.observe(8, 8.0)
+    scheduler = Scheduler(max_running=3, batch_size=8, batch_timing=batch_timing)
     running, prompt = reply(), generation(20)
     run(scheduler, running, prompt)
     assert [work.num_tokens for work in scheduler.plan(CELLS)] == [1, 2]
@@ -151,9 +151,9 @@ def turns(scheduler: Scheduler, count: int) -> list[int]:
 
 def slow_scheduler(seconds: float = 1.0) -> Scheduler:
     """Every batch takes ``seconds`` or more."""
-    pace = Pace()
-    pace.observe(1, seconds)
-    return Scheduler(max_running=8, batch_size=8, pace=pace)
+    batch_timing = BatchTiming()
+    batch_timing.observe(1, seconds)
+    return Scheduler(max_running=8, batch_size=8, batch_timing=batch_timing)
 
 
 def test_adapters_take_turns() -> None:
@@ -186,7 +186,7 @@ def test_who_comes_and_goes_gets_a_turn_and_no_more() -> None:
     assert turns(scheduler, 4) == [2, 1, 0, 2]
     scheduler.remove(second)
     assert turns(scheduler, 3) == [0, 2, 0]
-    scheduler.suspend(late)
+    scheduler.preempt(late)
     assert turns(scheduler, 2) == [0, 0]
 
 
@@ -203,10 +203,10 @@ def test_adapters_with_background_work_alone_wait() -> None:
 
 
 def test_a_prompt_delays_the_replies_of_other_adapters_no_more_than_its_own() -> None:
-    pace = Pace(stretch=3)
-    pace.observe(1, 1.0)
-    pace.observe(8, 8.0)
-    scheduler = Scheduler(max_running=3, batch_size=8, pace=pace)
+    batch_timing = BatchTiming(stretch=3)
+    batch_timing.observe(1, 1.0)
+    batch_timing.observe(8, 8.0)
+    scheduler = Scheduler(max_running=3, batch_size=8, batch_timing=batch_timing)
     running = reply()
     run(scheduler, running, generation(20, adapter=1))
     sizes = [[work.num_tokens for work in scheduler.plan(CELLS)] for _ in range(4)]

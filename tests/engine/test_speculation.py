@@ -1,10 +1,10 @@
 import pytest
 
 from glm3edge.core import SamplingParams
-from glm3edge.engine.batch_timing import Pace
+from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.scheduler import Work
 from glm3edge.engine.sequence import Generation, GenerationRequest
-from glm3edge.engine.speculation import MAX_DRAFTS, Drafter
+from glm3edge.engine.speculation import MAX_DRAFTS, Speculator
 
 
 def generation(text: str = "abcabcabc", max_new_tokens: int = 100) -> Generation:
@@ -16,16 +16,16 @@ def generation(text: str = "abcabcabc", max_new_tokens: int = 100) -> Generation
     return sequence
 
 
-def pace(seconds_per_token: float) -> Pace:
+def batch_timing(seconds_per_token: float) -> BatchTiming:
     """Batches take a second, and so much more for each token after the first."""
-    pace = Pace()
+    batch_timing = BatchTiming()
     for num_tokens in (1, 2, 3, 4, 5, 6, 8, 16, 32, 64):
-        pace.observe(num_tokens, 1 + seconds_per_token * (num_tokens - 1))
-    return pace
+        batch_timing.observe(num_tokens, 1 + seconds_per_token * (num_tokens - 1))
+    return batch_timing
 
 
 def num_drafts(sequences: list[Generation], *, cost: float, room: int = 100) -> list[int]:
-    Drafter(pace(cost)).draft([Work(sequence, 1) for sequence in sequences], room=room)
+    Speculator(batch_timing(cost)).draft([Work(sequence, 1) for sequence in sequences], room=room)
     return [len(sequence.draft_ids) for sequence in sequences]
 
 
@@ -87,5 +87,5 @@ def test_beside_a_prompt_nothing_is_guessed() -> None:
     replying, arriving = generation(), generation()
     arriving.num_computed = 0
     replying.draft_ids = [1, 2]
-    Drafter(pace(0.0)).draft([Work(replying, 1), Work(arriving, 9)], room=100)
+    Speculator(batch_timing(0.0)).draft([Work(replying, 1), Work(arriving, 9)], room=100)
     assert (replying.draft_ids, arriving.draft_ids) == ([], [])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glm3edge.errors import DecodeError, EngineLostError, ModelLoadError, ResourceClosedError
-from glm3edge.llama.child_process import Apart, run_apart
+from glm3edge.llama.child_process import ChildProcess, run_in_child
 
 
 class Target:
@@ -48,7 +48,7 @@ def refuse() -> None:
 
 
 def test_calls_and_posts_are_done_in_their_order() -> None:
-    apart = Apart(Target, "a").wait_ready()
+    apart = ChildProcess(Target, "a").wait_ready()
     apart.post("add", "b")
     assert apart.call("add", "c") == ["a", "b", "c"]
     assert apart.call("process_id") != os.getpid()
@@ -60,14 +60,14 @@ def test_calls_and_posts_are_done_in_their_order() -> None:
 
 def test_exceptions_come_over_whole() -> None:
     with pytest.raises(ModelLoadError, match="it is no model") as caught:
-        run_apart(refuse)
+        run_in_child(refuse)
     assert (caught.value.path, caught.value.reason) == (Path("x.gguf"), "it is no model")
     with pytest.raises(ModelLoadError, match="it is no model"):
-        Apart(refuse).wait_ready()
+        ChildProcess(refuse).wait_ready()
 
 
 def test_what_a_post_raises_comes_with_the_next_call() -> None:
-    apart = Apart(Target).wait_ready()
+    apart = ChildProcess(Target).wait_ready()
     apart.post("fail")
     apart.post("add", "b")
     with pytest.raises(DecodeError) as caught:
@@ -86,7 +86,7 @@ def test_what_a_post_raises_comes_with_the_next_call() -> None:
     ],
 )
 def test_a_lost_process_tells_its_last_words(words: str, reason: str) -> None:
-    apart = Apart(Target).wait_ready()
+    apart = ChildProcess(Target).wait_ready()
     with pytest.raises(EngineLostError) as caught:
         apart.call("end", words)
     assert caught.value.reason == reason
@@ -96,7 +96,7 @@ def test_a_lost_process_tells_its_last_words(words: str, reason: str) -> None:
 
 
 def test_a_process_that_was_ended_tells_by_what() -> None:
-    apart = Apart(Target).wait_ready()
+    apart = ChildProcess(Target).wait_ready()
     os.kill(apart.call("process_id"), signal.SIGKILL)
     with pytest.raises(EngineLostError, match="ended by SIGKILL; was there no memory left"):
         apart.call("add", "b")
@@ -104,7 +104,7 @@ def test_a_process_that_was_ended_tells_by_what() -> None:
 
 
 def test_signals_to_all_of_a_group_are_the_parents_matter() -> None:
-    apart = Apart(Target).wait_ready()
+    apart = ChildProcess(Target).wait_ready()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(apart.call("process_id"), number)
     assert apart.call("add", "b") == ["", "b"]
@@ -114,9 +114,9 @@ def test_signals_to_all_of_a_group_are_the_parents_matter() -> None:
 def test_a_process_is_not_left_to_itself() -> None:
     """A program that forgets to close it ends, and the process with it."""
     code = (
-        "from glm3edge.llama.child_process import Apart; "
+        "from glm3edge.llama.child_process import ChildProcess; "
         "from tests.llama.test_child_process import Target; "
-        "print(Apart(Target).wait_ready().call('process_id'))"
+        "print(ChildProcess(Target).wait_ready().call('process_id'))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
@@ -126,21 +126,21 @@ def test_a_process_is_not_left_to_itself() -> None:
 
 
 def test_a_process_that_does_not_answer_is_ended() -> None:
-    apart = Apart(Target, patience=0.1).wait_ready()
+    apart = ChildProcess(Target, patience=0.1).wait_ready()
     with pytest.raises(EngineLostError, match=r"no answer in 0 s"):
         apart.call("sleep", 60)
     apart.close()
 
 
 def test_what_a_check_finds_ends_the_wait() -> None:
-    apart = Apart(Target, check=lambda: "the cable is out").wait_ready()
+    apart = ChildProcess(Target, check=lambda: "the cable is out").wait_ready()
     with pytest.raises(EngineLostError, match="the cable is out"):
         apart.call("sleep", 60)
     apart.close()
 
 
 def test_a_signal_reaches_a_running_call() -> None:
-    apart = Apart(Target).wait_ready()
+    apart = ChildProcess(Target).wait_ready()
     threading.Timer(0.2, apart.signal, ["tell"]).start()
     assert apart.call("wait_until_told")
     apart.close()
@@ -148,7 +148,7 @@ def test_a_signal_reaches_a_running_call() -> None:
 
 
 def test_a_start_can_be_killed() -> None:
-    apart = Apart(time.sleep, 60)
+    apart = ChildProcess(time.sleep, 60)
     threading.Timer(0.5, apart.kill).start()
     with pytest.raises(EngineLostError):
         apart.wait_ready()
@@ -157,7 +157,7 @@ def test_a_start_can_be_killed() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    apart = Apart(Target).wait_ready()
+    apart = ChildProcess(Target).wait_ready()
     words = apart._words
     assert words.exists()
     process_id = apart.call("process_id")

@@ -11,7 +11,7 @@ from glm3edge.config.settings import load_settings
 from glm3edge.core import SamplingParams, Span
 from glm3edge.llama import library
 from glm3edge.llama.allocations import layer_devices, moved_tensors
-from glm3edge.llama.child_process import run_apart
+from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.context import Context
 from glm3edge.llama.devices import Device, DeviceKind, add_worker
 from glm3edge.llama.model import Model
@@ -98,7 +98,7 @@ def test_by_number_on_one_and_two_workers(gguf: Path, workers: list[Worker]) -> 
         for first in range(1, n)
     ]
     placements = [ON_CPU, *(placement for placement, _ in one + two)]
-    expected, *found = run_apart(
+    expected, *found = run_in_child(
         all_answers, gguf, [worker.address for worker in workers], placements
     )
     assert all(len(reply) > 5 for reply in expected[0])
@@ -134,7 +134,7 @@ def test_by_range_and_by_pattern(
     device = Device("RPC0", workers[0].address, DeviceKind.GPU, "RPC", 2**30, 2**30)
     placement = chosen_placement(load_settings(**options), [device], num_layers=NUM_LAYERS)
     assert placement is not None
-    expected, found = run_apart(all_answers, gguf, [workers[0].address], [ON_CPU, placement])
+    expected, found = run_in_child(all_answers, gguf, [workers[0].address], [ON_CPU, placement])
     assert found[0] == expected[0]
     assert found[1] == where
     assert {name for name in found[2] if not any(part in name for part in on_cpu)} == set()
@@ -146,7 +146,7 @@ def test_a_tensor_can_be_moved_to_another_worker(gguf: Path, workers: list[Worke
     placement = Placement(
         ("RPC0", "RPC1"), -1, overrides=(("ffn_up", "RPC1"),), tensor_split=(1, 0)
     )
-    expected, found = run_apart(
+    expected, found = run_in_child(
         all_answers, gguf, [worker.address for worker in workers], [ON_CPU, placement]
     )
     assert found[0] == expected[0]

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 import pytest
 
 from glm3edge.config.addresses import parse_address
-from glm3edge.llama.workers import find_double, why_unreachable
+from glm3edge.llama.workers import find_double, worker_problem
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ def test_who_does_not_listen_is_named() -> None:
             sock.bind(("127.0.0.1", 0))
         listening.listen()
         here, nowhere = (f"127.0.0.1:{sock.getsockname()[1]}" for sock in (listening, other))
-        assert why_unreachable([]) is None
-        assert why_unreachable([here]) is None
-        reason = why_unreachable([here, nowhere])
+        assert worker_problem([]) is None
+        assert worker_problem([here]) is None
+        reason = worker_problem([here, nowhere])
     assert reason is not None
     assert nowhere in reason
     assert "refused" in reason
     for name in ("a..b", "a" * 70):  # no name can be so
-        assert f"{name}:1 cannot be reached" in str(why_unreachable([f"{name}:1"]))
+        assert f"{name}:1 cannot be reached" in str(worker_problem([f"{name}:1"]))
 
 
 def test_a_worker_that_lets_nobody_wait_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,8 +54,8 @@ def test_a_worker_that_lets_nobody_wait_is_busy(monkeypatch: pytest.MonkeyPatch)
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listening.getsockname())
-        assert why_unreachable([address], are_busy=True) is None
-        assert "does not answer" in str(why_unreachable([address]))
+        assert worker_problem([address], are_busy=True) is None
+        assert "does not answer" in str(worker_problem([address]))
 
 
 def test_one_worker_by_two_names() -> None:

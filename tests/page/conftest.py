@@ -28,12 +28,12 @@ from glm3edge.config.settings import load_settings
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
 from glm3edge.server.app import create_app
-from glm3edge.serving.chat.reply import ChatCompleter
-from glm3edge.serving.completions import TextCompleter
+from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.embedders import ChatModelEmbedder
-from glm3edge.serving.embeddings import EmbeddingMaker
+from glm3edge.serving.embeddings import EmbeddingService
 from glm3edge.serving.services import Services
-from glm3edge.serving.tokenization import Tokenization
+from glm3edge.serving.tokenization import TokenizationService
 from tests.support.fakes import FakeBackend, FakeVocabulary
 from tests.support.optional import missing
 
@@ -195,10 +195,10 @@ def _services(engine: Engine, backend: FakeBackend) -> Services:
     )
     return Services(
         engine=engine,
-        chat=ChatCompleter(engine, vocabulary, model_id="fake"),
-        texts=TextCompleter(engine, vocabulary, model_id="fake"),
-        embeddings=EmbeddingMaker(embedder),
-        tokens=Tokenization(vocabulary),
+        chat=ChatService(engine, vocabulary, model_id="fake"),
+        texts=CompletionService(engine, vocabulary, model_id="fake"),
+        embeddings=EmbeddingService(embedder),
+        tokens=TokenizationService(vocabulary),
         cards=(ModelCard(id="fake", created=1, context_length=backend.context_size),),
     )
 

@@ -13,10 +13,10 @@ from glm3edge.llama.remote_context import ContextSpec, RemoteContext
 from glm3edge.placement.budgets import MIN_GPU_MARGIN
 from glm3edge.placement.devices import check_fits, fitting_placement, offload_devices
 from glm3edge.placement.machine.memory import SystemMemory
-from glm3edge.placement.memory_usage import Workload
+from glm3edge.placement.memory_usage import ContextParams
 from tests.support.rpc_workers import Worker, new_worker
 
-WORKLOAD = Workload(512, 32, 4)
+WORKLOAD = ContextParams(512, 32, 4)
 MIB = 2**20
 
 
@@ -75,8 +75,8 @@ def test_a_worker_that_is_anothers_is_found_out(
 
 def test_what_fits_is_placed(tiny_gguf: Path, worker: Worker, found: list[Device]) -> None:
     settings = load_settings(rpc=[worker.address])
-    whole, workload = fitting_placement(tiny_gguf, found, WORKLOAD, settings)
-    assert workload == WORKLOAD
+    whole, context_params = fitting_placement(tiny_gguf, found, WORKLOAD, settings)
+    assert context_params == WORKLOAD
     assert whole.devices == ("RPC0",)
     assert whole.num_gpu_layers == 5
     none = [replace(found[0], memory_free=0)]
@@ -90,9 +90,9 @@ def test_a_context_is_shrunk_only_if_told(
     tight = [replace(found[0], memory_free=MIN_GPU_MARGIN + 100 * MIB)]
     for shrink_ctx in (False, True):
         settings = load_settings(rpc=[worker.address], shrink_ctx=shrink_ctx)
-        placement, workload = fitting_placement(tiny_gguf, tight, large, settings)
+        placement, context_params = fitting_placement(tiny_gguf, tight, large, settings)
         assert (placement.num_gpu_layers == 5) == shrink_ctx
-        assert (2048 <= workload.context_size < 65536) == shrink_ctx
+        assert (2048 <= context_params.context_size < 65536) == shrink_ctx
 
 
 def test_what_does_not_fit_is_refused_with_what_does(

@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 from gguf import GGUFReader
 
-from glm3edge.llama.child_process import Apart
+from glm3edge.llama.child_process import ChildProcess
 from glm3edge.llama.devices import CPU
 from glm3edge.llama.placement import ON_CPU, Placement
-from glm3edge.placement.memory_usage import Account, DeviceAccount, Workload, account
+from glm3edge.placement.memory_usage import (
+    ContextParams,
+    DeviceMemoryUsage,
+    MemoryUsage,
+    measure_memory,
+)
 from glm3edge_convert.models.outline import CHATGLM3_6B, write_outline
 from tests.support.host import Loaded
 
@@ -29,7 +34,7 @@ SPLITS = {
     "keys and values on the CPU": Placement(("RPC0",), -1, kv_on_gpu=False),
 }
 WORKLOADS = [
-    Workload(*numbers, kv_type)
+    ContextParams(*numbers, kv_type)
     for numbers, kv_type in itertools.product(
         [(1024, 128, 49), (4096, 128, 64)], ("f16", "q8_0", "q4_0")
     )
@@ -57,7 +62,7 @@ def mapped_range(path: Path, on_cpu: set[str]) -> int:
     return max(start + size for start, size, _ in found) - min(start for start, _, _ in found)
 
 
-def copies(path: Path, placement: Placement, workload: Workload) -> int:
+def copies(path: Path, placement: Placement, context_params: ContextParams) -> int:
     """By what llama.cpp reckons with more for computing than it then takes.
 
     Where all layers are on several devices, batches follow each other through them, and of what one
@@ -66,7 +71,9 @@ def copies(path: Path, placement: Placement, workload: Workload) -> int:
     """
     if len(placement.devices) < 2:
         return 0
-    num_tokens = -(-workload.batch_size // workload.num_sequences) * workload.num_sequences
+    num_tokens = (
+        -(-context_params.batch_size // context_params.num_sequences) * context_params.num_sequences
+    )
     return 4 * num_tokens * tensors(path)["token_embd.weight"][2] * 4
 
 
@@ -79,10 +86,12 @@ def printed(loaded: Loaded, what: str) -> dict[str, float]:
     return found
 
 
-def check(host: Apart, path: Path, placement: Placement, workload: Workload) -> None:
-    expected: Account = host.call("account", path, placement, workload)
-    loaded: Loaded = host.call("load", path, placement, workload)
-    slack = copies(path, placement, workload)
+def check(
+    host: ChildProcess, path: Path, placement: Placement, context_params: ContextParams
+) -> None:
+    expected: MemoryUsage = host.call("account", path, placement, context_params)
+    loaded: Loaded = host.call("load", path, placement, context_params)
+    slack = copies(path, placement, context_params)
     buffers = {allocation.buffer: allocation for allocation in loaded.allocations}
     mapped = buffers.get("CPU_Mapped")
     for device in {*(d.device for d in expected.devices), *(a.device for a in loaded.allocations)}:
@@ -97,7 +106,7 @@ def check(host: Apart, path: Path, placement: Placement, workload: Workload) -> 
     assert close(expected[CPU].num_repacked, repacked)
     # The CPU maps a piece of the file; what counts is what it uses of that.
     everywhere = replace(placement, overrides=(*placement.overrides, (".", CPU)))
-    in_buffers = host.call("load", path, everywhere, workload, no_alloc=True).moved
+    in_buffers = host.call("load", path, everywhere, context_params, no_alloc=True).moved
     on_cpu = {
         name: size
         for name, (_, size, _) in tensors(path).items()
@@ -109,7 +118,7 @@ def check(host: Apart, path: Path, placement: Placement, workload: Workload) -> 
     check_printed(expected, loaded, slack)
 
 
-def check_printed(expected: Account, loaded: Loaded, copied: int) -> None:
+def check_printed(expected: MemoryUsage, loaded: Loaded, copied: int) -> None:
     """Against the lines that only a real load prints, rounded to hundredths of a MiB."""
     slack = 0.02 * 2**20
     for device in expected.devices:
@@ -141,15 +150,15 @@ def _device(tensor: str, placement: Placement, layers: list[str]) -> str:
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("type_name", ["f16", "q4_k_m", "q8_0"])
 def test_account_agrees_with_what_is_taken(
-    type_name: str, split: str, glm3_tiny: dict[str, Path], host: Apart
+    type_name: str, split: str, glm3_tiny: dict[str, Path], host: ChildProcess
 ) -> None:
-    """glm3-tiny, really loaded. Every type meets every split and every workload."""
+    """glm3-tiny, really loaded. Every type meets every split and every context."""
     number = list(glm3_tiny).index(type_name) + list(SPLITS).index(split)
     check(host, glm3_tiny[type_name], SPLITS[split], WORKLOADS[number % len(WORKLOADS)])
 
 
 @pytest.mark.parametrize("split", ["on the CPU", "some on one", "all on two"])
-def test_width_of_6b(split: str, tmp_path: Path, host: Apart) -> None:
+def test_width_of_6b(split: str, tmp_path: Path, host: ChildProcess) -> None:
     """Two layers as wide as ChatGLM3-6B's, of zeros, which are weights like others; few tokens."""
     path = tmp_path / "wide.gguf"
     write_outline(path, replace(CHATGLM3_6B, num_layers=2, vocab_size=8192), "q4_k_m")
@@ -158,19 +167,23 @@ def test_width_of_6b(split: str, tmp_path: Path, host: Apart) -> None:
         "some on one": Placement(("RPC0",), 2),
         "all on two": Placement(("RPC0", "RPC1"), 3, tensor_split=(1, 2)),
     }[split]
-    check(host, path, placement, Workload(8192, 128, 52))
+    check(host, path, placement, ContextParams(8192, 128, 52))
 
 
-def test_workers_are_asked_in_a_process_of_its_own(glm3_tiny: dict[str, Path], host: Apart) -> None:
-    path, workload = glm3_tiny["q8_0"], Workload(1024, 128, 49)
+def test_workers_are_asked_in_a_process_of_its_own(
+    glm3_tiny: dict[str, Path], host: ChildProcess
+) -> None:
+    path, context_params = glm3_tiny["q8_0"], ContextParams(1024, 128, 49)
     placement = Placement(("RPC0", "RPC1"), 7, tensor_split=(3, 4))
-    found = account(path, placement, workload, workers=host.call("addresses"))
-    assert found == host.call("account", path, placement, workload)
+    found = measure_memory(path, placement, context_params, workers=host.call("addresses"))
+    assert found == host.call("account", path, placement, context_params)
     assert found["RPC1"].total > 0
 
 
 def test_fits_is_for_each_device() -> None:
-    found = Account((DeviceAccount(CPU, weights=10, output=2), DeviceAccount("CUDA0", weights=20)))
+    found = MemoryUsage(
+        (DeviceMemoryUsage(CPU, weights=10, output=2), DeviceMemoryUsage("CUDA0", weights=20))
+    )
     assert found.total == 32
     assert found.fits({CPU: 12, "CUDA0": 20})
     assert not found.fits({CPU: 11, "CUDA0": 20})

@@ -13,12 +13,12 @@ from glm3edge.config.settings import load_settings
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
 from glm3edge.server.app import create_app
-from glm3edge.serving.chat.reply import ChatCompleter
-from glm3edge.serving.completions import TextCompleter
+from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.embedders import ChatModelEmbedder
-from glm3edge.serving.embeddings import EmbeddingMaker
+from glm3edge.serving.embeddings import EmbeddingService
 from glm3edge.serving.services import Services
-from glm3edge.serving.tokenization import Tokenization
+from glm3edge.serving.tokenization import TokenizationService
 from tests.support.fakes import FakeBackend, FakeVocabulary
 
 
@@ -40,9 +40,9 @@ def services(backend: FakeBackend, clamp_max_tokens: bool) -> Services:
     vocabulary = FakeVocabulary()
     return Services(
         engine=engine,
-        chat=ChatCompleter(engine, vocabulary, model_id="fake", **clamp),
-        texts=TextCompleter(engine, vocabulary, model_id="fake", **clamp),
-        embeddings=EmbeddingMaker(
+        chat=ChatService(engine, vocabulary, model_id="fake", **clamp),
+        texts=CompletionService(engine, vocabulary, model_id="fake", **clamp),
+        embeddings=EmbeddingService(
             ChatModelEmbedder(
                 engine,
                 vocabulary,
@@ -50,7 +50,7 @@ def services(backend: FakeBackend, clamp_max_tokens: bool) -> Services:
                 embedding_length=backend.embedding_length,
             )
         ),
-        tokens=Tokenization(vocabulary),
+        tokens=TokenizationService(vocabulary),
         cards=(ModelCard(id="fake", created=1, context_length=backend.context_size),),
     )
 

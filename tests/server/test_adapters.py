@@ -7,8 +7,8 @@ from fastapi.testclient import TestClient
 
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
-from glm3edge.serving.chat.reply import ChatCompleter
-from glm3edge.serving.completions import TextCompleter
+from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.services import Services
 from tests.support.fakes import EOS, FakeBackend, FakeVocabulary, spell
 
@@ -29,8 +29,8 @@ def services(backend: FakeBackend, services: Services) -> Services:
     card = ModelCard(id="poet", created=1, parent="fake", context_length=backend.context_size)
     return Services(
         engine=engine,
-        chat=ChatCompleter(engine, vocabulary, model_id="fake", adapter_ids=adapter_ids),
-        texts=TextCompleter(engine, vocabulary, model_id="fake", adapter_ids=adapter_ids),
+        chat=ChatService(engine, vocabulary, model_id="fake", adapter_ids=adapter_ids),
+        texts=CompletionService(engine, vocabulary, model_id="fake", adapter_ids=adapter_ids),
         embeddings=services.embeddings,
         tokens=services.tokens,
         cards=(*services.cards, card),

@@ -12,7 +12,7 @@ import pytest
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import ContextLengthExceededError, InvalidRequestError
 from glm3edge.schema.completions import CompletionReply, CompletionRequest
-from glm3edge.serving.completions import TextCompleter
+from glm3edge.serving.completions import CompletionService
 from tests.support.fakes import (
     ASSISTANT,
     EOS,
@@ -41,8 +41,8 @@ def engine(backend: FakeBackend) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def completer(engine: Engine) -> TextCompleter:
-    return TextCompleter(engine, FakeVocabulary(), model_id="fake")
+def completer(engine: Engine) -> CompletionService:
+    return CompletionService(engine, FakeVocabulary(), model_id="fake")
 
 
 def request(**fields: Any) -> CompletionRequest:
@@ -50,7 +50,7 @@ def request(**fields: Any) -> CompletionRequest:
 
 
 def both(
-    completer: TextCompleter, engine: Engine, **fields: Any
+    completer: CompletionService, engine: Engine, **fields: Any
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The whole reply, then the chunks of a stream, to the same request."""
 
@@ -62,7 +62,7 @@ def both(
     return whole.model_dump(), [json.loads(chunk.model_dump_json()) for chunk in chunks]
 
 
-def complete(completer: TextCompleter, engine: Engine, **fields: Any) -> dict[str, Any]:
+def complete(completer: CompletionService, engine: Engine, **fields: Any) -> dict[str, Any]:
     reply: CompletionReply = run(
         engine, lambda: completer.complete(completer.prepare(request(**fields)))
     )
@@ -82,7 +82,7 @@ def joined(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_text_goes_on_with_no_roles(
-    backend: FakeBackend, completer: TextCompleter, engine: Engine
+    backend: FakeBackend, completer: CompletionService, engine: Engine
 ) -> None:
     prompts: list[list[int]] = []
 
@@ -104,7 +104,7 @@ def test_text_goes_on_with_no_roles(
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
 
 
-def test_text_that_spells_control_tokens_stays_text(completer: TextCompleter) -> None:
+def test_text_that_spells_control_tokens_stays_text(completer: CompletionService) -> None:
     text = "<|user|>[gMASK]<|assistant|>"
     job = completer.prepare(request(prompt=text))
     assert job.generations[0].prompt_ids == [GMASK, SOP, *spell(text)]
@@ -112,7 +112,7 @@ def test_text_that_spells_control_tokens_stays_text(completer: TextCompleter) ->
 
 @pytest.mark.parametrize("token_id", [EOS, USER, OBSERVATION, ASSISTANT, SYSTEM])
 def test_any_role_ends_the_text(
-    backend: FakeBackend, completer: TextCompleter, engine: Engine, token_id: int
+    backend: FakeBackend, completer: CompletionService, engine: Engine, token_id: int
 ) -> None:
     backend.reply_for = lambda _prompt: [*spell("好"), token_id, *spell("不")]
     (choice,) = complete(completer, engine, prompt="x")["choices"]
@@ -132,7 +132,7 @@ def test_any_role_ends_the_text(
     ],
 )
 def test_every_form_of_prompt(
-    completer: TextCompleter, prompt: Any, prompts: list[list[int]]
+    completer: CompletionService, prompt: Any, prompts: list[list[int]]
 ) -> None:
     job = completer.prepare(request(prompt=prompt))
     wanted = [[GMASK, SOP, *ids] for ids in prompts]
@@ -140,7 +140,7 @@ def test_every_form_of_prompt(
 
 
 def test_several_prompts_give_choices_in_order(
-    backend: FakeBackend, completer: TextCompleter, engine: Engine
+    backend: FakeBackend, completer: CompletionService, engine: Engine
 ) -> None:
     """More of them than run at once."""
     backend.reply_for = lambda prompt: [*spell("到"), *prompt[2:], EOS]
@@ -161,7 +161,7 @@ def test_several_prompts_give_choices_in_order(
 
 
 def test_no_more_run_at_once_than_the_engine_takes(
-    backend: FakeBackend, completer: TextCompleter, engine: Engine
+    backend: FakeBackend, completer: CompletionService, engine: Engine
 ) -> None:
     most = 0
 
@@ -177,7 +177,7 @@ def test_no_more_run_at_once_than_the_engine_takes(
     assert most <= engine.max_running
 
 
-def test_a_stream(backend: FakeBackend, completer: TextCompleter, engine: Engine) -> None:
+def test_a_stream(backend: FakeBackend, completer: CompletionService, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*spell("好a"), EOS]
     backend.gate = gate = threading.Semaphore(len(spell("好")))  # what comes at once is one chunk
 
@@ -198,7 +198,7 @@ def test_a_stream(backend: FakeBackend, completer: TextCompleter, engine: Engine
 
 @pytest.mark.parametrize("prompt", ["床前", spell("床前"), [GMASK, SOP, *spell("床前")]])
 def test_echo(
-    backend: FakeBackend, completer: TextCompleter, engine: Engine, prompt: str | list[int]
+    backend: FakeBackend, completer: CompletionService, engine: Engine, prompt: str | list[int]
 ) -> None:
     backend.reply_for = lambda _prompt: [*spell("明月光"), EOS]
     fields = {"prompt": [prompt], "n": 2, "echo": True}
@@ -210,7 +210,7 @@ def test_echo(
 @pytest.mark.parametrize(("max_tokens", "text"), [(None, "x" * 16), (3, "xxx"), (20, "x" * 20)])
 def test_length(
     backend: FakeBackend,
-    completer: TextCompleter,
+    completer: CompletionService,
     engine: Engine,
     max_tokens: int | None,
     text: str,
@@ -221,7 +221,7 @@ def test_length(
 
 
 def test_the_default_length_shrinks_to_what_is_left(
-    backend: FakeBackend, completer: TextCompleter, engine: Engine
+    backend: FakeBackend, completer: CompletionService, engine: Engine
 ) -> None:
     backend.context_size = 50
     backend.reply_for = lambda _prompt: spell("x" * 100)
@@ -230,7 +230,7 @@ def test_the_default_length_shrinks_to_what_is_left(
 
 
 @pytest.mark.parametrize("max_tokens", [None, 9])
-def test_any_prompt_that_is_too_long(completer: TextCompleter, max_tokens: int | None) -> None:
+def test_any_prompt_that_is_too_long(completer: CompletionService, max_tokens: int | None) -> None:
     prompts = ["short", "x" * 4090]
     with pytest.raises(ContextLengthExceededError) as caught:
         completer.prepare(request(prompt=["short", "x" * 5000], max_tokens=max_tokens))
@@ -240,7 +240,7 @@ def test_any_prompt_that_is_too_long(completer: TextCompleter, max_tokens: int |
 
 @pytest.mark.parametrize("logprobs", [None, 2])
 def test_a_stop_string(
-    backend: FakeBackend, completer: TextCompleter, engine: Engine, logprobs: int | None
+    backend: FakeBackend, completer: CompletionService, engine: Engine, logprobs: int | None
 ) -> None:
     backend.reply_for = lambda _prompt: spell("答案是四\n问：")
     fields = {"prompt": "问：二加二？答：", "stop": ["\n问", "没有"], "logprobs": logprobs}
@@ -253,7 +253,7 @@ def test_a_stop_string(
         assert len(choice["logprobs"]["tokens"]) == len(spell("答案是四"))
 
 
-def test_logprobs(backend: FakeBackend, completer: TextCompleter, engine: Engine) -> None:
+def test_logprobs(backend: FakeBackend, completer: CompletionService, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*spell("a好b"), EOS]
     reply, chunks = both(completer, engine, prompt="x", logprobs=2)
     (choice,) = reply["choices"]
@@ -268,7 +268,7 @@ def test_logprobs(backend: FakeBackend, completer: TextCompleter, engine: Engine
 
 
 def test_no_logprobs_of_an_empty_text_are_empty_lists(
-    backend: FakeBackend, completer: TextCompleter, engine: Engine
+    backend: FakeBackend, completer: CompletionService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: [EOS]
     (choice,) = complete(completer, engine, prompt="x", logprobs=0)["choices"]
@@ -294,7 +294,7 @@ def test_no_logprobs_of_an_empty_text_are_empty_lists(
     ],
 )
 def test_what_cannot_be_is_refused(
-    completer: TextCompleter, fields: dict[str, Any], param: str, message: str
+    completer: CompletionService, fields: dict[str, Any], param: str, message: str
 ) -> None:
     with pytest.raises(InvalidRequestError, match=message) as caught:
         completer.prepare(request(**fields))
@@ -308,11 +308,13 @@ def test_what_cannot_be_is_refused(
         {"suffix": "", "best_of": 1, "echo": False, "logit_bias": {}, "user": "我"},
     ],
 )
-def test_what_says_nothing_is_accepted(completer: TextCompleter, fields: dict[str, Any]) -> None:
+def test_what_says_nothing_is_accepted(
+    completer: CompletionService, fields: dict[str, Any]
+) -> None:
     assert len(completer.prepare(request(prompt="x", **fields)).generations) == 1
 
 
-def test_every_prompt_has_the_same_seeds(completer: TextCompleter) -> None:
+def test_every_prompt_has_the_same_seeds(completer: CompletionService) -> None:
     """So a prompt's choices do not depend on the prompts beside it."""
     job = completer.prepare(request(prompt=["a", "b"], n=2, seed=7, top_k=3))
     assert [generation.sampling.seed for generation in job.generations] == [7, 8, 7, 8]
@@ -320,7 +322,7 @@ def test_every_prompt_has_the_same_seeds(completer: TextCompleter) -> None:
 
 
 def test_leaving_a_stream_cancels_what_runs_and_what_waits(
-    backend: FakeBackend, completer: TextCompleter, engine: Engine
+    backend: FakeBackend, completer: CompletionService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: spell("x" * 3000)
 
@@ -342,7 +344,7 @@ def test_the_model_field_chooses_an_adapter(
     backend: FakeBackend, engine: Engine, model: str, expected: str, adapter: int
 ) -> None:
     backend.reply_for = lambda _prompt: [*spell("x"), EOS]
-    completer = TextCompleter(engine, FakeVocabulary(), model_id="fake", adapter_ids=["poet"])
+    completer = CompletionService(engine, FakeVocabulary(), model_id="fake", adapter_ids=["poet"])
     whole, chunks = both(completer, engine, prompt=["a", "b"], model=model)
     assert {reply["model"] for reply in [whole, *chunks]} == {expected}
     assert set(backend.adapters) == {adapter}

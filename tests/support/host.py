@@ -9,11 +9,11 @@ from glm3edge.llama import library
 from glm3edge.llama.allocations import Allocation, layer_devices, moved_tensors
 from glm3edge.llama.context import Context
 from glm3edge.llama.devices import Device
-from glm3edge.llama.fake_devices import add_stand_ins
+from glm3edge.llama.fake_devices import add_fake_devices
 from glm3edge.llama.model import Model
 from glm3edge.llama.placement import Placement
 from glm3edge.placement.estimate import Estimator
-from glm3edge.placement.memory_usage import Account, Workload, account, summarize
+from glm3edge.placement.memory_usage import ContextParams, MemoryUsage, measure_memory, summarize
 from glm3edge.placement.search import Fit, Search
 
 NUM_STAND_INS = 3
@@ -23,7 +23,7 @@ NUM_STAND_INS = 3
 class Loaded:
     """A model that was really loaded."""
 
-    account: Account
+    account: MemoryUsage
     allocations: list[Allocation]
     lines: list[str]
 
@@ -41,7 +41,7 @@ class Host:
     """Devices RPC0, RPC1 and RPC2, which weights can really be put on."""
 
     def __init__(self) -> None:
-        self.devices = add_stand_ins(NUM_STAND_INS)
+        self.devices = add_fake_devices(NUM_STAND_INS)
 
     def addresses(self) -> list[str]:
         return sorted({device.description for device in self.devices})
@@ -49,37 +49,57 @@ class Host:
     def here(self) -> list[Device]:
         return self.devices
 
-    def account(self, path: Path, placement: Placement, workload: Workload) -> Account:
-        return account(path, placement, workload)
+    def measure_memory(
+        self, path: Path, placement: Placement, context_params: ContextParams
+    ) -> MemoryUsage:
+        return measure_memory(path, placement, context_params)
 
     def estimates(
-        self, path: Path, workload: Workload, placements: Sequence[Placement]
-    ) -> list[tuple[Account, Account]]:
+        self, path: Path, context_params: ContextParams, placements: Sequence[Placement]
+    ) -> list[tuple[MemoryUsage, MemoryUsage]]:
         """Of each placement llama.cpp's account, and the estimate."""
-        estimator = Estimator(path, lambda placement: account(path, placement, workload))
+        estimator = Estimator(
+            path, lambda placement: measure_memory(path, placement, context_params)
+        )
         return [(estimator.measure(p), estimator.estimate(p)) for p in placements]
 
-    def best(self, search: Search, workload: Workload, least: Workload | None = None) -> Fit:
-        return search.best(workload) if least is None else search.best_shrunk(workload, least)
+    def best(
+        self, search: Search, context_params: ContextParams, least: ContextParams | None = None
+    ) -> Fit:
+        return (
+            search.best(context_params)
+            if least is None
+            else search.best_shrunk(context_params, least)
+        )
 
     def load(
-        self, path: Path, placement: Placement, workload: Workload, *, no_alloc: bool = False
+        self,
+        path: Path,
+        placement: Placement,
+        context_params: ContextParams,
+        *,
+        no_alloc: bool = False,
     ) -> Loaded:
         """Load it for real, and let it go."""
         with (
             library.log_lines() as lines,
             Model(path, placement=placement, no_alloc=no_alloc) as model,
-            _context(model, workload) as context,
+            _context(model, context_params) as context,
         ):
-            output = workload.num_sequences * model.vocab_size * 4
+            output = context_params.num_sequences * model.vocab_size * 4
             found = context.allocations()
             return Loaded(summarize(found, output=output), found, list(lines))
 
     def greedy(
-        self, path: Path, placement: Placement, workload: Workload, prompt: str, count: int
+        self,
+        path: Path,
+        placement: Placement,
+        context_params: ContextParams,
+        prompt: str,
+        count: int,
     ) -> list[int]:
         """The likeliest continuation of a prompt."""
-        with Model(path, placement=placement) as model, _context(model, workload) as context:
+        with Model(path, placement=placement) as model, _context(model, context_params) as context:
             ids = model.tokenize(prompt)
             num_given = len(ids)
             new, position = ids, 0
@@ -91,12 +111,12 @@ class Host:
             return ids[num_given:]
 
 
-def _context(model: Model, workload: Workload) -> Context:
+def _context(model: Model, context_params: ContextParams) -> Context:
     return Context(
         model,
-        context_size=workload.context_size,
-        batch_size=workload.batch_size,
-        num_sequences=workload.num_sequences,
-        kv_type=workload.kv_type,
+        context_size=context_params.context_size,
+        batch_size=context_params.batch_size,
+        num_sequences=context_params.num_sequences,
+        kv_type=context_params.kv_type,
         num_threads=1,
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.llama.child_process import Apart
+from glm3edge.llama.child_process import ChildProcess
 from glm3edge_convert.convert import convert
 from glm3edge_convert.models.outline import CHATGLM3_6B, write_outline
 from tests.support.host import Host
@@ -15,9 +15,9 @@ TYPES = ("f16", "q4_k_m", "q8_0")
 
 
 @pytest.fixture(scope="session")
-def host() -> Iterator[Apart]:
+def host() -> Iterator[ChildProcess]:
     """The methods of Host, by ``call()``."""
-    apart = Apart(Host).wait_ready()
+    apart = ChildProcess(Host).wait_ready()
     yield apart
     apart.close()
 

@@ -7,7 +7,7 @@ from glm3edge_convert.foreign import foreign
 _MAGIC = b"GGUF"
 
 
-def why_not_gguf(path: Path) -> str | None:
+def gguf_problem(path: Path) -> str | None:
     """What keeps ``path`` from being a GGUF file, and what to do; None for one that begins so."""
     try:
         with path.open("rb") as file:

@@ -71,7 +71,7 @@ def make_plan(
             tensor.name,
             tensor.shape,
             hparams.num_layers,
-            num_shared=hparams.num_heads // hparams.num_groups,
+            n_gqa=hparams.num_heads // hparams.num_groups,
             has_importances=imatrix is not None,
         )
         for tensor in tensors

@@ -53,7 +53,7 @@ def tensor_infos(hparams: HParams, type_name: str) -> list[TensorInfo]:
                 mapping.name,
                 mapping.shape,
                 hparams.num_layers,
-                num_shared=hparams.num_heads // hparams.num_groups,
+                n_gqa=hparams.num_heads // hparams.num_groups,
                 has_importances=recipe.needs_importances,
             ),
         )

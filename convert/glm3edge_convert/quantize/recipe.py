@@ -44,16 +44,16 @@ MATRIX = re.compile(r"blk\.(\d+)\.(attn_qkv|attn_output|ffn_down)\.weight")
 class Place:
     """Where a matrix stands, and in what model: what the policy depends on.
 
-    `num_shared` is how many query heads share a key/value head.
+    `n_gqa` is how many query heads share a key/value head.
     """
 
     layer: int
     num_layers: int
-    num_shared: int
+    n_gqa: int
     has_importances: bool
 
     @property
-    def is_favoured(self) -> bool:
+    def use_more_bits(self) -> bool:
         """Whether a mixed type spends more bits here: first eighth, last, every third between."""
         eighth = self.num_layers // 8
         is_at_an_end = self.layer < eighth or self.layer >= 7 * self.num_layers // 8
@@ -74,12 +74,12 @@ def _always(wanted: GGMLQuantizationType) -> Rule:
 
 
 def _favoured(wanted: GGMLQuantizationType) -> Rule:
-    return lambda place: wanted if place.is_favoured else None
+    return lambda place: wanted if place.use_more_bits else None
 
 
 def _shared(wanted: GGMLQuantizationType, otherwise: GGMLQuantizationType | None = None) -> Rule:
     """Where many heads share keys and values, these are small and matter much."""
-    return lambda place: wanted if place.num_shared >= 4 else otherwise
+    return lambda place: wanted if place.n_gqa >= 4 else otherwise
 
 
 def _first(part: int, wanted: GGMLQuantizationType, otherwise: GGMLQuantizationType | None) -> Rule:
@@ -224,7 +224,7 @@ def tensor_type(
     shape: tuple[int, ...],
     num_layers: int,
     *,
-    num_shared: int = 1,
+    n_gqa: int = 1,
     has_importances: bool = False,
 ) -> GGMLQuantizationType:
     """The type of the GGUF tensor `name`; `shape` is (rows, row length), or (length,)."""
@@ -240,7 +240,7 @@ def tensor_type(
         return _fitting(recipe.token_type or recipe.base, row_size)
     wanted = None
     if match := MATRIX.fullmatch(name):
-        place = Place(int(match[1]), num_layers, num_shared, has_importances)
+        place = Place(int(match[1]), num_layers, n_gqa, has_importances)
         if rule := recipe.mix.get(match[2]):
             wanted = rule(place)
     return _fitting(wanted or recipe.base, row_size)

@@ -17,9 +17,9 @@ from glm3edge.commands.doctor.processor import (
 from glm3edge.commands.doctor.speed import tokens_per_second
 from glm3edge.errors import DeviceError, EngineLostError
 from glm3edge.llama.build import Build, read_build
-from glm3edge.llama.child_process import Apart, run_apart
+from glm3edge.llama.child_process import ChildProcess, run_in_child
 from glm3edge.llama.devices import CPU, Device, add_worker, devices
-from glm3edge.llama.workers import why_unreachable
+from glm3edge.llama.workers import worker_problem
 from glm3edge.placement.machine.bandwidth import read_bandwidth
 from glm3edge.placement.machine.cores import num_compute_cores
 from glm3edge.placement.machine.memory import SystemMemory, system_memory
@@ -90,7 +90,7 @@ def examine(workers: Sequence[str], *, with_bandwidth: bool) -> Examination:
         DeviceError: llama.cpp does not get as far as listing its devices.
     """
     try:
-        build, found = run_apart(_ask_llama)
+        build, found = run_in_child(_ask_llama)
     except EngineLostError as exc:
         raise DeviceError(
             f"llama.cpp ended while it looked for devices ({exc.reason}); it may have been built "
@@ -155,9 +155,9 @@ def _ask_workers(addresses: Sequence[str]) -> tuple[Worker, ...]:
 
 
 def _ask_worker(address: str) -> Worker:
-    if (reason := why_unreachable([address])) is not None:
+    if (reason := worker_problem([address])) is not None:
         return Worker(address, fault=reason)
-    apart = Apart(_Client, patience=WORKER_SECONDS).wait_ready()
+    apart = ChildProcess(_Client, patience=WORKER_SECONDS).wait_ready()
     began = time.monotonic()
     try:
         return Worker(address, devices=tuple(apart.call("devices", address)))

@@ -85,7 +85,7 @@ def plan_command(
     start_logging(log_level)
     # What takes long to import is imported once there is something to do.
     from glm3edge.commands.plan.report import as_text  # noqa: PLC0415
-    from glm3edge.commands.plan.run import find_subject, make_report  # noqa: PLC0415
+    from glm3edge.commands.plan.run import find_planned_model, make_report  # noqa: PLC0415
 
     settings = load_settings(
         ctx_size=ctx_size,
@@ -99,7 +99,7 @@ def plan_command(
     free = None if ram is None else _size("--ram", ram)
     cpu_bandwidth = None if bandwidth is None else _rate("--bandwidth", bandwidth)
     report = make_report(
-        find_subject(model, settings),
+        find_planned_model(model, settings),
         settings,
         types=type or (),
         gpus=gpus,

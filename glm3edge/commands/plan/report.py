@@ -9,11 +9,17 @@ from rich.console import Console
 from rich.table import Table
 
 from glm3edge.llama.devices import CPU
-from glm3edge.placement.budgets import Room
-from glm3edge.placement.compare import COMPARED_KV_TYPES, Answer, Question, TypePlan, recommended
+from glm3edge.placement.budgets import DeviceBudget
+from glm3edge.placement.compare import (
+    COMPARED_KV_TYPES,
+    PlanRequest,
+    PlanResult,
+    TypePlan,
+    recommended,
+)
 from glm3edge.placement.search import Fit
 from glm3edge.placement.speed import USED_CONTEXT
-from glm3edge.placement.variants import Subject
+from glm3edge.placement.variants import PlannedModel
 from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
 
 EXAMPLE_MODEL = "zai-org/chatglm3-6b"
@@ -38,23 +44,23 @@ class PlanReport:
         gpu_bandwidth: of each GPU, None if it is not known.
     """
 
-    subject: Subject
-    question: Question
-    answer: Answer
+    subject: PlannedModel
+    question: PlanRequest
+    answer: PlanResult
     parallel: int
     cpu_bandwidth: float
     is_measured: bool
     gpu_bandwidth: float | None
 
     @property
-    def rooms(self) -> tuple[Room, ...]:
+    def budgets(self) -> tuple[DeviceBudget, ...]:
         """Of all devices, the CPU's last."""
-        return (*self.answer.rooms, self.answer.cpu)
+        return (*self.answer.budgets, self.answer.cpu)
 
     @property
     def bandwidths(self) -> dict[str, float | None]:
         """Bytes per second of each device."""
-        gpus = {room.device: self.gpu_bandwidth for room in self.answer.rooms}
+        gpus = {room.device: self.gpu_bandwidth for room in self.answer.budgets}
         return {CPU: self.cpu_bandwidth, **gpus}
 
     @property
@@ -68,15 +74,15 @@ class PlanReport:
 
     def command(self, plan: TypePlan) -> str:
         """What to run to have it so."""
-        workload = self.question.workload
+        context_params = self.question.context_params
         words = ["glm3edge", "serve", self.subject.name or EXAMPLE_MODEL]
         if self.subject.file is None:
             words += ["--type", plan.variant.type]
-        if self.answer.rooms and plan.fit is not None:
+        if self.answer.budgets and plan.fit is not None:
             words += self._placement_options(plan.fit)
-        words += ["--ctx-size", str(workload.context_size), "--parallel", str(self.parallel)]
-        if workload.kv_type != "f16":
-            words += ["--kv-type", workload.kv_type]
+        words += ["--ctx-size", str(context_params.context_size), "--parallel", str(self.parallel)]
+        if context_params.kv_type != "f16":
+            words += ["--kv-type", context_params.kv_type]
         for address in self.question.workers:
             words += ["--rpc", address]
         return shlex.join(words)
@@ -86,7 +92,7 @@ class PlanReport:
 
         Their shares count devices in llama.cpp's order, and all of them.
         """
-        placement, names = fit.placement, [room.device for room in self.answer.rooms]
+        placement, names = fit.placement, [room.device for room in self.answer.budgets]
         if placement.is_on_cpu:
             return ["--gpu-layers", "0"]
         if list(placement.devices) != [name for name in names if name in placement.devices]:
@@ -101,12 +107,12 @@ class PlanReport:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, sizes in bytes."""
-        workload, best = self.question.workload, self.recommended
+        context_params, best = self.question.context_params, self.recommended
         return {
             "model": self.subject.name or EXAMPLE_MODEL,
-            "context_size": workload.context_size,
+            "context_size": context_params.context_size,
             "parallel": self.parallel,
-            "kv_type": workload.kv_type,
+            "kv_type": context_params.kv_type,
             "devices": [
                 {
                     "device": self.label(room.device),
@@ -114,7 +120,7 @@ class PlanReport:
                     "kept_free": room.margin,
                     "bandwidth": self.bandwidths[room.device],
                 }
-                for room in self.rooms
+                for room in self.budgets
             ],
             "keys_values": dict(self.answer.kv_bytes),
             "types": [self._plan_json(plan) for plan in self.answer.plans],
@@ -178,30 +184,30 @@ def _wrapped(line: str, width: int | None) -> str:
 
 
 def _head(report: PlanReport) -> list[str]:
-    workload, kv_bytes = report.question.workload, report.answer.kv_bytes
+    context_params, kv_bytes = report.question.context_params, report.answer.kv_bytes
     keys_values = " or ".join(f"{kv_bytes[t] / _MIB:,.0f} MiB in {t}" for t in COMPARED_KV_TYPES)
-    rooms = ", ".join(
+    budgets = ", ".join(
         f"{report.label(room.device)} {room.free / _GIB:.1f} GiB free and {room.margin / _GIB:.1f} "
         "of it left alone"
-        for room in report.rooms
+        for room in report.budgets
     )
-    size = workload.context_size
+    size = context_params.context_size
     return [
         f"model    {report.subject.name or 'ChatGLM3-6B'}, {report.parallel} requests at once",
-        f"context  {size} tokens: keys and values take {keys_values}; {workload.kv_type} it is",
-        f"memory   {rooms}",
+        f"context  {size} tokens: keys and values take {keys_values} as {context_params.kv_type}",
+        f"memory   {budgets}",
     ]
 
 
 def _table(report: PlanReport) -> Table:
     table = Table(box=None, pad_edge=False, header_style="")
     table.add_column("TYPE")
-    gpus = [report.label(room.device) for room in report.answer.rooms]
+    gpus = [report.label(room.device) for room in report.answer.budgets]
     for heading in ("FILE", "LAYERS", *gpus, CPU, "BUFFERS", "CONTEXT", "TOKENS/S", "FITS"):
         table.add_column(heading, justify="right")
     for plan in report.answer.plans:
         table.add_row(*_row(report, plan))
-    usable = [f"{room.usable / _GIB:.2f}" for room in report.rooms]
+    usable = [f"{room.usable / _GIB:.2f}" for room in report.budgets]
     table.add_row("there is", "", "", *usable)
     return table
 
@@ -210,11 +216,11 @@ def _row(report: PlanReport, plan: TypePlan) -> list[str]:
     fit = plan.fit
     cells = [plan.variant.type, f"{plan.variant.num_bytes / _GIB:.2f}"]
     if fit is None:
-        cells += ["", *("" for _ in report.answer.rooms)]
+        cells += ["", *("" for _ in report.answer.budgets)]
         cells += [f"{plan.failure.needed / _GIB:.2f}" if plan.failure else "", ""]
     else:
-        cells.append("+".join(str(fit.layers.count(room.device)) for room in report.rooms))
-        cells += [f"{fit.account[room.device].total / _GIB:.2f}" for room in report.rooms]
+        cells.append("+".join(str(fit.layers.count(room.device)) for room in report.budgets))
+        cells += [f"{fit.account[room.device].total / _GIB:.2f}" for room in report.budgets]
         buffers = sum(device.compute + device.output for device in fit.account.devices)
         cells.append(f"{buffers / _GIB:.2f}")
     return [
@@ -237,7 +243,7 @@ def _notes(report: PlanReport) -> str:
     rates = f"{report.cpu_bandwidth / _GB:.1f} GB/s of the CPU's memory, {where}"
     if report.gpu_bandwidth:
         rates += f", and {report.gpu_bandwidth / _GB:.0f} GB/s of the GPUs', as told"
-    elif report.answer.rooms:
+    elif report.answer.budgets:
         rates += "; the GPUs' is not known (--gpu-bandwidth), so their time comes on top"
     return (
         "Sizes are in GiB. LAYERS are those on each device in turn, the output counts as one. "
@@ -255,7 +261,7 @@ def _conclusion(report: PlanReport) -> list[str]:
 
 def _why(report: PlanReport, plan: TypePlan) -> str:
     assert plan.fit is not None  # noqa: S101 - for the type checker; what does not fit is not taken
-    if not report.answer.rooms:
+    if not report.answer.budgets:
         return "it fits into memory"
     if plan.fit.is_whole:
         return "all of its layers are on the GPU"

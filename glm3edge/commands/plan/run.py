@@ -6,15 +6,15 @@ from glm3edge.commands.plan.report import PlanReport
 from glm3edge.config.settings import Settings
 from glm3edge.engine.engine import num_slots
 from glm3edge.errors import ConfigError, EngineLostError
-from glm3edge.llama.child_process import run_apart
+from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.gpus import gpu_backends
 from glm3edge.llama.model import Model
-from glm3edge.llama.workers import why_unreachable
-from glm3edge.placement.compare import Answer, Question, answer
+from glm3edge.llama.workers import worker_problem
+from glm3edge.placement.compare import PlanRequest, PlanResult, answer
 from glm3edge.placement.machine.bandwidth import read_bandwidth
 from glm3edge.placement.machine.cores import num_threads
-from glm3edge.placement.memory_usage import Workload
-from glm3edge.placement.variants import Subject, opened_variants, read_subject
+from glm3edge.placement.memory_usage import ContextParams
+from glm3edge.placement.variants import PlannedModel, opened_variants, read_planned_model
 from glm3edge.serving.backend import BATCH_SIZE, DEFAULT_CONTEXT_SIZE
 from glm3edge.store.store import Store
 
@@ -22,7 +22,7 @@ MAX_CONTEXT_SIZE = 2**20
 """Tokens; llama.cpp's own account takes memory for each."""
 
 
-def find_subject(model: str | None, settings: Settings) -> Subject:
+def find_planned_model(model: str | None, settings: Settings) -> PlannedModel:
     """What is planned for: a model that is here, or ChatGLM3-6B's shape.
 
     Raises:
@@ -30,7 +30,7 @@ def find_subject(model: str | None, settings: Settings) -> Subject:
         ModelError: it is none.
     """
     path = None if model is None else Store(settings.cache_dir).look_up(model)
-    subject = read_subject(model, path)
+    subject = read_planned_model(model, path)
     if subject.file is not None:
         with Model(subject.file, vocab_only=True) as opened:
             _ = opened.vocab_handle  # serve refuses another vocabulary than ChatGLM3's
@@ -38,7 +38,7 @@ def find_subject(model: str | None, settings: Settings) -> Subject:
 
 
 def make_report(
-    subject: Subject,
+    subject: PlannedModel,
     settings: Settings,
     *,
     types: Sequence[str],
@@ -65,16 +65,16 @@ def make_report(
     if settings.ctx_size > MAX_CONTEXT_SIZE:
         raise ConfigError(f"--ctx-size {settings.ctx_size}: at most {MAX_CONTEXT_SIZE} is planned")
     most = subject.hparams.context_size
-    workload = Workload(
+    context_params = ContextParams(
         settings.ctx_size or min(most, DEFAULT_CONTEXT_SIZE),
         BATCH_SIZE,
         num_slots(settings.parallel),
         settings.kv_type,
     )
     with opened_variants(subject, types) as variants:
-        if (reason := why_unreachable(settings.rpc)) is not None:
+        if (reason := worker_problem(settings.rpc)) is not None:
             raise ConfigError(f"{reason}: start it with glm3edge worker")
-        question = Question(variants, workload, most, gpus, ram, settings.rpc)
+        question = PlanRequest(variants, context_params, most, gpus, ram, settings.rpc)
         found = _answer(question)
     return PlanReport(
         subject,
@@ -87,12 +87,12 @@ def make_report(
     )
 
 
-def _answer(question: Question) -> Answer:
+def _answer(question: PlanRequest) -> PlanResult:
     """In a process of its own where devices are asked, which may end it."""
     has_gpus = bool(gpu_backends()) if question.gpus is None else bool(question.gpus)
     if not has_gpus and not question.workers:
         return answer(question)
     try:
-        return run_apart(answer, question)
+        return run_in_child(answer, question)
     except EngineLostError as exc:
         raise ConfigError(f"the devices cannot be asked: {exc.reason}") from exc

@@ -18,7 +18,7 @@ from glm3edge.placement.machine.memory import system_memory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glm3edge.commands.worker.rpc_process import Offer
+    from glm3edge.commands.worker.rpc_process import WorkerConfig
     from glm3edge.commands.worker.tensor_cache import TensorCache
     from glm3edge.llama.devices import Device
 
@@ -68,14 +68,14 @@ def worker_command(
     Both sides need the same version of llama.cpp. It serves until Ctrl-C or SIGTERM.
     """
     # What takes long to import is imported once there is something to wait for.
-    from glm3edge.commands.worker.rpc_process import Offer  # noqa: PLC0415
+    from glm3edge.commands.worker.rpc_process import WorkerConfig  # noqa: PLC0415
     from glm3edge.commands.worker.run import free_address, run  # noqa: PLC0415
 
     start_logging(log_level, as_json=json_logs)
     settings = load_settings(threads=threads, cache_dir=cache_dir)
     tensors = _tensor_cache(settings.cache_dir) if cache else None
     address, port = free_address(host, port)
-    offer = Offer(address, port, tuple(device or ()), num_threads(settings.threads))
+    offer = WorkerConfig(address, port, tuple(device or ()), num_threads(settings.threads))
 
     def announce(devices: "list[Device]") -> None:
         if is_json():
@@ -103,7 +103,7 @@ def _tensor_cache(folder: Path) -> "TensorCache":
     return cache
 
 
-def _banner(offer: "Offer", devices: "Sequence[Device]", cache: "TensorCache | None") -> str:
+def _banner(offer: "WorkerConfig", devices: "Sequence[Device]", cache: "TensorCache | None") -> str:
     lines = [
         f"worker   {offer.address}  (one client at a time)",
         *([] if is_local(offer.host) else [_WARNING]),
@@ -135,7 +135,7 @@ def _with_free_memory(device: "Device") -> "Device":
     return dataclasses.replace(device, memory_free=memory.available, memory_total=memory.total)
 
 
-def _use_lines(offer: "Offer") -> list[str]:
+def _use_lines(offer: "WorkerConfig") -> list[str]:
     hosts = _own_addresses() if is_wildcard(offer.host) else [offer.host]
     lines = [f"         glm3edge serve --rpc {host}:{offer.port}" for host in hosts]
     return ["use" + lines[0][3:], *lines[1:]]

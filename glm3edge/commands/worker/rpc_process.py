@@ -1,4 +1,4 @@
-"""Serving: the process in which llama.cpp serves, as its parent sees it.
+"""RpcServerProcess: the process in which llama.cpp serves, as its parent sees it.
 
 llama.cpp's server is one call that never returns, keeps signals waiting, and ends its process over
 what a client sends. So it has a process of its own, which can be ended at any time and begun anew.
@@ -29,7 +29,7 @@ _END_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class WorkerConfig:
     """What a worker offers.
 
     Attributes:
@@ -49,10 +49,10 @@ class Offer:
         return f"{self.host}:{self.port}"
 
 
-class Serving:
+class RpcServerProcess:
     """A running process; ``fileno()`` can be waited on for what it says and for its end."""
 
-    def __init__(self, offer: Offer, *, cache_folder: Path | None = None) -> None:
+    def __init__(self, offer: WorkerConfig, *, cache_folder: Path | None = None) -> None:
         self._address = offer.address
         self._process = subprocess.Popen(
             [sys.executable, "-m", "glm3edge.commands.worker.child"],
@@ -152,7 +152,9 @@ class Stop:
         os.close(self._reader)
         os.close(self._writer)
 
-    def wait(self, serving: Serving | None = None, *, seconds: float | None = None) -> bool:
+    def wait(
+        self, serving: RpcServerProcess | None = None, *, seconds: float | None = None
+    ) -> bool:
         """Wait for the signal, for ``serving`` to say something or to end, or so many seconds.
 
         Returns:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from glm3edge.commands.worker.rpc_process import Offer, Serving, Stop
+from glm3edge.commands.worker.rpc_process import RpcServerProcess, Stop, WorkerConfig
 from glm3edge.commands.worker.tensor_cache import TensorCache
 from glm3edge.errors import ConfigError, DeviceError
 from glm3edge.llama.devices import Device
@@ -51,7 +51,7 @@ def free_address(host: str, port: int) -> tuple[str, int]:
 
 
 def run(
-    offer: Offer, cache: TensorCache | None, *, on_ready: Callable[[list[Device]], None]
+    offer: WorkerConfig, cache: TensorCache | None, *, on_ready: Callable[[list[Device]], None]
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
@@ -88,7 +88,7 @@ def run(
                 pause = min(2 * pause, _MAX_PAUSE_SECONDS)
 
 
-def _wait(stop: Stop, serving: Serving, cache: TensorCache | None) -> None:
+def _wait(stop: Stop, serving: RpcServerProcess, cache: TensorCache | None) -> None:
     """Wait until the signal comes or the process has ended, and watch the disk meanwhile."""
     while cache is not None and not stop.wait(serving, seconds=_WATCH_SECONDS):
         if not cache.watch():
@@ -98,9 +98,9 @@ def _wait(stop: Stop, serving: Serving, cache: TensorCache | None) -> None:
 
 
 @contextmanager
-def _session(offer: Offer, cache: TensorCache | None) -> Iterator[Serving]:
+def _session(offer: WorkerConfig, cache: TensorCache | None) -> Iterator[RpcServerProcess]:
     """A process that serves, and its part of the cache, which is kept if nothing failed."""
-    serving = Serving(offer, cache_folder=None if cache is None else cache.open())
+    serving = RpcServerProcess(offer, cache_folder=None if cache is None else cache.open())
     is_alive = False
     unfinished: list[Path] = []
     try:

@@ -19,7 +19,7 @@ from glm3edge.server.routes import examples
 from glm3edge.server.routes.openai import RunningServicesOf, ServicesOf, reply
 from glm3edge.serving.anthropic.reply import message, message_events
 from glm3edge.serving.anthropic.request import chat_request, prompt_request
-from glm3edge.serving.chat.reply import ChatCompleter, ChatJob
+from glm3edge.serving.chat.reply import ChatJob, ChatService
 
 router = APIRouter(
     prefix="/v1/messages", responses={"4XX": {"model": ErrorEvent}, "5XX": {"model": ErrorEvent}}
@@ -56,5 +56,5 @@ async def count_tokens(
     return TokenCount(input_tokens=num_tokens)
 
 
-async def _message(chat: ChatCompleter, job: ChatJob) -> MessageReply:
+async def _message(chat: ChatService, job: ChatJob) -> MessageReply:
     return message(await chat.complete(job))

@@ -16,7 +16,7 @@ from glm3edge.server import sse
 from glm3edge.server.error_responses import describe
 from glm3edge.server.routes import examples
 from glm3edge.server.routes.openai import RunningServicesOf, ServicesOf, reply
-from glm3edge.serving.chat.reply import ChatCompleter, ChatJob
+from glm3edge.serving.chat.reply import ChatJob, ChatService
 from glm3edge.serving.responses.events import EventWriter, response_events
 from glm3edge.serving.responses.reply import begun, page, response
 from glm3edge.serving.responses.request import chat_request, in_terms_of_responses
@@ -81,7 +81,7 @@ async def list_input_items(
     return page(items, after=after, limit=limit, descending=order == "desc")
 
 
-def _prepare(chat: ChatCompleter, body: ResponseRequest, earlier: Sequence[Item]) -> ChatJob:
+def _prepare(chat: ChatService, body: ResponseRequest, earlier: Sequence[Item]) -> ChatJob:
     request = chat_request(body, earlier)
     try:
         return chat.prepare(request)
@@ -90,7 +90,7 @@ def _prepare(chat: ChatCompleter, body: ResponseRequest, earlier: Sequence[Item]
 
 
 async def _whole(
-    chat: ChatCompleter,
+    chat: ChatService,
     job: ChatJob,
     start: ResponseReply,
     *,

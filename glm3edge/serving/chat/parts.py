@@ -12,7 +12,7 @@ from typing import Any
 
 from glm3edge.chatglm3.chat_logprobs import ContentLogprobs, joined
 from glm3edge.chatglm3.parser import Delta, ProseDelta, ReplyParser, ToolCallDelta
-from glm3edge.core import EndEvent, TokenEvent
+from glm3edge.core import GenerationFinished, TokenEvent
 from glm3edge.engine.text_stream import StopStrings, ended
 from glm3edge.schema.chat import ChoiceLogprobs
 
@@ -38,7 +38,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatEnd(EndEvent):
+class ChatEnd(GenerationFinished):
     """The end of a chat reply.
 
     Attributes:
@@ -78,7 +78,7 @@ class PartReader:
             self._logprobs.limit(self._num_known_chars + num_new_chars)
         return list(self._parts(deltas))
 
-    def finish(self, end: EndEvent) -> list[Any]:
+    def finish(self, end: GenerationFinished) -> list[Any]:
         parts: list[Any] = []
         if self.stop_string is None:
             num_known_chars = self._num_known_chars
@@ -127,7 +127,7 @@ def read(reader: PartReader, events: Iterable[Any]) -> Iterator[Any]:
     for event in events:
         if isinstance(event, TokenEvent):
             yield from reader.feed(event)
-        elif isinstance(event, EndEvent):
+        elif isinstance(event, GenerationFinished):
             yield from reader.finish(event)
         else:
             yield event

@@ -95,7 +95,7 @@ class _Held:
     tool_names: frozenset[str] = frozenset()
 
 
-class ChatCompleter:
+class ChatService:
     """Makes chat completions with one model and its adapters: see ``ModelNames``."""
 
     def __init__(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from glm3edge.commands.app import app
 from glm3edge.config.settings import load_settings
-from glm3edge.llama.child_process import Apart
+from glm3edge.llama.child_process import ChildProcess
 from glm3edge.llama.devices import Device, DeviceKind
 from glm3edge.llama.tensor_list import tensor_sizes
 from glm3edge.placement.from_settings import chosen_placement
@@ -158,7 +158,7 @@ def test_this_machine() -> None:
     assert found["devices"][-1]["bandwidth"] > 1e8
 
 
-def test_worker_shares_the_layers(host: Apart) -> None:
+def test_worker_shares_the_layers(host: ChildProcess) -> None:
     (address,) = host.call("addresses")
     found = data("--rpc", address, "--ram", "8GiB", "--type", "q4_k_m")
     (entry,) = found["types"]

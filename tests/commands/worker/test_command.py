@@ -14,17 +14,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from glm3edge.commands.worker.rpc_process import Offer
+from glm3edge.commands.worker.rpc_process import WorkerConfig
 from glm3edge.commands.worker.run import free_address
 from glm3edge.commands.worker.run import run as serve
 from glm3edge.core import SamplingParams, Span
 from glm3edge.errors import ConfigError
-from glm3edge.llama.child_process import Apart, run_apart
+from glm3edge.llama.child_process import ChildProcess, run_in_child
 from glm3edge.llama.context import Context
 from glm3edge.llama.devices import add_worker
 from glm3edge.llama.model import Model
 from glm3edge.llama.placement import ON_CPU, Placement
-from glm3edge.llama.workers import why_unreachable
+from glm3edge.llama.workers import worker_problem
 from glm3edge_convert.convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.commands.test_app import run
@@ -126,7 +126,7 @@ def test_it_computes_what_the_cpu_does(
 ) -> None:
     assert "\ndevices  CPU  " in worker.banner
     assert "authentication" not in worker.banner
-    assert run_apart(greedy, tiny_gguf, [worker.address]) == expected
+    assert run_in_child(greedy, tiny_gguf, [worker.address]) == expected
 
 
 def test_it_survives_what_is_no_client(
@@ -141,15 +141,15 @@ def test_it_survives_what_is_no_client(
     for data in sent:
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(data)
-    assert run_apart(greedy, tiny_gguf, [worker.address]) == expected
+    assert run_in_child(greedy, tiny_gguf, [worker.address]) == expected
 
 
 def test_a_second_client_waits_for_the_first(worker: Worker) -> None:
-    first = Apart(Client, worker.address).wait_ready()
-    second = Apart(Client, worker.address, patience=60)
+    first = ChildProcess(Client, worker.address).wait_ready()
+    second = ChildProcess(Client, worker.address, patience=60)
     try:
         # Those that only look whether it is there do not keep others out meanwhile.
-        assert [why_unreachable([worker.address]) for _ in range(40)] == [None] * 40
+        assert [worker_problem([worker.address]) for _ in range(40)] == [None] * 40
         time.sleep(0.2)
         first.close()
         second.wait_ready()
@@ -166,9 +166,9 @@ def test_it_begins_anew_when_llama_cpp_ends(
     before.kill()
     deadline = time.monotonic() + 20
     psutil.wait_procs([before], timeout=10)
-    while why_unreachable([worker.address]) and time.monotonic() < deadline:
+    while worker_problem([worker.address]) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert run_apart(greedy, tiny_gguf, [worker.address]) == expected
+    assert run_in_child(greedy, tiny_gguf, [worker.address]) == expected
 
 
 def test_a_term_signal_ends_it_beside_a_client() -> None:
@@ -176,7 +176,7 @@ def test_a_term_signal_ends_it_beside_a_client() -> None:
     assert "no authentication and no encryption" in worker.banner
     port = worker.address.partition(":")[2]
     child = worker.child
-    client = Apart(Client, f"127.0.0.1:{port}").wait_ready()
+    client = ChildProcess(Client, f"127.0.0.1:{port}").wait_ready()
     try:
         began = time.monotonic()
         assert worker.stop(signal.SIGTERM) == (0, "stopped\n", "")
@@ -202,7 +202,7 @@ def test_tensors_are_kept_for_the_next_start(wide_gguf: Path, tmp_path: Path) ->
     num_saved, kept = [], []
     for _ in range(2):
         worker = start_worker(*options)
-        assert run_apart(greedy, wide_gguf, [worker.address]) == expected
+        assert run_in_child(greedy, wide_gguf, [worker.address]) == expected
         code, _, stderr = worker.stop()
         assert code == 0
         num_saved.append(stderr.count("saved to"))
@@ -235,7 +235,7 @@ def test_a_port_that_is_taken_after_it_was_found_free() -> None:
     """By another that started at the same moment, say."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        offer = Offer("127.0.0.1", port, (), 1)
+        offer = WorkerConfig("127.0.0.1", port, (), 1)
         message = f"cannot listen on 127.0.0.1:{port}: Address already in use; try another --port"
         with pytest.raises(ConfigError, match=re.escape(message)):
             serve(offer, None, on_ready=lambda _devices: pytest.fail("it serves"))

@@ -89,7 +89,7 @@ def test_vectors_stay_f32(name: str) -> None:
 def favoured(num_layers: int) -> set[int]:
     """Layers with more bits in mixed types."""
     places = [Place(layer, num_layers, 1, has_importances=False) for layer in range(num_layers)]
-    return {place.layer for place in places if place.is_favoured}
+    return {place.layer for place in places if place.use_more_bits}
 
 
 def test_layers_with_more_bits() -> None:
@@ -124,7 +124,7 @@ NAMES = (
 @pytest.mark.parametrize("name", PLACES)
 def test_places(name: str) -> None:
     found = [
-        tensor_type(get_recipe(name), f"{tensor}.weight", (64, 4096), 28, num_shared=16).name
+        tensor_type(get_recipe(name), f"{tensor}.weight", (64, 4096), 28, n_gqa=16).name
         for tensor in NAMES
     ]
     assert " ".join(found) == PLACES[name]

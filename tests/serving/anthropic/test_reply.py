@@ -96,7 +96,7 @@ def test_the_rest_of_a_message() -> None:
 async def chunks(
     *deltas: dict[str, Any], reason: str, stop_string: str | None, left: list[str]
 ) -> AsyncGenerator[ChatChunk, None]:
-    """A stream as ``ChatCompleter`` makes it; ``left`` is told when it is closed."""
+    """A stream as ``ChatService`` makes it; ``left`` is told when it is closed."""
     choices: list[dict[str, Any]] = [{"delta": {"role": "assistant", "content": ""}}]
     choices += [{"delta": delta} for delta in deltas]
     choices += [{"delta": {}, "finish_reason": reason, "stop_string": stop_string}]

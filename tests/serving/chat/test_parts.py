@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from glm3edge.chatglm3.chat_logprobs import ContentLogprobs
 from glm3edge.chatglm3.parser import ProseDelta, ReplyParser, ToolCallDelta
-from glm3edge.core import EndEvent, FinishReason, TokenEvent, TokenLogprobs
+from glm3edge.core import FinishReason, GenerationFinished, TokenEvent, TokenLogprobs
 from glm3edge.engine.detokenizer import Detokenizer
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.chat import ChatReply, ChatRequest
 from glm3edge.serving.chat.parts import ChatEnd, Part, PartReader, merged
-from glm3edge.serving.chat.reply import ChatCompleter
+from glm3edge.serving.chat.reply import ChatService
 from tests.support.fakes import (
     ASSISTANT,
     EOS,
@@ -42,13 +42,13 @@ def read(
     logprobs = ContentLogprobs(FakeVocabulary(), assistant_id=ASSISTANT)
     reader = PartReader(stops, parser=parser, logprobs=logprobs)
     detokenizer, items = Detokenizer(), []
-    end = EndEvent(FinishReason.STOP, num_completion_tokens=0, stop_token_id=EOS)
+    end = GenerationFinished(FinishReason.STOP, num_completion_tokens=0, stop_token_id=EOS)
     for token_id in token_ids:
         data = piece(token_id)
         text = detokenizer.feed(data) if data else detokenizer.finish()
         items += reader.feed(TokenEvent(token_id, text, TokenLogprobs(-1.0)))
         if reader.stop_string is not None:
-            end = EndEvent(FinishReason.STOP, num_completion_tokens=0)
+            end = GenerationFinished(FinishReason.STOP, num_completion_tokens=0)
             break
     *items, last = [*items, *reader.finish(end)]
     assert isinstance(last, ChatEnd)
@@ -121,7 +121,7 @@ def complete(
     """The choice that the reply ``token_ids`` is, which a stream adds up to as well, and usage."""
     backend = FakeBackend(lambda _prompt: token_ids, batch_size=512, context_size=context_size)
     engine = Engine(backend, use_drafts=False)
-    completer = ChatCompleter(engine, FakeVocabulary(), model_id="fake")
+    completer = ChatService(engine, FakeVocabulary(), model_id="fake")
     body = {"messages": [{"role": "user", "content": "你好"}], **fields}
     request = ChatRequest.model_validate(body)
 
@@ -215,7 +215,7 @@ def test_half_a_name_is_no_content(name: str) -> None:
 def test_the_prompt_has_the_metadata_line_where_no_tool_may_be_called(
     fields: dict[str, Any], is_asked_for_prose: bool
 ) -> None:
-    completer = ChatCompleter(Engine(FakeBackend()), FakeVocabulary(), model_id="fake")
+    completer = ChatService(Engine(FakeBackend()), FakeVocabulary(), model_id="fake")
     body = {"messages": [{"role": "user", "content": "hi"}], **fields}
     request = ChatRequest.model_validate(body)
     prompt_ids = list(completer.prepare(request).generations[0].prompt_ids)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Sequence
+from glm3edge.engine.sequence import EngineSequence
 from glm3edge.errors import ContextLengthExceededError, EngineClosedError, InvalidRequestError
 from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest
-from glm3edge.serving.chat.reply import ChatCompleter
+from glm3edge.serving.chat.reply import ChatService
 from tests.support.fakes import ASSISTANT, EOS, OBSERVATION, FakeBackend, FakeVocabulary, spell
 from tests.support.services import run
 
@@ -34,8 +34,8 @@ def engine(backend: FakeBackend) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def completer(engine: Engine) -> ChatCompleter:
-    return ChatCompleter(engine, FakeVocabulary(), model_id="fake")
+def completer(engine: Engine) -> ChatService:
+    return ChatService(engine, FakeVocabulary(), model_id="fake")
 
 
 def request(text: str = "hi", **fields: Any) -> ChatRequest:
@@ -43,20 +43,20 @@ def request(text: str = "hi", **fields: Any) -> ChatRequest:
     return ChatRequest.model_validate({"messages": messages, **fields})
 
 
-def complete(completer: ChatCompleter, engine: Engine, **fields: Any) -> ChatReply:
+def complete(completer: ChatService, engine: Engine, **fields: Any) -> ChatReply:
     reply = run(engine, lambda: completer.complete(completer.prepare(request(**fields))))
     assert isinstance(reply, ChatReply)
     return reply
 
 
-def stream(completer: ChatCompleter, engine: Engine, **fields: Any) -> list[dict[str, Any]]:
+def stream(completer: ChatService, engine: Engine, **fields: Any) -> list[dict[str, Any]]:
     async def collect() -> list[ChatChunk]:
         return [chunk async for chunk in completer.stream(completer.prepare(request(**fields)))]
 
     return [json.loads(chunk.model_dump_json()) for chunk in run(engine, collect)]
 
 
-def test_prose(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+def test_prose(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*spell("\n 你好!"), EOS]
     reply = complete(completer, engine, text="hi")
     assert reply.choices[0].message.content == "你好!"
@@ -68,7 +68,7 @@ def test_prose(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -
     assert "tool_calls" not in reply.model_dump()["choices"][0]["message"]
 
 
-def test_a_stream(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+def test_a_stream(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*spell("\n 好a"), EOS]
     backend.gate = gate = threading.Semaphore(
         len(spell("\n 好"))
@@ -95,13 +95,13 @@ def test_a_stream(backend: FakeBackend, completer: ChatCompleter, engine: Engine
 
 
 def test_usage_comes_only_when_asked_for(
-    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+    backend: FakeBackend, completer: ChatService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: [EOS]
     assert all("usage" not in chunk for chunk in stream(completer, engine))
 
 
-def test_length(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+def test_length(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: spell("abcdef")
     reply = complete(completer, engine, max_tokens=3)
     assert reply.choices[0].finish_reason == "length"
@@ -110,7 +110,7 @@ def test_length(backend: FakeBackend, completer: ChatCompleter, engine: Engine) 
 
 
 def test_without_max_tokens_the_reply_may_fill_the_context(
-    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+    backend: FakeBackend, completer: ChatService, engine: Engine
 ) -> None:
     backend.context_size = 50
     backend.reply_for = lambda _prompt: spell("x" * 100)
@@ -119,7 +119,7 @@ def test_without_max_tokens_the_reply_may_fill_the_context(
     assert reply.usage.total_tokens == 50
 
 
-def test_a_stop_string(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+def test_a_stop_string(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: spell("one\nObservation: two")
     reply = complete(completer, engine, stop=["Observation:", "never"])
     assert reply.choices[0].message.content == "one"
@@ -128,7 +128,7 @@ def test_a_stop_string(backend: FakeBackend, completer: ChatCompleter, engine: E
     assert "stop_string" not in reply.model_dump_json()
 
 
-def test_a_tool_call(backend: FakeBackend, completer: ChatCompleter, engine: Engine) -> None:
+def test_a_tool_call(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*spell("\n查一下"), ASSISTANT, *CALL]
     choice = complete(completer, engine, tools=[WEATHER]).choices[0]
     assert choice.finish_reason == "tool_calls"
@@ -140,7 +140,7 @@ def test_a_tool_call(backend: FakeBackend, completer: ChatCompleter, engine: Eng
 
 
 def test_a_call_alone_has_null_content(
-    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+    backend: FakeBackend, completer: ChatService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: CALL
     message = complete(completer, engine, tools=[WEATHER]).model_dump()["choices"][0]["message"]
@@ -148,9 +148,7 @@ def test_a_call_alone_has_null_content(
     assert len(message["tool_calls"]) == 1
 
 
-def test_a_streamed_tool_call(
-    backend: FakeBackend, completer: ChatCompleter, engine: Engine
-) -> None:
+def test_a_streamed_tool_call(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*CALL[:-1], ASSISTANT, *CALL]
     chunks = stream(completer, engine, tools=[WEATHER], tool_choice="auto")
     calls = [c for chunk in chunks for c in chunk["choices"][0]["delta"].get("tool_calls", [])]
@@ -166,7 +164,7 @@ CODE = "```python\nprint('好')\n```"
 
 
 def test_code_is_streamed_as_it_is_written(
-    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+    backend: FakeBackend, completer: ChatService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: [*spell("interpreter\n" + CODE), EOS]
     num_batches = len(spell("interpreter\n```python\nprint"))
@@ -197,7 +195,7 @@ def test_code_is_streamed_as_it_is_written(
 )
 def test_code_is_cut_by_the_token_limit_alone(
     backend: FakeBackend,
-    completer: ChatCompleter,
+    completer: ChatService,
     engine: Engine,
     fields: dict[str, Any],
     expected: tuple[str, str],
@@ -209,7 +207,7 @@ def test_code_is_cut_by_the_token_limit_alone(
 
 
 def test_tool_choice_none_offers_no_tools(
-    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+    backend: FakeBackend, completer: ChatService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: CALL
     reply = complete(completer, engine, tools=[WEATHER], tool_choice="none")
@@ -226,7 +224,7 @@ def test_tool_choice_none_offers_no_tools(
         ("tool_choice", {"type": "function", "function": {"name": "weather"}}),
     ],
 )
-def test_what_cannot_be_is_refused(completer: ChatCompleter, field: str, value: Any) -> None:
+def test_what_cannot_be_is_refused(completer: ChatService, field: str, value: Any) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         completer.prepare(request(**{field: value}))
     assert caught.value.param == field
@@ -240,7 +238,7 @@ def test_what_cannot_be_is_refused(completer: ChatCompleter, field: str, value: 
     ],
 )
 def test_without_a_guide_no_reply_is_held_to_a_grammar(
-    completer: ChatCompleter, fields: dict[str, Any], param: str
+    completer: ChatService, fields: dict[str, Any], param: str
 ) -> None:
     assert completer.prepare(request(tools=[WEATHER])).generations[0].make_constraint is None
     with pytest.raises(InvalidRequestError, match="needs a model") as caught:
@@ -255,25 +253,25 @@ def test_without_a_guide_no_reply_is_held_to_a_grammar(
         {"n": None, "temperature": None, "stop": None, "tools": None, "max_tokens": None},
     ],
 )
-def test_what_says_nothing_is_accepted(completer: ChatCompleter, fields: dict[str, Any]) -> None:
+def test_what_says_nothing_is_accepted(completer: ChatService, fields: dict[str, Any]) -> None:
     assert completer.prepare(request(**fields)).generations[0].max_new_tokens > 1
 
 
-def test_sampling_fields_reach_the_sampler(completer: ChatCompleter) -> None:
+def test_sampling_fields_reach_the_sampler(completer: ChatService) -> None:
     job = completer.prepare(request(temperature=0, top_p=0.5, top_k=3, seed=7))
     sampling = job.generations[0].sampling
     assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed) == (0, 0.5, 3, 7)
     assert sampling.repetition_penalty == 1.1
 
 
-def test_each_choice_has_a_seed(completer: ChatCompleter) -> None:
+def test_each_choice_has_a_seed(completer: ChatService) -> None:
     jobs = completer.prepare(request(n=3, seed=7)), completer.prepare(request(n=2))
     seeds = [[generation.sampling.seed for generation in job.generations] for job in jobs]
     assert seeds == [[7, 8, 9], [None, None]]
 
 
 def test_leaving_several_streams_cancels_them_all(
-    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+    backend: FakeBackend, completer: ChatService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: spell("x" * 3000)
 
@@ -290,18 +288,18 @@ def test_leaving_several_streams_cancels_them_all(
     assert all(sampler.is_closed and sampler.position < 3000 for sampler in backend.samplers)
 
 
-def test_max_completion_tokens_wins(completer: ChatCompleter) -> None:
+def test_max_completion_tokens_wins(completer: ChatService) -> None:
     job = completer.prepare(request(max_tokens=5, max_completion_tokens=9))
     assert job.generations[0].max_new_tokens == 9
 
 
-def test_too_long(completer: ChatCompleter) -> None:
+def test_too_long(completer: ChatService) -> None:
     with pytest.raises(ContextLengthExceededError):
         completer.prepare(request("x" * 5000))
 
 
 def test_leaving_a_stream_cancels(
-    backend: FakeBackend, completer: ChatCompleter, engine: Engine
+    backend: FakeBackend, completer: ChatService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: spell("x" * 3000)
     backend.gate = gate = threading.Semaphore(5)
@@ -320,7 +318,7 @@ def test_leaving_a_stream_cancels(
     assert backend.samplers[0].position < 3000
 
 
-def test_a_closed_engine(completer: ChatCompleter, engine: Engine) -> None:
+def test_a_closed_engine(completer: ChatService, engine: Engine) -> None:
     engine.close()
     with pytest.raises(EngineClosedError):
         asyncio.run(completer.complete(completer.prepare(request())))
@@ -328,7 +326,7 @@ def test_a_closed_engine(completer: ChatCompleter, engine: Engine) -> None:
 
 def test_leaving_a_stream_cancels_at_once(
     backend: FakeBackend,
-    completer: ChatCompleter,
+    completer: ChatService,
     engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -337,7 +335,7 @@ def test_leaving_a_stream_cancels_at_once(
     cancelled: list[object] = []
     cancel = engine.cancel
 
-    def record(sequence: Sequence) -> None:
+    def record(sequence: EngineSequence) -> None:
         cancelled.append(sequence)
         cancel(sequence)
 
@@ -367,7 +365,7 @@ def test_leaving_a_stream_cancels_at_once(
 )
 def test_logprobs_are_those_of_the_content(
     backend: FakeBackend,
-    completer: ChatCompleter,
+    completer: ChatService,
     engine: Engine,
     reply: list[int],
     content: str,
@@ -395,7 +393,7 @@ def test_logprobs_are_those_of_the_content(
 @pytest.mark.parametrize(("wanted", "tops"), [(None, None), (False, None), (True, [[], []])])
 def test_logprobs_come_only_when_asked_for(
     backend: FakeBackend,
-    completer: ChatCompleter,
+    completer: ChatService,
     engine: Engine,
     wanted: bool | None,
     tops: list[Any] | None,
@@ -413,14 +411,14 @@ def test_logprobs_come_only_when_asked_for(
     ],
 )
 def test_what_asks_for_no_tokens_of_the_model(
-    completer: ChatCompleter, fields: dict[str, Any], param: str, message: str
+    completer: ChatService, fields: dict[str, Any], param: str, message: str
 ) -> None:
     with pytest.raises(InvalidRequestError, match=message) as caught:
         completer.prepare(request(**fields))
     assert caught.value.param == param
 
 
-def test_biases_reach_the_sampler(completer: ChatCompleter) -> None:
+def test_biases_reach_the_sampler(completer: ChatService) -> None:
     job = completer.prepare(request(logit_bias={"5": -100, "7": 2.5}))
     assert job.generations[0].sampling.logit_bias == ((5, -100), (7, 2.5))
 
@@ -428,7 +426,7 @@ def test_biases_reach_the_sampler(completer: ChatCompleter) -> None:
 PROGRESS = {"stream": True, "stream_options": {"include_progress": True}}
 
 
-def test_progress_of_long_prompts(completer: ChatCompleter, engine: Engine) -> None:
+def test_progress_of_long_prompts(completer: ChatService, engine: Engine) -> None:
     """Before each of several batches, for all replies together."""
     text = "x" * 1200
     chunks = stream(completer, engine, text=text, n=2, **PROGRESS)
@@ -445,16 +443,16 @@ def test_progress_of_long_prompts(completer: ChatCompleter, engine: Engine) -> N
     ("text", "options"), [("x" * 100, PROGRESS), ("x" * 1200, {"stream": True})]
 )
 def test_no_progress_of_short_prompts_or_unasked(
-    completer: ChatCompleter, engine: Engine, text: str, options: dict[str, Any]
+    completer: ChatService, engine: Engine, text: str, options: dict[str, Any]
 ) -> None:
     chunks = stream(completer, engine, text=text, **options)
     assert not any("prompt_progress" in chunk for chunk in chunks)
 
 
-def test_usage_tells_of_guesses(backend: FakeBackend, completer: ChatCompleter) -> None:
+def test_usage_tells_of_guesses(backend: FakeBackend, completer: ChatService) -> None:
     backend.reply_for = lambda _prompt: [*spell("ab" * 30), EOS]
     engine = Engine(backend)
-    drafting = ChatCompleter(engine, FakeVocabulary(), model_id="fake")
+    drafting = ChatService(engine, FakeVocabulary(), model_id="fake")
     usage = complete(drafting, engine).usage
     engine.close()
     details = usage.completion_tokens_details
@@ -470,7 +468,7 @@ def test_usage_tells_of_guesses(backend: FakeBackend, completer: ChatCompleter) 
 def test_the_model_field_chooses_an_adapter(
     backend: FakeBackend, engine: Engine, model: str, expected: str, adapter: int
 ) -> None:
-    completer = ChatCompleter(
+    completer = ChatService(
         engine, FakeVocabulary(), model_id="fake", adapter_ids=["poet", "clerk"]
     )
     backend.reply_for = lambda _prompt: [*spell("x"), EOS]

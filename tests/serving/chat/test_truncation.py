@@ -10,7 +10,7 @@ import pytest
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import ContextLengthExceededError, InvalidRequestError
 from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest
-from glm3edge.serving.chat.reply import ChatCompleter
+from glm3edge.serving.chat.reply import ChatService
 from tests.support.fakes import EOS, FakeBackend, FakeVocabulary, spell
 
 CONTEXT_SIZE = 100
@@ -30,8 +30,8 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture
-def completer(engine: Engine) -> ChatCompleter:
-    return ChatCompleter(engine, FakeVocabulary(), model_id="fake")
+def completer(engine: Engine) -> ChatService:
+    return ChatService(engine, FakeVocabulary(), model_id="fake")
 
 
 def request(num_exchanges: int, **fields: Any) -> ChatRequest:
@@ -44,7 +44,7 @@ def request(num_exchanges: int, **fields: Any) -> ChatRequest:
     return ChatRequest.model_validate({"messages": messages, "truncation": "auto", **fields})
 
 
-def test_by_default_nothing_is_left_out(completer: ChatCompleter) -> None:
+def test_by_default_nothing_is_left_out(completer: ChatService) -> None:
     for truncation in (None, "disabled"):
         with pytest.raises(ContextLengthExceededError):
             completer.prepare(request(9, truncation=truncation))
@@ -62,7 +62,7 @@ def test_by_default_nothing_is_left_out(completer: ChatCompleter) -> None:
     ],
 )
 def test_the_oldest_exchanges_go(
-    completer: ChatCompleter, max_tokens: int | None, num_kept: int
+    completer: ChatService, max_tokens: int | None, num_kept: int
 ) -> None:
     (generation,) = completer.prepare(request(9, max_tokens=max_tokens)).generations
     wanted = completer.prepare(request(0, truncation=None)).generations[0].prompt_ids
@@ -76,14 +76,14 @@ def test_the_oldest_exchanges_go(
     assert generation.max_new_tokens == (max_tokens or left)
 
 
-def test_what_may_not_go_and_does_not_fit_is_refused(completer: ChatCompleter) -> None:
+def test_what_may_not_go_and_does_not_fit_is_refused(completer: ChatService) -> None:
     with pytest.raises(ContextLengthExceededError) as caught:
         completer.prepare(request(9, max_tokens=78))
     assert caught.value.num_prompt_tokens == NUM_FRAME + NUM_SYSTEM + NUM_TURN
     assert caught.value.param == "messages"
 
 
-def test_without_max_tokens_a_short_reply_is_better_than_none(completer: ChatCompleter) -> None:
+def test_without_max_tokens_a_short_reply_is_better_than_none(completer: ChatService) -> None:
     """What has to stay fits and leaves less than a quarter of the context."""
     messages = [
         {"role": "user", "content": "old"},
@@ -96,7 +96,7 @@ def test_without_max_tokens_a_short_reply_is_better_than_none(completer: ChatCom
     assert job.truncation.dropped_messages == 1
 
 
-def test_wrong_messages_are_named_by_their_first_places(completer: ChatCompleter) -> None:
+def test_wrong_messages_are_named_by_their_first_places(completer: ChatService) -> None:
     messages = [*request(9).model_dump()["messages"], {"role": "tool", "tool_call_id": "nobody's"}]
     body = {"messages": messages, "truncation": "auto"}
     with pytest.raises(InvalidRequestError) as caught:
@@ -109,7 +109,7 @@ def test_wrong_messages_are_named_by_their_first_places(completer: ChatCompleter
     [(9, {"dropped_messages": 14, "dropped_tokens": 14 * NUM_TURN}), (1, None)],
 )
 def test_the_reply_tells(
-    completer: ChatCompleter, engine: Engine, num_exchanges: int, told: dict[str, int] | None
+    completer: ChatService, engine: Engine, num_exchanges: int, told: dict[str, int] | None
 ) -> None:
     async def both() -> tuple[ChatReply, list[ChatChunk]]:
         engine.start(asyncio.get_running_loop().call_soon_threadsafe)
