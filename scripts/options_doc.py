@@ -68,7 +68,7 @@ def _sections(command: Any, context: Any) -> Iterator[tuple[str, str]]:
     yield context.command_path, _section(command, context)
     commands = getattr(command, "commands", {})
     for name in sorted(commands):
-        child = commands[name]
+        _, child, _ = command.resolve_command(context, [name])
         yield from _sections(child, type(context)(child, parent=context, info_name=name))
 
 

@@ -1,6 +1,6 @@
 """The `convert` command: options in, `convert()`, progress and exit codes out.
 
-Exit codes are in EXIT_CODES; 0 is success, 130 an interruption.
+A ConvertError has the exit code; 0 is success, 130 an interruption.
 """
 
 from __future__ import annotations
@@ -15,44 +15,18 @@ import typer
 from glm3edge_convert.adapters.lora import ADAPTER_TYPES, convert_lora
 from glm3edge_convert.adapters.prefix import convert_prefix
 from glm3edge_convert.adapters.scaled_path import ScaledPath
-from glm3edge_convert.convert import Step, Summary, convert
+from glm3edge_convert.convert import Summary, convert
 from glm3edge_convert.errors import (
-    CheckpointError,
     ConvertError,
-    ImatrixError,
-    MissingLibraryError,
-    NotACheckpointError,
-    NotAnAdapterError,
-    NotAPrefixError,
-    OutputError,
-    ScaleError,
-    UnknownTypeError,
-    UnsupportedAdapterError,
-    UnsupportedArchitectureError,
-    UnsupportedPrefixError,
 )
+from glm3edge_convert.progress import progress_bar
 from glm3edge_convert.quantize.recipe import RECIPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-EXIT_CODES: dict[type[ConvertError], int] = {
-    UnknownTypeError: 2,  # also typer's code for a wrong command line
-    ImatrixError: 2,
-    ScaleError: 2,
-    NotACheckpointError: 3,
-    NotAnAdapterError: 3,
-    NotAPrefixError: 3,
-    UnsupportedArchitectureError: 4,
-    UnsupportedAdapterError: 4,
-    UnsupportedPrefixError: 4,
-    CheckpointError: 5,
-    OutputError: 6,
-    MissingLibraryError: 7,
-}
 INTERRUPTED = 130
 MIB = 1024 * 1024
-PLAIN_STEP = 10  # percent between lines where stderr is not a terminal
 
 
 def convert_command(
@@ -162,67 +136,10 @@ def _exit_codes() -> Iterator[None]:
         yield
     except ConvertError as exc:
         print(f"error: {exc}".replace("\n", " "), file=sys.stderr)
-        raise typer.Exit(exit_code(exc)) from exc
+        raise typer.Exit(exc.exit_code) from exc
     except KeyboardInterrupt:
         print("error: interrupted; nothing was written", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
-
-
-def exit_code(error: ConvertError) -> int:
-    """The code of the nearest class of `error` in EXIT_CODES, 1 if there is none."""
-    codes = (EXIT_CODES[cls] for cls in error.__class__.__mro__ if cls in EXIT_CODES)
-    return next(codes, 1)
-
-
-@contextmanager
-def progress_bar(say: Callable[[str], None] | None = None) -> Iterator[Callable[[Step], None]]:
-    """A bar with the time left on a terminal, a line now and then elsewhere; on stderr.
-
-    With `say` the lines go there, and there is no bar.
-    """
-    if say or not sys.stderr.isatty():
-        yield _PlainProgress(say or _print_to_stderr)
-        return
-    import rich.progress  # noqa: PLC0415  (it takes a while to import)
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    columns = (
-        rich.progress.TextColumn("{task.description}"),
-        rich.progress.BarColumn(),
-        rich.progress.DownloadColumn(binary_units=True),
-        rich.progress.TimeRemainingColumn(),
-    )
-    with rich.progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def show(progress: Step) -> None:
-            bar.update(
-                task,
-                description=progress.label or "done",
-                total=progress.num_bytes,
-                completed=progress.num_bytes_done,
-            )
-
-        yield show
-
-
-class _PlainProgress:
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._next_percent = PLAIN_STEP
-
-    def __call__(self, progress: Step) -> None:
-        percent = 100 * progress.num_bytes_done // max(1, progress.num_bytes)
-        if percent < self._next_percent - PLAIN_STEP:  # something else has begun
-            self._next_percent = PLAIN_STEP
-        if percent >= self._next_percent:
-            self._say(f"{percent}% {progress.count}")
-            self._next_percent = percent - percent % PLAIN_STEP + PLAIN_STEP
-
-
-def _print_to_stderr(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def _print_summary(summary: Summary) -> None:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from gguf import GGML_QUANT_VERSION, GGUFWriter
 
@@ -19,6 +19,7 @@ from glm3edge_convert.errors import ImatrixError, UnsupportedArchitectureError
 from glm3edge_convert.gguf.writer import TensorInfo, TensorStream, check_output, open_gguf
 from glm3edge_convert.models import bert, chatglm
 from glm3edge_convert.plan import Plan, model_name
+from glm3edge_convert.progress import Progress
 from glm3edge_convert.quantize.imatrix import read_imatrix
 from glm3edge_convert.quantize.quantizer import Quantizer, load_library
 
@@ -30,40 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from glm3edge_convert.adapters.scaled_path import ScaledPath
-
-
-class Step(Protocol):
-    """How far something is whose bytes are counted: a conversion, or a download before it."""
-
-    @property
-    def label(self) -> str: ...
-    @property
-    def count(self) -> str: ...
-    @property
-    def num_bytes_done(self) -> int: ...
-    @property
-    def num_bytes(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a conversion is; bytes are the output's."""
-
-    tensor: str
-    num_tensors_done: int
-    num_tensors: int
-    num_bytes_done: int
-    num_bytes: int
-
-    @property
-    def label(self) -> str:
-        """What is going on."""
-        return self.tensor
-
-    @property
-    def count(self) -> str:
-        """How far it is, in words."""
-        return f"{self.num_tensors_done} of {self.num_tensors} tensors"
 
 
 @dataclass(frozen=True)

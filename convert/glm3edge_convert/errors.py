@@ -31,7 +31,7 @@ Messages are one line: what is wrong, and what to do about it. Fields carry the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from glm3edge_convert.foreign import foreign
 
@@ -43,11 +43,19 @@ MIB = 1024 * 1024
 
 
 class ConvertError(Exception):
-    """Root of the tree."""
+    """Root of the tree.
+
+    Attributes:
+        exit_code: what the program ends with if nothing catches it.
+    """
+
+    exit_code: ClassVar[int] = 1
 
 
 class UnknownTypeError(ConvertError):
     """The output type is not one that `recipe` knows."""
+
+    exit_code = 2
 
     def __init__(self, type_name: str, known: Sequence[str]) -> None:
         super().__init__(f"unknown type {type_name!r}: choose one of {', '.join(known)}")
@@ -56,6 +64,8 @@ class UnknownTypeError(ConvertError):
 
 class ImatrixError(ConvertError):
     """`path`, an importance matrix, cannot be used; without a `path` one is missing."""
+
+    exit_code = 2
 
     def __init__(self, path: Path | None, problem: str) -> None:
         what = "" if path is None else f"{path}: "
@@ -67,6 +77,8 @@ class ImatrixError(ConvertError):
 class ScaleError(ConvertError):
     """The scale after an adapter's name has no meaning."""
 
+    exit_code = 2
+
     def __init__(self, text: str, scale: str, problem: str) -> None:
         super().__init__(f"{text}: the scale {scale} {problem}")
         self.scale = scale
@@ -74,6 +86,8 @@ class ScaleError(ConvertError):
 
 class NotACheckpointError(ConvertError):
     """`path` is not a Hugging Face checkpoint folder."""
+
+    exit_code = 3
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
@@ -85,6 +99,8 @@ class NotACheckpointError(ConvertError):
 
 class UnsupportedArchitectureError(ConvertError):
     """A checkpoint of another model, named in `architecture`, recognised by `sign`."""
+
+    exit_code = 4
 
     def __init__(self, path: Path, architecture: str, sign: str) -> None:
         super().__init__(
@@ -98,6 +114,8 @@ class UnsupportedArchitectureError(ConvertError):
 class NotAnAdapterError(ConvertError):
     """`path` is not a folder that PEFT saved a LoRA adapter to."""
 
+    exit_code = 3
+
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
             f"{path} is not a LoRA adapter: {problem}; "
@@ -108,6 +126,8 @@ class NotAnAdapterError(ConvertError):
 
 class UnsupportedAdapterError(ConvertError):
     """The adapter's option `key` has a `value` that the output cannot express."""
+
+    exit_code = 4
 
     def __init__(
         self, path: Path, key: str, value: object, meaning: str, *, can_be_merged: bool = False
@@ -129,6 +149,8 @@ class UnsupportedAdapterError(ConvertError):
 class NotAPrefixError(ConvertError):
     """`path` is a folder with weights, and without a P-Tuning v2 prefix among them."""
 
+    exit_code = 3
+
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} holds no P-Tuning v2 prefix: transformer.prefix_encoder is not among its "
@@ -139,6 +161,8 @@ class NotAPrefixError(ConvertError):
 
 class UnsupportedPrefixError(ConvertError):
     """A P-Tuning v2 checkpoint: `tensor` makes keys and values that stand before every prompt."""
+
+    exit_code = 4
 
     def __init__(self, path: Path, tensor: str) -> None:
         super().__init__(
@@ -151,6 +175,8 @@ class UnsupportedPrefixError(ConvertError):
 
 class CheckpointError(ConvertError):
     """A ChatGLM3 checkpoint with something wrong in `path`."""
+
+    exit_code = 5
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
@@ -239,6 +265,8 @@ class TensorValueError(CheckpointError):
 class MissingLibraryError(ConvertError):
     """A library is not installed; `remedy` is the command that installs it."""
 
+    exit_code = 7
+
     def __init__(self, library: str, purpose: str, remedy: str) -> None:
         super().__init__(f"{library} is needed {purpose}: run {remedy}")
         self.library = library
@@ -247,6 +275,8 @@ class MissingLibraryError(ConvertError):
 
 class OutputError(ConvertError):
     """`path` cannot be written."""
+
+    exit_code = 6
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"cannot write {path}: {problem}")

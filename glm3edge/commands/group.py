@@ -7,7 +7,6 @@ commands take a second.
 import importlib
 import logging
 import sys
-from collections.abc import Iterator, MutableMapping
 from itertools import groupby
 from typing import Any
 
@@ -16,26 +15,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from glm3edge.commands.logs import is_json
 from glm3edge.commands.registry import COMMANDS
-from glm3edge.errors import (
-    ConfigError,
-    DivergenceError,
-    Glm3EdgeError,
-    HubError,
-    MismatchError,
-    ModelError,
-)
+from glm3edge.errors import Glm3EdgeError
 from glm3edge_convert.errors import ConvertError
 
 logger = logging.getLogger(__name__)
-
-EXIT_CODES: dict[type[Glm3EdgeError], int] = {
-    ConfigError: 2,
-    ModelError: 8,
-    MismatchError: 9,
-    DivergenceError: 10,
-    HubError: 11,
-}
-"""What a failure ends the program with; conversion has codes of its own, 2 to 7."""
 
 _INTERRUPTED = 130
 
@@ -58,15 +41,18 @@ class PlainCommand(TyperCommand):
 
 
 class CommandGroup(TyperGroup):
-    """The commands of the table, and those that are registered besides."""
+    """The commands of the table: each is imported once it is to run."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = _Commands(self.commands)
+        self.commands.update(
+            {name: TyperCommand(name, help=entry.help) for name, entry in COMMANDS.items()}
+        )
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Their names, without an import."""
-        return list(self.commands)
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that ``args`` begin with, and the arguments that are its own."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name in COMMANDS else command, rest
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the names under their headings."""
@@ -75,27 +61,12 @@ class CommandGroup(TyperGroup):
             with formatter.section(panel):
                 formatter.write_dl([(name.ljust(width), COMMANDS[name].help) for name in names])
 
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Complete a name."""
-        commands = self.commands
-        self.commands = {
-            name: TyperCommand(name, help=entry.help) for name, entry in COMMANDS.items()
-        }
-        try:
-            return super().shell_complete(ctx, incomplete)
-        finally:
-            self.commands = commands
-
     def invoke(self, ctx: Any) -> Any:
         """Run a command; what fails on purpose ends the program with a line and a code."""
         try:
             return super().invoke(ctx)
-        except ConvertError as exc:
-            from glm3edge_convert.cli import exit_code  # noqa: PLC0415 - it imports much
-
-            _fail(exc, exit_code(exc))
-        except Glm3EdgeError as exc:
-            _fail(exc, next((c for t, c in EXIT_CODES.items() if isinstance(exc, t)), 1))
+        except (Glm3EdgeError, ConvertError) as exc:
+            _fail(exc, exc.exit_code)
         except OSError as exc:
             if exc.filename is None:  # nothing that tells the user more than the traceback
                 raise
@@ -105,32 +76,9 @@ class CommandGroup(TyperGroup):
             raise typer.Exit(_INTERRUPTED) from None
 
 
-class _Commands(MutableMapping[str, Any]):
-    """Commands by their names, imported when they are taken out."""
-
-    def __init__(self, others: MutableMapping[str, Any]) -> None:
-        self._loaded = dict(others)
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._loaded:
-            self._loaded[name] = _load(name, COMMANDS[name].place)
-        return self._loaded[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._loaded[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._loaded[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*COMMANDS, *self._loaded]))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-def _load(name: str, place: str) -> Any:
-    module, _, attribute = place.partition(":")
+def load_command(name: str) -> Any:
+    """The command of that name in the table, which is imported for it."""
+    module, _, attribute = COMMANDS[name].place.partition(":")
     found = getattr(importlib.import_module(module), attribute)
     if not isinstance(found, typer.Typer):
         found, function = typer.Typer(rich_markup_mode=None, add_completion=False), found

@@ -14,8 +14,8 @@ from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.store.store import Store
-from glm3edge_convert.cli import progress_bar
 from glm3edge_convert.gguf.writer import check_output
+from glm3edge_convert.progress import progress_bar
 from glm3edge_convert.quantize.imatrix import write_imatrix
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from glm3edge.store.cache import CachedModel
 from glm3edge.store.hub.names import parse_name
 from glm3edge.store.inspection import Inspection, LongArray, inspect
 from glm3edge.store.store import Store
-from glm3edge_convert.cli import progress_bar
+from glm3edge_convert.progress import progress_bar
 
 _MIB = 2**20
 _MAX_TEXT = 100  # characters of a metadata text in the table

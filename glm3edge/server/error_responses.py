@@ -13,24 +13,25 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from glm3edge.errors import (
-    AuthenticationError,
-    BodyTooLargeError,
     ContextLengthExceededError,
     EngineClosedError,
     EngineLostError,
     Glm3EdgeError,
-    HeadersTooLargeError,
-    HostNotAllowedError,
     InvalidRequestError,
-    OriginNotAllowedError,
-    PreviousResponseNotFoundError,
     QueueFullError,
     RequestError,
-    ResponseNotFoundError,
     TimeoutExceededError,
 )
 from glm3edge.schema.errors import ErrorDetail, ErrorReply
 from glm3edge.schema.messages import ErrorEvent, MessageErrorDetail
+from glm3edge.server.request_errors import (
+    AuthenticationError,
+    BodyTooLargeError,
+    HeadersTooLargeError,
+    HostNotAllowedError,
+    OriginNotAllowedError,
+)
+from glm3edge.serving.responses.errors import PreviousResponseNotFoundError, ResponseNotFoundError
 
 _INVALID = "invalid_request_error"
 _SERVER = "server_error"

@@ -12,8 +12,9 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from glm3edge.errors import HeadersTooLargeError, InvalidRequestError, RequestError
+from glm3edge.errors import InvalidRequestError, RequestError
 from glm3edge.server.error_responses import describe
+from glm3edge.server.request_errors import HeadersTooLargeError
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application

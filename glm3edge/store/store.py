@@ -21,9 +21,10 @@ from glm3edge.store.hub.names import HubName, parse_name
 from glm3edge_convert.adapters.lora import DEFAULT_ADAPTER_TYPE, convert_lora
 from glm3edge_convert.adapters.prefix import convert_prefix
 from glm3edge_convert.adapters.scaled_path import ScaledPath
-from glm3edge_convert.convert import Step, convert, is_encoder
+from glm3edge_convert.convert import convert, is_encoder
 from glm3edge_convert.errors import OutputExistsError
 from glm3edge_convert.plan import model_name
+from glm3edge_convert.progress import Step
 from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
 
 if TYPE_CHECKING:

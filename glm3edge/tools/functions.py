@@ -30,8 +30,9 @@ import pydantic
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field
 
-from glm3edge.errors import ConfigError, ToolError
+from glm3edge.errors import ConfigError
 from glm3edge.schema.chat import INTERPRETER
+from glm3edge.tools.errors import ToolError
 from glm3edge.tools.schemas import plain_schema
 from glm3edge.tools.tool import Tool
 

@@ -16,8 +16,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from glm3edge.errors import SandboxError, ToolError
 from glm3edge.schema.chat import INTERPRETER
+from glm3edge.tools.errors import SandboxError, ToolError
 from glm3edge.tools.sandbox import ELSEWHERE, REMEDY, Limits, Walls, environment, find_walls
 from glm3edge.tools.sanitize import printable, shortened
 from glm3edge.tools.tool import Tool

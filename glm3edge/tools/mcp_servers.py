@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glm3edge import __version__
-from glm3edge.errors import ConfigError, ToolError
+from glm3edge.errors import ConfigError
+from glm3edge.tools.errors import ToolError
 from glm3edge.tools.sanitize import printable
 from glm3edge.tools.schemas import plain_schema, with_identifiers
 from glm3edge.tools.tool import Tool

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
-from glm3edge.errors import ConfigError, ToolError
+from glm3edge.errors import ConfigError
 from glm3edge.schema.chat import INTERPRETER
+from glm3edge.tools.errors import ToolError
 from glm3edge.tools.functions import function_tool
 from glm3edge.tools.interpreter import CodeInterpreter
 from glm3edge.tools.mcp_servers import open_servers, server_commands

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import gguf
 import pytest
 
-from glm3edge_convert.convert import Progress, convert
+from glm3edge_convert.convert import convert
 from glm3edge_convert.errors import OutputExistsError, TensorShapeError, UnknownTypeError
 from glm3edge_convert.plan import model_name
+from glm3edge_convert.progress import Progress
 from glm3edge_convert.tokenizer.vocab import SPECIAL_TOKENS
 from tests.support.checkpoints import edit_json
 

@@ -16,6 +16,8 @@ import pytest
 from typer.main import get_command
 
 from glm3edge.commands.app import app
+from glm3edge.commands.group import load_command
+from glm3edge.commands.registry import COMMANDS
 from glm3edge.config.settings import Settings
 from tests.conftest import Server
 from tests.support.pages import PAGES, READMES, Block, blocks, rows
@@ -132,7 +134,7 @@ def test_commands_and_options_exist(line: str) -> None:
             options = [o for p in command.params for o in (*p.opts, *p.secondary_opts)]
             assert name in options, f"{command.name} has no {name}"
         elif word in getattr(command, "commands", {}):
-            command = command.commands[word]
+            command = load_command(word) if word in COMMANDS else command.commands[word]
         else:
             assert not hasattr(command, "commands") or command.name == "models", word
 

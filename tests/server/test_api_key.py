@@ -6,9 +6,9 @@ from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
 from glm3edge.config.settings import load_settings
-from glm3edge.errors import AuthenticationError
 from glm3edge.server.app import create_app
 from glm3edge.server.middleware.api_key import KeyCheck
+from glm3edge.server.request_errors import AuthenticationError
 from glm3edge.serving.services import Services
 
 KEY = "key-of-this-test"

@@ -5,9 +5,9 @@ from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
 from glm3edge.config.settings import load_settings
-from glm3edge.errors import HostNotAllowedError, OriginNotAllowedError
 from glm3edge.server.app import create_app
 from glm3edge.server.middleware.origins import HostCheck, OriginCheck
+from glm3edge.server.request_errors import HostNotAllowedError, OriginNotAllowedError
 from glm3edge.serving.services import Services
 
 LOCAL: dict[str, Any] = {}

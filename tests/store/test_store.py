@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.errors import ConfigError, HubUnreachableError
+from glm3edge.errors import ConfigError
 from glm3edge.llama.model import Model
 from glm3edge.store.cache import Origin
+from glm3edge.store.hub.errors import HubUnreachableError
 from glm3edge.store.hub.huggingface import HuggingFace
 from glm3edge.store.hub.names import parse_name
 from glm3edge.store.store import AdapterFile, PrefixFile, Store
-from glm3edge_convert.convert import Step
 from glm3edge_convert.errors import NotACheckpointError, NotAnAdapterError, NotAPrefixError
+from glm3edge_convert.progress import Step
 from tests.support.encoders import make_bert
 from tests.support.hub_server import HubServer, hub_server
 from tests.support.lora_adapters import layer_modules, make_adapter

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from glm3edge.chatglm3.grammar import call_grammar
-from glm3edge.errors import ConfigError, ToolError
+from glm3edge.errors import ConfigError
 from glm3edge.schema.chat import Tool as ChatTool
+from glm3edge.tools.errors import ToolError
 from glm3edge.tools.functions import function_tool
 
 SAMPLES = "tests.support.sample_tools"

@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from glm3edge.errors import SandboxError
+from glm3edge.tools.errors import SandboxError
 from glm3edge.tools.interpreter import CodeInterpreter
 from glm3edge.tools.sandbox import MACHINES, Limits
 from tests.support.optional import missing

@@ -12,9 +12,10 @@ from typing import Any
 import psutil
 import pytest
 
-from glm3edge.errors import ConfigError, ToolError
+from glm3edge.errors import ConfigError
 from glm3edge.schema.chat import Tool
 from glm3edge.tools import mcp_servers
+from glm3edge.tools.errors import ToolError
 from glm3edge.tools.mcp_servers import ServerCommand, free_name, server_commands
 from glm3edge.tools.toolbox import Toolbox, open_toolbox
 from tests.support.optional import need_module

@@ -8,7 +8,8 @@ from typing import Any
 import openai
 import pytest
 
-from glm3edge.errors import ConfigError, ToolError
+from glm3edge.errors import ConfigError
+from glm3edge.tools.errors import ToolError
 from glm3edge.tools.toolbox import Toolbox, open_toolbox
 from tests.conftest import Server
 

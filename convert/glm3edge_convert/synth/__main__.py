@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from glm3edge_convert.cli import exit_code
 from glm3edge_convert.errors import ConvertError
 from glm3edge_convert.synth.random_checkpoint import DTYPES, NUM_SHARDS, SHAPES, make_checkpoint
 
@@ -34,7 +33,7 @@ def synth_command(
         )
     except ConvertError as exc:
         typer.echo(f"error: {exc}", err=True)
-        raise typer.Exit(exit_code(exc)) from exc
+        raise typer.Exit(exc.exit_code) from exc
 
 
 if __name__ == "__main__":

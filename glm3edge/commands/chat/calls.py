@@ -12,7 +12,8 @@ from glm3edge.commands.chat.offers import tool_names
 from glm3edge.commands.chat.terminal.interrupt import interruptible
 from glm3edge.commands.chat.terminal.markdown import plain_of
 from glm3edge.commands.chat.terminal.translations import Texts
-from glm3edge.errors import Glm3EdgeError, ToolError
+from glm3edge.errors import Glm3EdgeError
+from glm3edge.tools.errors import ToolError
 from glm3edge.tools.toolbox import Toolbox
 
 REFUSED = "The user does not allow this call."

@@ -23,7 +23,7 @@ from glm3edge.commands.chat.turn import Chat
 from glm3edge.config.settings import Settings
 from glm3edge.store.store import DEFAULT_NAME, AdapterFile, PrefixFile, Store
 from glm3edge.tools.toolbox import Toolbox
-from glm3edge_convert.cli import progress_bar
+from glm3edge_convert.progress import progress_bar
 
 if TYPE_CHECKING:
     from glm3edge.serving.runtime import Runtime

@@ -70,7 +70,7 @@ def serve(model: str | None, settings: Settings) -> None:
 def _find(model: str | None, settings: Settings) -> _Files:
     """What the options name, pulled and converted if it is not there yet."""
     from glm3edge.store.store import Store  # noqa: PLC0415
-    from glm3edge_convert.cli import progress_bar  # noqa: PLC0415
+    from glm3edge_convert.progress import progress_bar  # noqa: PLC0415
 
     with progress_bar(partial(say, "done") if is_json() else None) as progress:
         store = Store(settings.cache_dir, type=settings.type, progress=progress, say=say)

@@ -13,8 +13,9 @@ import typer
 from glm3edge.chatglm3.calibration import DEFAULT_TEXT, MIN_WINDOW, read_text
 from glm3edge.commands.logs import start_logging
 from glm3edge.commands.options import LogLevel
+from glm3edge.commands.verify.errors import DivergenceError
 from glm3edge.config.settings import load_settings
-from glm3edge.errors import ConfigError, DivergenceError
+from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
 
 if TYPE_CHECKING:

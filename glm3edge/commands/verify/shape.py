@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from glm3edge.errors import MismatchError
+from glm3edge.commands.verify.errors import MismatchError
 from glm3edge.llama.model import CHAT_ARCHITECTURE, Model
 
 KEYS = (

@@ -8,7 +8,7 @@ import sentencepiece
 
 from glm3edge.chatglm3.prompt import Role, Turn, encode_turns
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
-from glm3edge.errors import MismatchError
+from glm3edge.commands.verify.errors import MismatchError
 from glm3edge.llama.model import TokenEntry
 from glm3edge_convert.errors import NotACheckpointError, TokenizerError
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
-from glm3edge.errors import AuthenticationError
 from glm3edge.server import chat_page
+from glm3edge.server.request_errors import AuthenticationError
 
 _PUBLIC_PATHS = frozenset({"/health", "/docs", "/redoc", "/openapi.json"}) | chat_page.PATHS
 _PUBLIC_FOLDER = "/static/"

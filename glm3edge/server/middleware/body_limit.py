@@ -14,8 +14,9 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from glm3edge.errors import BodyTooLargeError, InvalidRequestError, RequestError
+from glm3edge.errors import InvalidRequestError, RequestError
 from glm3edge.server.error_responses import response
+from glm3edge.server.request_errors import BodyTooLargeError
 
 MAX_DEPTH = 100
 """Levels that arrays and objects of a body may nest: far more than any schema has, far fewer than

@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection
 
 from glm3edge.config.addresses import canonical, host_of, is_local, is_wildcard
 from glm3edge.config.settings import LOCAL_ORIGINS, Settings
-from glm3edge.errors import HostNotAllowedError, OriginNotAllowedError
+from glm3edge.server.request_errors import HostNotAllowedError, OriginNotAllowedError
 
 
 class HostCheck:

@@ -4,9 +4,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glm3edge.errors import PreviousResponseNotFoundError, ResponseNotFoundError
 from glm3edge.schema.response_items import Item
 from glm3edge.schema.responses import ResponseReply, ResponseRequest
+from glm3edge.serving.responses.errors import PreviousResponseNotFoundError, ResponseNotFoundError
 
 MAX_RESPONSES = 1000
 MAX_BYTES = 64 * 2**20

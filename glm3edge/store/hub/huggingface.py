@@ -34,8 +34,8 @@ from huggingface_hub.utils import logging as hub_logging
 from huggingface_hub.utils.sha import sha_fileobj
 
 from glm3edge import __version__
-from glm3edge.errors import ChecksumError, DownloadBrokenError, HubSpaceError
 from glm3edge.store.hub.download import DownloadMeter, DownloadProgress, MeteredFile
+from glm3edge.store.hub.errors import ChecksumError, DownloadBrokenError, HubSpaceError
 from glm3edge.store.hub.listing import Listing, RemoteFile, checked_listing
 from glm3edge.store.hub.names import HubName
 from glm3edge.store.hub.translation import HTTP_ERROR, translated

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glm3edge.errors import HubError
+from glm3edge.store.hub.errors import HubError
 from glm3edge.store.hub.names import HubName, parse_name
 
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")

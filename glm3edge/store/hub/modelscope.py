@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from glm3edge.errors import HubError
 from glm3edge.store.hub.download import DownloadProgress
+from glm3edge.store.hub.errors import HubError
 from glm3edge.store.hub.listing import Listing, RemoteFile, checked_listing
 from glm3edge.store.hub.names import HubName
 from glm3edge_convert.errors import MissingLibraryError

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from glm3edge.errors import HubError, MissingFileError
 from glm3edge.store.hub.download import DownloadProgress
+from glm3edge.store.hub.errors import HubError, MissingFileError
 from glm3edge.store.hub.listing import Listing, Listings
 from glm3edge.store.hub.names import HubName
 from glm3edge.store.hub.selection import Selection, select

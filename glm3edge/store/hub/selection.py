@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from glm3edge.errors import FileChoiceError, NotAModelError
+from glm3edge.store.hub.errors import FileChoiceError, NotAModelError
 from glm3edge.store.hub.names import HubName
 from glm3edge_convert.checkpoint.tensors import weights_entry
 from glm3edge_convert.quantize.recipe import DEFAULT_TYPE

@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.errors import RepositoryNotFoundError as NoRepositoryError
 from huggingface_hub.errors import RevisionNotFoundError as NoRevisionError
 
-from glm3edge.errors import (
+from glm3edge.store.hub.errors import (
     HubError,
     HubOfflineError,
     HubSpaceError,

@@ -9,6 +9,7 @@ import pytest
 
 from glm3edge.commands.chat.calls import pretty
 from glm3edge.commands.chat.conversation import Call, Conversation
+from glm3edge.commands.chat.errors import TranscriptError
 from glm3edge.commands.chat.offers import offered_tools, tool_names
 from glm3edge.commands.chat.options import Options
 from glm3edge.commands.chat.reply import Reply
@@ -18,7 +19,7 @@ from glm3edge.commands.chat.stats import Stats
 from glm3edge.commands.chat.terminal.reader import PrivateHistory, goes_on, message_of
 from glm3edge.commands.chat.terminal.translations import TEXTS, Texts, user_language
 from glm3edge.commands.chat.transcript import Transcript, load, load_tools, save
-from glm3edge.errors import ConfigError, TranscriptError
+from glm3edge.errors import ConfigError
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 CALL = Call("call_1", "f", '{"a": 1}')

@@ -11,13 +11,15 @@ import pytest
 from rich.console import Console
 
 from glm3edge.commands.chat.calls import REFUSED, InteractiveCaller, UnattendedCaller
+from glm3edge.commands.chat.errors import ServerError
 from glm3edge.commands.chat.reply import Reply
 from glm3edge.commands.chat.sources.base import Used
 from glm3edge.commands.chat.sources.remote import RemoteSource
 from glm3edge.commands.chat.terminal.display import PlainDisplay
 from glm3edge.commands.chat.terminal.translations import Texts
 from glm3edge.commands.chat.turn import Chat, check_length, take_turn
-from glm3edge.errors import ConfigError, ContextLengthExceededError, ServerError, ToolError
+from glm3edge.errors import ConfigError, ContextLengthExceededError
+from glm3edge.tools.errors import ToolError
 from tests.conftest import Server
 
 pytestmark = pytest.mark.live

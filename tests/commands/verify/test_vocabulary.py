@@ -9,6 +9,7 @@ import pytest
 
 from glm3edge.chatglm3.calibration import DEFAULT_TEXT
 from glm3edge.chatglm3.vocabulary import SpecialTokens
+from glm3edge.commands.verify.errors import MismatchError
 from glm3edge.commands.verify.vocabulary import (
     CONVERSATIONS,
     CheckpointVocabulary,
@@ -16,7 +17,6 @@ from glm3edge.commands.verify.vocabulary import (
     check_entries,
     check_ids,
 )
-from glm3edge.errors import MismatchError
 from glm3edge.llama.model import Model, TokenEntry
 from glm3edge_convert.convert import convert
 from glm3edge_convert.errors import NotACheckpointError, TokenizerError

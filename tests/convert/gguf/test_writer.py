@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFWriter
 
-from glm3edge_convert.convert import Progress, convert
+from glm3edge_convert.convert import convert
 from glm3edge_convert.errors import (
     DiskFullError,
     FileSizeError,
@@ -26,6 +26,7 @@ from glm3edge_convert.errors import (
 )
 from glm3edge_convert.gguf import writer
 from glm3edge_convert.gguf.writer import TensorInfo, open_gguf
+from glm3edge_convert.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,9 +2,9 @@
 
 import pytest
 
-from glm3edge.errors import PreviousResponseNotFoundError, ResponseNotFoundError
 from glm3edge.schema.response_items import Item, OutputMessage
 from glm3edge.schema.responses import ResponseReply, ResponseRequest
+from glm3edge.serving.responses.errors import PreviousResponseNotFoundError, ResponseNotFoundError
 from glm3edge.serving.responses.reply import begun
 from glm3edge.serving.responses.store import ResponseStore
 

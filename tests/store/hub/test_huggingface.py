@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
-from glm3edge.errors import (
+from glm3edge.store.hub.download import DownloadProgress
+from glm3edge.store.hub.errors import (
     ChecksumError,
     DownloadBrokenError,
     HubError,
@@ -18,7 +19,6 @@ from glm3edge.errors import (
     RevisionNotFoundError,
     TokenRefusedError,
 )
-from glm3edge.store.hub.download import DownloadProgress
 from glm3edge.store.hub.huggingface import MAX_STALLS, HuggingFace
 from glm3edge.store.hub.listing import Listing, RemoteFile
 from glm3edge.store.hub.names import HubName

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from glm3edge.errors import HubError
+from glm3edge.store.hub.errors import HubError
 from glm3edge.store.hub.listing import Listing, Listings, RemoteFile, checked_listing
 from glm3edge.store.hub.names import HubName, parse_name
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.errors import MissingFileError, NotAModelError
+from glm3edge.store.hub.errors import MissingFileError, NotAModelError
 from glm3edge.store.hub.huggingface import HuggingFace
 from glm3edge.store.hub.listing import Listings
 from glm3edge.store.hub.names import HubName, parse_name

@@ -1,6 +1,6 @@
 import pytest
 
-from glm3edge.errors import FileChoiceError, NotAModelError
+from glm3edge.store.hub.errors import FileChoiceError, NotAModelError
 from glm3edge.store.hub.names import parse_name
 from glm3edge.store.hub.selection import Selection, select
 

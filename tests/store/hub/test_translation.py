@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
-from glm3edge.errors import (
+from glm3edge.store.hub.errors import (
     HubError,
     HubOfflineError,
     HubSpaceError,

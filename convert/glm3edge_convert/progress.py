@@ -1,0 +1,98 @@
+"""How far a conversion is, and the bar that shows it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PLAIN_STEP = 10  # percent between lines where stderr is not a terminal
+
+
+class Step(Protocol):
+    """How far something is whose bytes are counted: a conversion, or a download before it."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def count(self) -> str: ...
+    @property
+    def num_bytes_done(self) -> int: ...
+    @property
+    def num_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a conversion is; bytes are the output's."""
+
+    tensor: str
+    num_tensors_done: int
+    num_tensors: int
+    num_bytes_done: int
+    num_bytes: int
+
+    @property
+    def label(self) -> str:
+        """What is going on."""
+        return self.tensor
+
+    @property
+    def count(self) -> str:
+        """How far it is, in words."""
+        return f"{self.num_tensors_done} of {self.num_tensors} tensors"
+
+
+@contextmanager
+def progress_bar(say: Callable[[str], None] | None = None) -> Iterator[Callable[[Step], None]]:
+    """A bar with the time left on a terminal, a line now and then elsewhere; on stderr.
+
+    With `say` the lines go there, and there is no bar.
+    """
+    if say or not sys.stderr.isatty():
+        yield _PlainProgress(say or _print_to_stderr)
+        return
+    import rich.progress  # noqa: PLC0415  (it takes a while to import)
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    columns = (
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.DownloadColumn(binary_units=True),
+        rich.progress.TimeRemainingColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def show(progress: Step) -> None:
+            bar.update(
+                task,
+                description=progress.label or "done",
+                total=progress.num_bytes,
+                completed=progress.num_bytes_done,
+            )
+
+        yield show
+
+
+class _PlainProgress:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._next_percent = PLAIN_STEP
+
+    def __call__(self, progress: Step) -> None:
+        percent = 100 * progress.num_bytes_done // max(1, progress.num_bytes)
+        if percent < self._next_percent - PLAIN_STEP:  # something else has begun
+            self._next_percent = PLAIN_STEP
+        if percent >= self._next_percent:
+            self._say(f"{percent}% {progress.count}")
+            self._next_percent = percent - percent % PLAIN_STEP + PLAIN_STEP
+
+
+def _print_to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)

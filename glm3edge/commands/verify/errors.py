@@ -1,0 +1,54 @@
+"""The errors of ``glm3edge verify``.
+
+Glm3EdgeError
+└── VerifyError               a converted file is not as its original
+    ├── MismatchError         in its sizes, its vocabulary or the ids it gives to text
+    └── DivergenceError       in its predictions
+"""
+
+from pathlib import Path
+
+from glm3edge.errors import Glm3EdgeError
+
+
+class VerifyError(Glm3EdgeError):
+    """A converted file is not as its original.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+
+
+class MismatchError(VerifyError):
+    """A file is of another model or has another tokenizer than its original."""
+
+    exit_code = 9
+
+
+class DivergenceError(VerifyError):
+    """A file's predictions are further from the original's than its type explains.
+
+    Attributes:
+        mean_kl: mean Kullback-Leibler divergence, in nats a token.
+        limit: what it may be.
+        kv_type: what keys and values were kept in.
+    """
+
+    exit_code = 10
+
+    def __init__(self, path: Path, *, mean_kl: float, limit: float, kv_type: str = "f32") -> None:
+        remedy = "of its type: convert it again, from this original"
+        if kv_type != "f32":
+            remedy = f"of its type with keys and values in {kv_type}: look at it with them in f32"
+        super().__init__(
+            path,
+            f"its predictions are {mean_kl:.3g} nats a token from the original's, and {limit:g} "
+            f"is the limit {remedy}",
+        )
+        self.mean_kl = mean_kl
+        self.limit = limit
+        self.kv_type = kv_type

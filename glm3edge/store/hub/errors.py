@@ -1,0 +1,235 @@
+"""The errors of hubs.
+
+Glm3EdgeError
+└── HubError                  a model that cannot be had from a hub
+    ├── RepositoryNotFoundError
+    ├── RevisionNotFoundError
+    ├── RepositoryGatedError  its licence has to be accepted first
+    ├── TokenRefusedError
+    ├── HubUnreachableError
+    ├── HubOfflineError       not in the cache, and the network is switched off
+    ├── DownloadBrokenError
+    ├── ChecksumError
+    ├── HubSpaceError
+    ├── FileChoiceError       none of its GGUF files is meant, or several are
+    ├── MissingFileError      it lacks a file that it names
+    └── NotAModelError
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from glm3edge.errors import Glm3EdgeError
+
+
+class HubError(Glm3EdgeError):
+    """A model could not be had from a hub."""
+
+    exit_code = 11
+
+
+class RepositoryNotFoundError(HubError):
+    """The hub has no such repository, or does not show it to this user.
+
+    Attributes:
+        name: what was asked for.
+        hub: the hub's address.
+    """
+
+    def __init__(self, name: str, hub: str) -> None:
+        super().__init__(
+            f"there is no file or folder {name}, and no repository of that name on {hub}: "
+            "check the spelling, or set HF_TOKEN if it is private"
+        )
+        self.name = name
+        self.hub = hub
+
+
+class RevisionNotFoundError(HubError):
+    """The repository has no such branch, tag or commit.
+
+    Attributes:
+        name: the repository.
+        revision: what was asked for.
+    """
+
+    def __init__(self, name: str, revision: str) -> None:
+        super().__init__(f"{name} has no revision {revision}: give a branch, a tag or a commit")
+        self.name = name
+        self.revision = revision
+
+
+class RepositoryGatedError(HubError):
+    """The repository's licence has to be accepted on its page.
+
+    Attributes:
+        name: the repository.
+        url: its page.
+    """
+
+    def __init__(self, name: str, url: str) -> None:
+        super().__init__(
+            f"{name} is gated: accept its licence on {url}, then set HF_TOKEN to a token of "
+            "that account"
+        )
+        self.name = name
+        self.url = url
+
+
+class TokenRefusedError(HubError):
+    """The hub does not know the token, or lets it do too little.
+
+    Attributes:
+        name: the repository.
+        status: what the hub answered.
+    """
+
+    def __init__(self, name: str, status: int) -> None:
+        super().__init__(
+            f"the hub refuses {name} ({status}): check that HF_TOKEN is a valid token that may "
+            "read it"
+        )
+        self.name = name
+        self.status = status
+
+
+class HubUnreachableError(HubError):
+    """The hub does not answer, and the model is not in the cache.
+
+    Attributes:
+        name: what was asked for.
+        hub: the hub's address.
+        reason: what happened, in one line.
+    """
+
+    def __init__(self, name: str, hub: str, reason: str) -> None:
+        super().__init__(
+            f"{name} is not complete in the cache and {hub} cannot be reached ({reason}): check "
+            "the network, or set HF_ENDPOINT to a mirror"
+        )
+        self.name = name
+        self.hub = hub
+        self.reason = reason
+
+
+class HubOfflineError(HubError):
+    """The model is not in the cache, and HF_HUB_OFFLINE keeps off the network.
+
+    Attributes:
+        name: what was asked for.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is not complete in the cache and HF_HUB_OFFLINE is set: run glm3edge pull "
+            f"{name} once without it"
+        )
+        self.name = name
+
+
+class DownloadBrokenError(HubError):
+    """A connection broke and could not be had again.
+
+    Attributes:
+        file: the file that was on its way.
+        num_bytes: how much of it is there.
+        num_bytes_total: how much it is.
+    """
+
+    def __init__(self, file: str, *, num_bytes: int, num_bytes_total: int) -> None:
+        super().__init__(
+            f"the download of {file} broke off after {num_bytes:,} of {num_bytes_total:,} bytes; "
+            "run the command again to go on from there"
+        )
+        self.file = file
+        self.num_bytes = num_bytes
+        self.num_bytes_total = num_bytes_total
+
+
+class ChecksumError(HubError):
+    """A file that was downloaded is not the one the hub has; it has been removed.
+
+    Attributes:
+        file: its path in the repository.
+        expected: the SHA-256 that the hub tells.
+        found: that of what came.
+    """
+
+    def __init__(self, name: str, file: str, *, expected: str, found: str) -> None:
+        super().__init__(
+            f"{file} of {name} came damaged (SHA-256 {found[:12]} instead of {expected[:12]}) and "
+            "was removed: pull it again, or set HF_ENDPOINT to another mirror"
+        )
+        self.file = file
+        self.expected = expected
+        self.found = found
+
+
+class HubSpaceError(HubError):
+    """The disk has no room for what is to be pulled.
+
+    Attributes:
+        folder: where it was to go.
+        num_bytes_needed: how much is still to come, None if it was found out on the way.
+        num_bytes_free: how much room there is.
+    """
+
+    def __init__(self, folder: Path, *, num_bytes_needed: int | None, num_bytes_free: int) -> None:
+        needed = num_bytes_needed and f"{num_bytes_needed / 2**20:,.0f} MiB are needed and "
+        super().__init__(
+            f"no room in {folder}: {needed or ''}{num_bytes_free / 2**20:,.0f} MiB are free; "
+            "make room, or set HF_HOME to another disk"
+        )
+        self.folder = folder
+        self.num_bytes_needed = num_bytes_needed
+        self.num_bytes_free = num_bytes_free
+
+
+class FileChoiceError(HubError):
+    """None of a repository's GGUF files is meant by a name, or several are.
+
+    Attributes:
+        name: what was asked for.
+        files: the GGUF files there are.
+    """
+
+    def __init__(
+        self, name: str, repository: str, files: Sequence[str], *, num_fitting: int
+    ) -> None:
+        fault = f"{num_fitting} GGUF files fit {name}" if num_fitting else f"no file fits {name}"
+        known = ", ".join(files) or "it has no GGUF files"
+        super().__init__(f"{fault}: name one as {repository}:FILE ({known})")
+        self.name = name
+        self.files = tuple(files)
+
+
+class MissingFileError(HubError):
+    """A repository lacks a file that it names itself.
+
+    Attributes:
+        name: the repository.
+        file: the file, if it is known.
+    """
+
+    def __init__(self, name: str, file: str | None = None) -> None:
+        super().__init__(
+            f"{name} lacks {file or 'a file'} that it names itself: its upload may be unfinished; "
+            "pull it later, or name another repository"
+        )
+        self.name = name
+        self.file = file
+
+
+class NotAModelError(HubError):
+    """A repository holds neither a checkpoint nor a GGUF file.
+
+    Attributes:
+        name: the repository.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} holds no GGUF file and no checkpoint (config.json with safetensors or "
+            "pytorch_model.bin): name another repository"
+        )
+        self.name = name
