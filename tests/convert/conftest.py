@@ -10,6 +10,7 @@ import pytest
 
 from glm3edge.llama import library
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint, train_tokenizer
+from tests.support.optional import missing
 from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER
 
 SMALL = Shape(
@@ -40,7 +41,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def official_tokenizer() -> Path:
     """The official tokenizer.model, which is test data beside the repository where present."""
     if not OFFICIAL_TOKENIZER.is_file():
-        pytest.skip(NO_OFFICIAL)
+        missing(NO_OFFICIAL)
     return OFFICIAL_TOKENIZER
 
 

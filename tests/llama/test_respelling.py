@@ -20,6 +20,7 @@ from glm3edge.llama.model import Model
 from glm3edge_convert.convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.llama_cpp_files import TOKENS, TYPES, as_llama_cpp_writes
+from tests.support.optional import missing
 from tests.support.paths import GLM3_TINY, NO_OFFICIAL, OFFICIAL_TOKENIZER
 
 TAGS = ["<|system|>", "<|user|>", "<|assistant|>", "<|observation|>", "[gMASK]", "[MASK]", "</s>"]
@@ -59,7 +60,7 @@ def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     checkpoint, tokenizer = GLM3_TINY, GLM3_TINY / "tokenizer.model"
     if request.param == "official":
         if not OFFICIAL_TOKENIZER.is_file():
-            pytest.skip(NO_OFFICIAL)
+            missing(NO_OFFICIAL)
         checkpoint, tokenizer = folder / "checkpoint", OFFICIAL_TOKENIZER
         make_checkpoint(checkpoint, shape=SHAPES["tiny"], tokenizer=tokenizer)
     convert(checkpoint, folder / "ours.gguf", type="f16")

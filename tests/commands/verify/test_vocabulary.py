@@ -22,6 +22,7 @@ from glm3edge_convert.convert import convert
 from glm3edge_convert.errors import NotACheckpointError, TokenizerError
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.gguf_files import SPACE_PREFIX, set_bool, set_uint32, swap_tokens
+from tests.support.optional import missing
 from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER
 
 LINES = DEFAULT_TEXT.read_text("utf-8").splitlines()
@@ -60,7 +61,7 @@ def test_the_checkpoint_is_a_vocabulary_like_any(
 
 def test_the_official_tokenizer(tmp_path: Path) -> None:
     if not OFFICIAL_TOKENIZER.is_file():
-        pytest.skip(NO_OFFICIAL)
+        missing(NO_OFFICIAL)
     make_checkpoint(tmp_path / "made", shape=SHAPES["tiny"], tokenizer=OFFICIAL_TOKENIZER)
     convert(tmp_path / "made", tmp_path / "made.gguf", type="q4_0")
     with vocabulary(tmp_path / "made.gguf") as model:

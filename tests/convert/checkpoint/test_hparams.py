@@ -11,6 +11,7 @@ import pytest
 from glm3edge_convert.checkpoint.hparams import parse_hparams, read_config
 from glm3edge_convert.errors import ConfigError, DamagedFileError, NotACheckpointError
 from glm3edge_convert.synth.layout import CONFIG
+from tests.support.optional import missing
 from tests.support.paths import OFFICIAL as OFFICIAL_MODEL
 
 SIZES: dict[str, Any] = {
@@ -44,7 +45,7 @@ def test_official_keys() -> None:
 
 def test_the_official_file_parses() -> None:
     if not OFFICIAL_MODEL.is_dir():
-        pytest.skip(f"the official config.json is not at {OFFICIAL_MODEL}")
+        missing(f"the official config.json is not at {OFFICIAL_MODEL}")
     config = read_config(OFFICIAL_MODEL)
     assert parse_hparams(OFFICIAL_MODEL, config) == parse_hparams(FOLDER, OFFICIAL)
     assert {key: value for key, value in config.items() if key not in SIZES} == CONFIG | {
