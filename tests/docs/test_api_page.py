@@ -21,9 +21,9 @@ from glm3edge.schema.legacy import BodyMessage, ChatBody
 from glm3edge.schema.messages import MessagesRequest
 from glm3edge.schema.responses import ResponseRequest
 from glm3edge.server import error_responses
-from tests.conftest import Server
 from tests.support.pages import rows
 from tests.support.paths import ROOT
+from tests.support.servers import Server
 
 PAGE = ROOT / "docs" / "api.md"
 SOURCES = sorted((ROOT / "glm3edge").rglob("*.py"))

@@ -19,9 +19,9 @@ from glm3edge.commands.app import app
 from glm3edge.commands.group import load_command
 from glm3edge.commands.registry import COMMANDS
 from glm3edge.config.settings import Settings
-from tests.conftest import Server
 from tests.support.pages import PAGES, READMES, Block, blocks, rows
 from tests.support.paths import ROOT
+from tests.support.servers import Server
 from tests.support.snippets import Reader, make_folder
 
 ENGLISH, CHINESE = READMES

@@ -11,8 +11,8 @@ import pytest
 from glm3edge_convert.adapters.scaled_path import ScaledPath
 from glm3edge_convert.convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
-from tests.conftest import Server, start_server, stop_server
 from tests.support.lora_adapters import OUTPUT, layer_modules, make_adapter
+from tests.support.servers import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
 

@@ -11,8 +11,8 @@ import httpx
 import jsonschema
 import pytest
 
-from tests.conftest import Server, start_server, stop_server
 from tests.server.test_connections import wait_for
+from tests.support.servers import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
 

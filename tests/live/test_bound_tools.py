@@ -8,7 +8,7 @@ import jsonschema
 import openai
 import pytest
 
-from tests.conftest import Server
+from tests.support.servers import Server
 
 pytestmark = pytest.mark.live
 

@@ -10,9 +10,9 @@ import numpy as np
 import openai
 import pytest
 
-from tests.conftest import Server, start_server, stop_server
 from tests.support.encoders import HIDDEN, make_bert
 from tests.support.paths import DATA
+from tests.support.servers import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Server
+from tests.support.servers import Server
 
 pytestmark = pytest.mark.live
 

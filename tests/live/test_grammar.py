@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from benchmarks.random_schemas import check
-from tests.conftest import start_server, stop_server
+from tests.support.servers import start_server, stop_server
 
 pytestmark = pytest.mark.live
 

@@ -6,9 +6,9 @@ from typing import Any
 import openai
 import pytest
 
-from tests.conftest import Server, start_server, stop_server
 from tests.support.encoders import make_bert
 from tests.support.hub_server import hub_server
+from tests.support.servers import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
 

@@ -11,7 +11,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel, SecretStr
 
-from tests.conftest import Server
+from tests.support.servers import Server
 
 pytestmark = pytest.mark.live
 

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Server, start_server, stop_server
 from tests.support.rpc_workers import Worker, new_worker
+from tests.support.servers import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
 

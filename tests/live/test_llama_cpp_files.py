@@ -10,10 +10,10 @@ import pytest
 
 from glm3edge_convert.convert import convert
 from tests.commands.test_app import run
-from tests.conftest import Server, start_server, stop_server
 from tests.support.llama_cpp_files import as_llama_cpp_writes
 from tests.support.paths import GLM3_TINY
 from tests.support.rpc_workers import new_worker
+from tests.support.servers import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
 

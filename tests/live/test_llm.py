@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server
+from tests.support.servers import Server
 
 pytestmark = pytest.mark.live
 

@@ -7,7 +7,7 @@ import numpy as np
 import openai
 import pytest
 
-from tests.conftest import Server, start_server, stop_server
+from tests.support.servers import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
 

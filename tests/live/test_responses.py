@@ -9,7 +9,7 @@ import pytest
 from openai.types import responses as official
 from pydantic import BaseModel
 
-from tests.conftest import Server
+from tests.support.servers import Server
 
 pytestmark = pytest.mark.live
 

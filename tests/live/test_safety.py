@@ -13,7 +13,7 @@ import httpx
 import openai
 import pytest
 
-from tests.conftest import Server, start_server, stop_server
+from tests.support.servers import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
 

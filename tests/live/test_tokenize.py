@@ -6,7 +6,7 @@ import httpx
 import openai
 import pytest
 
-from tests.conftest import Server
+from tests.support.servers import Server
 
 pytestmark = pytest.mark.live
 

@@ -6,7 +6,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.conftest import start_server, stop_server
+from tests.support.servers import start_server, stop_server
 
 pytestmark = pytest.mark.live
 

@@ -12,8 +12,8 @@ from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Message
 from glm3edge_convert.convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
-from tests.conftest import Server
 from tests.support.paths import GLM3_TINY
+from tests.support.servers import Server
 
 pytestmark = pytest.mark.live
 

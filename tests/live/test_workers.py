@@ -10,8 +10,8 @@ import httpx
 import openai
 import pytest
 
-from tests.conftest import Server, start_server, stop_server
 from tests.support.rpc_workers import Worker, new_worker
+from tests.support.servers import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.conftest import Server
 from tests.page.conftest import Open
+from tests.support.servers import Server
 
 pytestmark = pytest.mark.live
 

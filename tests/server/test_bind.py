@@ -16,7 +16,7 @@ import pytest
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.server.bind import bind
-from tests.conftest import start_server, stop_server
+from tests.support.servers import start_server, stop_server
 
 KEY = "key-of-the-port-test"
 HOSTS = ["127.0.0.1", "0.0.0.0", *(["::"] if socket.has_dualstack_ipv6() else [])]

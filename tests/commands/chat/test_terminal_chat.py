@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server, start_server, stop_server
 from tests.support.paths import SUPPORT
+from tests.support.servers import Server, start_server, stop_server
 from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.live

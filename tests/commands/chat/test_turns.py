@@ -20,7 +20,7 @@ from glm3edge.commands.chat.terminal.translations import Texts
 from glm3edge.commands.chat.turn import Chat, check_length, take_turn
 from glm3edge.errors import ConfigError, ContextLengthExceededError
 from glm3edge.tools.errors import ToolError
-from tests.conftest import Server
+from tests.support.servers import Server
 
 pytestmark = pytest.mark.live
 

@@ -16,9 +16,9 @@ from glm3edge.commands.app import app
 from glm3edge.commands.registry import COMMANDS
 from glm3edge_convert.convert import convert
 from tests.commands.test_app import run
-from tests.conftest import start_server, stop_server
 from tests.support.encoders import make_bert
 from tests.support.optional import missing
+from tests.support.servers import start_server, stop_server
 
 PAGE = b"<!DOCTYPE html>\n<html><head><title>404</title></head></html>"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"

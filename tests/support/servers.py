@@ -1,0 +1,60 @@
+"""``glm3edge serve`` as a process of its own."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TextIO
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running ``glm3edge serve``."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    banner: str
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+
+def start_server(
+    *arguments: str, stderr: TextIO | int = subprocess.PIPE, **environment: str
+) -> Server:
+    """Run ``glm3edge serve`` on a free port and wait until it listens.
+
+    What writes much to ``stderr`` needs a file for it: nobody reads a pipe before the end.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "glm3edge", "serve", "--port", "0", *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
+    banner = _read_banner(process)
+    url = banner.partition("docs: ")[2].partition("/docs")[0]
+    return Server(process, url, banner)
+
+
+def _read_banner(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("stop"):
+            return "".join(lines)
+    stderr = process.communicate()[1]
+    raise AssertionError(f"the server did not start: {lines} {stderr}")
+
+
+def stop_server(server: Server) -> int:
+    """End a server as a service manager would; returns its exit code."""
+    server.process.terminate()
+    try:
+        server.process.communicate(timeout=30)
+    finally:
+        server.process.kill()
+    return server.process.returncode
