@@ -5,6 +5,7 @@
 #   make serve CUDA=1               the same, with llama.cpp built for NVIDIA's GPUs; VULKAN=1 for
 #                                   most GPUs, METAL=1 for Apple's
 #   make test                       all checks
+#   make pytest-quick               the tests that take less than a minute together
 #   make check-cuda check-vulkan    build for these GPUs into folders of their own, and try the builds
 #   make train-tiny                 train the demo model anew (two and a half hours on two cores with AVX512-BF16, else twice that)
 #   make evaluate-tiny              ask it what its training left out
@@ -21,7 +22,7 @@ export VENV CUDA VULKAN METAL
 GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulkan)$(and \
   $(filter-out 0,$(METAL)),-metal)
 
-.PHONY: serve install test lint types layers pytest format page clean train-tiny evaluate-tiny \
+.PHONY: serve install test lint types layers pytest pytest-quick format page clean train-tiny evaluate-tiny \
   check-cuda check-vulkan
 
 serve: $(VENV)/.installed$(GPU)
@@ -55,6 +56,9 @@ layers: $(VENV)/.installed-dev$(GPU)
 
 pytest: $(VENV)/.installed-dev$(GPU)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+pytest-quick: $(VENV)/.installed-dev$(GPU)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not live and not slow" $(ARGS)
 
 format: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format .
