@@ -1,4 +1,4 @@
-"""GET /metrics: the engine's counts in Prometheus' text format."""
+"""Metrics of the engine in Prometheus' text format, for ``GET /metrics``."""
 
 from collections.abc import Iterator
 
@@ -12,34 +12,40 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _EngineCollector(Collector):
-    """Reads an engine whenever it is asked: nothing is counted twice, or on the way of a token."""
+    """Collector that reads the engine's counters when scraped: no token takes extra work."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def collect(self) -> Iterator[Metric]:
         engine, stats = self._engine, self._engine.stats
-        yield GaugeMetricFamily("glm3edge_running", "Requests in batches.", engine.num_running)
-        yield GaugeMetricFamily("glm3edge_waiting", "Requests that wait.", engine.num_waiting)
+        yield GaugeMetricFamily(
+            "glm3edge_running",
+            "Sequences being computed; each choice of a request is one.",
+            engine.num_running,
+        )
+        yield GaugeMetricFamily(
+            "glm3edge_waiting", "Sequences waiting in the queue.", engine.num_waiting
+        )
         endings = CounterMetricFamily(
-            "glm3edge_requests", "Requests that have ended, by reason.", labels=["reason"]
+            "glm3edge_requests", "Finished sequences, by finish reason.", labels=["reason"]
         )
         for reason, number in stats.endings.items():
             endings.add_metric([reason.value], number)
         yield endings
         for name, text, number in (
-            ("prompt_tokens", "Tokens of prompts.", stats.num_prompt_tokens),
-            ("cached_tokens", "Those that were in memory.", stats.num_cached_tokens),
-            ("completion_tokens", "Tokens sampled.", stats.num_completion_tokens),
-            ("accepted_drafts", "Tokens that were guessed right.", stats.num_accepted_drafts),
-            ("rejected_drafts", "Guesses that were wrong.", stats.num_rejected_drafts),
-            ("engine_restarts", "Times the engine was lost and came back.", stats.num_restarts),
+            ("prompt_tokens", "Prompt tokens, cached ones included.", stats.num_prompt_tokens),
+            ("cached_tokens", "Prompt tokens served from the KV cache.", stats.num_cached_tokens),
+            ("completion_tokens", "Generated tokens.", stats.num_completion_tokens),
+            ("accepted_drafts", "Speculative draft tokens accepted.", stats.num_accepted_drafts),
+            ("rejected_drafts", "Speculative draft tokens rejected.", stats.num_rejected_drafts),
+            ("engine_restarts", "Restarts of the engine after it was lost.", stats.num_restarts),
         ):
             yield CounterMetricFamily(f"glm3edge_{name}", text, number)
 
 
 def render(engine: Engine) -> bytes:
-    """What Prometheus reads."""
+    """Current metrics in the text exposition format."""
     registry = CollectorRegistry()
     registry.register(_EngineCollector(engine))
     return generate_latest(registry)
