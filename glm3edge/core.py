@@ -1,4 +1,4 @@
-"""What travels between the packages: sampling parameters, batches, token events and endings."""
+"""Types that cross packages: sampling parameters, batch spans, token events and endings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Mask = NDArray[np.uint8]
-"""One bit for each token of the vocabulary, the lowest of a byte first."""
+"""Bit mask of allowed tokens: one bit for each of the vocabulary, the lowest of a byte first."""
 
 
 class FinishReason(Enum):
-    """Why a generation ended."""
+    """Reason why a sequence ended."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -21,7 +21,7 @@ class FinishReason(Enum):
 
 
 class Priority(IntEnum):
-    """Who goes first: somebody who waits for the reply, or a job that nobody looks at."""
+    """Scheduling priority: a client that waits for the reply goes before a background job."""
 
     INTERACTIVE = 0
     BACKGROUND = 1
@@ -29,7 +29,7 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingParams:
-    """How the next token is chosen. Defaults are those of ChatGLM3's official server.
+    """Parameters of sampling. The defaults are those of ChatGLM3's official server.
 
     Attributes:
         temperature: divides the logits; 0 takes the most probable token.
@@ -39,7 +39,7 @@ class SamplingParams:
         repetition_penalty: for tokens of prompt and reply (Hugging Face's formula); 1 is off.
         presence_penalty: taken once from the logit of a token the reply has.
         frequency_penalty: taken once for each time the reply has the token.
-        seed: makes a reply repeatable; None draws one.
+        seed: makes a reply repeatable; None draws a random one.
         logit_bias: token ids and what is added to their logits; -100 bans a token.
     """
 
@@ -56,14 +56,14 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Consecutive tokens of one sequence, to be computed in one batch.
+    """Consecutive tokens of one sequence in a batch.
 
     Attributes:
-        sequence_id: whose memory they extend, in 0..num_sequences-1.
+        sequence_id: sequence of the KV cache that they extend, in 0..num_sequences-1.
         position: position of the first.
         token_ids: the tokens.
         wants_output: whether the logits after the last token will be sampled from.
-        num_drafts: how many of the last tokens are guesses; logits are kept after each of them and
+        num_drafts: how many of the last tokens are drafts; logits are kept after each of them and
             after the token before them.
     """
 
@@ -76,7 +76,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprobs:
-    """How likely a token was to the model, before temperature, penalties and biases.
+    """Log probabilities of a token, before temperature, penalties and biases.
 
     Attributes:
         logprob: natural logarithm of its probability.
@@ -95,7 +95,7 @@ class TokenEvent:
         token_id: its id in the vocabulary.
         text: the text it completed. Empty for control tokens and in the middle of a character;
             the token that completes a character brings all of it.
-        logprobs: how likely it was, if that was asked for.
+        logprobs: its log probabilities, if requested.
     """
 
     token_id: int
@@ -105,13 +105,13 @@ class TokenEvent:
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
-    """How far a long prompt has been read.
+    """Progress of the prefill of a long prompt.
 
     Attributes:
         num_tokens: tokens of the prompt.
-        num_cached: those that were in memory when it began.
-        num_processed: those that are in memory now.
-        seconds: since it began.
+        num_cached: those that were in the KV cache at the start.
+        num_processed: those that are in the KV cache now.
+        seconds: since the start.
     """
 
     num_tokens: int
@@ -122,7 +122,7 @@ class ProgressEvent:
 
 @dataclass(frozen=True, slots=True)
 class FinishedEvent:
-    """The last event of a sequence: every sequence gets exactly one.
+    """Last event of a sequence; every sequence gets exactly one.
 
     Attributes:
         reason: why it ended.
@@ -135,17 +135,17 @@ class FinishedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationFinished(FinishedEvent):
-    """The end of a generation.
+    """Last event of a generation.
 
     Attributes:
         num_completion_tokens: tokens sampled, the one that ended the reply included.
-        num_hidden_tokens: those of them that the client sees nothing of and has not asked for.
-        text: what was still held back: the broken character that a cut reply ends in.
+        num_hidden_tokens: those of them that the client does not see and has not asked for.
+        text: text that was held back, such as the broken character that a cut reply ends in.
         stop_token_id: the token that ended the reply, if one did.
         stop_string: the stop string that ended the reply, if one did.
-        num_cached_tokens: tokens of the prompt that were in memory already.
-        num_accepted_drafts: tokens that were guessed right and so cost no step of their own.
-        num_rejected_drafts: tokens that were guessed wrong, and those after them.
+        num_cached_tokens: prompt tokens served from the KV cache.
+        num_accepted_drafts: sampled tokens that had been drafted, and took no step of their own.
+        num_rejected_drafts: drafts that were rejected.
     """
 
     num_completion_tokens: int
