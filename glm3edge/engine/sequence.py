@@ -25,9 +25,8 @@ from glm3edge.core import (
     TokenEvent,
 )
 from glm3edge.engine.backend import Backend, SamplerHandle
-from glm3edge.engine.detokenizer import Detokenizer
 from glm3edge.engine.prompt_lookup import Acceptance, PromptLookup
-from glm3edge.engine.text_stream import TextReader
+from glm3edge.engine.text_stream import Detokenizer, TextReader
 
 Sink = Callable[[Any], None]
 """Takes a sequence's events, one after another."""

@@ -1,5 +1,11 @@
-"""StopStrings: finds stop strings in text that comes in pieces; TextReader reads replies so."""
+"""Text of a reply as its tokens come: bytes to characters, and stop strings.
 
+    token pieces ──Detokenizer──> text ──StopStrings──> text before the stop string
+
+Both hold back what the next piece may change, and give it out in ``finish()``.
+"""
+
+import codecs
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -7,10 +13,31 @@ from typing import Any
 from glm3edge.core import FinishReason, GenerationFinished, TokenEvent, partial_marker
 
 
-class StopStrings:
-    """Passes text on until a stop string is complete, holding back what may be the start of one.
+class Detokenizer:
+    """Incremental UTF-8 decoder of token pieces.
 
-    What is held back is at most one character shorter than the longest stop string.
+    A character may be spread over several byte tokens; it comes out with the last of them. Invalid
+    bytes come out as U+FFFD.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def feed(self, piece: bytes) -> str:
+        """Text that ``piece`` completes."""
+        return self._decoder.decode(piece)
+
+    def finish(self) -> str:
+        """U+FFFD if the text ends inside a character, else nothing. Ready for new text."""
+        text = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return text
+
+
+class StopStrings:
+    """Incremental search for stop strings, which holds back text that may be the start of one.
+
+    It holds back at most one character less than the longest stop string has.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -23,8 +50,8 @@ class StopStrings:
         return len(self._held)
 
     def feed(self, text: str) -> tuple[str, str | None]:
-        """Returns the text that may go out, and the stop string that ended it, if one did: of
-        several the one that is complete first, however the text comes in pieces."""
+        """Text that may be sent, and the stop string that ended it, if one did: of several the one
+        that is complete first, however the text is split into pieces."""
         if not self._stops:
             return text, None
         text = self._held + text
@@ -40,15 +67,15 @@ class StopStrings:
         return text[: len(text) - keep], None
 
     def finish(self) -> str:
-        """What was held back: it was no stop string after all."""
+        """Text that was held back: it was no stop string after all."""
         held, self._held = self._held, ""
         return held
 
 
 class TextReader:
-    """Reader of replies that are plain text: see ``sequence.Reader``.
+    """``Reader`` of replies that are plain text.
 
-    Its events are ``TokenEvent``s with the text that may go out.
+    Its events are ``TokenEvent``s with the text that may be sent.
     """
 
     def __init__(self, stop_strings: Sequence[str]) -> None:
@@ -68,6 +95,6 @@ class TextReader:
 
 
 def ended(end: GenerationFinished, *, text: str, stop_string: str | None) -> GenerationFinished:
-    """``end`` with the reply's last text and the stop string that it reached, if it did."""
+    """``end`` with the last text of the reply and the stop string that ended it, if one did."""
     reason = end.reason if stop_string is None else FinishReason.STOP
     return replace(end, reason=reason, text=text, stop_string=stop_string)

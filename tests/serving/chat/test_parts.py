@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from glm3edge.chatglm3.chat_logprobs import ContentLogprobs
 from glm3edge.chatglm3.parser import ProseDelta, ReplyParser, ToolCallDelta
 from glm3edge.core import FinishReason, GenerationFinished, TokenEvent, TokenLogprobs
-from glm3edge.engine.detokenizer import Detokenizer
 from glm3edge.engine.engine import Engine
+from glm3edge.engine.text_stream import Detokenizer
 from glm3edge.schema.chat import ChatReply, ChatRequest
 from glm3edge.serving.chat.parts import ChatEnd, Part, PartReader, merged
 from glm3edge.serving.chat.reply import ChatService
