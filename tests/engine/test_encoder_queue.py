@@ -19,9 +19,8 @@ from glm3edge.errors import (
     QueueFullError,
     TimeoutExceededError,
 )
+from tests.support.engine_client import WAIT_SECONDS
 from tests.support.fakes import EOS, FakeBackend, spell
-
-SECONDS = 10
 
 
 class FakeEncoder:
@@ -39,7 +38,7 @@ class FakeEncoder:
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         self.batches.append([list(text) for text in texts])
         self.threads.add(threading.current_thread().name)
-        self.gate.acquire(timeout=SECONDS)
+        self.gate.acquire(timeout=WAIT_SECONDS)
         if self.fails:
             raise DecodeError(-1)
         return np.array([[sum(text)] for text in texts], np.float32)
@@ -68,7 +67,7 @@ def queue(engine: Engine, encoder: FakeEncoder) -> EncoderQueue:
 
 
 def sums(futures: list["Future[Vector]"]) -> list[float]:
-    return [float(future.result(SECONDS)[0]) for future in futures]
+    return [float(future.result(WAIT_SECONDS)[0]) for future in futures]
 
 
 def test_what_waits_is_computed_together(
@@ -115,7 +114,7 @@ def test_none_waits_longer_than_it_may(engine: Engine, encoder: FakeEncoder) -> 
     time.sleep(0.02)
     engine.start()
     with pytest.raises(TimeoutExceededError):
-        late.result(SECONDS)
+        late.result(WAIT_SECONDS)
     assert not encoder.batches
 
 
@@ -142,7 +141,7 @@ def test_a_failure_is_that_batchs(
     encoder.fails = True
     engine.start()
     with pytest.raises(DecodeError):
-        queue.submit([1]).result(SECONDS)
+        queue.submit([1]).result(WAIT_SECONDS)
     encoder.fails = False
     assert sums([queue.submit([1])]) == [1]
     assert engine.is_healthy
@@ -164,7 +163,7 @@ def test_replies_and_texts_take_turns(
     futures = [queue.submit([number]) for number in range(6)]
     backend.gate.release(100)
     assert sums(futures) == [0, 1, 2, 3, 4, 5]
-    assert ended.wait(SECONDS)
+    assert ended.wait(WAIT_SECONDS)
     assert [len(batch) for batch in encoder.batches] == [1] * 6
 
 
@@ -181,13 +180,13 @@ def test_closing_ends_what_waits(engine: Engine, queue: EncoderQueue, encoder: F
     assert sums(futures[:computed]) == list(range(computed))
     for future in futures[computed:]:
         with pytest.raises(EngineClosedError):
-            future.result(SECONDS)
+            future.result(WAIT_SECONDS)
 
 
 def test_a_closed_engine_computes_nothing(engine: Engine, queue: EncoderQueue) -> None:
     engine.close()
     with pytest.raises(EngineClosedError):
-        queue.submit([1]).result(SECONDS)
+        queue.submit([1]).result(WAIT_SECONDS)
 
 
 def test_no_text_is_lost_or_mixed_up(engine: Engine, queue: EncoderQueue) -> None:
@@ -197,7 +196,7 @@ def test_no_text_is_lost_or_mixed_up(engine: Engine, queue: EncoderQueue) -> Non
     def ask(start: int) -> None:
         futures = {number: queue.submit([number]) for number in range(start, start + 100)}
         for number, future in futures.items():
-            found[number] = float(future.result(SECONDS)[0])
+            found[number] = float(future.result(WAIT_SECONDS)[0])
 
     threads = [threading.Thread(target=ask, args=(start,)) for start in range(0, 800, 100)]
     for thread in threads:

@@ -15,7 +15,7 @@ from glm3edge.llama.prefix import Prefix
 from glm3edge_convert.adapters.prefix import convert_prefix
 from glm3edge_convert.convert import convert
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
-from tests.engine.test_engine import Client, Listener
+from tests.support.engine_client import Client, Listener
 from tests.support.prefixes import make_prefix
 
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)

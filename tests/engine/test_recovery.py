@@ -1,7 +1,7 @@
 """A backend that may be lost: what runs ends, what waits is served if it comes back."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,10 +9,8 @@ import pytest
 from glm3edge.core import FinishReason, GenerationFinished, Mask, Priority, Span
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import EngineLostError, ModelError
-from tests.engine.test_engine import Client
+from tests.support.engine_client import WAIT_SECONDS, Client, until
 from tests.support.fakes import EOS, FakeBackend, FakeSampler, spell
-
-SECONDS = 10
 
 
 @dataclass
@@ -65,15 +63,6 @@ def engine(backend: Losable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine
     engine.start()
     yield engine
     engine.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    for _ in range(int(SECONDS / 0.01)):
-        if condition():
-            return
-        waiting.wait(0.01)
-    raise AssertionError("it does not come to this")
 
 
 def test_what_runs_ends_and_what_waits_is_served(engine: Engine, backend: Losable) -> None:
@@ -151,7 +140,7 @@ def test_a_request_after_a_silent_loss_does_not_notice_it(
 def test_a_lost_engine_can_be_closed(engine: Engine, backend: Losable) -> None:
     backend.refusal = EngineLostError("no answer")
     backend.is_lost = True
-    assert backend.tried.acquire(timeout=SECONDS)
+    assert backend.tried.acquire(timeout=WAIT_SECONDS)
     engine.close()
     assert not engine.is_running
     assert backend.num_aborts > 0
@@ -160,10 +149,10 @@ def test_a_lost_engine_can_be_closed(engine: Engine, backend: Losable) -> None:
 def test_other_work_goes_on_meanwhile(engine: Engine, backend: Losable) -> None:
     backend.refusal = EngineLostError("no answer")
     backend.is_lost = True
-    assert backend.tried.acquire(timeout=SECONDS)
+    assert backend.tried.acquire(timeout=WAIT_SECONDS)
     done = threading.Event()
     engine.run_on_engine_thread(done.set, on_error=lambda _exc: None)
-    assert done.wait(SECONDS)
+    assert done.wait(WAIT_SECONDS)
 
 
 def test_what_a_batch_gave_before_the_loss_is_not_lost(backend: Losable) -> None:
@@ -228,7 +217,7 @@ def test_who_waits_for_a_beginning_anew_can_leave(engine: Engine, backend: Losab
     restart = backend.restart
 
     def slow_restart() -> None:
-        may_restart.wait(SECONDS)
+        may_restart.wait(WAIT_SECONDS)
         restart()
 
     backend.restart = slow_restart  # type: ignore[method-assign]
@@ -238,7 +227,7 @@ def test_who_waits_for_a_beginning_anew_can_leave(engine: Engine, backend: Losab
     engine.run_on_engine_thread(done.set, on_error=lambda _exc: None)
     waiting.cancel()
     assert waiting.end().reason is FinishReason.CANCELLED
-    assert done.wait(SECONDS)
+    assert done.wait(WAIT_SECONDS)
     may_restart.set()
     until(lambda: engine.is_healthy)
 
@@ -257,9 +246,9 @@ def test_while_lost_other_work_does_not_hasten_a_beginning(
     monkeypatch.setattr("glm3edge.engine.engine._RETRY_SECONDS", 60)
     backend.refusal = EngineLostError("no answer")
     backend.is_lost = True
-    assert backend.tried.acquire(timeout=SECONDS)
+    assert backend.tried.acquire(timeout=WAIT_SECONDS)
     for _ in range(5):
         done = threading.Event()
         engine.run_on_engine_thread(done.set, on_error=lambda _exc: None)
-        assert done.wait(SECONDS)
+        assert done.wait(WAIT_SECONDS)
     assert not backend.tried.acquire(blocking=False)

@@ -1,4 +1,4 @@
-"""Scripted stand-ins: a backend that says what a test tells it to, and a readable vocabulary."""
+"""Scripted fakes: a backend with scripted replies, and a vocabulary of bytes."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glm3edge.core import Mask, SamplingParams, Span, TokenLogprobs
 
 EOS, USER, OBSERVATION, ASSISTANT, SYSTEM, GMASK, SOP = 2, 1001, 1002, 1003, 1004, 1005, 1006
-GATE_SECONDS = 10
+GATE_SECONDS = 60
 CONTROL_TOKENS = {
     "[gMASK]": GMASK,
     "<|sop|>": SOP,
@@ -54,7 +54,7 @@ def piece(token_id: int) -> bytes:
 
 @dataclass
 class FakeSampler:
-    """Plays one reply."""
+    """Sampler of one scripted reply."""
 
     reply: list[int]
     position: int = 0
@@ -66,10 +66,19 @@ class FakeSampler:
 
 @dataclass
 class FakeBackend:
-    """A backend whose replies are scripted.
+    """Backend with scripted replies, which raises where the engine misuses the KV cache.
 
-    ``reply_for`` gives the reply to a prompt. ``gate``, where a test sets one, holds every decode
-    back until it is released.
+    Attributes:
+        reply_for: the reply to a prompt.
+        fail_decode: called before each batch; may raise.
+        gate: blocks every decode until it is released, where a test sets one.
+        batches: the batches so far.
+        adapters: the adapter of each batch.
+        memory: token ids in the KV cache, by sequence.
+        cells: numbers of their cells.
+        computed_with: adapters they were computed with.
+        num_aborts: calls of ``abort()``.
+        takes_states: whether ``restore()`` succeeds.
     """
 
     reply_for: Callable[[Sequence[int]], list[int]] = lambda _prompt: [EOS]
@@ -106,9 +115,11 @@ class FakeBackend:
         self.adapters.append(adapter)
         last, end = [], 0
         for span in spans:
-            held = self.memory.setdefault(span.sequence_id, [])
-            if span.position != len(held):
-                raise AssertionError(f"span starts at {span.position}, memory ends at {len(held)}")
+            cached = self.memory.setdefault(span.sequence_id, [])
+            if span.position != len(cached):
+                raise AssertionError(
+                    f"span at {span.position}, but {len(cached)} tokens are cached"
+                )
             if others := set(self.computed_with.get(span.sequence_id, ())) - {adapter}:
                 raise AssertionError(f"adapter {adapter} goes on with what {others} computed")
             self.compute(span.sequence_id, span.token_ids, adapter)
@@ -161,7 +172,7 @@ class FakeBackend:
         return True
 
     def compute(self, sequence_id: int, token_ids: Sequence[int], adapter: int = 0) -> None:
-        """Fill cells, which must be there."""
+        """Add tokens to a sequence; raises if the cells do not suffice."""
         start = self.num_computed
         self.num_computed += len(token_ids)
         self.memory.setdefault(sequence_id, []).extend(token_ids)
@@ -172,5 +183,5 @@ class FakeBackend:
 
     @property
     def num_cells(self) -> int:
-        """Cells that hold something, each counted once however many sequences share it."""
+        """Cells in use, each counted once however many sequences share it."""
         return len({cell for cells in self.cells.values() for cell in cells})
