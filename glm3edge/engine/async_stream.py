@@ -1,4 +1,4 @@
-"""The bridge to asyncio: a sequence's events as an async iterator."""
+"""Bridge to asyncio: the events of a sequence as an async iterator."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
@@ -12,12 +12,12 @@ from glm3edge.errors import QueueFullError
 
 T = TypeVar("T")
 
-_QUEUE_SECONDS = 0.1
-"""Between looks at a full queue."""
+_RETRY_SECONDS = 0.1
+"""Pause before submitting again to a full queue."""
 
 
 async def gather(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of ``works``, run side by side; when one fails, the others are cancelled."""
+    """Results of coroutines that run concurrently; when one fails, the others are cancelled."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         return await asyncio.gather(*tasks)
@@ -29,9 +29,9 @@ async def gather(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 async def merge(
     sources: Sequence[AsyncGenerator[T, None]],
 ) -> AsyncGenerator[tuple[int, T], None]:
-    """Items of all ``sources`` as they come, each with the number of its source.
+    """Items of all ``sources`` as they arrive, each with the index of its source.
 
-    Leaving early, or a failure of one, closes them all.
+    All are closed if the caller leaves early or one of them fails.
     """
     if len(sources) == 1:
         async with aclosing(sources[0]) as source:
@@ -65,15 +65,18 @@ async def merge(
 async def stream_events(
     engine: Engine, make: Callable[[Sink], EngineSequence], *, waits: bool = False
 ) -> AsyncGenerator[list[Any], None]:
-    """Submit the sequence that ``make`` builds around a sink, and yield its events to the ending:
-    those that have come meanwhile together, so that what is done with them is done once.
+    """Submit a sequence, and yield its events to the ending, in lists of those that have arrived.
 
-    The engine must post to the running loop. Leaving early, for whatever reason, cancels. With
-    ``waits`` a full queue is waited for: the sequence is part of a request that has begun.
+    The engine must post to the running loop. Leaving early, for whatever reason, cancels.
+
+    Args:
+        engine: runs the sequence.
+        make: creates the sequence, given its sink.
+        waits: wait while the queue is full, for a sequence of a request that was accepted.
 
     Raises:
-        EngineClosedError: the engine takes no more work.
-        QueueFullError: as many requests wait as may.
+        EngineClosedError: the engine is closed or closing.
+        QueueFullError: as many sequences wait as may.
         Exception: the ending's error, if it has one.
     """
     events: asyncio.Queue[Any] = asyncio.Queue()
@@ -85,7 +88,7 @@ async def stream_events(
         except QueueFullError:
             if not waits:
                 raise
-            await asyncio.sleep(_QUEUE_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
     try:
         while True:
             arrived = [await events.get()]

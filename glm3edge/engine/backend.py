@@ -1,4 +1,4 @@
-"""Backend: what the engine needs of a model, so that tests can script one."""
+"""Backend: interface of the context that the engine computes with; tests script one."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -10,7 +10,7 @@ from glm3edge.core import Mask, SamplingParams, Span, TokenLogprobs
 
 
 class SamplerHandle(Protocol):
-    """What ``new_sampler`` gives; the engine only keeps and closes it."""
+    """Sampler of one sequence; the engine only keeps and closes it."""
 
     def close(self) -> None: ...
 
@@ -19,7 +19,7 @@ S = TypeVar("S", bound=SamplerHandle)
 
 
 class Backend(Protocol[S]):
-    """``glm3edge.llama.context.Context`` is the real one; see there."""
+    """Model and context. ``glm3edge.llama.context.Context`` is the implementation; see there."""
 
     context_size: int
     batch_size: int
@@ -49,16 +49,16 @@ class Backend(Protocol[S]):
     def restore(self, sequence_id: int, state: bytes, *, adapter: int = 0) -> bool: ...
 
 
-class Recovery(Protocol):
-    """What begins anew where a backend may be lost; ``RemoteContext`` is one."""
+class Restartable(Protocol):
+    """Backend that can be lost and restarted, such as ``RemoteContext``."""
 
     def check(self) -> None:
         """Raise EngineLostError if the backend is lost."""
 
     def restart(self) -> None:
-        """Have the backend as it was at first, with nothing in its memory.
+        """Restart the backend in its initial state, with an empty KV cache.
 
         Raises:
             EngineLostError: it cannot be reached.
-            ModelError: it cannot be made.
+            ModelError: the model or the context cannot be made.
         """

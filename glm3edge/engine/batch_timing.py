@@ -1,4 +1,4 @@
-"""BatchTiming: how long batches take, and so how much of a prompt may join running replies."""
+"""Measured durations of batches, and the prefill budget that follows from them."""
 
 import bisect
 from dataclasses import dataclass
@@ -9,47 +9,48 @@ _SMOOTHING = 0.25
 
 @dataclass(slots=True)
 class _Measured:
-    """Running means over batches of similar size."""
+    """Running means of tokens and duration over batches of a size class."""
 
     num_tokens: float
     seconds: float
 
 
 class BatchTiming:
-    """Learns from measured batches, by size class.
+    """Predicts the duration of a batch from measured batches, by size class.
 
-    On a processor a batch's time grows with its tokens, steeply after the first few, and how
-    steeply depends on machine, model and quantization: so it is measured and not assumed.
+    On a processor the duration grows with the tokens, steeply after the first few, and how steeply
+    depends on machine, model and quantization: so it is measured and not assumed.
     """
 
     def __init__(self, *, stretch: float = 2.5) -> None:
-        """Start without measurements.
+        """Create a predictor without measurements.
 
-        ``stretch`` is how many times longer than without a prompt a step of running replies may
-        take with one.
+        Args:
+            stretch: how many times longer a step of decoding sequences may take with a prefill in
+                its batch than without.
         """
         self._stretch = stretch
         self._classes: dict[int, _Measured] = {}
-        self._known: list[_Measured] = []  # in the order of their sizes, which do not overlap
+        self._sorted: list[_Measured] = []  # by size; classes do not overlap
 
     def observe(self, num_tokens: int, seconds: float) -> None:
-        """A batch of ``num_tokens`` took ``seconds``."""
+        """Add a measurement: a batch of ``num_tokens`` took ``seconds``."""
         key = _size_class(num_tokens)
         mean = self._classes.get(key)
         if mean is None:
             self._classes[key] = _Measured(num_tokens, seconds)
-            self._known = sorted(self._classes.values(), key=_num_tokens)
+            self._sorted = sorted(self._classes.values(), key=_num_tokens)
             return
         mean.num_tokens += _SMOOTHING * (num_tokens - mean.num_tokens)
         mean.seconds += _SMOOTHING * (seconds - mean.seconds)
 
     def seconds(self, num_tokens: int) -> float:
-        """How long a batch of ``num_tokens`` will take; 0 before anything was measured.
+        """Expected duration of a batch of ``num_tokens``; 0 before anything was measured.
 
-        Between measured sizes by interpolation; above them in proportion, which is too long
-        rather than too short; below them as the smallest.
+        Interpolated between measured sizes; in proportion above them, which is too long rather
+        than too short; that of the smallest below them.
         """
-        known = self._known
+        known = self._sorted
         if not known:
             return 0.0
         index = bisect.bisect_left(known, float(num_tokens), key=_num_tokens)
@@ -63,7 +64,7 @@ class BatchTiming:
         return low.seconds + share * (high.seconds - low.seconds)
 
     def prefill_budget(self, num_running: int, limit: int) -> int:
-        """Tokens of prompts that may join a batch of ``num_running`` replies: 1 to ``limit``."""
+        """Prefill budget beside ``num_running`` decoding sequences, in tokens: 1 to ``limit``."""
         allowed = self._stretch * self.seconds(num_running)
         low, high = 1, max(limit, 1)
         while low < high:
@@ -80,7 +81,7 @@ def _num_tokens(mean: _Measured) -> float:
 
 
 def _size_class(num_tokens: int) -> int:
-    """Eight classes of their own for the smallest, then two for each doubling."""
+    """Class of a batch size: one for each size up to 8, then two for each doubling."""
     if num_tokens <= 8:
         return num_tokens
     doubling = num_tokens.bit_length()

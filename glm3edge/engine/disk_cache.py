@@ -1,4 +1,4 @@
-"""DiskCache: states of the key/value memory in files, so that conversations survive a restart."""
+"""KV cache on disk: states of slots in files, so that prefixes are reused after a restart."""
 
 import hashlib
 import logging
@@ -22,7 +22,7 @@ Ids = NDArray[np.int32]
 _MAGIC = b"GLM3EDGE-STATE1\n"
 _DIGEST_BYTES = 16
 _HEADER = struct.Struct(f"<16s{_DIGEST_BYTES}s{_DIGEST_BYTES}sIQ")
-"""Magic, digest of the key, digest of all, number of tokens, bytes of state."""
+"""Magic, digest of the key, digest of the rest, number of tokens, bytes of state."""
 
 _SUFFIX = ".state"
 _STALE_SECONDS = 3600
@@ -31,13 +31,13 @@ _MAX_PENDING_BYTES = 2**29
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A state in the cache.
+    """State of a slot, in a file or waiting to be written.
 
     Attributes:
-        token_ids: whose state it is.
-        adapter: what it was computed with; 0 is the model alone.
-        path: the file it is in.
-        state: the state itself as long as it is not written.
+        token_ids: the tokens in the slot.
+        adapter: the adapter they were computed with; 0 is the model alone.
+        path: its file; None before it is written.
+        state: the state itself until it is written.
     """
 
     token_ids: Ids
@@ -47,23 +47,23 @@ class Entry:
 
 
 class DiskCache:
-    """States by the token ids and the adapter they belong to, written in the background.
+    """Folder of states, found by prefix and adapter, and written in the background.
 
-    A file holds _HEADER, the token ids as little-endian int32, and the state. Files appear under
-    their name only when they are whole. What is damaged is removed with a warning; states of other
-    models are left alone, and count for the limit.
+    A file has _HEADER, the token ids as little-endian int32, and the state. Files appear under
+    their name only when they are complete. Damaged files are removed with a warning; states of
+    other models are left alone, and count toward the limit.
     """
 
     def __init__(
         self, folder: Path, *, key: str, max_bytes: int, adapter_keys: Sequence[str] = ()
     ) -> None:
-        """Read what is in ``folder``, and make it if need be.
+        """Open the cache in ``folder``, which is created if it does not exist.
 
         Args:
-            folder: whose files named ``*.state`` are the cache's.
-            key: names the model and the settings that a state depends on.
-            max_bytes: of all files together; beyond it those unused for longest go.
-            adapter_keys: name the same with each of the model's adapters.
+            folder: its files named ``*.state`` are the cache's.
+            key: identifies the model and the settings that a state depends on.
+            max_bytes: limit for all files together; the least recently used are removed first.
+            adapter_keys: the keys of the model with each of its adapters.
         """
         self._folder = folder
         self._keys = [_key_digest(text) for text in (key, *adapter_keys)]
@@ -79,34 +79,37 @@ class DiskCache:
         self._thread = threading.Thread(target=self._write_all, name="glm3edge-disk", daemon=True)
         self._thread.start()
 
-    def match(self, token_ids: Sequence[int], adapter: int = 0) -> tuple[Entry | None, int]:
-        """The adapter's entry with the longest common beginning, and its length in tokens."""
+    def match_prefix(self, token_ids: Sequence[int], adapter: int = 0) -> tuple[Entry | None, int]:
+        """Entry of the adapter with the longest common prefix, and that prefix's length."""
         ids = np.asarray(token_ids, np.int32)
         best, length = None, 0
-        for entry in self._known(adapter):
-            if (common := num_common(entry.token_ids, ids)) > length:
+        for entry in self._entries_of(adapter):
+            if (common := common_prefix_length(entry.token_ids, ids)) > length:
                 best, length = entry, common
         return best, length
 
     def load(self, entry: Entry) -> bytes | None:
-        """The state of ``entry``; None if it has gone or is damaged, and is forgotten."""
+        """State of ``entry``; None, and the entry is removed, if the file is gone or damaged."""
         if entry.path is None:
             return entry.state
         try:
             state = _parse(entry.path.read_bytes())
-            os.utime(entry.path)  # _shrink() goes by it
+            os.utime(entry.path)  # for _evict()
         except (OSError, ValueError) as exc:
-            self._drop(entry.path, f"cannot be used: {exc}")
+            self._discard(entry.path, f"cannot be used: {exc}")
             return None
         return state
 
-    def holds(self, token_ids: Sequence[int] | Ids, adapter: int = 0) -> bool:
-        """Whether a file of the adapter, written or about to be, begins with ``token_ids``."""
+    def contains(self, token_ids: Sequence[int] | Ids, adapter: int = 0) -> bool:
+        """Whether ``token_ids`` are a prefix of an entry, written or about to be."""
         ids = np.asarray(token_ids, np.int32)
-        return any(num_common(entry.token_ids, ids) == len(ids) for entry in self._known(adapter))
+        return any(
+            common_prefix_length(entry.token_ids, ids) == len(ids)
+            for entry in self._entries_of(adapter)
+        )
 
     def save(self, token_ids: Sequence[int] | Ids, state: bytes, adapter: int = 0) -> None:
-        """Write a state in the background. When writing cannot keep up, the oldest is let go."""
+        """Write a state in the background. If writing cannot keep up, the oldest is dropped."""
         with self._wake:
             self._pending.append(Entry(np.array(token_ids, np.int32), adapter, state=state))
             while len(self._pending) > 1 and self._num_pending_bytes > _MAX_PENDING_BYTES:
@@ -114,7 +117,7 @@ class DiskCache:
             self._wake.notify_all()
 
     def flush(self) -> None:
-        """Wait until all that was saved is written."""
+        """Wait until all saved states are written."""
         with self._wake:
             self._wake.wait_for(lambda: not self._pending and self._writing is None)
 
@@ -129,7 +132,7 @@ class DiskCache:
     def _num_pending_bytes(self) -> int:
         return sum(len(entry.state or b"") for entry in self._pending)
 
-    def _known(self, adapter: int) -> list[Entry]:
+    def _entries_of(self, adapter: int) -> list[Entry]:
         with self._lock:
             unwritten = [*self._pending, *([self._writing] if self._writing else [])]
             known = [*unwritten, *self._entries.values()]
@@ -144,7 +147,7 @@ class DiskCache:
                 elif path.suffix == _SUFFIX:
                     self._add(path)
             except (OSError, ValueError) as exc:
-                self._drop(path, f"is no state of the key/value memory: {exc}")
+                self._discard(path, f"is not a saved KV cache: {exc}")
 
     def _add(self, path: Path) -> None:
         size = path.stat().st_size
@@ -189,14 +192,14 @@ class DiskCache:
                 for other, entry in self._entries.items()
                 if entry.adapter == unwritten.adapter
                 and len(entry.token_ids) < len(token_ids)
-                and num_common(entry.token_ids, token_ids) == len(entry.token_ids)
+                and common_prefix_length(entry.token_ids, token_ids) == len(entry.token_ids)
             ]
         for old in outdated:
-            self._forget(old)
-        self._shrink()
+            self._remove(old)
+        self._evict()
 
-    def _shrink(self) -> None:
-        """Remove what was unused for longest, whatever model it is of, down to the limit."""
+    def _evict(self) -> None:
+        """Remove the least recently used files, those of other models too, down to the limit."""
         found = []
         for path in self._folder.glob(f"*{_SUFFIX}"):
             try:
@@ -208,14 +211,14 @@ class DiskCache:
         for _, size, path in sorted(found):
             if total <= self._max_bytes:
                 return
-            self._forget(path)
+            self._remove(path)
             total -= size
 
-    def _drop(self, path: Path, reason: str) -> None:
+    def _discard(self, path: Path, reason: str) -> None:
         logger.warning("%s %s; it is removed from the disk cache", path, reason)
-        self._forget(path)
+        self._remove(path)
 
-    def _forget(self, path: Path) -> None:
+    def _remove(self, path: Path) -> None:
         with self._lock:
             self._entries.pop(path, None)
         try:
@@ -228,8 +231,8 @@ def _key_digest(key: str) -> bytes:
     return hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
-def num_common(one: Ids, other: Ids) -> int:
-    """Tokens that two texts have in common at their beginning."""
+def common_prefix_length(one: Ids, other: Ids) -> int:
+    """Length of the longest common prefix of two token sequences."""
     length = min(len(one), len(other))
     different = np.flatnonzero(one[:length] != other[:length])
     return int(different[0]) if different.size else length
@@ -242,10 +245,10 @@ def _pack(key: bytes, token_ids: Ids, state: bytes) -> bytes:
 
 
 def _parse(data: bytes) -> bytes:
-    """The state in a file.
+    """State in a file's bytes.
 
     Raises:
-        ValueError: the file is damaged or none of ours.
+        ValueError: the file is damaged or of another kind.
     """
     key, digest, ids = _parse_header(data, len(data))
     state = data[ids.stop :]
@@ -255,10 +258,10 @@ def _parse(data: bytes) -> bytes:
 
 
 def _parse_header(head: bytes, file_size: int) -> tuple[bytes, bytes, slice]:
-    """Key, digest, and where the token ids are.
+    """Key, digest, and the range of the token ids' bytes.
 
     Raises:
-        ValueError: the file is cut off or none of ours.
+        ValueError: the file is cut off or of another kind.
     """
     if len(head) < _HEADER.size:
         raise ValueError("it is cut off")

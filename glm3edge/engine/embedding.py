@@ -1,4 +1,4 @@
-"""Embedding: a sequence whose result is one pooled vector."""
+"""Embedding of a text: a sequence whose result is one pooled vector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from glm3edge.engine.backend import Backend
 from glm3edge.engine.sequence import EngineSequence, Sink
 
 Vector = NDArray[np.float32]
-"""Of a text: ``[embedding_length]``, of length 1."""
+"""Unit vector, ``[embedding_length]``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingEvent(FinishedEvent):
-    """The one event an embedding gives.
+    """The only event of an embedding.
 
     Attributes:
-        vector: the unit vector, ``[embedding_length]``, if reason is STOP.
+        vector: the embedding, if reason is STOP.
     """
 
     vector: Vector | None = None
@@ -29,8 +29,8 @@ class EmbeddingEvent(FinishedEvent):
 class Embedding(EngineSequence):
     """Mean of the hidden states after the final norm, scaled to length 1.
 
-    The first ``num_skipped`` tokens are computed and left out of the mean: what a model keeps in
-    its first positions is the same for every text, and large.
+    The first ``num_skipped`` tokens are left out of the mean: the hidden states of a model's first
+    positions are the same for every text, and large.
     """
 
     needs_hidden_states = True

@@ -1,8 +1,7 @@
-"""EncoderQueue: texts that wait for an encoder, computed together on the engine's thread.
+"""Queue of texts for an embedding encoder, which runs on the engine's thread.
 
-Two threads that compute at once would take the processor from each other, and far more than half
-of it: each has threads of its own that wait actively. So encoders take turns with the chat model's
-batches.
+Two threads that compute at once would slow each other down to far less than half: each has threads
+of its own that wait actively. So encoders take turns with the chat model's batches.
 """
 
 import math
@@ -23,13 +22,14 @@ from glm3edge.errors import EngineClosedError, QueueFullError, TimeoutExceededEr
 if TYPE_CHECKING:
     from glm3edge.engine.embedding import Vector
 
-_TOGETHER = 256
-"""Tokens of several texts in a batch. An encoder compares each with each, those of other texts too:
-with MiniLM 116 to 232 tokens gave most texts a second, 29 two thirds of that, 1,856 as few."""
+_MAX_BATCH_TOKENS = 256
+"""Tokens of several texts in a batch. Attention is computed between all of them, those of other
+texts too: with MiniLM 116 to 232 tokens gave most texts a second, 29 two thirds of that, 1,856 as
+few."""
 
 
 class TextEncoder(Protocol):
-    """``glm3edge.llama.encoder.Encoder`` is the real one; see there."""
+    """Embedding model. ``glm3edge.llama.encoder.Encoder`` is the implementation; see there."""
 
     batch_size: int
     num_sequences: int
@@ -39,7 +39,7 @@ class TextEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text that waits, until when, and who waits for it."""
+    """A text in the queue, and the future of its vector."""
 
     token_ids: Sequence[int]
     deadline: float  # in monotonic seconds
@@ -47,7 +47,7 @@ class _Text:
 
 
 class EncoderQueue:
-    """Takes texts from any thread."""
+    """Computes vectors of texts, several in a batch. Any thread may submit."""
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class EncoderQueue:
         max_waiting: int = 10_000,
         timeout: float = math.inf,
     ) -> None:
-        """To compute with ``encoder`` on the thread of ``engine``.
+        """Create an empty queue.
 
         Args:
-            engine: whose batches take turns with the encoder's.
-            encoder: what makes vectors.
+            engine: its batches take turns with the encoder's, on its thread.
+            encoder: computes the vectors.
             max_waiting: texts that may wait when another comes.
             timeout: seconds that a text may wait.
         """
@@ -72,19 +72,23 @@ class EncoderQueue:
         self._lock = threading.Lock()
         self._urgent: deque[_Text] = deque()
         self._others: deque[_Text] = deque()
-        self._is_called = False  # whether the engine has been asked to compute
+        self._is_scheduled = False  # whether the engine has been asked to run a batch
 
     def submit(
         self, token_ids: Sequence[int], *, is_urgent: bool = False, waits: bool = False
     ) -> "Future[Vector]":
-        """The vector of a text of ``batch_size`` tokens at the most, to come.
+        """Queue a text of ``batch_size`` tokens at most; returns the future of its vector.
 
-        Cancelling it takes the text out. What ``is_urgent`` goes before what is not. If the engine
-        is closed, or closes before, its error is EngineClosedError; TimeoutExceededError if it
-        waits too long.
+        Cancelling the future removes the text from the queue. Its error is EngineClosedError if the
+        engine is closed, or closes before, and TimeoutExceededError if the text waits too long.
+
+        Args:
+            token_ids: the text.
+            is_urgent: go before texts that are not.
+            waits: ignore the limit of the queue, for a text of a request that was accepted.
 
         Raises:
-            QueueFullError: too many wait, and this one is not part of a request that ``waits``.
+            QueueFullError: ``max_waiting`` texts wait.
         """
         future: Future[Vector] = Future()
         with self._lock:
@@ -93,20 +97,20 @@ class EncoderQueue:
                 raise QueueFullError(num_waiting=num_waiting, retry_after=1)
             queue = self._urgent if is_urgent else self._others
             queue.append(_Text(token_ids, time.monotonic() + self._timeout, future))
-            is_first, self._is_called = not self._is_called, True
+            is_first, self._is_scheduled = not self._is_scheduled, True
         if is_first:
-            self._call()
+            self._schedule()
         return future
 
-    def _call(self) -> None:
-        """Ask the engine for a turn."""
+    def _schedule(self) -> None:
+        """Ask the engine to run the next batch."""
         try:
-            self._engine.run_on_engine_thread(self._compute, on_error=self._fail)
+            self._engine.run_on_engine_thread(self._run_batch, on_error=self._fail)
         except EngineClosedError as exc:
             self._fail(exc)
 
-    def _compute(self) -> None:
-        """One batch, then another turn if more wait."""
+    def _run_batch(self) -> None:
+        """Compute a batch, and schedule another if more texts wait."""
         batch = self._next_batch()
         try:
             if batch:
@@ -117,19 +121,19 @@ class EncoderQueue:
             for text in batch:
                 text.future.set_exception(exc)
         with self._lock:
-            goes_on = self._is_called = bool(self._urgent or self._others)
-        if goes_on:
-            self._call()
+            has_more = self._is_scheduled = bool(self._urgent or self._others)
+        if has_more:
+            self._schedule()
 
     def _next_batch(self) -> list[_Text]:
-        """The first that wait and fit a batch together; beside running replies one alone."""
+        """Take from the queue the texts that fit a batch; only one beside running sequences."""
         limit = 1 if self._engine.num_running else self._encoder.num_sequences
         batch: list[_Text] = []
-        room = min(self._encoder.batch_size, _TOGETHER)
+        budget = min(self._encoder.batch_size, _MAX_BATCH_TOKENS)
         now = time.monotonic()
         with self._lock:
             while (queue := self._urgent or self._others) and len(batch) < limit:
-                if batch and len(queue[0].token_ids) > room:
+                if batch and len(queue[0].token_ids) > budget:
                     break
                 text = queue.popleft()
                 if not text.future.set_running_or_notify_cancel():
@@ -138,13 +142,13 @@ class EncoderQueue:
                     text.future.set_exception(TimeoutExceededError(self._timeout))
                     continue
                 batch.append(text)
-                room -= len(text.token_ids)
+                budget -= len(text.token_ids)
         return batch
 
     def _fail(self, error: Exception) -> None:
-        """The engine has closed before the turn came."""
+        """Fail all texts: the engine has closed."""
         with self._lock:
-            self._is_called = False
+            self._is_scheduled = False
             waiting = [*self._urgent, *self._others]
             self._urgent.clear()
             self._others.clear()

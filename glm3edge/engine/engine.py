@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from glm3edge.core import FinishedEvent, FinishReason, ProgressEvent, Span
-from glm3edge.engine.backend import Backend, Recovery
+from glm3edge.engine.backend import Backend, Restartable
 from glm3edge.engine.batch_timing import BatchTiming
-from glm3edge.engine.disk_cache import DiskCache, num_common
-from glm3edge.engine.kv_cache import KVCache
+from glm3edge.engine.disk_cache import DiskCache, common_prefix_length
+from glm3edge.engine.kv_cache import KVCache, num_slots
 from glm3edge.engine.scheduler import Scheduler, Work
 from glm3edge.engine.sequence import EngineSequence
 from glm3edge.engine.speculation import Speculator
@@ -43,9 +43,6 @@ Post = Callable[[Callable[[], None]], object]
 """Runs a callable where events are wanted, such as ``loop.call_soon_threadsafe``."""
 
 _Emitted = list[tuple[EngineSequence, Any]]
-
-NUM_IDLE_SLOTS = 48
-"""Texts that are kept in memory after their requests, for what begins as they do."""
 
 _SAVE_SECONDS = 2.0
 """How long the engine is idle before what it has computed goes to disk."""
@@ -92,7 +89,7 @@ class Engine:
         deterministic: bool = False,
         batch_timing: BatchTiming | None = None,
         coalesce_seconds: float = 0.0,
-        recovery: Recovery | None = None,
+        recovery: Restartable | None = None,
     ) -> None:
         """Prepare to run; ``start()`` does.
 
@@ -102,9 +99,9 @@ class Engine:
             max_waiting: sequences that may wait for a place.
             disk: where what was computed is kept for the next start.
             timeout: seconds from its arrival after which a sequence ends with an error.
-            use_drafts: guess at tokens where the text repeats itself.
+            use_drafts: draft tokens where the text repeats itself.
             deterministic: compute every token in a batch whose shape depends on nothing but its
-                request: one request at a time, prompts in pieces of the batch size, no guesses,
+                request: one request at a time, prompts in pieces of the batch size, no drafts,
                 and from memory only such whole pieces. The same request then gives the same reply
                 to the bit.
             batch_timing: what is known of how long batches take.
@@ -117,14 +114,16 @@ class Engine:
         self._max_waiting = max_waiting
         self._timeout = timeout
         self._backend = backend
-        self._memory = KVCache(
+        self._kv_cache = KVCache(
             backend,
             num_slots=1 if deterministic else num_slots(max_running),
             disk=disk,
-            grain=backend.batch_size if deterministic else 1,
+            block_size=backend.batch_size if deterministic else 1,
         )
         self._batch_timing = batch_timing or BatchTiming()
-        self._drafter = Speculator(self._batch_timing) if use_drafts and not deterministic else None
+        self._speculator = (
+            Speculator(self._batch_timing) if use_drafts and not deterministic else None
+        )
         self.stats = Stats()
         self._hold_seconds = coalesce_seconds
         self._outbox: _Emitted = []
@@ -198,10 +197,10 @@ class Engine:
             QueueFullError: as many sequences wait as may.
             ValueError: it may become longer than the context, and would never end.
         """
-        if sequence.num_prompt_tokens + sequence.num_wanted > self.context_size:
+        if sequence.num_prompt_tokens + sequence.num_remaining > self.context_size:
             raise ValueError("a sequence that does not fit the context")
         with self._wake:
-            self.check_room()
+            self.check_capacity()
             sequence.deadline = time.monotonic() + self._timeout
             self._inbox.append(sequence)
             self._wake.notify()
@@ -222,7 +221,7 @@ class Engine:
             self._calls.append((task, on_error))
             self._wake.notify()
 
-    def check_room(self, num_sequences: int = 1) -> None:
+    def check_capacity(self, num_sequences: int = 1) -> None:
         """Raise what ``submit()`` would raise now for that many sequences."""
         if self._closing:
             raise EngineClosedError("the server is shutting down")
@@ -294,7 +293,7 @@ class Engine:
             timeout = None if self._recovery is None else _CHECK_SECONDS
             return self._wake.wait_for(self._has_work, timeout=timeout)
 
-    def _look_after(self, recovery: Recovery, idle_since: float) -> None:
+    def _look_after(self, recovery: Restartable, idle_since: float) -> None:
         """Begin anew if the backend is lost, and after a while look whether it is."""
         if self._lost is not None:
             if time.monotonic() >= self._retry_at:
@@ -305,18 +304,18 @@ class Engine:
             except EngineLostError as exc:
                 self._lose(recovery, exc)
 
-    def _lose(self, recovery: Recovery, exc: EngineLostError) -> None:
+    def _lose(self, recovery: Restartable, exc: EngineLostError) -> None:
         """What has begun ends; what waits does if there is no beginning anew at once."""
         logger.error("the engine is lost: %s", exc.reason)
         self._lost = exc
         self._computing = []
         self._adapter = self._num_failures = 0
-        begun = [s for s in self._everything() if s.has_begun]
+        begun = [s for s in self._everything() if s.has_run]
         self._end(begun, FinishReason.ERROR, exc)
-        self._memory.clear()
+        self._kv_cache.clear()
         self._recover(recovery)
 
-    def _recover(self, recovery: Recovery) -> None:
+    def _recover(self, recovery: Restartable) -> None:
         """Try to begin anew. It may take minutes, and requests can be cancelled meanwhile."""
         failures: list[Exception] = []
 
@@ -348,7 +347,7 @@ class Engine:
 
     def _save_idle(self) -> None:
         try:
-            self._memory.save_idle()
+            self._kv_cache.save_idle()
         except EngineLostError:
             pass  # whoever looks next will see it too
         except Exception:
@@ -426,8 +425,8 @@ class Engine:
             return True
         if self._scheduler.is_full:
             return False
-        needed = self._memory.cost(sequence.token_ids, sequence.adapter) + _GROWTH
-        return needed <= self._memory.num_available
+        needed = self._kv_cache.num_new_cells(sequence.token_ids, sequence.adapter) + _GROWTH
+        return needed <= self._kv_cache.num_available
 
     def _shares_a_running_prompt(self, sequence: EngineSequence) -> bool:
         """Whether another is about to compute much of the same prompt."""
@@ -436,9 +435,9 @@ class Engine:
         if sequence.needs_hidden_states or not running:
             return False
         ids = np.asarray(sequence.token_ids)
-        known = self._memory.match(sequence.token_ids, adapter).length
+        known = self._kv_cache.match_prefix(sequence.token_ids, adapter).length
         return any(
-            num_common(ids, np.asarray(other.token_ids)) >= max(known + 1, _WORTH_SHARING)
+            common_prefix_length(ids, np.asarray(other.token_ids)) >= max(known + 1, _WORTH_SHARING)
             for other in running
             if not other.needs_hidden_states and other.priority <= sequence.priority
         )
@@ -447,40 +446,40 @@ class Engine:
         self._scheduler.run(sequence)
         sequence.started_at = time.monotonic()
         try:
-            slot, length = self._memory.take(
+            slot, length = self._kv_cache.allocate(
                 sequence.token_ids,
                 adapter=sequence.adapter,
                 reuse=not sequence.needs_hidden_states,
             )
             sequence.start(self._backend, slot, length)
-            self._emit([(sequence, e) for e in sequence.opening(self._backend.batch_size)])
+            self._emit([(sequence, e) for e in sequence.start_events(self._backend.batch_size)])
         except Exception as exc:
             self._fail([sequence], exc)
 
     def _preempt(self, sequence: EngineSequence) -> None:
         """Let a running sequence wait again; what it computed is kept as long as may be."""
         assert sequence.slot is not None  # noqa: S101 - for the type checker
-        self._memory.release(sequence.slot, keep=not sequence.needs_hidden_states)
+        self._kv_cache.release(sequence.slot, keep=not sequence.needs_hidden_states)
         sequence.preempt()
         self._scheduler.preempt(sequence)
 
     def _plan(self) -> list[Work]:
         """The next batch; where memory is short, after the youngest have yielded."""
-        while not (batch := self._scheduler.plan(self._memory.num_available)):
+        while not (batch := self._scheduler.plan(self._kv_cache.num_available)):
             if (last := self._scheduler.victim()) is None:
                 break
             self._preempt(last)
-        if self._drafter is not None:
+        if self._speculator is not None:
             num_planned = sum(work.num_tokens for work in batch)
-            room = min(self._memory.num_available, self._backend.batch_size) - num_planned
-            self._drafter.draft(batch, room=room)
+            budget = min(self._kv_cache.num_available, self._backend.batch_size) - num_planned
+            self._speculator.draft(batch, budget=budget)
         return batch
 
     def _decode(self, batch: list[Work]) -> list[int]:
-        """Compute a batch; returns for each work the position of its last token before guesses."""
+        """Compute a batch; returns for each work the position of its last token before drafts."""
         spans = [_span(work) for work in batch]
         for span in spans:
-            self._memory.append(span.sequence_id, span.token_ids)
+            self._kv_cache.append(span.sequence_id, span.token_ids)
         first = batch[0].sequence
         is_same_adapter, self._adapter = self._adapter == first.adapter, first.adapter
         self._computing = batch
@@ -503,10 +502,10 @@ class Engine:
             self._trim(work.sequence)
 
     def _trim(self, sequence: EngineSequence) -> None:
-        """Take from memory what is no part of the sequence's text, such as wrong guesses."""
+        """Take from memory what is no part of the sequence's text, such as rejected drafts."""
         slot = sequence.slot
-        if slot is not None and self._memory.length(slot) > sequence.num_computed:
-            self._memory.cut(slot, sequence.num_computed)
+        if slot is not None and self._kv_cache.length(slot) > sequence.num_computed:
+            self._kv_cache.truncate(slot, sequence.num_computed)
 
     def _advance(self, batch: list[Work], indices: list[int]) -> None:
         emitted: _Emitted = []
@@ -556,7 +555,7 @@ class Engine:
         if sequence.slot is not None:
             if self._deterministic:
                 self._trim_to_whole_pieces(sequence)
-            self._memory.release(sequence.slot, keep=keep and not sequence.needs_hidden_states)
+            self._kv_cache.release(sequence.slot, keep=keep and not sequence.needs_hidden_states)
             seconds = time.monotonic() - sequence.started_at
             self._turn_seconds += 0.2 * (seconds - self._turn_seconds)
         sequence.release()
@@ -609,11 +608,6 @@ class Engine:
             self._post(partial(_deliver, emitted))
         except RuntimeError:  # the event loop is gone, and everybody who listened with it
             logger.warning("nobody is left to receive %d event(s)", len(emitted))
-
-
-def num_slots(max_running: int) -> int:
-    """Sequences that a backend needs for an engine that runs ``max_running``."""
-    return max_running + NUM_IDLE_SLOTS
 
 
 def _deliver(emitted: _Emitted) -> None:

@@ -1,4 +1,4 @@
-"""KVCache: which tokens are in which slot of the key/value memory, and how much of it is free."""
+"""KV cache of the context: which tokens are in which slot, and how many cells are free."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,30 +6,38 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glm3edge.engine.backend import Backend
-from glm3edge.engine.disk_cache import DiskCache, Entry, Ids, num_common
+from glm3edge.engine.disk_cache import DiskCache, Entry, Ids, common_prefix_length
 
-_SPARE_SHARE = 32
-"""Where cells are taken from idle slots, it is this part of all of them more than is needed."""
+NUM_IDLE_SLOTS = 48
+"""Slots whose tokens are kept after their requests, for prompts with the same prefix."""
 
 MIN_SAVED_TOKENS = 32
-"""Fewer tokens are computed as fast as they are read."""
+"""Tokens that a state on disk must save; fewer are computed as fast as they are read."""
+
+_SPARE_SHARE = 32
+"""An eviction frees this part of all cells more than is needed, because it is slow."""
+
+
+def num_slots(max_running: int) -> int:
+    """Slots that a backend needs for an engine that runs ``max_running`` sequences."""
+    return max_running + NUM_IDLE_SLOTS
 
 
 class PrefixMatch(NamedTuple):
-    """The slot with the longest common beginning, and its length in tokens."""
+    """The slot with the longest common prefix, and its length in tokens."""
 
     slot: int
     length: int
 
 
 class KVCache:
-    """Keeps account of the backend's memory, and is the only one to change it.
+    """Keeps account of the backend's key/value memory, and is the only one to change it.
 
-    A slot is a sequence id of the backend. It is busy while a sequence runs in it. Afterwards its
-    tokens stay, for whoever comes with the same beginning, until their cells are needed: then the
-    slot that was used longest ago loses its end. A cell holds one token, for one slot or for
-    several that begin alike. Keys and values depend on the adapter they are computed with, so what
-    one has computed is of no use to another.
+    A slot is a sequence id of the backend. It is busy while a sequence runs in it. Afterwards it
+    keeps its tokens for prompts with the same prefix, until their cells are needed: the slot that
+    was used least recently is evicted first, from its end. A cell holds one token, and slots with a
+    common prefix share its cells. Keys and values depend on the adapter they are computed with, so
+    a prefix is reused only with the same adapter.
     """
 
     def __init__(
@@ -38,48 +46,48 @@ class KVCache:
         *,
         num_slots: int,
         disk: DiskCache | None = None,
-        grain: int = 1,
+        block_size: int = 1,
     ) -> None:
-        """All slots are empty.
+        """Create a cache of empty slots.
 
         Args:
-            backend: which has ``num_slots`` sequences.
-            num_slots: texts that are held at once, running ones included.
-            disk: where texts are kept that have to go, and looked for.
-            grain: tokens are reused in whole multiples of it.
+            backend: context with ``num_slots`` sequences.
+            num_slots: slots, those of running sequences included.
+            disk: where evicted prefixes are saved and looked for.
+            block_size: prefixes are reused in whole multiples of so many tokens.
         """
-        self._grain = grain
+        self._block_size = block_size
         self._backend = backend
         self._disk = disk
         self._size = backend.context_size
         self._ids = np.zeros((num_slots, self._size), np.int32)
         self._cells = np.zeros((num_slots, self._size), np.int32)
-        self._clear(num_slots)
+        self._reset(num_slots)
 
-    def _clear(self, num_slots: int) -> None:
-        self._saved_lengths = [0] * num_slots  # of each slot, how much is on disk
-        self._adapters = [0] * num_slots  # what each slot's tokens are computed with
+    def _reset(self, num_slots: int) -> None:
+        self._saved_lengths = [0] * num_slots  # tokens of each slot that are on disk
+        self._adapters = [0] * num_slots  # that each slot's tokens are computed with
         self._lengths = [0] * num_slots
         self._busy = [False] * num_slots
-        self._used_at = [0] * num_slots
+        self._last_used = [0] * num_slots  # by the clock
         self._clock = 0
-        self._holders = np.zeros(self._size, np.int16)  # slots, of each cell
-        self._busy_holders = np.zeros(self._size, np.int16)  # and those of them that are busy
-        self._num_busy_cells = 0  # that have a busy holder
-        self._free = list(range(self._size))
+        self._ref_counts = np.zeros(self._size, np.int16)  # slots that use each cell
+        self._busy_ref_counts = np.zeros(self._size, np.int16)  # busy slots among them
+        self._num_busy_cells = 0
+        self._free_cells = list(range(self._size))
 
     def clear(self) -> None:
-        """The backend has lost everything: all slots are empty and none is busy."""
-        self._clear(len(self._lengths))
+        """Mark all slots as empty and idle, after the backend has lost them."""
+        self._reset(len(self._lengths))
 
     @property
     def num_free(self) -> int:
         """Cells that hold nothing."""
-        return len(self._free)
+        return len(self._free_cells)
 
     @property
     def num_available(self) -> int:
-        """Cells that hold nothing, or nothing that a running sequence needs."""
+        """Cells that are free or only used by idle slots."""
         return self._size - self._num_busy_cells
 
     @property
@@ -88,11 +96,11 @@ class KVCache:
         return sum(self._busy)
 
     def length(self, slot: int) -> int:
-        """Tokens in ``slot``."""
+        """Number of tokens in ``slot``."""
         return self._lengths[slot]
 
-    def match(self, token_ids: Sequence[int], adapter: int = 0) -> PrefixMatch:
-        """Where most of the beginning of ``token_ids`` is already computed with ``adapter``."""
+    def match_prefix(self, token_ids: Sequence[int], adapter: int = 0) -> PrefixMatch:
+        """Longest prefix of ``token_ids`` that is cached for ``adapter``."""
         ids = np.asarray(token_ids, np.int32)
         return max(
             (
@@ -102,70 +110,83 @@ class KVCache:
             key=lambda match: match.length,
         )
 
-    def cost(self, token_ids: Sequence[int], adapter: int = 0) -> int:
-        """Cells that running ``token_ids`` takes from what is available."""
-        slot, length = self._reusable(token_ids, adapter)
-        held = np.count_nonzero(self._busy_holders[self._cells[slot, :length]])
-        return len(token_ids) - int(held)
+    def num_new_cells(self, token_ids: Sequence[int], adapter: int = 0) -> int:
+        """Available cells that running ``token_ids`` would use."""
+        slot, length = self._match_blocks(token_ids, adapter)
+        num_shared = np.count_nonzero(self._busy_ref_counts[self._cells[slot, :length]])
+        return len(token_ids) - int(num_shared)
 
-    def take(
+    def allocate(
         self, token_ids: Sequence[int], *, adapter: int = 0, reuse: bool = True
     ) -> PrefixMatch:
-        """A slot to run ``token_ids`` in with ``adapter``, and how many of them it has already.
+        """Allocate a slot to run ``token_ids`` in; returns it with the length of the cached prefix.
 
-        At least one is left to compute, because the next token is sampled from its logits.
+        At least one token is left to compute, because the next is sampled from its logits. Without
+        ``reuse`` all are.
 
         Raises:
             RuntimeError: every slot is busy.
         """
         if reuse:
-            self._restore(token_ids, adapter)
-        source, length = self._reusable(token_ids, adapter) if reuse else PrefixMatch(0, 0)
+            self._load_prefix(token_ids, adapter)
+        source, length = self._match_blocks(token_ids, adapter) if reuse else PrefixMatch(0, 0)
         slot = source
         if length == 0 or self._busy[source] or self._lengths[source] > length:
-            slot = self._vacant(keep=source if length else None)
+            slot = self._select_idle_slot(avoid=source if length else None)
             if length and slot != source:
-                self._share(source, slot, length)
-        self._truncate(slot, length)
+                self._copy_prefix(source, slot, length)
+        self.truncate(slot, length)
         self._adapters[slot] = adapter
         self._busy[slot] = True
-        self._occupy(self._cells[slot, :length])
+        self._add_busy_refs(self._cells[slot, :length])
         return PrefixMatch(slot, length)
 
     def append(self, slot: int, token_ids: Sequence[int] | Ids) -> None:
-        """Account for tokens that are about to be computed, after making room for them.
+        """Give cells to tokens that are about to be computed, evicting idle ones if need be.
 
         Raises:
             RuntimeError: they are more than ``num_available``.
         """
         count = len(token_ids)
-        self._make_room(count)
+        if count > len(self._free_cells):
+            self._evict(count)
         start = self._lengths[slot]
         place: Any = slice(start, start + count)
-        cells: Any = self._free[-count:]
-        del self._free[-count:]
+        cells: Any = self._free_cells[-count:]
+        del self._free_cells[-count:]
         if count == 1:  # the usual case: slices take three times as long
             place, (cells,) = start, cells
         self._ids[slot, place] = token_ids if count > 1 else token_ids[0]
         self._cells[slot, place] = cells
-        self._holders[cells] = self._busy_holders[cells] = 1  # they were free
+        self._ref_counts[cells] = self._busy_ref_counts[cells] = 1  # they were free
         self._num_busy_cells += count
         self._lengths[slot] = start + count
 
-    def cut(self, slot: int, length: int) -> None:
-        """Forget the tokens of a busy slot from ``length`` on."""
-        self._truncate(slot, length)
+    def truncate(self, slot: int, length: int) -> None:
+        """Remove the tokens of ``slot`` from position ``length`` on, if it has any there."""
+        if self._lengths[slot] <= length:
+            return
+        if not self._busy[slot]:
+            self._save(slot)
+        self._saved_lengths[slot] = min(self._saved_lengths[slot], length)
+        cells = self._cells[slot, length : self._lengths[slot]]
+        if self._busy[slot]:
+            self._drop_busy_refs(cells)
+        self._ref_counts[cells] -= 1
+        self._free_cells += cells[self._ref_counts[cells] == 0].tolist()
+        self._lengths[slot] = length
+        self._backend.truncate(slot, length)
 
     def release(self, slot: int, *, keep: bool = True) -> None:
-        """The sequence has left its slot; its tokens stay for others if ``keep``."""
+        """Mark a busy slot as idle; its tokens stay cached if ``keep``."""
         if not keep:
-            self._truncate(slot, 0)
-        self._vacate(self._cells[slot, : self._lengths[slot]])
+            self.truncate(slot, 0)
+        self._drop_busy_refs(self._cells[slot, : self._lengths[slot]])
         self._busy[slot] = False
-        self._touch(slot)
+        self._mark_used(slot)
 
     def save_idle(self) -> None:
-        """Hand to the disk cache what idle slots have and it has not."""
+        """Save to disk what idle slots have and the disk cache has not."""
         for slot, busy in enumerate(self._busy):
             if not busy:
                 self._save(slot)
@@ -176,25 +197,25 @@ class KVCache:
             return
         ids = self._ids[slot, :length]
         adapter = self._adapters[slot]
-        if not self._disk.holds(ids, adapter):
+        if not self._disk.contains(ids, adapter):
             self._disk.save(ids, self._backend.state(slot), adapter)
         self._saved_lengths[slot] = length
 
-    def _restore(self, token_ids: Sequence[int], adapter: int) -> None:
-        """Bring the beginning of ``token_ids`` from disk, where that is worth the while."""
+    def _load_prefix(self, token_ids: Sequence[int], adapter: int) -> None:
+        """Load the longest prefix of ``token_ids`` from disk, if that saves enough tokens."""
         if self._disk is None:
             return
-        entry, length = self._disk.match(token_ids, adapter)
-        known = self.match(token_ids, adapter).length
-        if entry is None or length < known + MIN_SAVED_TOKENS:
+        entry, length = self._disk.match_prefix(token_ids, adapter)
+        num_cached = self.match_prefix(token_ids, adapter).length
+        if entry is None or length < num_cached + MIN_SAVED_TOKENS:
             return
         if len(entry.token_ids) <= self.num_available and (state := self._disk.load(entry)):
-            self._put(entry, state)
+            self._restore(entry, state)
 
-    def _put(self, entry: Entry, state: bytes) -> None:
-        """An idle slot with what the disk had."""
-        slot = self._vacant(keep=None)
-        self._truncate(slot, 0)
+    def _restore(self, entry: Entry, state: bytes) -> None:
+        """Restore a state into an idle slot."""
+        slot = self._select_idle_slot()
+        self.truncate(slot, 0)
         self._adapters[slot] = entry.adapter
         self._busy[slot] = True
         self.append(slot, entry.token_ids)
@@ -202,77 +223,70 @@ class KVCache:
         self._saved_lengths[slot] = len(entry.token_ids)
         self.release(slot, keep=is_restored)
 
-    def _reusable(self, token_ids: Sequence[int], adapter: int) -> PrefixMatch:
-        slot, length = self.match(token_ids[:-1], adapter)
-        return PrefixMatch(slot, length - length % self._grain)
+    def _match_blocks(self, token_ids: Sequence[int], adapter: int) -> PrefixMatch:
+        """``match_prefix()`` in whole blocks, and without the last token."""
+        slot, length = self.match_prefix(token_ids[:-1], adapter)
+        return PrefixMatch(slot, length - length % self._block_size)
 
     def _common(self, slot: int, ids: Ids) -> int:
-        return num_common(self._ids[slot, : self._lengths[slot]], ids)
+        return common_prefix_length(self._ids[slot, : self._lengths[slot]], ids)
 
-    def _vacant(self, *, keep: int | None) -> int:
-        """An empty slot, or the idle one that was used longest ago, ``keep`` only if need be."""
+    def _select_idle_slot(self, *, avoid: int | None = None) -> int:
+        """An empty slot, or the least recently used idle one; ``avoid`` only if there is no other.
+
+        Raises:
+            RuntimeError: every slot is busy.
+        """
         idle = [slot for slot, busy in enumerate(self._busy) if not busy]
         if not idle:
             raise RuntimeError("every slot is busy")
         return min(
             idle,
-            key=lambda slot: (slot == keep, self._lengths[slot] > 0, self._used_at[slot]),
+            key=lambda slot: (slot == avoid, self._lengths[slot] > 0, self._last_used[slot]),
         )
 
-    def _share(self, source: int, slot: int, length: int) -> None:
-        """Let ``slot`` begin as ``source`` does; it takes no cells."""
-        self._truncate(slot, 0)
+    def _copy_prefix(self, source: int, slot: int, length: int) -> None:
+        """Replace the tokens of ``slot`` by a prefix of ``source``, whose cells they share."""
+        self.truncate(slot, 0)
         self._backend.copy(source, slot, length)
         cells = self._cells[source, :length]
         self._ids[slot, :length] = self._ids[source, :length]
         self._cells[slot, :length] = cells
-        self._holders[cells] += 1
+        self._ref_counts[cells] += 1
         self._lengths[slot] = length
-        self._touch(source)
+        self._mark_used(source)
 
-    def _truncate(self, slot: int, length: int) -> None:
-        if self._lengths[slot] <= length:
-            return
-        if not self._busy[slot]:
-            self._save(slot)
-        self._saved_lengths[slot] = min(self._saved_lengths[slot], length)
-        cells = self._cells[slot, length : self._lengths[slot]]
-        if self._busy[slot]:
-            self._vacate(cells)
-        self._holders[cells] -= 1
-        self._free += cells[self._holders[cells] == 0].tolist()
-        self._lengths[slot] = length
-        self._backend.truncate(slot, length)
+    def _add_busy_refs(self, cells: Ids) -> None:
+        """Count one more busy slot that uses ``cells``."""
+        self._num_busy_cells += int(np.count_nonzero(self._busy_ref_counts[cells] == 0))
+        self._busy_ref_counts[cells] += 1
 
-    def _occupy(self, cells: Ids) -> None:
-        """One more busy slot holds ``cells``."""
-        self._num_busy_cells += int(np.count_nonzero(self._busy_holders[cells] == 0))
-        self._busy_holders[cells] += 1
+    def _drop_busy_refs(self, cells: Ids) -> None:
+        """Count one busy slot less that uses ``cells``."""
+        self._busy_ref_counts[cells] -= 1
+        self._num_busy_cells -= int(np.count_nonzero(self._busy_ref_counts[cells] == 0))
 
-    def _vacate(self, cells: Ids) -> None:
-        """One busy slot less holds ``cells``."""
-        self._busy_holders[cells] -= 1
-        self._num_busy_cells -= int(np.count_nonzero(self._busy_holders[cells] == 0))
+    def _evict(self, count: int) -> None:
+        """Free ``count`` cells and some more, from the least recently used idle slots.
 
-    def _make_room(self, count: int) -> None:
-        """Have ``count`` cells free. Idle slots lose more than that at once, because it is slow."""
-        if count <= len(self._free):
-            return
+        Raises:
+            RuntimeError: they are more than ``num_available``.
+        """
         wanted = count + self._size // _SPARE_SHARE
         idle = [slot for slot, busy in enumerate(self._busy) if not busy and self._lengths[slot]]
-        for slot in sorted(idle, key=self._used_at.__getitem__):
-            missing = wanted - len(self._free)
+        for slot in sorted(idle, key=self._last_used.__getitem__):
+            missing = wanted - len(self._free_cells)
             if missing <= 0:
                 return
-            self._shorten(slot, missing)
-        if count > len(self._free):
+            self._evict_from(slot, missing)
+        if count > len(self._free_cells):
             raise RuntimeError(f"no room for {count} tokens")
 
-    def _shorten(self, slot: int, missing: int) -> None:
-        """Cut ``slot`` where that frees ``missing`` cells, or empty it."""
-        own = np.flatnonzero(self._holders[self._cells[slot, : self._lengths[slot]]] == 1)
-        self._truncate(slot, int(own[-missing]) if len(own) >= missing else 0)
+    def _evict_from(self, slot: int, count: int) -> None:
+        """Truncate ``slot`` where that frees ``count`` cells, or empty it."""
+        own = np.flatnonzero(self._ref_counts[self._cells[slot, : self._lengths[slot]]] == 1)
+        self.truncate(slot, int(own[-count]) if len(own) >= count else 0)
 
-    def _touch(self, slot: int) -> None:
+    def _mark_used(self, slot: int) -> None:
         self._clock += 1
-        self._used_at[slot] = self._clock
+        self._last_used[slot] = self._clock

@@ -1,10 +1,10 @@
-"""EngineSequence: one request's state in the engine.
+"""Sequences: the requests in the engine, and their state.
 
     waiting ──> running ──> ended
-       │  <──────┘             │   (suspended: it yields its place and goes on later)
+       │  <──────┘             │   (preempted: it goes on later)
        └───────────────────────┘   (cancelled, or the engine closed)
 
-A sequence is running while it has a slot: an id in the context's key/value memory.
+A sequence is running while it has a slot of the KV cache.
 """
 
 import math
@@ -29,30 +29,30 @@ from glm3edge.engine.prompt_lookup import Acceptance, PromptLookup
 from glm3edge.engine.text_stream import Detokenizer, TextReader
 
 Sink = Callable[[Any], None]
-"""Takes a sequence's events, one after another."""
+"""Receives the events of a sequence, one after another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """What to generate.
+    """Prompt, limits and sampling parameters of a generation.
 
     Attributes:
         prompt_ids: the prompt, at least one token.
         max_new_tokens: tokens after which the reply ends with LENGTH, hidden ones not counted;
             prompt and these must fit the context.
-        max_hidden_tokens: how many tokens of white space at the reply's beginning do not count,
-            because the client will not see them.
-        sampling: how tokens are chosen.
+        max_hidden_tokens: how many tokens of white space at the start of the reply do not count,
+            because the client does not see them.
+        sampling: sampling parameters.
         stop_token_ids: tokens that end the reply and are not part of it.
         stop_strings: text that ends the reply and is not part of it.
-        make_reader: given ``stop_strings``, makes what looks for them. Without any the reply's
-            events are its tokens.
-        num_logprobs: how many of the most probable tokens each token's event tells of; None for no
-            probabilities at all.
+        make_reader: creates the reader that finds ``stop_strings``. Without any the events of the
+            reply are its tokens.
+        num_logprobs: most probable tokens to report with each token; None for no probabilities
+            at all.
         priority: background requests wait for interactive ones.
-        adapter: the backend's number of the adapter to compute with; 0 is the model alone.
-        make_constraint: gives what says which tokens may come, if not all may.
-        wants_progress: tell how far the prompt has been read, where that takes several batches.
+        adapter: number of the adapter to compute with; 0 is the model alone.
+        make_constraint: creates the constraint of sampling, if there is one.
+        wants_progress: emit ProgressEvents while the prefill takes several batches.
     """
 
     prompt_ids: Sequence[int]
@@ -70,7 +70,10 @@ class GenerationRequest:
 
 
 class Constraint(Protocol):
-    """Which tokens a reply may go on with; ``glm3edge.chatglm3.constraint`` has one."""
+    """Constrained decoding: the tokens that may come next.
+
+    ``glm3edge.chatglm3.constraint`` has an implementation.
+    """
 
     def allowed(self) -> Mask | None: ...
 
@@ -78,25 +81,38 @@ class Constraint(Protocol):
 
 
 class Reader(Protocol):
-    """Finds stop strings in what the client sees of a reply, on the engine's thread.
+    """Finds stop strings in the text that the client sees of a reply, on the engine's thread.
 
     ``TextReader`` does so for plain text, ``glm3edge.serving.chat.parts`` for ChatGLM3's replies.
 
     Attributes:
-        stop_string: the one that the reply has reached, if it has.
+        stop_string: the stop string that ended the reply, if one did.
     """
 
     stop_string: str | None
 
     def feed(self, event: TokenEvent) -> list[Any]:
-        """Events that a token, with all the text that it completes, leads to."""
+        """Events of a token and the text that it completes."""
 
     def finish(self, end: GenerationFinished) -> list[Any]:
         """The last events; the very last is the ending."""
 
 
 class EngineSequence(ABC):
-    """Tokens to compute, how far that has got, and where events go."""
+    """A request in the engine: its tokens, how many of them are computed, and its sink.
+
+    Attributes:
+        token_ids: tokens of prompt and reply.
+        num_computed: how many of them are in the KV cache.
+        draft_ids: drafts of the tokens after ``token_ids``, in the next batch.
+        acceptance: acceptance rate of the drafts.
+        slot: slot of the KV cache; None while waiting.
+        arrival: order of arrival, set by the scheduler.
+        deadline: when it times out, in monotonic seconds, set by the engine.
+        started_at: when it last got a slot, in monotonic seconds, set by the engine.
+        has_emitted: whether an event other than progress was emitted, set by the outbox.
+        needs_hidden_states: whether its batches must compute hidden states.
+    """
 
     needs_hidden_states = False
 
@@ -113,77 +129,77 @@ class EngineSequence(ABC):
         self.token_ids = list(prompt_ids)
         self.num_prompt_tokens = len(prompt_ids)
         self.num_computed = 0
-        self.draft_ids: list[int] = []  # guesses at what follows token_ids, in the next batch
+        self.draft_ids: list[int] = []
         self.acceptance = Acceptance()
         self.slot: int | None = None
         self.priority = priority
         self.adapter = adapter
-        self.number = 0  # the scheduler's: order of arrival
-        self.deadline = math.inf  # the engine's: when it has taken too long, in monotonic seconds
-        self.started_at = 0.0  # the engine's: when it last took a slot, in monotonic seconds
-        self.has_emitted = False  # the engine's: whether anybody has heard of it
+        self.arrival = 0
+        self.deadline = math.inf
+        self.started_at = 0.0
+        self.has_emitted = False
         self.cancelled = False
         self.is_done = False
         self.sink = sink
 
     @property
     def num_pending(self) -> int:
-        """Tokens not yet in the key/value memory."""
+        """Number of tokens that are not yet in the KV cache."""
         return len(self.token_ids) - self.num_computed
 
     @property
-    def num_wanted(self) -> int:
-        """Tokens that may still be sampled."""
+    def num_remaining(self) -> int:
+        """Number of tokens that may still be sampled."""
         return 0
 
     def draft(self, limit: int) -> list[int]:
-        """Up to ``limit`` tokens that may come next."""
+        """Drafts of the next tokens, up to ``limit``."""
         return []
 
     @property
-    def has_begun(self) -> bool:
-        """Whether it has run, and may have a sampler that remembers."""
+    def has_run(self) -> bool:
+        """Whether it has had a slot, and may have a sampler with the state of its reply."""
         return self.started_at > 0
 
     def start(self, backend: Backend[Any], slot: int, num_computed: int) -> None:
-        """Take a slot that has the first ``num_computed`` tokens already."""
+        """Begin to run in a slot whose first ``num_computed`` tokens are cached."""
         self.slot = slot
         self.num_computed = num_computed
 
-    def opening(self, batch_size: int) -> list[Any]:
-        """Events before the first batch, which takes ``batch_size`` tokens at the most."""
+    def start_events(self, batch_size: int) -> list[Any]:
+        """Events before the first batch, which has ``batch_size`` tokens at most."""
         return []
 
     def preempt(self) -> None:
-        """Leave the slot, to start again later where the text stands."""
+        """Give up the slot; the sequence starts again later with all tokens it has."""
         self.slot = None
         self.num_computed = 0
         self.draft_ids = []
 
     def release(self) -> None:
-        """Give up what ``start()`` took."""
+        """Free the resources that ``start()`` took."""
         self.slot = None
 
     @abstractmethod
     def advance(self, backend: Backend[Any], *, num_tokens: int, index: int) -> list[Any]:
-        """Use a decoded batch.
+        """Process a decoded batch.
 
         Args:
-            backend: where it was decoded.
+            backend: backend that decoded it.
             num_tokens: how many of this sequence's tokens were in it, ``draft_ids`` not counted.
             index: batch position of the last of them; ``draft_ids`` follow it.
 
         Returns:
-            The events that follow. With the ending among them ``is_done`` is set.
+            The new events. If the last is the ending, ``is_done`` is set.
         """
 
     @abstractmethod
     def end(self, reason: FinishReason, error: Exception | None = None) -> FinishedEvent:
-        """The event for an ending that comes from outside."""
+        """The ending of a sequence that is cancelled or fails."""
 
 
 class Generation(EngineSequence):
-    """A reply in the making."""
+    """Sequence that samples a reply."""
 
     def __init__(self, request: GenerationRequest, sink: Sink) -> None:
         super().__init__(
@@ -203,7 +219,7 @@ class Generation(EngineSequence):
         self._reader = request.make_reader(stops) if stops else None
         self._num_hidden_tokens = 0
         self._has_visible_text = not request.max_hidden_tokens
-        self._room: int | None = None  # for new tokens, in the context
+        self._max_completion_tokens: int | None = None  # that fit the context
 
     @property
     def num_completion_tokens(self) -> int:
@@ -211,15 +227,15 @@ class Generation(EngineSequence):
         return len(self.token_ids) - self.num_prompt_tokens
 
     @property
-    def num_wanted(self) -> int:
+    def num_remaining(self) -> int:
         limit = self.request.max_new_tokens
-        if self._num_hidden_tokens and self._room is not None:
-            limit = min(limit + self._num_hidden_tokens, self._room)
+        if self._num_hidden_tokens and self._max_completion_tokens is not None:
+            limit = min(limit + self._num_hidden_tokens, self._max_completion_tokens)
         return limit - self.num_completion_tokens
 
     def draft(self, limit: int) -> list[int]:
-        # How many guesses are made depends on measured times, and a batch's arithmetic on its size:
-        # who gives a seed wants the same text again.
+        # The number of drafts depends on measured times, and a batch's arithmetic on its size: a
+        # request with a seed wants the same text again.
         if self.request.sampling.seed is not None:
             return []
         return self._lookup.draft(self.token_ids, limit)
@@ -229,10 +245,10 @@ class Generation(EngineSequence):
         if self._sampler is None:
             self._num_cached = num_computed
             self._began_at = time.perf_counter()
-            self._room = backend.context_size - self.num_prompt_tokens
+            self._max_completion_tokens = backend.context_size - self.num_prompt_tokens
             self._sampler = backend.new_sampler(self.request.sampling, self.request.prompt_ids)
 
-    def opening(self, batch_size: int) -> list[Any]:
+    def start_events(self, batch_size: int) -> list[Any]:
         is_long = self.num_pending > batch_size and not self.num_completion_tokens
         return [self._progress()] if self.request.wants_progress and is_long else []
 
@@ -270,7 +286,7 @@ class Generation(EngineSequence):
         )
 
     def _next_events(self, backend: Backend[Any], index: int) -> list[Any]:
-        """Sample a token, and what follows from it."""
+        """Sample a token; returns its events."""
         token_id = self._sample(backend, index)
         self.token_ids.append(token_id)
         if token_id in self.request.stop_token_ids:
@@ -286,7 +302,7 @@ class Generation(EngineSequence):
         events = [event] if self._reader is None else self._reader.feed(event)
         if self._reader is not None and self._reader.stop_string is not None:
             events += self._finish(FinishReason.STOP)
-        elif self.num_wanted <= 0:
+        elif self.num_remaining <= 0:
             events += self._finish(FinishReason.LENGTH)
         return events
 

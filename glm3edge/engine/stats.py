@@ -1,4 +1,4 @@
-"""Stats: what an engine has done since it started."""
+"""Counters of what an engine has done since it started."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ from glm3edge.core import FinishedEvent, FinishReason, GenerationFinished
 
 @dataclass(slots=True)
 class Stats:
-    """Counts that only grow.
+    """Counters that only grow.
 
     Attributes:
-        endings: requests that have ended, by reason.
-        num_prompt_tokens: tokens of their prompts, those that were in memory included.
-        num_cached_tokens: those of them that were in memory.
+        endings: finished sequences, by finish reason.
+        num_prompt_tokens: tokens of their prompts.
+        num_cached_tokens: prompt tokens served from the KV cache.
         num_completion_tokens: tokens sampled.
-        num_accepted_drafts: those of them that had been guessed.
-        num_rejected_drafts: guesses that were wrong.
-        num_restarts: how often the backend was lost and began anew.
+        num_accepted_drafts: sampled tokens that had been drafted.
+        num_rejected_drafts: drafts that were rejected.
+        num_restarts: restarts of a lost backend.
     """
 
     endings: Counter[FinishReason] = field(default_factory=Counter)
@@ -29,7 +29,7 @@ class Stats:
     num_restarts: int = 0
 
     def count(self, ending: FinishedEvent, *, num_prompt_tokens: int) -> None:
-        """One more request has ended."""
+        """Count a finished sequence."""
         self.endings[ending.reason] += 1
         self.num_prompt_tokens += num_prompt_tokens
         if isinstance(ending, GenerationFinished):

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from glm3edge.config.settings import Settings
-from glm3edge.engine.engine import num_slots
+from glm3edge.engine.kv_cache import num_slots
 from glm3edge.errors import DoesNotFitError, EngineLostError, ModelError
 from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.allocations import reports_allocations

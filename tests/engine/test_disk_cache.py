@@ -37,7 +37,7 @@ def files(cache_folder: Path) -> list[Path]:
 
 
 def loaded(cache: DiskCache, token_ids: list[int]) -> tuple[bytes | None, int]:
-    entry, length = cache.match(token_ids)
+    entry, length = cache.match_prefix(token_ids)
     return (cache.load(entry) if entry else None), length
 
 
@@ -48,10 +48,10 @@ def test_what_was_saved_is_found_by_the_next_start(open_cache: Callable[..., Dis
     again = open_cache()
     assert loaded(again, [1, 2, 3, 4]) == (STATE, 3)
     assert loaded(again, [1, 2, 9]) == (STATE, 2)
-    assert again.match([7, 8]) == (None, 0)
-    assert again.holds([1, 2])
-    assert again.holds([1, 2, 3])
-    assert not again.holds([1, 2, 3, 4])
+    assert again.match_prefix([7, 8]) == (None, 0)
+    assert again.contains([1, 2])
+    assert again.contains([1, 2, 3])
+    assert not again.contains([1, 2, 3, 4])
 
 
 def test_what_is_about_to_be_written_is_found(
@@ -70,7 +70,7 @@ def test_what_is_about_to_be_written_is_found(
     cache.save([1, 2, 3], STATE)
     cache.save([4, 5], STATE[:9])
     for _ in range(2):
-        assert cache.holds([1, 2, 3])
+        assert cache.contains([1, 2, 3])
         assert loaded(cache, [1, 2, 3, 4]) == (STATE, 3)
         assert loaded(cache, [4, 5]) == (STATE[:9], 2)
         gate.set()
@@ -84,7 +84,7 @@ def test_other_models_and_settings_are_left_alone(
     first.save([1, 2, 3], STATE)
     first.flush()
     second = open_cache(key="model B")
-    assert second.match([1, 2, 3]) == (None, 0)
+    assert second.match_prefix([1, 2, 3]) == (None, 0)
     second.save([1, 2, 3], STATE)
     second.flush()
     assert len(files(tmp_path / "cache")) == 2
@@ -98,15 +98,15 @@ def test_adapters_have_states_of_their_own(
     cache.save([1, 2, 3, 4], STATE[:9], 2)
     for _ in range(2):  # before they are written, and after
         assert loaded(cache, [1, 2, 3, 4]) == (STATE, 3)
-        assert cache.match([1, 2, 3, 4], 1) == (None, 0)
-        assert cache.match([1, 2, 3, 4], 2)[1] == 4
-        assert cache.holds([1, 2], 2)
-        assert not cache.holds([1, 2], 1)
+        assert cache.match_prefix([1, 2, 3, 4], 1) == (None, 0)
+        assert cache.match_prefix([1, 2, 3, 4], 2)[1] == 4
+        assert cache.contains([1, 2], 2)
+        assert not cache.contains([1, 2], 1)
         cache.flush()
     assert len(files(tmp_path / "cache")) == 2
     cache.close()
     other = open_cache(adapter_keys=["clerk"])  # its number has changed, its name has not
-    entry, length = other.match([1, 2, 3, 4], 1)
+    entry, length = other.match_prefix([1, 2, 3, 4], 1)
     assert entry is not None
     assert (other.load(entry), length) == (STATE[:9], 4)
     assert loaded(other, [1, 2, 3, 4]) == (STATE, 3)
@@ -121,8 +121,8 @@ def test_a_longer_text_takes_the_place_of_its_beginning(
     cache.save([1, 2, 3, 4], STATE)
     cache.flush()
     assert len(files(tmp_path / "cache")) == 2
-    assert cache.match([1, 2, 3, 4])[1] == 4
-    assert cache.match([1, 2, 9])[1] == 3
+    assert cache.match_prefix([1, 2, 3, 4])[1] == 4
+    assert cache.match_prefix([1, 2, 9])[1] == 3
 
 
 def test_what_was_unused_for_longest_goes_first(
@@ -136,7 +136,7 @@ def test_what_was_unused_for_longest_goes_first(
     assert loaded(cache, [10, 1])[1] == 2
     cache.save([30, 1], STATE)
     cache.flush()
-    assert [cache.match([start, 1])[1] for start in (10, 20, 30)] == [2, 0, 2]
+    assert [cache.match_prefix([start, 1])[1] for start in (10, 20, 30)] == [2, 0, 2]
     assert sum(path.stat().st_size for path in files(tmp_path / "cache")) <= 3 * len(STATE)
 
 
@@ -207,7 +207,7 @@ def test_a_file_that_has_gone_is_no_entry(
     cache.flush()
     files(tmp_path / "cache")[0].unlink()
     assert loaded(cache, [1, 2, 3])[0] is None
-    assert cache.match([1, 2, 3]) == (None, 0)
+    assert cache.match_prefix([1, 2, 3]) == (None, 0)
 
 
 def test_a_full_disk_is_a_warning(

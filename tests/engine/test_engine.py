@@ -447,7 +447,7 @@ def test_a_full_queue_refuses(backend: FakeBackend) -> None:
         client.generate()
     assert 1 <= caught.value.retry_after <= 60
     with pytest.raises(QueueFullError):
-        engine.check_room()
+        engine.check_capacity()
     backend.gate.release(100)
     assert [listener.text() for listener in listeners] == ["x"] * 3
     assert client.generate().text() == "x"

@@ -8,7 +8,8 @@ import pytest
 
 from glm3edge.core import FinishReason, SamplingParams, TokenEvent
 from glm3edge.engine.disk_cache import DiskCache
-from glm3edge.engine.engine import Engine, num_slots
+from glm3edge.engine.engine import Engine
+from glm3edge.engine.kv_cache import num_slots
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 from glm3edge.llama.prefix import Prefix

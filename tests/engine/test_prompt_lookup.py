@@ -6,7 +6,7 @@ from glm3edge.engine.prompt_lookup import Acceptance, PromptLookup
 
 
 @pytest.mark.parametrize(
-    ("text", "limit", "guess"),
+    ("text", "limit", "draft"),
     [
         ("", 4, ""),
         ("a", 4, ""),
@@ -19,8 +19,8 @@ from glm3edge.engine.prompt_lookup import Acceptance, PromptLookup
         ("1abcd! 2bxcd? 3abcd", 1, "!"),  # four tokens say more than two
     ],
 )
-def test_what_followed_the_last_time_is_the_guess(text: str, limit: int, guess: str) -> None:
-    assert PromptLookup().draft([ord(c) for c in text], limit) == [ord(c) for c in guess]
+def test_what_followed_the_last_time_is_the_draft(text: str, limit: int, draft: str) -> None:
+    assert PromptLookup().draft([ord(c) for c in text], limit) == [ord(c) for c in draft]
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(1, 8))
@@ -30,7 +30,7 @@ def test_a_text_that_grows_gives_what_the_whole_text_gives(text: list[int], step
         assert growing.draft(text[:end], 5) == PromptLookup().draft(text[:end], 5)
 
 
-def test_right_guesses_raise_the_rate_and_wrong_ones_lower_it() -> None:
+def test_right_drafts_raise_the_rate_and_wrong_ones_lower_it() -> None:
     acceptance = Acceptance()
     first = acceptance.rate
     acceptance.observe(num_accepted=4, num_drafts=4)
@@ -43,11 +43,11 @@ def test_right_guesses_raise_the_rate_and_wrong_ones_lower_it() -> None:
         acceptance.observe(num_accepted=0, num_drafts=8)
     assert acceptance.expected(8) < 0.01
     for _ in range(200):
-        acceptance.recover()
+        acceptance.decay()
     assert acceptance.rate == pytest.approx(first, abs=0.02)
 
 
-def test_guesses_after_a_wrong_one_say_nothing() -> None:
+def test_drafts_after_a_wrong_one_say_nothing() -> None:
     one, many = Acceptance(), Acceptance()
     one.observe(num_accepted=0, num_drafts=1)
     many.observe(num_accepted=0, num_drafts=9)

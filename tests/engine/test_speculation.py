@@ -24,12 +24,13 @@ def batch_timing(seconds_per_token: float) -> BatchTiming:
     return batch_timing
 
 
-def num_drafts(sequences: list[Generation], *, cost: float, room: int = 100) -> list[int]:
-    Speculator(batch_timing(cost)).draft([Work(sequence, 1) for sequence in sequences], room=room)
+def num_drafts(sequences: list[Generation], *, cost: float, budget: int = 100) -> list[int]:
+    batch = [Work(sequence, 1) for sequence in sequences]
+    Speculator(batch_timing(cost)).draft(batch, budget=budget)
     return [len(sequence.draft_ids) for sequence in sequences]
 
 
-def test_guesses_that_cost_nothing_are_made() -> None:
+def test_drafts_that_cost_nothing_are_made() -> None:
     sequence = generation()
     assert num_drafts([sequence], cost=0.0) == [MAX_DRAFTS]
     assert bytes(sequence.draft_ids) == b"abcabcabcabcabca"
@@ -39,7 +40,7 @@ def test_guesses_that_cost_nothing_are_made() -> None:
     ("cost", "rate", "is_worth_it"),
     [(0.05, 0.9, True), (0.05, 0.3, True), (0.5, 0.9, True), (0.5, 0.3, False), (1.0, 0.99, False)],
 )
-def test_whether_to_guess_depends_on_cost_and_success(
+def test_whether_to_draft_depends_on_cost_and_success(
     cost: float, rate: float, is_worth_it: bool
 ) -> None:
     sequence = generation()
@@ -66,16 +67,16 @@ def test_what_is_not_tried_is_tried_again_later() -> None:
 
 
 def test_the_room_is_shared() -> None:
-    assert num_drafts([generation(), generation()], cost=0.0, room=20) == [16, 4]
-    assert num_drafts([generation(), generation()], cost=0.0, room=0) == [0, 0]
+    assert num_drafts([generation(), generation()], cost=0.0, budget=20) == [16, 4]
+    assert num_drafts([generation(), generation()], cost=0.0, budget=0) == [0, 0]
 
 
 @pytest.mark.parametrize(("max_new_tokens", "count"), [(1, 0), (2, 1), (4, 3), (100, MAX_DRAFTS)])
-def test_no_guess_goes_beyond_the_reply(max_new_tokens: int, count: int) -> None:
+def test_no_draft_goes_beyond_the_reply(max_new_tokens: int, count: int) -> None:
     assert num_drafts([generation(max_new_tokens=max_new_tokens)], cost=0.0) == [count]
 
 
-def test_nothing_is_guessed_where_a_seed_asks_for_the_same_text_again() -> None:
+def test_nothing_is_drafted_where_a_seed_asks_for_the_same_text_again() -> None:
     request = GenerationRequest(
         prompt_ids=[1, 2, 3, 1, 2, 3], max_new_tokens=9, sampling=SamplingParams(seed=1)
     )
@@ -83,9 +84,9 @@ def test_nothing_is_guessed_where_a_seed_asks_for_the_same_text_again() -> None:
     assert num_drafts([sequence], cost=0.0) == [0]
 
 
-def test_beside_a_prompt_nothing_is_guessed() -> None:
+def test_beside_a_prompt_nothing_is_drafted() -> None:
     replying, arriving = generation(), generation()
     arriving.num_computed = 0
     replying.draft_ids = [1, 2]
-    Speculator(batch_timing(0.0)).draft([Work(replying, 1), Work(arriving, 9)], room=100)
+    Speculator(batch_timing(0.0)).draft([Work(replying, 1), Work(arriving, 9)], budget=100)
     assert (replying.draft_ids, arriving.draft_ids) == ([], [])

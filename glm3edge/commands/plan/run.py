@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from glm3edge.commands.plan.report import PlanReport
 from glm3edge.config.settings import Settings
-from glm3edge.engine.engine import num_slots
+from glm3edge.engine.kv_cache import num_slots
 from glm3edge.errors import ConfigError, EngineLostError
 from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.gpus import gpu_backends

@@ -38,7 +38,7 @@ async def create_message(
     is a limit and no demand: a reply that fills the context ends with ``max_tokens``.
     """
     job = await run_sync(lambda: services.chat.prepare(chat_request(body), clamp_max_tokens=True))
-    services.engine.check_room(len(job.generations))  # before a stream's headers are out
+    services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     if body.stream:
         chunks = services.chat.stream(job)
         events = message_events(chunks, num_prompt_tokens=job.num_prompt_tokens)

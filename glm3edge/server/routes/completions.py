@@ -23,7 +23,7 @@ async def create_completion(
 ) -> Response:
     """Text that goes on from a prompt as it stands, with no roles; whole or in a stream."""
     job = await run_sync(services.texts.prepare, body)
-    services.engine.check_room(job.num_at_once)  # before a stream's headers are out
+    services.engine.check_capacity(job.num_at_once)  # before a stream's headers are out
     if body.stream:
         return sse.stream(services.texts.stream(job))
     return await reply(request, services.texts.complete(job))

@@ -50,7 +50,7 @@ OpenServicesOf = Annotated[Services, Depends(_open_services)]
 
 def _running_services(services: OpenServicesOf) -> Services:
     """Refuses work that the engine would refuse, before it is looked at."""
-    services.engine.check_room()
+    services.engine.check_capacity()
     return services
 
 
@@ -102,7 +102,7 @@ async def create_chat_completion(
     """A reply to a conversation, whole or (``stream: true``) in chunks as it is written."""
     form = Form.of(body)
     job = await run_sync(lambda: services.chat.prepare(todays_request(body)))
-    services.engine.check_room(len(job.generations))  # before a stream's headers are out
+    services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     if body.stream:
         return sse.stream(legacy_chunks(services.chat.stream(job), form))
     return await reply(request, _chat_reply(services, job, form))

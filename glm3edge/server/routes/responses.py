@@ -35,7 +35,7 @@ async def create_response(
     """A reply in the form of responses, whole or (``stream: true``) in events as it is written."""
     earlier = services.responses.earlier(body)
     job = await run_sync(_prepare, services.chat, body, earlier)
-    services.engine.check_room(len(job.generations))  # before a stream's headers are out
+    services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     start = begun(body, created_at=job.created, model=job.model)
 
     def keep(whole: ResponseReply) -> None:
