@@ -10,7 +10,7 @@ from glm3edge.engine.async_stream import stream_events
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Generation, GenerationRequest
 from glm3edge.errors import QueueFullError
-from tests.support.fakes import EOS, FakeBackend, spell
+from tests.support.fakes import EOS, FakeBackend, say, spell
 
 REQUEST = GenerationRequest(
     prompt_ids=spell("x"), max_new_tokens=8, stop_token_ids=frozenset({EOS})
@@ -19,7 +19,7 @@ REQUEST = GenerationRequest(
 
 @pytest.fixture
 def backend() -> FakeBackend:
-    backend = FakeBackend(reply_for=lambda _prompt: [*spell("ok"), EOS])
+    backend = FakeBackend(reply_for=say("ok"))
     backend.gate = threading.Semaphore(0)
     return backend
 

@@ -20,7 +20,7 @@ from glm3edge.errors import (
     TimeoutExceededError,
 )
 from tests.support.engine_client import WAIT_SECONDS
-from tests.support.fakes import EOS, FakeBackend, spell
+from tests.support.fakes import EOS, FakeBackend, say
 
 
 class FakeEncoder:
@@ -42,11 +42,6 @@ class FakeEncoder:
         if self.fails:
             raise DecodeError(-1)
         return np.array([[sum(text)] for text in texts], np.float32)
-
-
-@pytest.fixture
-def backend() -> FakeBackend:
-    return FakeBackend()
 
 
 @pytest.fixture
@@ -151,7 +146,7 @@ def test_replies_and_texts_take_turns(
     engine: Engine, queue: EncoderQueue, encoder: FakeEncoder, backend: FakeBackend
 ) -> None:
     """A text at a time beside replies, whose tokens come between."""
-    backend.reply_for = lambda _prompt: [*spell("abcdefgh"), EOS]
+    backend.reply_for = say("abcdefgh")
     backend.gate = threading.Semaphore(0)
     ended = threading.Event()
     request = GenerationRequest(prompt_ids=[1], max_new_tokens=20, stop_token_ids=frozenset({EOS}))

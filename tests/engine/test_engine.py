@@ -1,8 +1,8 @@
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+"""Replies of an engine over a scripted backend."""
 
-import numpy as np
+import threading
+from collections.abc import Callable, Sequence
+
 import pytest
 
 from glm3edge.core import (
@@ -13,8 +13,6 @@ from glm3edge.core import (
     TokenLogprobs,
 )
 from glm3edge.engine.batch_timing import BatchTiming
-from glm3edge.engine.disk_cache import DiskCache
-from glm3edge.engine.embedding import Embedding, EmbeddingEvent
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import (
     DecodeAbortedError,
@@ -25,42 +23,7 @@ from glm3edge.errors import (
     TimeoutExceededError,
 )
 from tests.support.engine_client import WAIT_SECONDS, Client, until
-from tests.support.fakes import ASSISTANT, EOS, FakeBackend, spell
-
-
-@pytest.fixture
-def backend() -> FakeBackend:
-    return FakeBackend()
-
-
-@pytest.fixture
-def engine(backend: FakeBackend) -> Iterator[Engine]:
-    engine = Engine(backend, max_running=2, use_drafts=False)
-    engine.start()
-    yield engine
-    engine.close()
-    assert engine.num_running == engine.num_waiting == 0
-    assert all(sampler.is_closed for sampler in backend.samplers)
-
-
-@pytest.fixture
-def client(engine: Engine) -> Client:
-    return Client(engine)
-
-
-def _num_tokens(batch: Sequence[Span]) -> int:
-    return sum(len(span.token_ids) for span in batch)
-
-
-class FlatTiming(BatchTiming):
-    """Every batch takes as long as any other: drafts cost nothing."""
-
-    def seconds(self, num_tokens: int) -> float:
-        return 1.0
-
-
-def say(text: str) -> Callable[[Sequence[int]], list[int]]:
-    return lambda _prompt: [*spell(text), EOS]
+from tests.support.fakes import ASSISTANT, EOS, FakeBackend, say, spell
 
 
 def test_a_reply_ends_at_a_stop_token(backend: FakeBackend, client: Client) -> None:
@@ -232,41 +195,6 @@ def test_a_gone_event_loop_does_not_stop_the_engine(
     assert "nobody is left" in caplog.text
 
 
-def test_a_second_turn_computes_what_is_new(backend: FakeBackend, client: Client) -> None:
-    backend.reply_for = say("reply")
-    first = client.generate("question ").end()
-    second = client.generate("question reply and more").end()
-    assert (first.num_cached_tokens, second.num_cached_tokens) == (0, len("question reply"))
-    num_tokens = sum(len(span.token_ids) for batch in backend.batches for span in batch)
-    assert num_tokens == len("question reply") + len(" and more") + len("reply")
-
-
-def test_a_restart_does_not_lose_what_was_computed(tmp_path: Path) -> None:
-    num_tokens = []
-    for _ in range(2):
-        backend = FakeBackend(reply_for=say("reply"))
-        disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
-        engine = Engine(backend, disk=disk, use_drafts=False)
-        engine.start()
-        end = Client(engine).generate("question " * 10).end()
-        num_tokens.append((end.num_cached_tokens, sum(map(_num_tokens, backend.batches))))
-        engine.close()
-        disk.close()
-    assert num_tokens == [(0, 95), (89, 1 + 5)]
-
-
-def test_a_state_that_the_backend_refuses_is_computed(tmp_path: Path) -> None:
-    for takes_states in (True, False):
-        backend = FakeBackend(reply_for=say("reply"), takes_states=takes_states)
-        disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
-        engine = Engine(backend, disk=disk, use_drafts=False)
-        engine.start()
-        assert Client(engine).generate("question " * 10).text() == "reply"
-        engine.close()
-        disk.close()
-    assert sum(map(_num_tokens, backend.batches)) == 95
-
-
 @pytest.mark.parametrize(
     ("seconds_per_batch", "num_posts"),
     [
@@ -296,127 +224,6 @@ def test_tokens_wait_for_others_as_long_as_they_may(
     engine.close()
     assert [event.text for event in events] == [*"abcdef", ""]
     assert len(num_delivered) == num_posts
-
-
-def test_what_is_evicted_is_kept_on_disk(tmp_path: Path) -> None:
-    backend = FakeBackend(reply_for=say("ok"), context_size=200)
-    disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
-    engine = Engine(backend, disk=disk, use_drafts=False)
-    engine.start()
-    client = Client(engine)
-    texts = ["a" * 120, "b" * 120]
-    for text in texts * 2:
-        assert client.generate(text, max_new_tokens=20).text() == "ok"
-    assert client.generate(texts[0], max_new_tokens=20).end().num_cached_tokens == 119
-    engine.close()
-    disk.close()
-
-
-def test_adapters_share_no_batch_and_no_prefix(backend: FakeBackend) -> None:
-    backend.reply_for = say("a reply of some length")
-    engine = Engine(backend, max_running=3, use_drafts=False)
-    engine.start()
-    client = Client(engine)
-    prompt = "the same prompt for all, and longer than thirty-two tokens"
-    for expected in (0, len(prompt) - 1):
-        listeners = [client.generate(prompt, adapter=number) for number in (0, 1, 2)]
-        vector = client.embed(prompt)
-        for listener in listeners:
-            events = listener.all()
-            assert "".join(event.text for event in events) == "a reply of some length"
-            assert events[-1].num_cached_tokens == expected
-        assert vector.end().reason is FinishReason.STOP
-    engine.close()
-    assert {0, 1, 2} == set(backend.adapters)  # the backend fails where they would mix
-
-
-def test_adapters_take_turns_that_are_not_measured() -> None:
-    """A batch after a change of adapters takes longer than others of its size."""
-    seen = []
-
-    class Measured(BatchTiming):
-        def observe(self, num_tokens: int, seconds: float) -> None:
-            seen.append(num_tokens)
-            super().observe(num_tokens, 1.0)
-
-    backend = FakeBackend(reply_for=say("abcd"))
-    engine = Engine(backend, use_drafts=False, batch_timing=Measured())
-    engine.start()
-    client = Client(engine)
-    backend.gate = threading.Semaphore(0)
-    listeners = [client.generate(f"{number}", adapter=number) for number in (0, 1)]
-    backend.gate.release(1000)
-    assert [listener.text() for listener in listeners] == ["abcd", "abcd"]
-    engine.close()
-    num_changes = sum(
-        a != b for a, b in zip([0, *backend.adapters], backend.adapters, strict=False)
-    )
-    assert num_changes > 2
-    assert len(seen) == len(backend.batches) - num_changes
-
-
-def test_adapters_and_drafts() -> None:
-    """Drafts are made for the replies whose turn it is, and are right as often."""
-    backend = FakeBackend(reply_for=say("ab" * 30))
-    engine = Engine(backend, batch_timing=FlatTiming())
-    engine.start()
-    client = Client(engine)
-    backend.gate = threading.Semaphore(0)
-    listeners = [client.generate("ab", adapter=number) for number in (0, 1, 1)]
-    backend.gate.release(1000)
-    for listener in listeners:
-        events = listener.all()
-        assert "".join(event.text for event in events) == "ab" * 30
-        assert events[-1].num_accepted_drafts > 30
-    engine.close()
-    assert set(backend.adapters) == {0, 1}
-
-
-def test_a_restart_finds_what_each_adapter_computed(tmp_path: Path) -> None:
-    cached = []
-    for _ in range(2):
-        backend = FakeBackend(reply_for=say("reply"))
-        disk = DiskCache(tmp_path, key="model", max_bytes=2**20, adapter_keys=["poet", "clerk"])
-        engine = Engine(backend, disk=disk, use_drafts=False)
-        engine.start()
-        client = Client(engine)
-        ends = [client.generate("question " * 10, adapter=number).end() for number in (0, 1)]
-        cached.append([end.num_cached_tokens for end in ends])
-        if len(cached) == 2:
-            assert client.generate("question " * 10, adapter=2).end().num_cached_tokens == 0
-        engine.close()
-        disk.close()
-    assert cached == [[0, 0], [89, 89]]
-
-
-def test_the_same_prompt_at_the_same_time_is_computed_once(
-    backend: FakeBackend, client: Client
-) -> None:
-    backend.gate = threading.Semaphore(0)
-    backend.reply_for = say("ok")
-    prompt = "x" * 60
-    listeners = [client.generate(prompt), client.generate(prompt)]
-    backend.gate.release(100)
-    assert [listener.text() for listener in listeners] == ["ok", "ok"]
-    num_tokens = sum(len(span.token_ids) for batch in backend.batches for span in batch)
-    assert num_tokens == len(prompt) + 1 + 2 * len("ok")
-
-
-def test_where_memory_is_short_the_youngest_yields_and_goes_on(backend: FakeBackend) -> None:
-    backend.context_size = 200
-    backend.gate = threading.Semaphore(0)
-    backend.reply_for = lambda prompt: [*list(prompt) * 12, EOS]
-    engine = Engine(backend, max_running=4, use_drafts=False)
-    engine.start()
-    client = Client(engine)
-    prompts = ["first 123", "second 12", "third 123", "fourth 12"]
-    listeners = [client.generate(prompt, max_new_tokens=180) for prompt in prompts]
-    backend.gate.release(10_000)
-    assert [listener.text() for listener in listeners] == [prompt * 12 for prompt in prompts]
-    engine.close()
-    assert len(backend.samplers) == 4
-    starts = [span.position for batch in backend.batches for span in batch if span.position == 0]
-    assert len(starts) >= 4
 
 
 def test_an_interactive_request_takes_the_place_of_a_background_one(
@@ -452,48 +259,6 @@ def test_a_full_queue_refuses(backend: FakeBackend) -> None:
     assert [listener.text() for listener in listeners] == ["x"] * 3
     assert client.generate().text() == "x"
     engine.close()
-
-
-def test_a_text_that_repeats_itself_takes_fewer_steps() -> None:
-    reply = "the cat sat on the mat, the cat sat on the mat, the cat sat on the mat."
-    steps = {}
-    for use_drafts in (False, True):
-        backend = FakeBackend(reply_for=say(reply), batch_size=32)
-        engine = Engine(backend, use_drafts=use_drafts, batch_timing=FlatTiming())
-        engine.start()
-        events = Client(engine).generate("x").all()
-        engine.close()
-        assert [event.text for event in events] == [*reply, ""]
-        end = events[-1]
-        steps[use_drafts] = len(backend.batches)
-        accepted, rejected = end.num_accepted_drafts, end.num_rejected_drafts
-        num_tokens = sum(map(_num_tokens, backend.batches))
-        assert num_tokens == 1 + len(reply) + rejected
-        assert len(backend.batches) == 1 + len(reply) - accepted
-    assert steps[True] < 0.7 * steps[False]
-
-
-def test_wrong_drafts_leave_nothing_in_memory() -> None:
-    backend = FakeBackend(reply_for=say("ab1ab2ab3ab4 ab1ab2ab3"), batch_size=32)
-    engine = Engine(backend, batch_timing=FlatTiming())
-    engine.start()
-    first = Client(engine).generate("x").end()
-    assert first.num_rejected_drafts
-    second = Client(engine).generate("xab1ab2ab3ab4 ab1ab2ab3").end()
-    engine.close()
-    assert second.num_cached_tokens == len("ab1ab2ab3ab4 ab1ab2ab3")
-
-
-@pytest.mark.parametrize("max_new_tokens", range(1, 12))
-def test_drafts_end_where_the_reply_does(max_new_tokens: int) -> None:
-    backend = FakeBackend(reply_for=say("abababababab"), batch_size=32)
-    engine = Engine(backend, batch_timing=FlatTiming())
-    engine.start()
-    events = Client(engine).generate("ab", max_new_tokens=max_new_tokens).all()
-    engine.close()
-    assert "".join(event.text for event in events) == "abababababab"[:max_new_tokens]
-    assert events[-1].reason is FinishReason.LENGTH
-    assert max(len(backend.memory[0]), 0) <= 2 + max_new_tokens
 
 
 def test_each_token_can_tell_how_likely_it_was(backend: FakeBackend, client: Client) -> None:
@@ -588,34 +353,6 @@ def test_a_deterministic_engine_computes_the_same_batches_each_time(
     for shape in shapes[1:]:
         assert shape == cold[len(cold) - len(shape) :]
     assert [len(cold) - len(shape) for shape in shapes] == [0, 1, 2, 0]
-
-
-def test_an_embedding_is_the_normalized_mean(backend: FakeBackend, client: Client) -> None:
-    event = client.embed("a" * 40 + "c" * 40, num_skipped=40).end()
-    assert isinstance(event, EmbeddingEvent)
-    assert event.vector is not None
-    mean = np.full(4, spell("c")[0]) + np.arange(4)
-    np.testing.assert_allclose(event.vector, mean / np.linalg.norm(mean), rtol=1e-6)
-    assert event.vector.dtype == np.float32
-
-
-def test_embeddings_and_replies_do_not_share_a_batch(backend: FakeBackend, client: Client) -> None:
-    backend.gate = threading.Semaphore(0)
-    backend.reply_for = lambda prompt: [*prompt, EOS]
-    listeners = [client.generate("one"), client.embed("two"), client.generate("three")]
-    backend.gate.release(100)
-    assert listeners[0].text() == "one"
-    assert listeners[1].end().reason is FinishReason.STOP
-    assert listeners[2].text() == "three"
-    for batch in backend.batches:
-        assert len(batch) == 1 or spell("two") not in [list(span.token_ids) for span in batch]
-
-
-def test_empty_sequences_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least one token"):
-        Embedding([], lambda _event: None)
-    with pytest.raises(ValueError, match="no tokens are left"):
-        Embedding([1, 2], lambda _event: None, num_skipped=2)
 
 
 def test_what_may_outgrow_the_context_is_refused(client: Client, backend: FakeBackend) -> None:

@@ -10,7 +10,7 @@ from glm3edge.engine.engine_core import EngineCore
 from glm3edge.engine.outbox import Outbox
 from glm3edge.engine.sequence import Generation, GenerationRequest
 from glm3edge.errors import DecodeError, EngineLostError, TimeoutExceededError
-from tests.support.fakes import EOS, FakeBackend, spell
+from tests.support.fakes import EOS, FakeBackend, say, spell
 
 
 class Replies:
@@ -34,7 +34,7 @@ class Replies:
 
 @pytest.fixture
 def backend() -> FakeBackend:
-    return FakeBackend(reply_for=lambda _prompt: [*spell("reply"), EOS])
+    return FakeBackend(reply_for=say("reply"))
 
 
 def make_core(backend: FakeBackend, **options: Any) -> EngineCore:

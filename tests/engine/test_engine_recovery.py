@@ -10,7 +10,7 @@ from glm3edge.core import FinishReason, GenerationFinished, Mask, Priority, Span
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import EngineLostError, ModelError
 from tests.support.engine_client import WAIT_SECONDS, Client, until
-from tests.support.fakes import EOS, FakeBackend, FakeSampler, spell
+from tests.support.fakes import EOS, FakeBackend, FakeSampler, say, spell
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Losable(FakeBackend):
 
 @pytest.fixture
 def backend() -> Losable:
-    return Losable(reply_for=lambda _prompt: [*spell("hello"), EOS])
+    return Losable(reply_for=say("hello"))
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_losses_in_a_row_are_no_failure_of_what_comes_after(
     assert engine.stats.num_restarts == 4
 
 
-def test_who_waits_for_a_beginning_anew_can_leave(engine: Engine, backend: Losable) -> None:
+def test_who_waits_for_a_restart_can_leave(engine: Engine, backend: Losable) -> None:
     client = Client(engine)
     backend.gate = threading.Semaphore(0)
     running, waiting = client.generate("one"), client.generate("two")
@@ -236,7 +236,7 @@ def test_who_waits_for_a_beginning_anew_can_leave(engine: Engine, backend: Losab
     until(lambda: engine.is_healthy)
 
 
-def test_any_failure_to_begin_anew_is_tried_again(engine: Engine, backend: Losable) -> None:
+def test_any_failure_to_restart_is_tried_again(engine: Engine, backend: Losable) -> None:
     backend.refusal = OSError(28, "No space left on device")
     backend.is_lost = True
     until(lambda: "No space left" in str(engine.problem))
@@ -244,7 +244,7 @@ def test_any_failure_to_begin_anew_is_tried_again(engine: Engine, backend: Losab
     until(lambda: engine.is_healthy)
 
 
-def test_while_lost_other_work_does_not_hasten_a_beginning(
+def test_while_lost_other_work_does_not_hasten_a_restart(
     engine: Engine, backend: Losable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("glm3edge.engine.recovery.RETRY_SECONDS", 60)

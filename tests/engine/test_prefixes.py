@@ -86,7 +86,7 @@ def expected(model: Model, folder: Path) -> dict[tuple[str, int], list[int]]:
 def test_where_memory_is_short(
     model: Model, folder: Path, expected: dict[tuple[str, int], list[int]], tmp_path: Path
 ) -> None:
-    """Sequences are suspended, cut, shared, cancelled, saved and restored meanwhile."""
+    """Sequences are preempted, truncated, shared, cancelled, saved and restored meanwhile."""
     rng = random.Random(3)
     num_cached = 0
     for _ in range(2):

@@ -49,7 +49,7 @@ def test_interactive_before_background_and_else_in_order(scheduler: Scheduler) -
     assert scheduler.waiting == [first, second, slow]
 
 
-def test_the_suspended_keep_their_rank(scheduler: Scheduler) -> None:
+def test_the_preempted_keep_their_rank(scheduler: Scheduler) -> None:
     first, second, third = generation(1), generation(1), generation(1)
     run(scheduler, first, second)
     scheduler.add(third)
@@ -67,7 +67,7 @@ def test_it_is_full(scheduler: Scheduler) -> None:
     assert [*seen, scheduler.is_full] == [False, False, True, False]
 
 
-def test_who_yields_first(scheduler: Scheduler) -> None:
+def test_who_is_preempted_first(scheduler: Scheduler) -> None:
     assert scheduler.victim() is None
     background, first, second = generation(1, Priority.BACKGROUND), generation(1), generation(1)
     run(scheduler, background, first, second)

@@ -2,12 +2,13 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from glm3edge.core import FinishedEvent, GenerationFinished, TokenEvent
+from glm3edge.core import FinishedEvent, GenerationFinished, Span, TokenEvent
+from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.embedding import Embedding
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Generation, GenerationRequest
@@ -63,6 +64,18 @@ class Listener:
     def assert_no_more(self) -> None:
         with pytest.raises(queue.Empty):
             self._events.get(timeout=0.05)
+
+
+class FlatTiming(BatchTiming):
+    """Every batch takes as long as any other: drafts cost nothing."""
+
+    def seconds(self, num_tokens: int) -> float:
+        return 1.0
+
+
+def num_tokens_of(batch: Sequence[Span]) -> int:
+    """Number of tokens in a batch."""
+    return sum(len(span.token_ids) for span in batch)
 
 
 def until(condition: Callable[[], bool]) -> None:

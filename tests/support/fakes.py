@@ -47,6 +47,11 @@ def spell(text: str) -> list[int]:
     return FakeVocabulary().tokenize(text)
 
 
+def say(text: str) -> Callable[[Sequence[int]], list[int]]:
+    """``reply_for`` of a backend that replies ``text`` to every prompt."""
+    return lambda _prompt: [*spell(text), EOS]
+
+
 def piece(token_id: int) -> bytes:
     """Bytes of a fake token; control tokens have none."""
     return bytes([token_id - 3]) if 3 <= token_id < 259 else b""
