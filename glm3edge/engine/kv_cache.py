@@ -15,7 +15,7 @@ MIN_SAVED_TOKENS = 32
 """Tokens that a state on disk must save; fewer are computed as fast as they are read."""
 
 _SPARE_SHARE = 32
-"""An eviction frees this part of all cells more than is needed, because it is slow."""
+"""One of so many cells is freed beyond what is needed, because eviction is slow."""
 
 
 def num_slots(max_running: int) -> int:
@@ -31,7 +31,7 @@ class PrefixMatch(NamedTuple):
 
 
 class KVCache:
-    """Keeps account of the backend's key/value memory, and is the only one to change it.
+    """Bookkeeping of the backend's KV cache, which nothing else changes.
 
     A slot is a sequence id of the backend. It is busy while a sequence runs in it. Afterwards it
     keeps its tokens for prompts with the same prefix, until their cells are needed: the slot that
