@@ -22,26 +22,26 @@ class Batch:
             self.native.n_seq_id[index] = 1
         self._sequence_ids = [self.native.seq_id[index] for index in range(capacity)]
 
-    def fill(self, spans: Sequence[Span], *, hidden_states: bool, num_before: int = 0) -> list[int]:
-        """Write ``spans`` into the arrays, ``num_before`` positions behind those they name.
+    def fill(self, spans: Sequence[Span], *, hidden_states: bool, offset: int = 0) -> list[int]:
+        """Write ``spans`` into the arrays, ``offset`` positions behind their own.
 
         Returns:
-            The batch position of each one's last token.
+            The batch position of each span's last token.
         """
         num_tokens = sum(len(span.token_ids) for span in spans)
         if not 0 < num_tokens <= self._capacity:
             raise ValueError(f"a batch takes 1 to {self._capacity} tokens, not {num_tokens}")
         start, last_positions = 0, []
         for span in spans:
-            start = self._put(span, start, num_before, hidden_states=hidden_states)
+            start = self._put(span, start, offset, hidden_states=hidden_states)
             last_positions.append(start - 1)
         self.native.n_tokens = start
         return last_positions
 
-    def _put(self, span: Span, start: int, num_before: int, *, hidden_states: bool) -> int:
+    def _put(self, span: Span, start: int, offset: int, *, hidden_states: bool) -> int:
         count = len(span.token_ids)
         end = start + count
-        position = span.position + num_before
+        position = span.position + offset
         if count == 1:  # the usual case, without slices
             self._token_ids[start] = span.token_ids[0]
             self._positions[start] = position

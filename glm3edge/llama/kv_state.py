@@ -1,4 +1,6 @@
-"""The layout of llama.cpp's sequence states: what ``llama_state_seq_get_data`` gives.
+"""State of a sequence in the KV cache: reading and writing it, and how llama.cpp lays it out.
+
+``llama_state_seq_get_data`` gives:
 
     u32 mark of the format, i32 sequence id, u32 streams (1), u32 cells
     for each cell: i32 position, u32 sequences (1), i32 sequence id
@@ -8,16 +10,18 @@
         column the value of each cell
 
 All is little-endian. It is no part of llama.cpp's interface and may change with its version, so
-whoever makes a state of his own shows first that a state of llama.cpp's is read and packed to the
-same bytes.
+``unpack()`` checks that a state packs to the same bytes again.
 """
 
 import struct
 from dataclasses import dataclass
 from typing import Any
 
+import llama_cpp.llama_cpp as native
 import numpy as np
 from numpy.typing import NDArray
+
+from glm3edge.llama.pointers import byte_pointer
 
 _DTYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f4"), 1: np.dtype("<f2")}  # by ggml_type
 _TYPES = {dtype: number for number, dtype in _DTYPES.items()}
@@ -44,7 +48,7 @@ class State:
     is_transposed: bool
 
     def pack(self) -> bytes:
-        """As llama.cpp has it."""
+        """The state as llama.cpp lays it out."""
         num_layers, num_cells, width = self.keys.shape
         parts = [_HEAD.pack(self.mark, self.sequence_id, 1, num_cells)]
         parts += [_CELL.pack(position, 1, self.sequence_id) for position in range(num_cells)]
@@ -62,11 +66,27 @@ class State:
         return b"".join(parts)
 
 
+def read_state(context_handle: Any, sequence_id: int) -> bytes:
+    """State of a sequence of llama.cpp's context, as llama.cpp lays it out."""
+    size = native.llama_state_seq_get_size(context_handle, sequence_id)
+    buffer = np.empty(size, np.uint8)
+    pointer = byte_pointer(buffer)
+    written = native.llama_state_seq_get_data(context_handle, pointer, size, sequence_id)
+    return buffer[:written].tobytes()
+
+
+def write_state(context_handle: Any, sequence_id: int, state: bytes) -> bool:
+    """Fill an empty sequence of llama.cpp's context with ``state``; False if it is refused."""
+    data = np.frombuffer(state, np.uint8)
+    pointer = byte_pointer(data)
+    return bool(native.llama_state_seq_set_data(context_handle, pointer, len(data), sequence_id))
+
+
 def unpack(data: bytes, *, num_layers: int, width: int) -> State:
-    """The state of a sequence from its first token on.
+    """Parse the state of a sequence that begins at position 0.
 
     Raises:
-        ValueError: it is not laid out as this module has it, or of another model.
+        ValueError: it is not laid out as described above, or of another model.
     """
     reader = _Reader(data)
     mark, sequence_id, num_streams, num_cells = reader.take(_HEAD)
@@ -84,7 +104,7 @@ def unpack(data: bytes, *, num_layers: int, width: int) -> State:
 
 
 class _Reader:
-    """Takes one part of a state after the other."""
+    """Reader of a state's bytes, one part after the other."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -8,7 +8,7 @@ import pytest
 
 from glm3edge.core import SamplingParams, Span
 from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
-from glm3edge.llama.context import Context, token_logprobs
+from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
@@ -94,14 +94,6 @@ def test_only_what_is_allowed_is_chosen(context: Context, tiny_model: Model) -> 
     assert context.sample(sampler, index, mask) == likelier
     assert context.logprobs(index, 11, 0).logprob == -9999
     sampler.close()
-
-
-def test_logprobs_of_a_known_distribution() -> None:
-    logits = np.log(np.array([0.1, 0.6, 0.3], np.float32)) + 50
-    told = token_logprobs(logits, 2, 2)
-    assert told.logprob == pytest.approx(np.log(0.3), abs=1e-4)
-    assert [token_id for token_id, _ in told.top] == [1, 2]
-    assert token_logprobs(logits, 0, 3).top[2][0] == 0
 
 
 def test_an_aborted_batch_leaves_a_context_that_works(
@@ -256,9 +248,9 @@ def test_closing_while_another_thread_decodes(tiny_model: Model) -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    started.wait(10)
+    assert started.wait(60)
     context.close()
-    thread.join(10)
+    thread.join(60)
     assert len(outcome) == 1
 
 

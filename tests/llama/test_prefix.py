@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from glm3edge.core import SamplingParams, Span
 from glm3edge.errors import ModelError, ModelLoadError
+from glm3edge.llama import prefixed_sequences
 from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.context import Context
-from glm3edge.llama.kv_state import unpack
+from glm3edge.llama.kv_state import read_state, unpack
 from glm3edge.llama.model import Model
 from glm3edge.llama.prefix import Prefix
 from glm3edge_convert.adapters.lora import convert_lora
@@ -123,7 +124,9 @@ def test_every_layout_of_states(
     for name in LENGTHS:
         with open_context(model, Prefix(model, folder / f"{name}.gguf")) as context:
             state = unpack(
-                context._state(5), num_layers=model.num_layers, width=model.key_value_length
+                read_state(context._handle, 5),
+                num_layers=model.num_layers,
+                width=model.key_value_length,
             )
             assert state.is_transposed == (not flash_attention)
             assert state.keys.dtype.itemsize == 4 - 2 * type_number
@@ -314,13 +317,12 @@ def test_another_layout_of_states_is_refused(
 ) -> None:
     """As a later llama.cpp may have."""
     prefix = Prefix(model, folder / "short.gguf")
-    whole = Context._state
     with monkeypatch.context() as patch:
-        patch.setattr(Context, "_state", lambda *args: whole(*args) + b"more")
+        patch.setattr(prefixed_sequences, "read_state", lambda *args: read_state(*args) + b"more")
         with pytest.raises(ModelError, match="in a way that prefixes cannot be put into"):
             open_context(model, prefix)
     with monkeypatch.context() as patch:
-        patch.setattr(Context, "_set_state", lambda *_: False)
+        patch.setattr(prefixed_sequences, "write_state", lambda *_: False)
         with pytest.raises(ModelError, match=r"did not take the prefix short\.gguf"):
             open_context(model, prefix)
 
