@@ -30,9 +30,9 @@ from glm3edge.core import Span
 from glm3edge.llama import ggml
 from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.context import Context
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import CPU, add_worker, handle_of
 from glm3edge.llama.model import Model
-from glm3edge.llama.placement import ON_CPU, Placement
 
 PROMPT = 256
 NUM_PROMPTS = 8

@@ -1,4 +1,4 @@
-"""Adapter: a loaded GGUF LoRA adapter, which a context can compute with."""
+"""LoRA adapters: GGUF files that change a model's weights, loaded for contexts to compute with."""
 
 import ctypes
 import hashlib
@@ -9,16 +9,17 @@ import llama_cpp.llama_cpp as native
 
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama import library
-from glm3edge.llama.model import Model, check_is_gguf
+from glm3edge.llama.gguf_file import check_is_gguf
+from glm3edge.llama.model import Model
 
 _CHUNK_BYTES = 2**20
 
 
 class Adapter:
-    """A change of a model's weights, ``scale`` times. Its memory goes with the model's."""
+    """A LoRA adapter of a model, applied ``scale`` times. Its memory is freed with the model's."""
 
     def __init__(self, model: Model, path: Path, *, scale: float = 1.0) -> None:
-        """Load ``path``, before contexts are made of ``model``: they set memory aside for it.
+        """Load ``path``, before contexts are made of ``model``: they reserve memory for it.
 
         Raises:
             ModelLoadError: no such file, no GGUF adapter, or one of another model.
@@ -29,7 +30,7 @@ class Adapter:
         self.scale = scale
         handle = model.acquire()
         try:
-            with library.errors_as_reason() as reason:
+            with library.first_error() as reason:
                 pointer = native.llama_adapter_lora_init(handle, str(path).encode())
         finally:
             model.release()
@@ -40,7 +41,7 @@ class Adapter:
 
     @property
     def fingerprint(self) -> str:
-        """Tells adapters apart, and scales of the same one: a digest of all of the file."""
+        """Digest of the whole file and the scale."""
         digest = hashlib.blake2b(repr(self.scale).encode(), digest_size=16)
         with self.path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
@@ -48,10 +49,10 @@ class Adapter:
         return digest.hexdigest()
 
     def apply(self, context: Any) -> None:
-        """Let llama.cpp's ``context`` compute with this adapter and no other."""
+        """Make llama.cpp's ``context`` compute with this adapter and no other."""
         native.llama_set_adapters_lora(context, self._handles, 1, self._scales)
 
 
 def apply_none(context: Any) -> None:
-    """Let llama.cpp's ``context`` compute with the model alone."""
+    """Make llama.cpp's ``context`` compute with the model alone."""
     native.llama_set_adapters_lora(context, None, 0, None)

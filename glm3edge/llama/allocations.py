@@ -1,4 +1,4 @@
-"""Allocations: what llama.cpp reports of where it put layers, and of the memory it takes."""
+"""Allocations: the memory that llama.cpp takes by buffer, and the devices of layers and tensors."""
 
 import ctypes
 import re
@@ -26,10 +26,10 @@ class Allocation:
 
     Attributes:
         buffer: llama.cpp's name of it, such as ``CPU_Mapped`` or ``CUDA0``.
-        device: whose memory it is; the CPU's also where a GPU's driver has set it aside.
+        device: whose memory it is; the CPU's also for host memory that a GPU's driver reserves.
         weights: of the model.
         context: keys and values.
-        compute: what a batch needs for a while.
+        compute: scratch memory of a batch.
     """
 
     buffer: str
@@ -40,15 +40,15 @@ class Allocation:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Sum of the three."""
         return self.weights + self.context + self.compute
 
 
 def allocations(context_handle: Any) -> list[Allocation]:
-    """Memory of a context and its model by buffer: taken, or with ``no_alloc`` what would be.
+    """Memory of a context and its model by buffer; with ``no_alloc``, what it would take.
 
-    llama.cpp gives it as a C++ map (llama-ext.h), which is read here as the compiler's library lays
-    it out.
+    llama.cpp returns it as a C++ map (llama-ext.h), read here as the compiler's library lays it
+    out.
 
     Raises:
         ModelError: the map is not laid out as it is known to be.
@@ -60,22 +60,22 @@ def allocations(context_handle: Any) -> list[Allocation]:
 
 
 def reports_allocations() -> bool:
-    """Whether this build of llama.cpp tells what memory it takes."""
+    """Whether this build of llama.cpp reports the memory it takes."""
     return hasattr(native._lib, _SYMBOL)
 
 
 def layer_devices(lines: list[str]) -> dict[int, str]:
-    """From the log of loading: on which device each layer is; the last is the output."""
+    """Device of each layer, from the log of loading; the last layer is the output."""
     return {int(match[1]): match[2] for line in lines if (match := _LAYER.search(line))}
 
 
 def moved_tensors(lines: list[str]) -> dict[str, str]:
-    """From the log of loading: tensors that are elsewhere than their layer, and the buffer."""
+    """Tensors that are not with their layer and their buffers, from the log of loading."""
     return {match[1]: match[2] for line in lines if (match := _MOVED.search(line))}
 
 
 def describe(layers: dict[int, str], found: Sequence[Allocation]) -> list[str]:
-    """A line for each device: which layers it has, and how much memory they take."""
+    """A line for each device, with its layers and the memory they take."""
     output = max(layers, default=0)
     lines = []
     for name in sorted({*layers.values(), *(a.device for a in found)}, key=lambda n: (n != CPU, n)):
@@ -93,7 +93,7 @@ def describe(layers: dict[int, str], found: Sequence[Allocation]) -> list[str]:
 
 
 def _spans(numbers: Iterable[int]) -> str:
-    """Numbers as people write them: ``0-3, 7``."""
+    """Numbers as a list of ranges: ``0-3, 7``."""
     spans: list[list[int]] = []
     for number in sorted(numbers):
         if spans and number == spans[-1][1] + 1:
@@ -107,32 +107,32 @@ _IS_LIBCXX = sys.platform == "darwin"
 
 
 class _Map(ctypes.Structure):
-    """std::map as a function returns it."""
+    """std::map, as a function returns it."""
 
     _fields_ = (("words", ctypes.c_size_t * (3 if _IS_LIBCXX else 6)),)
 
 
 class _Layout:
-    """Where libc++ or libstdc++ keeps the parts of a map and of its nodes, counted in words."""
+    """Offsets of a map's and a node's fields in libc++ or libstdc++, in words."""
 
     root, count = (1, 2) if _IS_LIBCXX else (2, 5)
     left, right, value = (0, 1, 4) if _IS_LIBCXX else (2, 3, 4)
 
 
 def _entries(context_handle: Any) -> Iterator[tuple[int, int, int, int]]:
-    """Buffer type, and bytes of weights, context and computation."""
+    """Buffer types, with bytes of weights, context and computation."""
     if not reports_allocations():
-        raise ModelError("this build of llama.cpp does not tell what memory it takes")
+        raise ModelError("this build of llama.cpp does not report the memory it takes")
     function = native._lib[_SYMBOL]
     function.restype, function.argtypes = _Map, [ctypes.c_void_p]
     words = function(context_handle).words
     count, pending = words[_Layout.count], [words[_Layout.root]]
     if count > _MAX_ENTRIES:
-        raise ModelError("llama.cpp's account of its memory is laid out in an unknown way")
+        raise ModelError("llama.cpp's report of its memory is laid out in an unknown way")
     while pending:
         if node := pending.pop():
             if not count:
-                raise ModelError("llama.cpp's account of its memory has more entries than it says")
+                raise ModelError("llama.cpp's report of its memory has more entries than it says")
             count -= 1
             words = (ctypes.c_size_t * (_Layout.value + 4)).from_address(node)
             pending += [words[_Layout.left], words[_Layout.right]]

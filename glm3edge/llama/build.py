@@ -1,4 +1,4 @@
-"""How llama.cpp was built: its versions, its parts, and what they make use of."""
+"""Build of llama.cpp: versions, backends, and the instruction sets they use."""
 
 import ctypes
 from contextlib import suppress
@@ -24,15 +24,14 @@ _GET_FEATURES = ctypes.CFUNCTYPE(ctypes.POINTER(_Feature), ctypes.c_void_p)
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What is known of the library.
+    """Versions and backends of the llama.cpp that is loaded.
 
     Attributes:
         binding: version of llama-cpp-python.
         ggml: version of llama.cpp's tensor library, and the commit it was built from.
-        backends: parts it has for sorts of devices, by the names of their files: ``cpu``, ``rpc``,
-            ``cuda``, ``vulkan``, ``metal``.
-        features: of the backends that tell, what they were built with, ``AVX2`` or ``ARCHS``, and
-            its value; ``1`` says no more than that it is there.
+        backends: names of those it has: ``cpu``, ``rpc``, ``cuda``, ``vulkan``, ``metal``.
+        features: by backend, for those that report any: ``AVX2``, ``ARCHS`` and so on with their
+            values; ``1`` only says that a feature is there.
     """
 
     binding: str
@@ -42,7 +41,7 @@ class Build:
 
 
 def read_build() -> Build:
-    """All that the library tells of itself."""
+    """The build of the llama.cpp that is loaded."""
     return Build(
         binding=llama_cpp.__version__,
         ggml=_version(),
@@ -73,6 +72,6 @@ def _features(backend: int) -> tuple[str, dict[str, str]]:
     if address:
         feature = _GET_FEATURES(address)(backend)
         while feature[len(found)].name:
-            one = feature[len(found)]
-            found[one.name.decode()] = (one.value or b"").decode()
+            entry = feature[len(found)]
+            found[entry.name.decode()] = (entry.value or b"").decode()
     return name, found

@@ -1,8 +1,8 @@
-"""ChildProcess: a process of its own for what llama.cpp may end a process over.
+"""Child process that isolates calls of llama.cpp that may end their process.
 
-It does so when a worker goes away, and when a GPU's driver fails. Calls go to that process and
-results come back, one at a time, as pickles through a pipe. What it writes to its standard output
-and error goes to a file, whose last words tell why it ended.
+llama.cpp ends its process when a worker is lost, and when a GPU's driver fails. Calls go to the
+child and results come back, one at a time, as pickles through a pipe. Its standard output and error
+go to a file, whose last line is the reason if it ends.
 """
 
 import atexit
@@ -27,13 +27,13 @@ T = TypeVar("T")
 _PROCESSES = multiprocessing.get_context("spawn")
 _POLL_SECONDS = 2.0
 _END_SECONDS = 5.0
-_MAX_WORDS = 300
-_PLACE = re.compile(r"^\S+\.\w+:\d+: ")  # in llama.cpp's source
-_LOST = (EOFError, OSError)  # what a pipe raises when there is nobody at its other end
+_MAX_REASON_CHARS = 300
+_LOCATION = re.compile(r"^\S+\.\w+:\d+: ")  # in llama.cpp's source
+_LOST = (EOFError, OSError)  # raised by a pipe whose other end is closed
 
 
 class ChildProcess:
-    """An object in a process of its own.
+    """An object in a child process, whose methods are called from here.
 
     Methods may be called from any thread; ``call()`` and ``post()`` wait for each other.
     """
@@ -43,26 +43,26 @@ class ChildProcess:
         make: Callable[..., Any],
         *args: Any,
         check: Callable[[], str | None] = lambda: None,
-        patience: float = 120.0,
+        timeout: float = 120.0,
     ) -> None:
         """Start the process; ``wait_ready()`` waits until it has made the object.
 
         Args:
-            make: called there with ``args``; it and they have to be picklable.
-            check: asked every few seconds while a call takes long: why it cannot come to an end,
+            make: called there with ``args``, returns the object; all of them have to be picklable.
+            check: called every few seconds during a long call; returns why the call cannot end, or
                 None if it may.
-            patience: seconds that a call may take.
+            timeout: seconds that a call may take.
         """
-        self._check, self._patience = check, patience
+        self._check, self._timeout = check, timeout
         self._lock = threading.RLock()
         self._is_closed = False
         with ExitStack() as stack:
-            self._words = _new_file()
-            stack.callback(self._words.unlink, missing_ok=True)
+            self._output = _new_file()
+            stack.callback(self._output.unlink, missing_ok=True)
             self._pipe, calls = map(stack.enter_context, _PROCESSES.Pipe())
             self._signals, signals = map(stack.enter_context, _PROCESSES.Pipe())
             self._process = _PROCESSES.Process(
-                target=_run, args=(calls, signals, self._words, make, args), daemon=True
+                target=_run, args=(calls, signals, self._output, make, args), daemon=True
             )
             self._process.start()
             stack.pop_all()
@@ -70,8 +70,11 @@ class ChildProcess:
         signals.close()
         atexit.register(self.kill)  # before multiprocessing asks it to end, and waits
 
-    def wait_ready(self, patience: float = math.inf) -> "ChildProcess":
-        """Itself, once the object is made; if it is not in ``patience`` seconds, the process ends.
+    def wait_ready(self, timeout: float = math.inf) -> "ChildProcess":
+        """Wait until the object is made, or kill the process after ``timeout`` seconds.
+
+        Returns:
+            This object.
 
         Raises:
             EngineLostError: the process ended meanwhile.
@@ -79,26 +82,26 @@ class ChildProcess:
         """
         try:
             with self._lock:
-                self._receive(patience)
+                self._receive(timeout)
         except BaseException:
             self.close()
             raise
         return self
 
-    def call(self, name: str, *args: Any, patience: float | None = None, **options: Any) -> Any:
-        """The result of the object's method ``name``, for which ``patience`` may be another.
+    def call(self, name: str, *args: Any, timeout: float | None = None, **options: Any) -> Any:
+        """Call the object's method ``name``; return its result. ``timeout`` is for this call only.
 
         Raises:
             EngineLostError: the process has ended or does not answer.
             ResourceClosedError: it was closed.
-            Exception: whatever the method raises, or one that was posted before.
+            Exception: whatever this method raises, or one called by ``post()`` before.
         """
         with self._lock:
             self._send((name, args, options, True))
-            return self._receive(self._patience if patience is None else patience)
+            return self._receive(self._timeout if timeout is None else timeout)
 
     def post(self, name: str, *args: Any) -> None:
-        """Have the object's method ``name`` called, without waiting for its result.
+        """Call the object's method ``name`` without waiting for its result.
 
         Raises:
             EngineLostError: the process has ended.
@@ -108,29 +111,29 @@ class ChildProcess:
             self._send((name, args, {}, False))
 
     def signal(self, name: str) -> None:
-        """Call the object's method ``name`` at once, beside the call that runs."""
+        """Call the object's method ``name`` at once, in a second thread beside a running call."""
         with suppress(*_LOST):
             self._signals.send(name)
 
     def kill(self) -> None:
-        """End the process; a call that runs ends with EngineLostError."""
+        """Kill the process; a running call raises EngineLostError."""
         with suppress(ValueError):  # it is closed
             self._process.kill()
 
     def close(self) -> None:
-        """End the process once the call that runs is done. Idempotent."""
+        """End the process after a running call; later calls do nothing."""
         with self._lock:
             if self._is_closed:
                 return
             self._is_closed = True
             atexit.unregister(self.kill)
-            self._pipe.close()  # it ends when there is nobody to serve
+            self._pipe.close()  # which ends the process
             self._signals.close()
             self._process.join(_END_SECONDS)
             self._process.kill()
             self._process.join()
             self._process.close()
-            self._words.unlink(missing_ok=True)
+            self._output.unlink(missing_ok=True)
 
     def _send(self, message: Any) -> None:
         if self._is_closed:
@@ -140,13 +143,13 @@ class ChildProcess:
         except _LOST:
             raise self._lost() from None
 
-    def _receive(self, patience: float) -> Any:
-        deadline = time.monotonic() + patience
+    def _receive(self, timeout: float) -> Any:
+        deadline = time.monotonic() + timeout
         try:
             while not self._pipe.poll(_POLL_SECONDS):
                 reason = self._check()
                 if reason is None and time.monotonic() > deadline:
-                    reason = f"no answer in {patience:.0f} s"
+                    reason = f"no answer in {timeout:.0f} s"
                 if reason is not None:
                     self._process.kill()
                     raise EngineLostError(reason)
@@ -159,26 +162,26 @@ class ChildProcess:
 
     def _lost(self) -> EngineLostError:
         self._process.join(_END_SECONDS)
-        return EngineLostError(self._check() or _last_words(self._words, self._process.exitcode))
+        return EngineLostError(self._check() or _end_reason(self._output, self._process.exitcode))
 
 
-def run_in_child(function: Callable[..., T], *args: Any, patience: float = math.inf) -> T:
-    """The result of a function that runs in a process of its own, which then ends.
+def run_in_child(function: Callable[..., T], *args: Any, timeout: float = math.inf) -> T:
+    """Run a function in a child process, which then ends; returns its result.
 
     Raises:
-        EngineLostError: the process ended before, or took more than ``patience`` seconds.
+        EngineLostError: the process ended early, or took more than ``timeout`` seconds.
         Exception: whatever the function raises.
     """
-    apart = ChildProcess(_Functions, patience=patience).wait_ready()
+    child = ChildProcess(_Functions, timeout=timeout).wait_ready()
     try:
-        result: T = apart.call("run", function, *args)
+        result: T = child.call("run", function, *args)
         return result
     finally:
-        apart.close()
+        child.close()
 
 
 def forbid_core_dumps() -> None:
-    """No image of gigabytes on disk, and no debugger, when llama.cpp ends this process."""
+    """Turn off core dumps, which take gigabytes, and llama.cpp's debugger in this process."""
     os.environ["GGML_NO_BACKTRACE"] = "1"
     with suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415 - Windows has none
@@ -192,14 +195,14 @@ class _Functions:
 
 
 def _run(
-    calls: Connection, signals: Connection, words: Path, make: Callable[..., Any], args: Any
+    calls: Connection, signals: Connection, output: Path, make: Callable[..., Any], args: Any
 ) -> None:
-    """What the process does."""
+    """Main function of the child process."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to all of a group; the parent ends us
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     forbid_core_dumps()
-    _redirect(words)
+    _redirect(output)
     with suppress(*_LOST):
         try:
             target = make(*args)
@@ -207,7 +210,7 @@ def _run(
             calls.send((False, exc))
             return
         calls.send((True, None))
-        threading.Thread(target=_obey, args=(signals, target), daemon=True).start()
+        threading.Thread(target=_handle_signals, args=(signals, target), daemon=True).start()
         _serve(calls, target)
 
 
@@ -226,14 +229,14 @@ def _serve(calls: Connection, target: Any) -> None:
             error = None
 
 
-def _obey(signals: Connection, target: Any) -> None:
+def _handle_signals(signals: Connection, target: Any) -> None:
     with suppress(*_LOST):
         while True:
             getattr(target, signals.recv())()
 
 
-def _redirect(words: Path) -> None:
-    file = os.open(words, os.O_WRONLY | os.O_APPEND)
+def _redirect(output: Path) -> None:
+    file = os.open(output, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(file, stream)
     os.close(file)
@@ -245,17 +248,19 @@ def _new_file() -> Path:
     return Path(name)
 
 
-def _last_words(words: Path, exit_code: int | None) -> str:
-    """What the process wrote last, or what it ended with."""
+def _end_reason(output: Path, exit_code: int | None) -> str:
+    """The last line that the process wrote, or how it ended."""
     if exit_code is not None and exit_code < 0 and exit_code != -signal.SIGABRT:
         name = signal.Signals(-exit_code).name
         hint = "; was there no memory left?" if name == "SIGKILL" else ""
         return f"its process was ended by {name}{hint}"
     try:
-        lines = words.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    spoken = [line.strip() for line in lines if line.strip()]
+    written = [line.strip() for line in lines if line.strip()]
     return (
-        _PLACE.sub("", spoken[-1])[:_MAX_WORDS] if spoken else f"its process ended with {exit_code}"
+        _LOCATION.sub("", written[-1])[:_MAX_REASON_CHARS]
+        if written
+        else f"its process ended with {exit_code}"
     )

@@ -106,11 +106,7 @@ class Context:
         self._abort_flag = _set_abort_flag(self._handle)
         self._batch = Batch(batch_size)
         if self._prefixes is not None:
-            try:
-                self._prefixes.load(self._handle, model, self.decode)
-            except BaseException:
-                self.close()
-                raise
+            self._load_prefixes(self._prefixes)
 
     def __enter__(self) -> "Context":
         return self
@@ -123,7 +119,7 @@ class Context:
         return self.model.piece(token_id)
 
     def new_sampler(self, params: SamplingParams, prompt_ids: Sequence[int]) -> Sampler:
-        """A sampler for one sequence of this context."""
+        """Make a sampler for one sequence of this context."""
         return Sampler(params, prompt_ids=prompt_ids)
 
     def decode(
@@ -155,10 +151,10 @@ class Context:
             if adapter != self._adapter:
                 self._apply(adapter)
             self._abort_flag[0] = b"\0"
-            with library.held_errors() as errors:
+            with library.deferred_errors() as errors:
                 code = native.llama_decode(handle, self._batch.native)
                 if code == _ABORTED:
-                    errors.clear()  # that it was aborted, in three lines
+                    errors.clear()  # three lines that say that it was aborted
             if code == _ABORTED:
                 raise DecodeAbortedError(code)
             if code != 0:
@@ -166,7 +162,7 @@ class Context:
             return last_positions
 
     def abort(self) -> None:
-        """Stop a running ``decode()`` at once; without one it does nothing. From any thread."""
+        """Stop a running ``decode()`` at once; does nothing if none runs. From any thread."""
         self._abort_flag[0] = b"\1"
 
     def sample(self, sampler: Sampler, index: int, allowed: Mask | None = None) -> int:
@@ -191,7 +187,7 @@ class Context:
             return token_logprobs(self._logits(index), token_id, num_top)
 
     def logits(self, start: int, num_positions: int) -> NDArray[np.float32]:
-        """Logits that the last ``decode()`` kept.
+        """Logits of the last ``decode()``.
 
         Returns:
             A copy, ``[num_positions, vocab_size]``, from batch position ``start`` on.
@@ -297,6 +293,13 @@ class Context:
                 return
             self._batch.close()
             close_context(self.model, handle)
+
+    def _load_prefixes(self, prefixes: PrefixedSequences) -> None:
+        try:
+            prefixes.load(self._handle, self.model, self.decode)
+        except BaseException:
+            self.close()
+            raise
 
     def _apply(self, adapter: int) -> None:
         if adapter:

@@ -1,4 +1,4 @@
-"""Devices that llama.cpp can compute on: processors, GPUs, and those of workers elsewhere."""
+"""Devices that llama.cpp can compute on: the CPU, GPUs, and the devices of workers."""
 
 import ctypes
 from collections.abc import Iterable
@@ -9,11 +9,21 @@ from glm3edge.errors import DeviceError
 from glm3edge.llama import ggml
 
 CPU = "CPU"
-"""What llama.cpp calls the processor."""
+"""llama.cpp's name of the CPU."""
+
+_GPU_BACKENDS = {
+    "ggml-cuda": "CUDA",
+    "ggml-hip": "ROCm",
+    "ggml-metal": "MTL",
+    "ggml-musa": "MUSA",
+    "ggml-sycl": "SYCL",
+    "ggml-vulkan": "Vulkan",
+}
+"""Libraries of llama.cpp for GPUs, and the backend that their devices name."""
 
 
 class DeviceKind(Enum):
-    """ggml_backend_dev_type (ggml-backend.h)."""
+    """Kind of a device: ggml_backend_dev_type (ggml-backend.h)."""
 
     CPU = 0
     GPU = 1
@@ -24,12 +34,12 @@ class DeviceKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What llama.cpp says of a device.
+    """A device, as llama.cpp describes it.
 
     Attributes:
         name: such as ``CUDA0``, ``RPC0`` or ``CPU``; options name devices so.
         description: the product's name; of a worker's device, the worker's address.
-        kind: what sort of thing it is; a worker's devices all count as GPUs.
+        kind: a worker's devices all count as GPUs.
         backend: the part of llama.cpp that drives it.
         memory_free: bytes, at the time of asking.
         memory_total: bytes.
@@ -44,21 +54,21 @@ class Device:
 
     @property
     def is_offload(self) -> bool:
-        """Whether layers can be moved to it."""
+        """Whether layers can be offloaded to it."""
         return self.kind in {DeviceKind.GPU, DeviceKind.INTEGRATED_GPU}
 
 
 def devices() -> list[Device]:
-    """All that llama.cpp has, in its order; workers' once ``add_worker()`` has added them."""
+    """All devices in llama.cpp's order; workers' are among them after ``add_worker()``."""
     count = ggml.function("ggml_backend_dev_count")()
-    return [_read(ggml.function("ggml_backend_dev_get")(index)) for index in range(count)]
+    return [_device(ggml.function("ggml_backend_dev_get")(index)) for index in range(count)]
 
 
 def add_worker(address: str) -> list[Device]:
-    """The devices of the worker at ``address`` (``host:port``), from now on among ``devices()``.
+    """Add the devices of the worker at ``address`` (``host:port``) to ``devices()``; returns them.
 
-    llama.cpp ends the process if the worker cannot be reached, speaks another version of the
-    protocol, or goes away later: call this in a process that may end.
+    llama.cpp ends the process if the worker cannot be reached, has another version of the protocol,
+    or is lost later: call this in a child process.
 
     Raises:
         DeviceError: this build has no RPC, or the worker offers nothing.
@@ -71,7 +81,7 @@ def add_worker(address: str) -> list[Device]:
     count = ggml.function("ggml_backend_reg_dev_count")(backend)
     get = ggml.function("ggml_backend_reg_dev_get")
     handles = [get(backend, index) for index in range(count)]
-    added = [_read(handle) for handle in handles]
+    added = [_device(handle) for handle in handles]
     known = {device.name for device in devices()}
     for device, handle in zip(added, handles, strict=True):
         if device.name not in known:
@@ -80,15 +90,26 @@ def add_worker(address: str) -> list[Device]:
 
 
 def add_workers(addresses: Iterable[str]) -> list[Device]:
-    """The devices of all these workers, in their order; see ``add_worker()``."""
+    """Add the devices of these workers, in their order; see ``add_worker()``."""
     return [device for address in addresses for device in add_worker(address)]
 
 
+def gpu_backends() -> list[str]:
+    """Backends for GPUs that llama.cpp was built with."""
+    return [backend for library, backend in _GPU_BACKENDS.items() if ggml.has_library(library)]
+
+
+def idle_backends(found: Iterable[Device]) -> list[str]:
+    """Backends for GPUs that llama.cpp was built with and that have no device in ``found``."""
+    used = {device.backend for device in found}
+    return [backend for backend in gpu_backends() if backend not in used]
+
+
 def handle_of(name: str) -> int:
-    """llama.cpp's handle of the device called ``name``.
+    """llama.cpp's handle of a device by name.
 
     Raises:
-        DeviceError: there is none.
+        DeviceError: there is no such device.
     """
     handle: int | None = ggml.function("ggml_backend_dev_by_name")(name.encode())
     if not handle:
@@ -97,7 +118,7 @@ def handle_of(name: str) -> int:
     return handle
 
 
-def _read(handle: int) -> Device:
+def _device(handle: int) -> Device:
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     ggml.function("ggml_backend_dev_memory")(handle, ctypes.byref(free), ctypes.byref(total))
     return Device(

@@ -1,4 +1,4 @@
-"""Encoder: texts to vectors, with a model that was made for nothing else, such as BERT."""
+"""Encoder: embeddings of texts with an encoder model, such as BERT."""
 
 import ctypes
 import threading
@@ -22,7 +22,7 @@ _POOLINGS = (1, 2, 3)  # LLAMA_POOLING_TYPE_MEAN, _CLS and _LAST: those that giv
 
 
 class Encoder:
-    """A model and what computes with it. Nothing is kept from one text to the next.
+    """An encoder model and its context, which keeps nothing from one batch to the next.
 
     Methods may be called from any thread, one at a time.
     """
@@ -30,16 +30,16 @@ class Encoder:
     def __init__(
         self, model: Model, *, batch_size: int, num_sequences: int, num_threads: int
     ) -> None:
-        """Allocate what a batch needs.
+        """Allocate the memory of a batch.
 
         Args:
             model: of the architecture ``bert``; it stays open as long as this encoder.
-            batch_size: tokens one ``encode()`` may take: a text is computed at once or not at all.
-            num_sequences: texts one ``encode()`` may take.
+            batch_size: most tokens of one ``encode()``; a text cannot be split over batches.
+            num_sequences: most texts of one ``encode()``.
             num_threads: compute threads.
 
         Raises:
-            ModelLoadError: the file does not say how to pool, or how texts begin and end.
+            ModelLoadError: the file does not name its pooling, or the tokens at a text's ends.
             ModelError: llama.cpp could not make it, most often for lack of memory.
         """
         self.model = model
@@ -63,7 +63,7 @@ class Encoder:
         self._batch = Batch(batch_size)
         problem = None
         if native.llama_pooling_type(self._handle) not in _POOLINGS:
-            problem = "it does not say how vectors of tokens become one of a text"
+            problem = "it does not say how the vectors of tokens are pooled to that of a text"
         elif len(model.tokenize("", add_special=True)) != 2:
             problem = "it does not say which tokens a text begins and ends with"
         if problem is not None:
@@ -77,14 +77,14 @@ class Encoder:
         self.close()
 
     def tokenize(self, text: str) -> list[int]:
-        """Ids of a text between the tokens that the model expects at its ends."""
+        """Token ids of a text, with the special tokens that the model expects at its ends."""
         if self._strips_accents:
-            # llama.cpp takes characters apart for this, but not those of Hangul.
+            # llama.cpp decomposes characters for this, but not those of Hangul.
             text = unicodedata.normalize("NFD", text)
         return self.model.tokenize(text, add_special=True)
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Vectors of ``texts``, given as token ids with those at their ends.
+        """Embeddings of ``texts``, given as token ids with the special tokens at their ends.
 
         Returns:
             ``[len(texts), embedding_length]``, pooled as the model says and scaled to length 1.
@@ -121,7 +121,7 @@ class Encoder:
 
 
 def _strips_accents(model: Model) -> bool:
-    """Whether text loses its accents before it is tokenized: WordPiece with its usual settings."""
+    """Whether accents are stripped before tokenization: WordPiece with its usual settings."""
     if model.metadata("tokenizer.ggml.model") != "bert":
         return False
     settings = ("tokenizer.ggml.normalizer.strip_accents", "tokenizer.ggml.normalizer.lowercase")

@@ -1,7 +1,7 @@
-"""Devices that stand in for GPUs which are not here, so that llama.cpp can reckon with them.
+"""Fake devices: llama.cpp plans with them as with GPUs that this machine does not have.
 
-They are llama.cpp's own workers, on loopback and in this process. With ``no_alloc`` nothing is put
-there and nothing computed, so it does not matter what they really are.
+Each is the CPU behind an RPC server of llama.cpp, on loopback and in this process. With
+``no_alloc`` nothing is stored or computed there, so it does not matter what they really are.
 """
 
 import ctypes
@@ -18,14 +18,14 @@ _SECONDS = 10.0
 
 
 def add_fake_devices(number: int) -> list[Device]:
-    """So many devices more among ``devices()``, as long as this process lives.
+    """Add ``number`` fake devices to ``devices()`` for the life of this process; returns them.
 
     Raises:
         DeviceError: llama.cpp was built without RPC, or nothing can listen on loopback.
     """
     if not ggml.has_library("ggml-rpc"):
         raise DeviceError(
-            "reckoning with a GPU that is not here takes llama.cpp's RPC, which it was built "
+            "planning with a GPU that is not here takes llama.cpp's RPC, which it was built "
             "without: install with scripts/install.sh"
         )
     for _ in range(_ATTEMPTS):  # another program may take the port before the worker does

@@ -1,6 +1,6 @@
-"""ggml's functions about devices and files, which the Python binding of llama.cpp leaves out.
+"""Functions of ggml for devices and GGUF files, which llama-cpp-python does not bind.
 
-Signatures are those of ggml-backend.h, ggml-rpc.h and gguf.h. Handles are addresses; 0 stands for
+Signatures are those of ggml-backend.h, ggml-rpc.h and gguf.h. Handles are addresses; 0 is
 none.
 """
 
@@ -30,7 +30,7 @@ class _GgufInitParams(ctypes.Structure):
 
 
 METADATA_ONLY = _GgufInitParams(no_alloc=True)
-"""How ``gguf_init_from_file`` is to read."""
+"""Parameters of ``gguf_init_from_file`` that read no tensor data."""
 
 _SIGNATURES: dict[str, tuple[str, Any, list[Any]]] = {
     "ggml_version": ("ggml-base", _TEXT, []),
@@ -74,19 +74,19 @@ _SIGNATURES: dict[str, tuple[str, Any, list[Any]]] = {
 
 
 def has_library(name: str) -> bool:
-    """Whether llama.cpp was built with the part of this name, such as ``ggml-rpc``."""
+    """Whether llama.cpp was built with the library ``name``, such as ``ggml-rpc``."""
     return any(_FOLDER.glob(f"*{name}.*"))
 
 
 @cache
 def function(name: str) -> Any:
-    """One of ggml's functions, ready to be called.
+    """A function of ggml with its signature set.
 
-    It is found by way of llama.cpp, in the very libraries that this uses: wheels have copies of
+    It is looked up through llama.cpp, in the very libraries that this uses: wheels have copies of
     them under other names, with registries of their own.
 
     Raises:
-        AttributeError: llama.cpp was built without the part it is in.
+        AttributeError: llama.cpp was built without the library it is in.
         FileNotFoundError: the same, on Windows.
     """
     library.start()
@@ -94,12 +94,12 @@ def function(name: str) -> Any:
     loaded: Any = native._lib
     if os.name == "nt":  # looks into no library but the one that is named
         loaded = load_shared_library(part, _FOLDER)
-    made = getattr(loaded, name)
-    made.restype, made.argtypes = result, arguments
-    return made
+    found = getattr(loaded, name)
+    found.restype, found.argtypes = result, arguments
+    return found
 
 
 def text(name: str, handle: int) -> str:
-    """What a function that gives a name says of ``handle``."""
+    """Result of a function that returns a text for ``handle``."""
     data: bytes | None = function(name)(handle)
     return (data or b"").decode("utf-8", errors="replace")

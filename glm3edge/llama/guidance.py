@@ -1,4 +1,4 @@
-"""Guide: which tokens a grammar allows next, through llguidance."""
+"""Constrained decoding: masks of the tokens that a grammar allows next, from llguidance."""
 
 import ctypes
 import logging
@@ -18,23 +18,23 @@ from glm3edge.llama.model import Model
 
 logger = logging.getLogger(__name__)
 
-_CONTROL = b"\xff"  # what llguidance wants in front of tokens that are no text
+_CONTROL = b"\xff"  # llguidance expects it before the names of tokens that are no text
 _NUM_KEPT, _MAX_KEPT_CHARS = 64, 2**15
-"""Grammars that are kept compiled, as clients offer the same tools again and again; a character of
-one takes some 150 bytes then."""
+"""Cache of compiled grammars: clients send the same tools again and again. A character of a grammar
+takes some 150 bytes there."""
 _LIMITS = llguidance.LLParserLimits(max_items_in_row=10_000)
-"""By default llguidance gives up in mid-reply where over 600 options or properties could come next.
+"""By default llguidance fails in mid-reply where over 600 options or properties could come next.
 The time of a step grows as their square: 0.2 s at this limit."""
 
 
 class Guide:
-    """Makes matchers for grammars over one model's vocabulary.
+    """Compiler of grammars to matchers, over one model's vocabulary.
 
-    The vocabulary is read when the first is wanted: 0.4 s for ChatGLM3's 65,024 tokens.
+    The vocabulary is read with the first grammar: 0.4 s for ChatGLM3's 65,024 tokens.
     """
 
     def __init__(self, model: Model, *, end_ids: Iterable[int]) -> None:
-        """``end_ids`` are the tokens that may follow a text which is complete."""
+        """``end_ids`` are the tokens that may follow a complete text."""
         self._model = model
         self._end_ids = sorted(end_ids)
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class Guide:
         """A matcher at the start of ``grammar``, in llguidance's dialect of Lark. From any thread.
 
         Raises:
-            GrammarError: llguidance cannot make sense of it.
+            GrammarError: llguidance cannot compile it.
         """
         compile_ = self._compiled if len(grammar) <= _MAX_KEPT_CHARS else self._compile
         return compile_(grammar).copy()
@@ -68,7 +68,7 @@ class Guide:
             return self._tokenizer
 
     def _read_vocabulary(self) -> Any:
-        """llguidance's view of the vocabulary, as its module ``llamacpp`` makes it."""
+        """The vocabulary as llguidance's tokenizer, as its module ``llamacpp`` makes it."""
         model = self._model
         names = [model.token_name(token_id) for token_id in range(model.vocab_size)]
         return llguidance.LLTokenizer.from_llamacpp(  # type: ignore[attr-defined]
@@ -84,23 +84,23 @@ class Guide:
 
 
 class Matcher:
-    """Follows one text through a grammar."""
+    """State of one text in a grammar."""
 
     def __init__(self, matcher: Any, *, vocab_size: int) -> None:
         self._matcher = matcher
         self._mask = np.zeros((vocab_size + 31) // 32 * 4, np.uint8)
 
     def copy(self) -> "Matcher":
-        """Another at the same place."""
+        """Another matcher in the same state."""
         return Matcher(self._matcher.deep_copy(), vocab_size=8 * len(self._mask))
 
     @property
     def is_complete(self) -> bool:
-        """Whether the text is whole and nothing can be added."""
+        """Whether the text is complete and no token can follow."""
         return bool(self._matcher.is_stopped())
 
     def allowed(self) -> Mask:
-        """The tokens that may come next; overwritten by the next call.
+        """Mask of the tokens that may come next; overwritten by the next call.
 
         Raises:
             GrammarError: the grammar has grown beyond llguidance's limits.
@@ -110,7 +110,7 @@ class Matcher:
         return self._mask
 
     def accept(self, token_id: int) -> None:
-        """A token that was allowed has come.
+        """Advance by a token that was allowed.
 
         Raises:
             GrammarError: it was not allowed.
@@ -120,12 +120,12 @@ class Matcher:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            # What llguidance says quotes the text and the grammar, and errors end in logs.
+            # llguidance's message quotes the text and the grammar, and errors are logged.
             logger.debug("%s", self._matcher.get_error())
             raise GrammarError(f"the grammar cannot be followed ({self._matcher.stop_reason()})")
 
 
 def _reason(error: str) -> str:
-    """llguidance's message in one line, without the grammar that it quotes."""
+    """llguidance's message on one line, without the grammar that it quotes."""
     text = re.split(r"\n *\d+ \|", error)[0]
     return " ".join(re.sub(r"^at \d+\(\d+\): ", "", text).split())

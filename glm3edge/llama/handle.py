@@ -1,4 +1,4 @@
-"""llama.cpp's handles of contexts: made over a model, and given back with it."""
+"""Handles of llama.cpp's contexts, which keep their model open."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from glm3edge.llama.model import Model
 def open_context(
     model: Model, *, what: str, size: int, batch_size: int, num_threads: int, **options: Any
 ) -> Any:
-    """A handle, for ``close_context()``; the model stays open as long.
+    """Make a context of llama.cpp; ``close_context()`` frees it.
 
     Args:
-        model: whose weights are used.
-        what: it is called in errors.
-        size: tokens of context.
+        model: whose weights are used; it stays open until then.
+        what: name of the context in errors.
+        size: cells of the KV cache.
         batch_size: tokens of a batch, logical and physical.
         num_threads: compute threads.
         options: other fields of llama_context_params.
@@ -33,7 +33,7 @@ def open_context(
     params.no_perf = True
     for name, value in options.items():
         setattr(params, name, value)
-    with library.errors_as_reason() as reason:
+    with library.first_error() as reason:
         handle = native.llama_init_from_model(model.acquire(), params)
     if not handle:
         model.release()
@@ -42,6 +42,6 @@ def open_context(
 
 
 def close_context(model: Model, handle: Any) -> None:
-    """End of one ``open_context()``."""
+    """Free a context of ``open_context()``."""
     native.llama_free(handle)
     model.release()

@@ -1,10 +1,11 @@
-"""Importances: what each matrix of a model is multiplied with, over a text.
+"""Importances of weight matrices: sums of squares of the activations they are multiplied with.
 
-llama.cpp calls back for every operation of its graph; of matrix products with weights the second
-factor's squares are summed by column, as llama.cpp's own imatrix tool does.
+llama.cpp calls back for every operation of its graph; for matrix products with weights the squares
+of the activations are summed by column, as llama.cpp's imatrix tool does.
 """
 
 import ctypes
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +23,11 @@ from glm3edge.llama.model import Model
 _F32 = 0  # GGML_TYPE_F32
 _PRODUCT = b"MUL_MAT"
 _LEAST_ROWS = 16
-"""Products with fewer rows are left out, as in llama.cpp's tool: they are of no prompt."""
+"""Products with fewer rows are left out, as in llama.cpp's tool: they are not a prompt's."""
 
 
 class _Tensor(ctypes.Structure):
-    """ggml_tensor of ggml.h; ``_check_layout`` looks whether this library's is the same."""
+    """ggml_tensor (ggml.h); ``_check_layout`` compares it with the library's."""
 
 
 _Tensor._fields_ = [
@@ -47,11 +48,11 @@ _Tensor._fields_ = [
 
 @dataclass(frozen=True, slots=True)
 class Importances:
-    """For each matrix, by its tensor's name.
+    """Importances of each matrix, by its tensor's name.
 
     Attributes:
         sums: sums of squares by column, float32.
-        counts: over how many tokens.
+        counts: how many tokens they are summed over.
     """
 
     sums: dict[str, NDArray[np.float32]]
@@ -65,9 +66,9 @@ def collect_importances(
     num_threads: int,
     on_chunk: Callable[[int], object] = lambda _number: None,
 ) -> Importances:
-    """Compute ``chunks`` of token ids one after another, each as a text of its own.
+    """Collect importances over ``chunks`` of token ids, each computed as a text of its own.
 
-    ``on_chunk`` is told after each how many are done.
+    ``on_chunk`` is called after each with the number of those done.
 
     Raises:
         ModelError: llama.cpp could not make a context, or its tensors are not those of ggml.h.
@@ -82,7 +83,7 @@ def collect_importances(
         batch_size=batch_size,
         num_threads=num_threads,
         cb_eval=collector.callback,
-        offload_kqv=False,  # factors are read where the processor has them
+        offload_kqv=False,  # activations are read where the processor has them
         op_offload=False,
     )
     batch = Batch(batch_size)
@@ -106,7 +107,7 @@ def collect_importances(
 
 
 class _Collector:
-    """Takes part in a computation and adds up."""
+    """Callback of llama.cpp's graph that sums up squares."""
 
     def __init__(self) -> None:
         self.sums: dict[str, NDArray[np.float64]] = {}
@@ -117,14 +118,14 @@ class _Collector:
         self._describe.restype, self._describe.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
         self._is_checked = False
 
-    def _on_eval(self, address: int, is_question: bool, _user_data: Any) -> bool:
-        """Whether this operation's factors are wanted; then, what they are."""
+    def _on_eval(self, address: int, is_asking: bool, _user_data: Any) -> bool:
+        """Answer whether an operation is wanted; then take its activations."""
         try:
             tensor = _Tensor.from_address(address)
             if not self._is_checked:
                 _check_layout(address, tensor)
                 self._is_checked = True
-            if is_question:
+            if is_asking:
                 return self._describe(address) == _PRODUCT and _is_wanted(tensor)
             self._add(tensor.src[0].contents.name.decode(), tensor.src[1].contents)
         except BaseException as exc:  # an interrupt too: C would swallow it
@@ -132,11 +133,12 @@ class _Collector:
             return False
         return True
 
-    def _add(self, name: str, factor: _Tensor) -> None:
-        num_columns, num_rows = factor.ne[0], factor.ne[1] * factor.ne[2] * factor.ne[3]
-        if factor.nb[1] != 4 * num_columns or not factor.data:
+    def _add(self, name: str, activations: _Tensor) -> None:
+        num_columns, *sizes = activations.ne
+        num_rows = math.prod(sizes)
+        if activations.nb[1] != 4 * num_columns or not activations.data:
             raise ModelError(f"what {name} is multiplied with is not in one piece")
-        vector = (ctypes.c_float * (num_columns * num_rows)).from_address(factor.data)
+        vector = (ctypes.c_float * (num_columns * num_rows)).from_address(activations.data)
         values = np.frombuffer(vector, np.float32).reshape(num_rows, num_columns)
         squares = np.square(values, dtype=np.float64).sum(axis=0)
         if not np.isfinite(squares).all():
@@ -146,14 +148,14 @@ class _Collector:
 
 
 def _is_wanted(product: _Tensor) -> bool:
-    weights, factor = product.src[0].contents, product.src[1].contents
+    weights, activations = product.src[0].contents, product.src[1].contents
     name: bytes = weights.name
     is_matrix = name.startswith(b"blk.") and name.endswith(b".weight")
-    return is_matrix and bool(factor.ne[1] >= _LEAST_ROWS and factor.type == _F32)
+    return is_matrix and bool(activations.ne[1] >= _LEAST_ROWS and activations.type == _F32)
 
 
 def _check_layout(address: int, tensor: _Tensor) -> None:
-    """ggml tells a name itself: if it is where it is looked for, so is all before it."""
+    """Check where ggml has a tensor's name: if it is in its place, so is all before it."""
     name = native._lib.ggml_get_name
     name.restype, name.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
     if name(address) != ctypes.addressof(tensor) + _Tensor.name.offset:

@@ -1,4 +1,4 @@
-"""Starts llama.cpp once per process and turns its log into Python's."""
+"""llama.cpp as a library: started once per process, with its log passed on to Python's."""
 
 import atexit
 import ctypes
@@ -12,8 +12,8 @@ import llama_cpp.llama_cpp as native
 
 logger = logging.getLogger("glm3edge.llama")
 
-# ggml_log_level (ggml.h). What llama.cpp calls information is detail to our users, and what it
-# warns of is seldom theirs to mend.
+# ggml_log_level (ggml.h). llama.cpp's information is detail to our users, and its warnings are
+# seldom about what they can change.
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.INFO, 4: logging.ERROR}
 _CONTINUE = 5
 
@@ -22,15 +22,15 @@ _started = False
 
 
 class _LogBridge:
-    """Joins the fragments of llama.cpp's log to lines and logs them."""
+    """Callback that joins the fragments of llama.cpp's log to lines and logs them."""
 
     def __init__(self) -> None:
         self._line = ""
         self._level = logging.DEBUG
         self.errors: list[str] = []
-        self.is_asked = 0
+        self.num_watchers = 0
         self.listeners: list[list[str]] = []
-        self.held = threading.local()
+        self.deferred = threading.local()
 
     def __call__(self, level: int, text: bytes, _user_data: Any) -> None:
         if level != _CONTINUE:
@@ -43,10 +43,10 @@ class _LogBridge:
     def _log(self, line: str) -> None:
         for lines in self.listeners:
             lines.append(line)
-        held: list[str] | None = getattr(self.held, "errors", None)
-        if self._level >= logging.ERROR and held is not None:
-            held.append(line)
-        elif self._level >= logging.ERROR and self.is_asked:
+        deferred: list[str] | None = getattr(self.deferred, "errors", None)
+        if self._level >= logging.ERROR and deferred is not None:
+            deferred.append(line)
+        elif self._level >= logging.ERROR and self.num_watchers:
             self.errors.append(line)
             logger.debug("%s", line)
         else:
@@ -58,7 +58,7 @@ _callback = native.llama_log_callback(_bridge)  # kept alive: llama.cpp holds th
 
 
 def start() -> None:
-    """Initialise llama.cpp and bridge its log. Later calls do nothing."""
+    """Initialize llama.cpp and bridge its log. Later calls do nothing."""
     global _started  # noqa: PLW0603 - the library's state is one per process
     with _lock:
         if _started:
@@ -70,36 +70,36 @@ def start() -> None:
 
 
 @contextmanager
-def errors_as_reason() -> Iterator[Callable[[], str]]:
-    """A function that gives the first of the errors that llama.cpp logs meanwhile.
+def first_error() -> Iterator[Callable[[], str]]:
+    """Watch for errors that llama.cpp logs within a ``with`` block; yields a getter of the first.
 
-    They are logged as details only, since who asks for the reason raises it. llama.cpp's first
-    error is the cause, and what follows says what that made impossible.
+    They are logged at debug level only, since the caller raises the first: that is the cause, and
+    those that follow are its consequences.
     """
     _bridge.errors.clear()
-    _bridge.is_asked += 1
+    _bridge.num_watchers += 1
     try:
         yield lambda: next(iter(_bridge.errors), "llama.cpp gave no reason")
     finally:
-        _bridge.is_asked -= 1
+        _bridge.num_watchers -= 1
 
 
 @contextmanager
-def held_errors() -> Iterator[list[str]]:
-    """Errors that llama.cpp logs in this thread meanwhile: those that are left are logged."""
+def deferred_errors() -> Iterator[list[str]]:
+    """Collect errors that llama.cpp logs in this thread; those left in the list are logged then."""
     errors: list[str] = []
-    _bridge.held.errors = errors
+    _bridge.deferred.errors = errors
     try:
         yield errors
     finally:
-        _bridge.held.errors = None
+        _bridge.deferred.errors = None
         for line in errors:
             logger.error("%s", line)
 
 
 @contextmanager
 def log_lines() -> Iterator[list[str]]:
-    """What llama.cpp logs meanwhile, details included, in any thread."""
+    """Lines that llama.cpp logs within a ``with`` block at any level, in any thread."""
     lines: list[str] = []
     _bridge.listeners.append(lines)
     try:
@@ -109,5 +109,5 @@ def log_lines() -> Iterator[list[str]]:
 
 
 def _unbridge() -> None:
-    """Give the log back to llama.cpp: a callback into a finished interpreter crashes."""
+    """Return the log to llama.cpp: a callback into a finished interpreter crashes."""
     native.llama_log_set(native.llama_log_callback(0), ctypes.c_void_p(0))

@@ -12,13 +12,13 @@ import llama_cpp.llama_cpp as native
 
 from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama import library
-from glm3edge.llama.placement import ON_CPU, Placement
+from glm3edge.llama.device_placement import ON_CPU, Placement
+from glm3edge.llama.gguf_file import check_is_gguf, gguf_damage
 from glm3edge.llama.respelling import respelled
-from glm3edge.llama.tensor_list import damage
-from glm3edge_convert.gguf.magic import gguf_problem
 
 CHAT_ARCHITECTURE = "chatglm"
 ENCODER_ARCHITECTURE = "bert"
+_KV_VALUE_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 _MAX_PIECE_BYTES = 1024
 _FINGERPRINT_BYTES = 2**20
 _KINDS = {
@@ -31,13 +31,13 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class TokenEntry:
-    """A token as the file lists it.
+    """Entry of a token in the file's vocabulary.
 
     Attributes:
-        text: how it is written there, with U+2581 for a space.
+        text: its spelling there, with U+2581 for a space.
         kind: ``normal``, ``unknown``, ``unused``, ``control`` or ``byte``; user-defined pieces are
             normal ones.
-        score: where there is a choice, the tokenizer joins to the piece of the higher one.
+        score: the tokenizer merges to the piece with the higher score first.
     """
 
     text: str
@@ -46,10 +46,10 @@ class TokenEntry:
 
 
 class Model:
-    """Weights and vocabulary, shared by contexts.
+    """Weights and vocabulary of a GGUF file, shared by contexts.
 
-    Closing is safe at any time and any number of times: the memory goes when the last context
-    that uses the model has been closed.
+    Closing is safe at any time and any number of times: the memory is freed when the last context
+    that uses the model is closed.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Model:
 
         Args:
             path: a GGUF file.
-            architecture: what its model has to be.
+            architecture: ``general.architecture`` that the file has to have.
             vocab_only: leave the weights out; such a model can tokenize and nothing else.
-            no_alloc: read no weights; contexts over such a model compute nothing, and only tell
-                what memory they would take.
-            placement: which devices hold what.
+            no_alloc: read no weights; contexts of such a model compute nothing and only report
+                the memory that they would take.
+            placement: device of each layer and tensor.
 
         Raises:
             DeviceError: the placement names a device that is not here.
@@ -84,7 +84,7 @@ class Model:
         self._pieces: dict[int, bytes] = {}
         self._architecture = architecture
         self._vocab: Any = None
-        self._respelled: Any = None  # a model that has the vocabulary, where the file's is not it
+        self._respelled: Any = None  # model with the vocabulary to use instead of the file's
         self.placement = placement
         self._handle: Any = _load(
             path, vocab_only=vocab_only, no_alloc=no_alloc, placement=placement
@@ -105,7 +105,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        """``general.name`` of the file, or the file's own name."""
+        """``general.name`` of the file, or its file name."""
         return self.metadata("general.name") or self.path.stem
 
     @property
@@ -137,7 +137,7 @@ class Model:
 
     @property
     def num_groups(self) -> int:
-        """Heads that keys and values have, each for several query heads."""
+        """Number of key/value heads, each for several query heads (``n_head_kv``)."""
         return int(native.llama_model_n_head_kv(self._open_handle()))
 
     @property
@@ -147,13 +147,13 @@ class Model:
 
     @property
     def rope_size(self) -> int:
-        """How many of a head's values its position rotates, in adjacent pairs."""
+        """Number of a head's values that its position rotates, in adjacent pairs."""
         size = self.metadata(f"{CHAT_ARCHITECTURE}.rope.dimension_count")
         return int(size) if size else self.head_size
 
     @property
     def rope_base(self) -> float:
-        """What the angles of the rotation are powers of."""
+        """Base of the rotation's angles."""
         return float(self.metadata(f"{CHAT_ARCHITECTURE}.rope.freq_base") or 10000)
 
     @property
@@ -168,7 +168,7 @@ class Model:
 
     @property
     def fingerprint(self) -> str:
-        """Tells files apart: a digest of the size, the first MiB and the last."""
+        """Digest of the file's size, its first MiB and its last."""
         digest = hashlib.blake2b(digest_size=16)
         with self.path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -183,6 +183,11 @@ class Model:
         """Id of the token that ends a text."""
         return int(native.llama_vocab_eos(self.vocab_handle))
 
+    def kv_cache_bytes(self, num_tokens: int, kv_type: str = "f16") -> int:
+        """Bytes of the keys and values of ``num_tokens``: 28 KiB a token for ChatGLM3-6B in f16."""
+        num_values = 2 * self.num_layers * self.key_value_length * num_tokens
+        return round(num_values * _KV_VALUE_BYTES[kv_type])
+
     def metadata(self, key: str) -> str | None:
         """A metadata value of the file as text, None if the file has no such key."""
         handle = self._open_handle()
@@ -196,14 +201,14 @@ class Model:
     def tokenize(self, text: str, *, add_special: bool = False) -> list[int]:
         """Token ids of ``text`` with the dummy prefix, as SentencePiece's ``encode`` gives them.
 
-        Text that spells a control token stays text. Lone surrogates become ``?``. With
-        ``add_special`` between the tokens that the model wants at a text's ends, if it wants any.
+        Text that spells a control token stays text. Lone surrogates become ``?``. ``add_special``
+        adds the tokens that the model expects at a text's ends, if any.
         """
         data = text.encode("utf-8", errors="replace")
         return self._tokenize(data, parse_special=False, add_special=add_special)
 
     def control_token_id(self, text: str) -> int | None:
-        """Id of the control token that is written ``text``, None if there is none."""
+        """Id of the control token spelled ``text``, None if there is none."""
         ids = self._tokenize(text.encode(), parse_special=True)
         if len(ids) == 1 and self.is_control(ids[0]):
             return ids[0]
@@ -225,7 +230,7 @@ class Model:
         return cached
 
     def token_name(self, token_id: int) -> bytes:
-        """Bytes that ``token_id`` stands for, or how a control token is written.
+        """Bytes that ``token_id`` stands for, or a control token's spelling.
 
         Raises:
             IndexError: there is no such token.
@@ -233,7 +238,7 @@ class Model:
         return self._read_piece(token_id, special=True)
 
     def entry(self, token_id: int) -> TokenEntry:
-        """What the file says of ``token_id``.
+        """Entry of ``token_id`` in the file's vocabulary.
 
         Raises:
             IndexError: there is no such token.
@@ -250,7 +255,7 @@ class Model:
     def vocab_handle(self) -> Any:
         """llama.cpp's handle of the vocabulary; the model stays open as long as it is used.
 
-        It is looked at when it is first wanted: a process that only computes wants none.
+        It is checked on first use: a process that only computes needs none.
 
         Raises:
             ModelLoadError: it is not ChatGLM3's, though the model has to be one that chats.
@@ -262,20 +267,20 @@ class Model:
             return self._vocab
 
     def acquire(self) -> Any:
-        """llama.cpp's handle, for a context that keeps it until ``release()``."""
+        """Take llama.cpp's handle, which stays valid until ``release()``."""
         with self._lock:
             handle = self._open_handle()
             self._num_users += 1
             return handle
 
     def release(self) -> None:
-        """End of one ``acquire()``."""
+        """Return the handle of one ``acquire()``."""
         with self._lock:
             self._num_users -= 1
             self._free_if_unused()
 
     def close(self) -> None:
-        """Free the model, at once or when its last context closes."""
+        """Free the model, at once or when its last context is closed."""
         with self._lock:
             self._closed = True
             self._free_if_unused()
@@ -339,21 +344,15 @@ def _why_not(found: str | None, wanted: str) -> str:
     return f"its architecture is {found}, and only {wanted} {what} here"
 
 
-def check_is_gguf(path: Path) -> None:
-    """Raise ModelLoadError unless ``path`` is a file that begins as GGUF files do."""
-    if (reason := gguf_problem(path)) is not None:
-        raise ModelLoadError(path, reason)
-
-
 def _load(path: Path, *, vocab_only: bool, no_alloc: bool, placement: Placement) -> Any:
     params = native.llama_model_default_params()
     params.vocab_only = vocab_only
     params.no_alloc = no_alloc
     if no_alloc:  # llama.cpp asserts that nothing is mapped then
         params.load_mode = native.LLAMA_LOAD_MODE_NONE
-    kept_alive = placement.apply(params)  # noqa: F841 - while llama.cpp reads what they point to
-    with library.errors_as_reason() as reason:
+    kept_alive = placement.apply(params)  # noqa: F841 - while llama.cpp reads them
+    with library.first_error() as reason:
         handle = native.llama_model_load_from_file(str(path).encode(), params)
         if not handle:
-            raise ModelLoadError(path, damage(path) or reason())
+            raise ModelLoadError(path, gguf_damage(path) or reason())
     return handle

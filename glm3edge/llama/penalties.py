@@ -1,6 +1,6 @@
-"""Penalties: biases and penalties, put on the logits of the few tokens that they concern.
+"""Logit biases and penalties, applied to the logits of the few tokens that they concern.
 
-llama.cpp's own sampler for penalties looks every token of the vocabulary up among those of the
+llama.cpp's own sampler for penalties looks up every token of the vocabulary among those of the
 text: 0.4 ms a token with ChatGLM3's 65,024, where these take a tenth of that.
 """
 
@@ -18,7 +18,7 @@ _Change = tuple[_Ids, Callable[[_Logits], _Logits]]
 
 
 class Penalties:
-    """What one reply's tokens have to do with the logits of its next.
+    """Logit biases and penalties of one reply.
 
     The order is that of Hugging Face's processors, then OpenAI's: biases; the repetition penalty
     for tokens of prompt and reply, which divides what is positive and multiplies what is not; the
@@ -26,7 +26,7 @@ class Penalties:
     """
 
     def __init__(self, params: SamplingParams, prompt_ids: Sequence[int] = ()) -> None:
-        """For a reply to ``prompt_ids``."""
+        """``prompt_ids`` are the prompt's tokens, which count for the repetition penalty."""
         self._params = params
         self._bias_ids = np.array([token_id for token_id, _ in params.logit_bias], np.int32)
         self._biases = np.array([bias for _, bias in params.logit_bias], np.float32)
@@ -37,11 +37,11 @@ class Penalties:
 
     @property
     def is_active(self) -> bool:
-        """Whether any logit is ever changed."""
+        """Whether any logit is changed at all."""
         return bool(len(self._biases) or self._repeats or self._counts_reply)
 
     def accept(self, token_id: int) -> None:
-        """The reply goes on with ``token_id``."""
+        """Count ``token_id`` as the reply's next token."""
         if self._repeats:
             self._text.add(token_id)
         if self._counts_reply:
@@ -49,7 +49,7 @@ class Penalties:
 
     @contextmanager
     def applied(self, logits: _Logits) -> Iterator[None]:
-        """Change ``logits``, ``[vocab_size]``, in place; on leaving they are as they were."""
+        """Change ``logits``, ``[vocab_size]``, in place for the time of a ``with`` block."""
         saved = []
         for ids, change in self._changes():
             values = logits[ids]
@@ -77,7 +77,7 @@ class Penalties:
 
 
 class _Counter:
-    """Different token ids in the order of their coming, and how often each came."""
+    """Counter of token ids, in the order of their first occurrence."""
 
     def __init__(self, token_ids: Sequence[int] = ()) -> None:
         self._places: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Pointers into memory and arrays over it, for calls of C functions.
+"""Pointers to arrays and arrays over pointers, for calls of C functions.
 
 ``ctypes.cast`` and ``np.ctypeslib.as_array`` make a reference cycle of the object they are given,
 which stays in memory until the garbage collector finds it, however large it is. These do not.
@@ -17,7 +17,7 @@ def byte_pointer(data: NDArray[np.uint8]) -> Any:
 
 
 def floats_at(pointer: Any, vector_type: Any) -> NDArray[np.float32]:
-    """The memory behind a ``float *`` as a vector; nothing is copied.
+    """A vector over the memory of a ``float *``; nothing is copied.
 
     ``vector_type`` is ``ctypes.c_float * length``, which takes a while to make.
     """

@@ -1,10 +1,9 @@
-"""Prefix: keys and values that sequences begin with, as P-Tuning v2 trains them.
+"""P-Tuning v2 prefixes: trained keys and values that a sequence begins with.
 
 The official code puts a prefix's keys before those of the prompt after they were rotated, at no
-position; the prompt has the positions 0, 1, ... . llama.cpp wants positions to follow each other,
-so here the prefix has 0 to P-1 and the prompt begins at P: its queries and keys are rotated by P
-too much. That changes nothing between them, and between them and the prefix neither where the
-prefix's keys are rotated by P too.
+position; the prompt has the positions 0, 1, ... . llama.cpp needs consecutive positions, so here
+the prefix has 0 to P-1 and the prompt begins at P: its queries and keys are rotated by P too much.
+That changes nothing between them, nor between them and the prefix, whose keys are rotated by P too.
 """
 
 import hashlib
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama.adapter import apply_none
+from glm3edge.llama.gguf_file import check_is_gguf
 from glm3edge.llama.kv_state import State
-from glm3edge.llama.model import CHAT_ARCHITECTURE, Model, check_is_gguf
+from glm3edge.llama.model import CHAT_ARCHITECTURE, Model
 
 _KIND_KEY, _ADAPTER_TYPE = "adapter.type", "prefix"
 _MAX_F16 = float(np.finfo(np.float16).max)
@@ -26,11 +26,11 @@ _REMEDY = "convert it with glm3edge convert-prefix"
 
 
 class Prefix:
-    """A file of ``glm3edge convert-prefix``, for one model. Its weights are the model's own.
+    """A P-Tuning v2 prefix of a model, from a file of ``glm3edge convert-prefix``.
 
     Attributes:
         path: the file.
-        length: how many keys and values there are in each layer.
+        length: number of keys and values in each layer.
     """
 
     def __init__(self, model: Model, path: Path) -> None:
@@ -53,16 +53,16 @@ class Prefix:
 
     @property
     def fingerprint(self) -> str:
-        """Tells prefixes apart, and from other adapters: a digest of all of the file."""
+        """Digest of the whole file, other than that of an adapter."""
         data = b"prefix" + self.path.read_bytes()
         return hashlib.blake2b(data, digest_size=16).hexdigest()
 
     def apply(self, context: Any) -> None:
-        """Let llama.cpp's ``context`` compute with the model's own weights."""
+        """Make llama.cpp's ``context`` compute with the model alone, as a prefix needs."""
         apply_none(context)
 
     def state(self, like: State, sequence_id: int) -> State:
-        """The prefix as the state of a sequence, in the types of another's."""
+        """The prefix as the state of a sequence, in the types and layout of the state ``like``."""
         return State(
             like.mark,
             sequence_id,
@@ -73,7 +73,7 @@ class Prefix:
 
 
 def _read(path: Path, shape: tuple[int, int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Keys and values, float32 of ``[num_layers, length, num_groups, head_size]``."""
+    """Keys and values of a file, float32, ``[num_layers, length, num_groups, head_size]``."""
     num_layers, *row_shape = shape
     try:
         reader = GGUFReader(path)

@@ -1,7 +1,7 @@
-"""RemoteContext: a context in a process of its own, which may be lost and made again.
+"""RemoteContext: a context in a child process, which can be restarted if it is lost.
 
-llama.cpp ends its process when a worker goes away or a GPU fails. The server's process only keeps
-the vocabulary then, so its requests get an ending and its clients an answer.
+llama.cpp ends its process when a worker is lost or a GPU fails. The server's process has only the
+vocabulary then and goes on: its requests end with an error and its clients get a reply.
 """
 
 import itertools
@@ -23,24 +23,24 @@ from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.allocations import Allocation, layer_devices, moved_tensors
 from glm3edge.llama.child_process import ChildProcess
 from glm3edge.llama.context import Context
+from glm3edge.llama.device_placement import Placement
 from glm3edge.llama.devices import add_workers, devices
 from glm3edge.llama.model import Model
-from glm3edge.llama.placement import Placement
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.workers import worker_problem
 
 CONNECT_SECONDS = 30.0
-"""How long workers and drivers may take to say which devices they have."""
+"""Timeout for workers and drivers to list their devices."""
 
 BUSY = "no answer; a worker serves one server at a time, is it another's now?"
-"""Why a worker may be there and not answer."""
+"""Reason why a worker takes connections and does not answer."""
 
 _LOAD_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterSpec:
-    """An adapter to load: a LoRA adapter's scale, or None for a prefix."""
+    """Path of an adapter to load; ``scale`` is a LoRA adapter's, None for a prefix."""
 
     path: Path
     scale: float | None
@@ -48,7 +48,7 @@ class AdapterSpec:
 
 @dataclass(frozen=True, slots=True)
 class ContextSpec:
-    """All that it takes to make a context, for another process; see Context and Placement."""
+    """Arguments of a context in a child process; see Context and Placement."""
 
     path: Path
     placement: Placement
@@ -63,12 +63,12 @@ class ContextSpec:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What llama.cpp says it did.
+    """llama.cpp's report of a loaded model and context.
 
     Attributes:
-        layer_devices: of each layer its device; the last is the output.
-        moved_tensors: those that are elsewhere than their layer, and the buffer they are in.
-        allocations: the memory it took, empty if it does not tell.
+        layer_devices: device of each layer; the last is the output.
+        moved_tensors: tensors that are not with their layer, and the buffers they are in.
+        allocations: the memory taken, empty if llama.cpp does not report it.
     """
 
     layer_devices: dict[int, str]
@@ -77,7 +77,7 @@ class Report:
 
 
 class RemoteSampler:
-    """Stands for a sampler of the other process."""
+    """A sampler in the child process, known there by number."""
 
     def __init__(self, context: "RemoteContext", number: int) -> None:
         self._context = context
@@ -89,9 +89,9 @@ class RemoteSampler:
 
 
 class RemoteContext:
-    """Has the methods of ``Context`` that the engine needs; see there.
+    """A context in a child process, with those methods of ``Context`` that the engine needs.
 
-    Once the process is lost, what computes raises EngineLostError and what forgets does nothing,
+    Once the process is lost, methods with a result raise EngineLostError and the others do nothing,
     until ``restart()``.
     """
 
@@ -100,7 +100,7 @@ class RemoteContext:
 
         Args:
             model: of the same file, for its vocabulary.
-            spec: what to make.
+            spec: arguments of the context.
 
         Raises:
             ModelError: it could not be made.
@@ -110,9 +110,9 @@ class RemoteContext:
         self._spec = spec
         self.context_size, self.batch_size = spec.context_size, spec.batch_size
         self._numbers = itertools.count()
-        self._loss: EngineLostError | None = EngineLostError("it has not begun")
+        self._loss: EngineLostError | None = EngineLostError("it has not started")
         self._is_closed = False
-        self._apart: ChildProcess | None = None
+        self._child: ChildProcess | None = None
         self.report = Report({}, {}, [])
         self.state_keys: list[str] = []
         self.restart()
@@ -124,7 +124,7 @@ class RemoteContext:
         self.close()
 
     def restart(self) -> None:
-        """Make the context anew, empty.
+        """Start a new process with a new, empty context.
 
         Raises:
             ModelError: it could not be made.
@@ -137,14 +137,14 @@ class RemoteContext:
         if (reason := worker_problem(workers)) is not None:
             raise EngineLostError(reason)
         self._end()
-        self._loss = self._loss or EngineLostError("it begins anew")
-        apart = self._apart = ChildProcess(
-            _Host, self._spec, check=partial(worker_problem, workers, are_busy=True)
+        self._loss = self._loss or EngineLostError("it is restarting")
+        child = self._child = ChildProcess(
+            _ChildContext, self._spec, check=partial(worker_problem, workers, are_busy=True)
         )
         try:
-            _connect(apart, workers)
-            report: Report = apart.call("load", patience=_LOAD_SECONDS)
-            keys: list[str] = apart.call("state_keys")
+            _connect(child, workers)
+            report: Report = child.call("load", timeout=_LOAD_SECONDS)
+            keys: list[str] = child.call("state_keys")
         except BaseException:
             self._end()
             raise
@@ -155,7 +155,7 @@ class RemoteContext:
         self._loss = None
 
     def check(self) -> None:
-        """Raise EngineLostError if the process has ended or cannot reach a worker any more."""
+        """Raise EngineLostError if the process has ended or has lost a worker."""
         self._call("check")
 
     def piece(self, token_id: int) -> bytes:
@@ -175,14 +175,14 @@ class RemoteContext:
         return positions
 
     def abort(self) -> None:
-        """Stop what runs, a start included, at once. From any thread."""
-        apart = self._apart
-        if apart is None:
+        """Stop a running call or start at once. From any thread."""
+        child = self._child
+        if child is None:
             return
         if self._loss is not None:
-            apart.kill()
+            child.kill()
         else:
-            apart.signal("abort")
+            child.signal("abort")
 
     def sample(self, sampler: RemoteSampler, index: int, allowed: Mask | None = None) -> int:
         token_id: int = self._call("sample", sampler.number, index, allowed)
@@ -211,11 +211,11 @@ class RemoteContext:
         return is_restored
 
     def post(self, name: str, *args: Any) -> None:
-        """Call without waiting; nothing, if there is nobody to call."""
-        if self._loss is not None or self._apart is None:
+        """Call a method of the context without waiting; does nothing once the process is lost."""
+        if self._loss is not None or self._child is None:
             return
         try:
-            self._apart.post(name, *args)
+            self._child.post(name, *args)
         except EngineLostError as exc:
             self._loss = exc
         except ResourceClosedError:
@@ -227,26 +227,26 @@ class RemoteContext:
         self._end()
 
     def _end(self) -> None:
-        apart, self._apart = self._apart, None
-        if apart is not None:
-            apart.close()
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
 
     def _call(self, name: str, *args: Any, **options: Any) -> Any:
         if self._loss is not None:
             raise EngineLostError(self._loss.reason)
-        if self._apart is None:
+        if self._child is None:
             raise ResourceClosedError("the context is closed")
         try:
-            return self._apart.call(name, *args, **options)
+            return self._child.call(name, *args, **options)
         except EngineLostError as exc:
             self._loss = exc
             raise
 
 
-def _connect(apart: ChildProcess, workers: Sequence[str]) -> None:
-    """Wait until the process knows all devices."""
+def _connect(child: ChildProcess, workers: Sequence[str]) -> None:
+    """Wait until the child process has listed all devices."""
     try:
-        apart.wait_ready(CONNECT_SECONDS)
+        child.wait_ready(CONNECT_SECONDS)
     except EngineLostError as exc:
         if not workers or "no answer" not in exc.reason:
             raise
@@ -257,8 +257,8 @@ def _names(workers: Sequence[str]) -> str:
     return f"worker{'s' * (len(workers) > 1)} {', '.join(workers)}"
 
 
-class _Host:
-    """What the other process does: a context, and its samplers by number."""
+class _ChildContext:
+    """The object in the child process: a context, and its samplers by number."""
 
     def __init__(self, spec: ContextSpec) -> None:
         self._spec = spec
@@ -292,11 +292,11 @@ class _Host:
     def _allocations(self) -> list[Allocation]:
         try:
             return self._context.allocations()
-        except ModelError:  # not every build tells, and it is only told to people
+        except ModelError:  # not every build reports it, and it is only for display
             return []
 
     def check(self) -> None:
-        """Ask all devices something: llama.cpp ends the process if a worker's is gone."""
+        """Query all devices: llama.cpp ends the process if a worker is lost."""
         devices()
 
     def state_keys(self) -> list[str]:
@@ -320,7 +320,7 @@ def _load(model: Model, spec: AdapterSpec) -> Adapter | Prefix:
 
 
 def _check_patterns(placement: Placement, moved: dict[str, str]) -> None:
-    """Refuse a pattern that no tensor's name has."""
+    """Raise DeviceError for an override that matches no tensor."""
     for pattern, device in placement.overrides:
         if not any(re.search(pattern, name) for name in moved):
             raise DeviceError(

@@ -1,9 +1,9 @@
-"""The vocabulary of a file that llama.cpp's own converter made, as ours writes it.
+"""Vocabulary of a file that llama.cpp's own converter made, with control tokens spelled as ours.
 
 llama.cpp joins characters into any token whose text it knows, control tokens included, and that
 converter calls two of them ``sop`` and ``eop``: "philosophy" would hold one. No token but these few
-differs (``glm3edge_convert.tokenizer.vocab``), so a vocabulary with our texts stands in for the
-file's, and weights and ids remain what they are.
+differs (``glm3edge_convert.tokenizer.vocab``), so a vocabulary with our texts replaces the file's,
+and weights and ids remain what they are.
 """
 
 import ctypes
@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 
 
 def respelled(path: Path, vocab: Any) -> Any:
-    """llama.cpp's handle of a model that is a vocabulary only; None where the file's will do.
+    """Load the vocabulary with our texts, as a model without weights; None if the file has them.
 
     Args:
-        path: a file of a model that chats; its metadata are read again.
-        vocab: the vocabulary that llama.cpp has read from it.
+        path: a file of a chat model; its metadata is read again.
+        vocab: llama.cpp's handle of the file's own vocabulary.
 
     Raises:
-        ModelLoadError: neither our converter nor llama.cpp's makes such a one for ChatGLM3.
+        ModelLoadError: it is not ChatGLM3's vocabulary, by our converter or llama.cpp's.
     """
     if native.llama_vocab_type(vocab) != native.LLAMA_VOCAB_TYPE_SPM:
         raise _refusal(path)
@@ -83,7 +83,7 @@ def _type(vocab: Any, token_id: int) -> int:
 
 
 def _load(path: Path, texts: list[str], types: list[int]) -> Any:
-    """What llama.cpp makes of the metadata of ``path`` with these tokens."""
+    """Load the metadata of ``path`` with these tokens, as a model without weights."""
     count = len(texts)
     texts_data = (ctypes.c_char_p * count)(*map(str.encode, texts))
     types_data = (ctypes.c_int32 * count)(*types)

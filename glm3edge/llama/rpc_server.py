@@ -1,4 +1,4 @@
-"""llama.cpp's RPC server: it computes on this machine's devices for clients elsewhere."""
+"""llama.cpp's RPC server, which computes on this machine's devices for clients elsewhere."""
 
 import ctypes
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from glm3edge.llama.devices import Device, DeviceKind, devices, handle_of
 
 
 def offered_devices(names: Sequence[str] = ()) -> list[Device]:
-    """Those called ``names``; by default the GPUs, or else the CPU.
+    """Devices with these ``names``; by default the GPUs, or else the CPU.
 
     Raises:
         DeviceError: there is no such device, or this build has no RPC.
@@ -29,14 +29,13 @@ def offered_devices(names: Sequence[str] = ()) -> list[Device]:
 def serve_devices(
     names: Sequence[str], address: str, *, num_threads: int, cache_folder: Path | None
 ) -> None:
-    """Serve one client after another, for ever; it returns if it cannot.
+    """Serve one client after another, for ever; returns only if it cannot listen.
 
     Args:
         names: of the devices.
         address: ``host:port`` to listen on; the host in numbers, IPv4.
         num_threads: compute threads of the CPU, if it is among the devices.
-        cache_folder: where tensors of more than 10 MiB are kept and found again, each in a file
-            that is called by its hash.
+        cache_folder: cache of tensors of more than 10 MiB, each in a file named by its hash.
     """
     handles = [handle_of(name) for name in names]
     ggml.function("ggml_backend_rpc_start_server")(

@@ -1,4 +1,4 @@
-"""Sampler: penalties, then a native sampler chain, for one sequence."""
+"""Sampler: penalties, then llama.cpp's sampler chain, for one sequence."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ _RANDOM_SEED = 0xFFFFFFFF  # LLAMA_DEFAULT_SEED: draw one
 
 
 class Sampler:
-    """Turns logits into the next token, and remembers the tokens it chose.
+    """Sampler of one sequence: chooses each next token from logits, and counts it for penalties.
 
     The order is Hugging Face's: biases, penalties, then top-k, temperature and top-p, so that
     parameters mean what they mean to ChatGLM3's official server. (Top-k before the temperature
@@ -28,8 +28,8 @@ class Sampler:
         """Build the chain.
 
         Args:
-            params: how to choose.
-            prompt_ids: tokens the repetition penalty counts besides the reply's own.
+            params: sampling parameters.
+            prompt_ids: tokens that the repetition penalty counts besides the reply's own.
         """
         self._lock = threading.Lock()
         chain_params = native.llama_sampler_chain_default_params()
@@ -41,9 +41,9 @@ class Sampler:
             self._add_choice(params)
 
     def sample(self, context_handle: Any, index: int, logits: Callable[[], _Logits]) -> int:
-        """The token chosen from the logits at batch position ``index``.
+        """Choose a token from the logits at batch position ``index``.
 
-        ``logits`` gives them, to be changed for a moment where there are penalties.
+        ``logits`` returns them; penalties change them for the time of this call.
         """
         if not self.penalties.is_active:
             return self._choose(context_handle, index, logits)

@@ -1,4 +1,4 @@
-"""Workers: other machines whose devices llama.cpp computes on, by their addresses."""
+"""Workers' addresses: machines whose devices llama.cpp computes on through RPC."""
 
 import socket
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ _SECONDS = 3.0
 
 
 def worker_problem(addresses: Sequence[str], *, are_busy: bool = False) -> str | None:
-    """Which of the workers does not take connections, and why; None if all do.
+    """Reason why a worker cannot be reached, naming the first such; None if all can.
 
-    Where they ``are_busy``, one that does not answer counts as there: llama.cpp's own server takes
-    one connection after the other, and lets few of them wait.
+    If they ``are_busy``, one that does not answer counts as reachable: llama.cpp's server takes one
+    connection after the other, and lets few of them wait.
     """
     for address in addresses:
         host, _, port = address.rpartition(":")
@@ -19,22 +19,22 @@ def worker_problem(addresses: Sequence[str], *, are_busy: bool = False) -> str |
         except TimeoutError:
             if not are_busy:
                 return f"the worker {address} cannot be reached (it does not answer)"
-        except (OSError, UnicodeError) as exc:  # UnicodeError: no name can be so
+        except (OSError, UnicodeError) as exc:  # UnicodeError: no valid host name
             reason = exc.strerror if isinstance(exc, OSError) else None
             return f"the worker {address} cannot be reached ({reason or exc})"
     return None
 
 
-def find_double(addresses: Sequence[str]) -> tuple[str, str] | None:
-    """Two of the addresses that are one worker's, if there are such."""
+def find_duplicate(addresses: Sequence[str]) -> tuple[str, str] | None:
+    """The first two addresses that resolve to the same worker, None if all differ."""
     seen: dict[object, str] = {}
     for address in addresses:
         host, _, port = address.rpartition(":")
         try:
-            places = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
+            resolved = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             continue
-        for *_, place in places:
-            if seen.setdefault(place, address) != address:
-                return seen[place], address
+        for *_, endpoint in resolved:
+            if seen.setdefault(endpoint, address) != address:
+                return seen[endpoint], address
     return None

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import CPU
-from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.placement.budgets import DeviceBudget
 from glm3edge.placement.estimate import Estimator
 from glm3edge.placement.memory_usage import MemoryUsage

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from glm3edge.errors import DoesNotFitError
+from glm3edge.llama.device_placement import ON_CPU
 from glm3edge.llama.devices import CPU, Device, add_workers, devices
 from glm3edge.llama.fake_devices import add_fake_devices
-from glm3edge.llama.placement import ON_CPU
-from glm3edge.llama.tensor_list import tensor_sizes
+from glm3edge.llama.gguf_file import tensor_sizes
 from glm3edge.placement.budgets import DeviceBudget, cpu_budget, gpu_budget, gpu_budgets
 from glm3edge.placement.layers import is_output, layer_of
 from glm3edge.placement.memory_usage import ContextParams, measure_memory
@@ -92,7 +92,7 @@ class PlanResult:
 
 
 def answer(question: PlanRequest) -> PlanResult:
-    """The answer. It may add devices to this process for good, or end it: best called apart.
+    """The answer. It may add devices to this process for good, or end it: best called child.
 
     Raises:
         DeviceError: a device or what stands for it cannot be had.

@@ -11,12 +11,11 @@ from glm3edge.config.settings import Settings
 from glm3edge.errors import ConfigError, DeviceError, EngineLostError
 from glm3edge.llama.allocations import reports_allocations
 from glm3edge.llama.child_process import run_in_child
-from glm3edge.llama.devices import CPU, Device, add_workers, devices
-from glm3edge.llama.gpus import gpu_backends, idle_backends
+from glm3edge.llama.device_placement import ON_CPU, Placement
+from glm3edge.llama.devices import CPU, Device, add_workers, devices, gpu_backends, idle_backends
 from glm3edge.llama.model import Model
-from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.remote_context import BUSY, CONNECT_SECONDS
-from glm3edge.llama.workers import find_double, worker_problem
+from glm3edge.llama.workers import find_duplicate, worker_problem
 from glm3edge.placement.budgets import cpu_budget, gpu_budgets
 from glm3edge.placement.fitting import fit_or_advise
 from glm3edge.placement.machine.memory import system_memory
@@ -41,10 +40,10 @@ def offload_devices(workers: Sequence[str]) -> list[Device]:
         return []
     if (reason := worker_problem(workers)) is not None:
         raise ConfigError(f"{reason}: start it with glm3edge worker")
-    if (pair := find_double(workers)) is not None:
+    if (pair := find_duplicate(workers)) is not None:
         raise ConfigError(f"--rpc: {pair[0]} and {pair[1]} are the same worker")
     try:
-        found = run_in_child(_offload_devices, tuple(workers), patience=CONNECT_SECONDS)
+        found = run_in_child(_offload_devices, tuple(workers), timeout=CONNECT_SECONDS)
     except EngineLostError as exc:
         reason = (
             f"workers {', '.join(workers)}: {BUSY}" if "no answer" in exc.reason else exc.reason
@@ -93,7 +92,7 @@ def fitting_placement(
         shrink_to=least if settings.shrink_ctx else None,
         workers=settings.rpc,
     )
-    fit = search() if settings.rpc else run_in_child(search)  # with workers it is apart already
+    fit = search() if settings.rpc else run_in_child(search)  # with workers it is child already
     if set(fit.layers) == {CPU} and not fit.placement.overrides:
         return ON_CPU, fit.context_params
     return fit.placement, fit.context_params

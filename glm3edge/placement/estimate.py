@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import CPU
-from glm3edge.llama.placement import ON_CPU, Placement
-from glm3edge.llama.tensor_list import tensor_sizes
+from glm3edge.llama.gguf_file import tensor_sizes
 from glm3edge.placement.layers import (
     device_of_tensor,
     devices_of_layers,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from glm3edge.config.ranges import parse_ranges, parse_shares
 from glm3edge.config.settings import Settings
 from glm3edge.errors import ConfigError
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import CPU, Device
-from glm3edge.llama.placement import ON_CPU, Placement
 
 _ALL = -1
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from glm3edge.llama.device_placement import Placement
 from glm3edge.llama.devices import CPU
-from glm3edge.llama.placement import Placement
 
 _LAYER = re.compile(r"blk\.(\d+)\.")
 _OUTPUT = re.compile(r"output(_norm)?\.")

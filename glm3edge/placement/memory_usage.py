@@ -8,9 +8,9 @@ from pathlib import Path
 from glm3edge.llama.allocations import Allocation
 from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.context import Context
+from glm3edge.llama.device_placement import Placement
 from glm3edge.llama.devices import CPU, add_workers
 from glm3edge.llama.model import Model
-from glm3edge.llama.placement import Placement
 
 _REPACKED = "_REPACK"
 _LOGIT_BYTES = 4  # float32

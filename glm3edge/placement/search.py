@@ -10,9 +10,9 @@ from pathlib import Path
 
 from glm3edge.errors import DoesNotFitError
 from glm3edge.llama.child_process import run_in_child
+from glm3edge.llama.device_placement import Placement
 from glm3edge.llama.devices import CPU, add_workers
-from glm3edge.llama.placement import Placement
-from glm3edge.llama.tensor_list import tensor_sizes
+from glm3edge.llama.gguf_file import tensor_sizes
 from glm3edge.placement.budgets import DeviceBudget
 from glm3edge.placement.candidates import Filler, bytes_on_devices, overrun
 from glm3edge.placement.estimate import Estimator, Measure

@@ -12,10 +12,9 @@ from glm3edge.errors import DoesNotFitError, EngineLostError, ModelError
 from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.allocations import reports_allocations
 from glm3edge.llama.context import Context
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import Device
 from glm3edge.llama.model import Model
-from glm3edge.llama.offload import key_value_bytes
-from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.remote_context import AdapterSpec, ContextSpec, RemoteContext, Report
 from glm3edge.placement.budgets import cpu_budget
@@ -181,7 +180,7 @@ def _check_memory(model: Model, context_params: ContextParams, room: int) -> Non
     Raises:
         DoesNotFitError: saying what would fit.
     """
-    tokens = partial(key_value_bytes, model, kv_type=context_params.kv_type)
+    tokens = partial(model.kv_cache_bytes, kv_type=context_params.kv_type)
     needed = model.num_bytes + tokens(context_params.context_size)
     if needed <= room:
         return

@@ -13,11 +13,11 @@ from glm3edge.llama.child_process import ChildProcess, run_in_child
 
 
 class Target:
-    """What the other process has."""
+    """The object in the child process."""
 
     def __init__(self, word: str = "") -> None:
         self.words = [word]
-        self.is_told = threading.Event()
+        self.is_signaled = threading.Event()
 
     def add(self, word: str) -> list[str]:
         self.words.append(word)
@@ -33,11 +33,11 @@ class Target:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def tell(self) -> None:
-        self.is_told.set()
+    def wake(self) -> None:
+        self.is_signaled.set()
 
-    def wait_until_told(self) -> bool:
-        return self.is_told.wait(30)
+    def wait_for_signal(self) -> bool:
+        return self.is_signaled.wait(60)
 
     def process_id(self) -> int:
         return os.getpid()
@@ -48,14 +48,14 @@ def refuse() -> None:
 
 
 def test_calls_and_posts_are_done_in_their_order() -> None:
-    apart = ChildProcess(Target, "a").wait_ready()
-    apart.post("add", "b")
-    assert apart.call("add", "c") == ["a", "b", "c"]
-    assert apart.call("process_id") != os.getpid()
-    apart.close()
-    apart.close()
+    child = ChildProcess(Target, "a").wait_ready()
+    child.post("add", "b")
+    assert child.call("add", "c") == ["a", "b", "c"]
+    assert child.call("process_id") != os.getpid()
+    child.close()
+    child.close()
     with pytest.raises(ResourceClosedError):
-        apart.call("add", "d")
+        child.call("add", "d")
 
 
 def test_exceptions_come_over_whole() -> None:
@@ -67,14 +67,14 @@ def test_exceptions_come_over_whole() -> None:
 
 
 def test_what_a_post_raises_comes_with_the_next_call() -> None:
-    apart = ChildProcess(Target).wait_ready()
-    apart.post("fail")
-    apart.post("add", "b")
+    child = ChildProcess(Target).wait_ready()
+    child.post("fail")
+    child.post("add", "b")
     with pytest.raises(DecodeError) as caught:
-        apart.call("add", "not done: its result would be of something else")
+        child.call("add", "not done: its result would be of something else")
     assert caught.value.code == 3
-    assert apart.call("add", "c") == ["", "b", "c"]
-    apart.close()
+    assert child.call("add", "c") == ["", "b", "c"]
+    child.close()
 
 
 @pytest.mark.parametrize(
@@ -85,30 +85,30 @@ def test_what_a_post_raises_comes_with_the_next_call() -> None:
         ("no end", "no end"),
     ],
 )
-def test_a_lost_process_tells_its_last_words(words: str, reason: str) -> None:
-    apart = ChildProcess(Target).wait_ready()
+def test_the_last_line_of_a_lost_process_is_the_reason(words: str, reason: str) -> None:
+    child = ChildProcess(Target).wait_ready()
     with pytest.raises(EngineLostError) as caught:
-        apart.call("end", words)
+        child.call("end", words)
     assert caught.value.reason == reason
     with pytest.raises(EngineLostError):
-        apart.call("add", "b")
-    apart.close()
+        child.call("add", "b")
+    child.close()
 
 
-def test_a_process_that_was_ended_tells_by_what() -> None:
-    apart = ChildProcess(Target).wait_ready()
-    os.kill(apart.call("process_id"), signal.SIGKILL)
+def test_a_process_ended_by_a_signal_names_it() -> None:
+    child = ChildProcess(Target).wait_ready()
+    os.kill(child.call("process_id"), signal.SIGKILL)
     with pytest.raises(EngineLostError, match="ended by SIGKILL; was there no memory left"):
-        apart.call("add", "b")
-    apart.close()
+        child.call("add", "b")
+    child.close()
 
 
 def test_signals_to_all_of_a_group_are_the_parents_matter() -> None:
-    apart = ChildProcess(Target).wait_ready()
+    child = ChildProcess(Target).wait_ready()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        os.kill(apart.call("process_id"), number)
-    assert apart.call("add", "b") == ["", "b"]
-    apart.close()
+        os.kill(child.call("process_id"), number)
+    assert child.call("add", "b") == ["", "b"]
+    child.close()
 
 
 def test_a_process_is_not_left_to_itself() -> None:
@@ -126,42 +126,42 @@ def test_a_process_is_not_left_to_itself() -> None:
 
 
 def test_a_process_that_does_not_answer_is_ended() -> None:
-    apart = ChildProcess(Target, patience=0.1).wait_ready()
+    child = ChildProcess(Target, timeout=0.1).wait_ready()
     with pytest.raises(EngineLostError, match=r"no answer in 0 s"):
-        apart.call("sleep", 60)
-    apart.close()
+        child.call("sleep", 60)
+    child.close()
 
 
 def test_what_a_check_finds_ends_the_wait() -> None:
-    apart = ChildProcess(Target, check=lambda: "the cable is out").wait_ready()
+    child = ChildProcess(Target, check=lambda: "the cable is out").wait_ready()
     with pytest.raises(EngineLostError, match="the cable is out"):
-        apart.call("sleep", 60)
-    apart.close()
+        child.call("sleep", 60)
+    child.close()
 
 
 def test_a_signal_reaches_a_running_call() -> None:
-    apart = ChildProcess(Target).wait_ready()
-    threading.Timer(0.2, apart.signal, ["tell"]).start()
-    assert apart.call("wait_until_told")
-    apart.close()
-    apart.signal("tell")
+    child = ChildProcess(Target).wait_ready()
+    threading.Timer(0.2, child.signal, ["wake"]).start()
+    assert child.call("wait_for_signal")
+    child.close()
+    child.signal("wake")
 
 
 def test_a_start_can_be_killed() -> None:
-    apart = ChildProcess(time.sleep, 60)
-    threading.Timer(0.5, apart.kill).start()
+    child = ChildProcess(time.sleep, 60)
+    threading.Timer(0.5, child.kill).start()
     with pytest.raises(EngineLostError):
-        apart.wait_ready()
-    apart.kill()
-    apart.close()
+        child.wait_ready()
+    child.kill()
+    child.close()
 
 
 def test_nothing_is_left_behind() -> None:
-    apart = ChildProcess(Target).wait_ready()
-    words = apart._words
-    assert words.exists()
-    process_id = apart.call("process_id")
-    apart.close()
-    assert not words.exists()
+    child = ChildProcess(Target).wait_ready()
+    output = child._output
+    assert output.exists()
+    process_id = child.call("process_id")
+    child.close()
+    assert not output.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(process_id, 0)

@@ -22,7 +22,7 @@ def test_fragments_become_lines_of_their_level(caplog: pytest.LogCaptureFixture)
     ]
     assert bridge.errors == []
     caplog.clear()
-    bridge.is_asked = 1
+    bridge.num_watchers = 1
     with caplog.at_level(logging.DEBUG, logger="glm3edge.llama"):
         bridge(4, b"first\nsecond\n", None)
     assert bridge.errors == ["first", "second"]

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from glm3edge.core import Span
 from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model, TokenEntry
@@ -17,6 +18,13 @@ def test_metadata(tiny_model: Model, tiny_gguf: Path) -> None:
     assert 0 < tiny_model.num_bytes < tiny_gguf.stat().st_size
     assert tiny_model.num_params > 1_000_000
     assert "chatglm" in tiny_model.description
+
+
+@pytest.mark.parametrize(("kv_type", "bytes_of_32"), [("f16", 64), ("q8_0", 34), ("q4_0", 18)])
+def test_key_value_bytes(tiny_model: Model, kv_type: str, bytes_of_32: int) -> None:
+    """4 layers of 2 groups of 64, keys and values."""
+    num_values = 1024 * 4 * 2 * 64 * 2
+    assert tiny_model.kv_cache_bytes(1024, kv_type) == num_values // 32 * bytes_of_32
 
 
 def test_pieces_join_to_the_text(tiny_model: Model) -> None:
@@ -95,8 +103,6 @@ def test_closing_under_a_context(tiny_gguf: Path) -> None:
     model = Model(tiny_gguf)
     context = Context(model, context_size=64, batch_size=8, num_sequences=1, num_threads=1)
     model.close()
-    from glm3edge.core import Span
-
     assert context.decode([Span(0, 0, [1, 2, 3], wants_output=True)]) == [2]
     context.close()
     context.close()

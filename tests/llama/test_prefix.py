@@ -1,4 +1,4 @@
-"""P-Tuning v2 prefixes in llama.cpp's memory, against NumPy and against each other."""
+"""P-Tuning v2 prefixes in llama.cpp's KV cache, against NumPy and against each other."""
 
 import struct
 from collections.abc import Iterator

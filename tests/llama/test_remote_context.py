@@ -1,4 +1,4 @@
-"""A context beside this process: as one in it, over workers and without, and after a loss."""
+"""A context in a child process: the same as one here, with workers and without, after a loss."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,8 @@ from glm3edge.core import SamplingParams, Span
 from glm3edge.errors import DecodeError, DeviceError, EngineLostError, ResourceClosedError
 from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.context import Context
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.model import Model
-from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.remote_context import AdapterSpec, ContextSpec, RemoteContext
 from glm3edge_convert.adapters.lora import convert_lora

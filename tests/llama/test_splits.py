@@ -13,9 +13,9 @@ from glm3edge.llama import library
 from glm3edge.llama.allocations import layer_devices, moved_tensors
 from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.context import Context
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import Device, DeviceKind, add_worker
 from glm3edge.llama.model import Model
-from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.placement.from_settings import chosen_placement
 from glm3edge_convert.convert import convert
 from tests.support.paths import GLM3_TINY

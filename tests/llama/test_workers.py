@@ -4,7 +4,7 @@ from contextlib import ExitStack
 import pytest
 
 from glm3edge.config.addresses import parse_address
-from glm3edge.llama.workers import find_double, worker_problem
+from glm3edge.llama.workers import find_duplicate, worker_problem
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_a_worker_that_lets_nobody_wait_is_busy(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_one_worker_by_two_names() -> None:
-    assert find_double(["127.0.0.1:1", "127.0.0.1:2", "nowhere.invalid:1"]) is None
-    assert find_double(["x.invalid:1", "127.0.0.1:1", "localhost:1"]) == (
+    assert find_duplicate(["127.0.0.1:1", "127.0.0.1:2", "nowhere.invalid:1"]) is None
+    assert find_duplicate(["x.invalid:1", "127.0.0.1:1", "localhost:1"]) == (
         "127.0.0.1:1",
         "localhost:1",
     )

@@ -6,9 +6,9 @@ import pytest
 
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError, DeviceError
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import Device
 from glm3edge.llama.model import Model
-from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.remote_context import ContextSpec, RemoteContext
 from glm3edge.placement.budgets import MIN_GPU_MARGIN
 from glm3edge.placement.devices import check_fits, fitting_placement, offload_devices

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from glm3edge.llama.child_process import ChildProcess
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import CPU
-from glm3edge.llama.placement import ON_CPU, Placement
-from glm3edge.llama.tensor_list import tensor_sizes
+from glm3edge.llama.gguf_file import tensor_sizes
 from glm3edge.placement.layers import copied_bytes, devices_of_layers
 from glm3edge.placement.memory_usage import ContextParams, MemoryUsage
 from tests.placement.test_memory_usage import close
-from tests.support.host import Loaded
+from tests.support.fake_devices import Loaded
 
 PLACEMENTS = [
     ON_CPU,

@@ -5,8 +5,8 @@ import pytest
 
 from glm3edge.config.settings import Settings, load_settings
 from glm3edge.errors import ConfigError
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import Device, DeviceKind
-from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.placement.from_settings import check_nothing_asked, chosen_placement
 
 NUM_LAYERS = 6

@@ -10,8 +10,8 @@ import pytest
 from gguf import GGUFReader
 
 from glm3edge.llama.child_process import ChildProcess
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import CPU
-from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.placement.memory_usage import (
     ContextParams,
     DeviceMemoryUsage,
@@ -19,7 +19,7 @@ from glm3edge.placement.memory_usage import (
     measure_memory,
 )
 from glm3edge_convert.models.outline import CHATGLM3_6B, write_outline
-from tests.support.host import Loaded
+from tests.support.fake_devices import Loaded
 
 SPLITS = {
     "on the CPU": ON_CPU,
@@ -66,7 +66,7 @@ def copies(path: Path, placement: Placement, context_params: ContextParams) -> i
     """By what llama.cpp reckons with more for computing than it then takes.
 
     Where all layers are on several devices, batches follow each other through them, and of what one
-    device hands on to the next there are four copies. They are reckoned with apart from the rest,
+    device hands on to the next there are four copies. They are reckoned with child from the rest,
     and then find room in it.
     """
     if len(placement.devices) < 2:

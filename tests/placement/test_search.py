@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from glm3edge.errors import DoesNotFitError
 from glm3edge.llama.child_process import ChildProcess
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import CPU, Device, DeviceKind
-from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.placement.budgets import (
     MIN_GPU_MARGIN,
     DeviceBudget,

@@ -8,7 +8,7 @@ import pytest
 from glm3edge.llama.child_process import ChildProcess
 from glm3edge_convert.convert import convert
 from glm3edge_convert.models.outline import CHATGLM3_6B, write_outline
-from tests.support.host import Host
+from tests.support.fake_devices import Host
 from tests.support.paths import GLM3_TINY
 
 TYPES = ("f16", "q4_k_m", "q8_0")
@@ -17,9 +17,9 @@ TYPES = ("f16", "q4_k_m", "q8_0")
 @pytest.fixture(scope="session")
 def host() -> Iterator[ChildProcess]:
     """The methods of Host, by ``call()``."""
-    apart = ChildProcess(Host).wait_ready()
-    yield apart
-    apart.close()
+    child = ChildProcess(Host).wait_ready()
+    yield child
+    child.close()
 
 
 @pytest.fixture(scope="session")

@@ -157,7 +157,7 @@ def _ask_workers(addresses: Sequence[str]) -> tuple[Worker, ...]:
 def _ask_worker(address: str) -> Worker:
     if (reason := worker_problem([address])) is not None:
         return Worker(address, fault=reason)
-    apart = ChildProcess(_Client, patience=WORKER_SECONDS).wait_ready()
+    apart = ChildProcess(_Client, timeout=WORKER_SECONDS).wait_ready()
     began = time.monotonic()
     try:
         return Worker(address, devices=tuple(apart.call("devices", address)))

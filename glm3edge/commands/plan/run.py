@@ -7,7 +7,7 @@ from glm3edge.config.settings import Settings
 from glm3edge.engine.kv_cache import num_slots
 from glm3edge.errors import ConfigError, EngineLostError
 from glm3edge.llama.child_process import run_in_child
-from glm3edge.llama.gpus import gpu_backends
+from glm3edge.llama.devices import gpu_backends
 from glm3edge.llama.model import Model
 from glm3edge.llama.workers import worker_problem
 from glm3edge.placement.compare import PlanRequest, PlanResult, answer

@@ -12,7 +12,7 @@ from glm3edge.commands.app import app
 from glm3edge.config.settings import load_settings
 from glm3edge.llama.child_process import ChildProcess
 from glm3edge.llama.devices import Device, DeviceKind
-from glm3edge.llama.tensor_list import tensor_sizes
+from glm3edge.llama.gguf_file import tensor_sizes
 from glm3edge.placement.from_settings import chosen_placement
 from glm3edge.placement.layers import devices_of_layers
 from glm3edge_convert.checkpoint.hparams import parse_hparams, read_config

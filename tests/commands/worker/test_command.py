@@ -21,9 +21,9 @@ from glm3edge.core import SamplingParams, Span
 from glm3edge.errors import ConfigError
 from glm3edge.llama.child_process import ChildProcess, run_in_child
 from glm3edge.llama.context import Context
+from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import add_worker
 from glm3edge.llama.model import Model
-from glm3edge.llama.placement import ON_CPU, Placement
 from glm3edge.llama.workers import worker_problem
 from glm3edge_convert.convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
@@ -146,7 +146,7 @@ def test_it_survives_what_is_no_client(
 
 def test_a_second_client_waits_for_the_first(worker: Worker) -> None:
     first = ChildProcess(Client, worker.address).wait_ready()
-    second = ChildProcess(Client, worker.address, patience=60)
+    second = ChildProcess(Client, worker.address, timeout=60)
     try:
         # Those that only look whether it is there do not keep others out meanwhile.
         assert [worker_problem([worker.address]) for _ in range(40)] == [None] * 40

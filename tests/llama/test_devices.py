@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.llama import ggml, gpus
-from glm3edge.llama.devices import Device, DeviceKind
+from glm3edge.llama import ggml
+from glm3edge.llama.devices import Device, DeviceKind, gpu_backends, idle_backends
 
 
 @pytest.fixture
@@ -21,12 +21,12 @@ def device(backend: str) -> Device:
 
 @pytest.mark.usefixtures("libraries")
 def test_backends_without_a_device_are_idle() -> None:
-    assert gpus.gpu_backends() == ["CUDA", "Vulkan"]
-    assert gpus.idle_backends([]) == ["CUDA", "Vulkan"]
-    assert gpus.idle_backends([device("Vulkan"), device("RPC")]) == ["CUDA"]
-    assert gpus.idle_backends([device("Vulkan"), device("CUDA")]) == []
+    assert gpu_backends() == ["CUDA", "Vulkan"]
+    assert idle_backends([]) == ["CUDA", "Vulkan"]
+    assert idle_backends([device("Vulkan"), device("RPC")]) == ["CUDA"]
+    assert idle_backends([device("Vulkan"), device("CUDA")]) == []
 
 
 def test_what_was_not_built_is_not_idle(libraries: Path) -> None:
     (libraries / "libggml-cuda.so").unlink()
-    assert gpus.idle_backends([]) == ["Vulkan"]
+    assert idle_backends([]) == ["Vulkan"]

@@ -1,4 +1,4 @@
-"""Placement: which device holds which layers and tensors, as llama.cpp is told."""
+"""Device placement: the device of each layer and tensor, as parameters of llama.cpp."""
 
 import ctypes
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ class _Override(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where weights, keys and values are.
+    """Devices of a model's weights, keys and values.
 
     Attributes:
-        devices: names of those that share the layers with the CPU, in the order in which they take
-            them; none leaves all on the CPU.
-        num_gpu_layers: how many layers, counted back from the output, which is one itself, are on
-            these devices; -1 means all.
+        devices: names of the devices that share the layers with the CPU, in the order in which they
+            take them; none leaves all on the CPU.
+        num_gpu_layers: number of layers on these devices, counted back from the output, which is
+            one itself; -1 means all.
         overrides: pairs of a regular expression and a device's name: tensors whose name contains a
-            match are there, whatever their layer says. The first that matches counts.
-        tensor_split: of each device, its share of these layers; empty goes by their free memory.
+            match are on that device instead of their layer's. The first match counts.
+        tensor_split: share of these layers of each device; empty goes by their free memory.
         main_gpu: index of the one device that takes all of these layers.
-        kv_on_gpu: keys and values are where their layer is, else all on the CPU.
+        kv_on_gpu: keys and values are on the device of their layer, else all on the CPU.
     """
 
     devices: tuple[str, ...] = ()
@@ -44,17 +44,17 @@ class Placement:
 
     @property
     def is_on_cpu(self) -> bool:
-        """Whether no other device takes part."""
+        """Whether the CPU is the only device."""
         return not self.devices
 
     def apply(self, params: Any) -> list[Any]:
-        """Write it into llama_model_params.
+        """Set the fields of llama_model_params.
 
         Returns:
-            What has to live until the model is loaded.
+            Arrays that have to live until the model is loaded.
 
         Raises:
-            DeviceError: a device is not here, or the shares are not one for each.
+            DeviceError: a device is not here, or there is not one share for each.
         """
         handles = [handle_of(name) for name in self.devices]
         devices = (ctypes.c_void_p * (len(handles) + 1))(*handles, None)
@@ -88,4 +88,4 @@ def _buffer_type(device: str) -> int:
 
 
 ON_CPU = Placement()
-"""All on the CPU."""
+"""Placement of everything on the CPU."""

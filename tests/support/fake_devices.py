@@ -8,10 +8,10 @@ from glm3edge.core import Span
 from glm3edge.llama import library
 from glm3edge.llama.allocations import Allocation, layer_devices, moved_tensors
 from glm3edge.llama.context import Context
+from glm3edge.llama.device_placement import Placement
 from glm3edge.llama.devices import Device
 from glm3edge.llama.fake_devices import add_fake_devices
 from glm3edge.llama.model import Model
-from glm3edge.llama.placement import Placement
 from glm3edge.placement.estimate import Estimator
 from glm3edge.placement.memory_usage import ContextParams, MemoryUsage, measure_memory, summarize
 from glm3edge.placement.search import Fit, Search

@@ -1,4 +1,7 @@
-"""The tensors of a GGUF file, as ggml reads them: in a moment, however long the vocabulary is."""
+"""GGUF files, read by ggml: their tensors' sizes, and whether they are whole.
+
+ggml takes a moment, however long the vocabulary is.
+"""
 
 from pathlib import Path
 
@@ -7,14 +10,19 @@ from glm3edge.llama import ggml
 from glm3edge_convert.gguf.magic import gguf_problem
 
 
+def check_is_gguf(path: Path) -> None:
+    """Raise ModelLoadError unless ``path`` is a file that begins as GGUF files do."""
+    if (reason := gguf_problem(path)) is not None:
+        raise ModelLoadError(path, reason)
+
+
 def tensor_sizes(path: Path) -> dict[str, int]:
     """Bytes of each tensor, in the file's order.
 
     Raises:
         ModelLoadError: no such file, or no GGUF file.
     """
-    if (reason := gguf_problem(path)) is not None:
-        raise ModelLoadError(path, reason)
+    check_is_gguf(path)
     handle = ggml.function("gguf_init_from_file")(str(path).encode(), ggml.METADATA_ONLY)
     if not handle:
         raise ModelLoadError(path, "it is damaged")
@@ -30,8 +38,8 @@ def tensor_sizes(path: Path) -> dict[str, int]:
         ggml.function("gguf_free")(handle)
 
 
-def damage(path: Path) -> str | None:
-    """What is wrong with a GGUF file that cannot be loaded; None if it is whole."""
+def gguf_damage(path: Path) -> str | None:
+    """Damage of a GGUF file: a header that cannot be read, or missing data; None if it is whole."""
     handle = ggml.function("gguf_init_from_file")(str(path).encode(), ggml.METADATA_ONLY)
     if not handle:
         return "it is damaged or cut off; convert or download it again"
@@ -42,13 +50,13 @@ def damage(path: Path) -> str | None:
             + ggml.function("gguf_get_tensor_size")(handle, index)
             for index in range(count)
         )
-        wanted = ggml.function("gguf_get_data_offset")(handle) + max(ends, default=0)
+        expected = ggml.function("gguf_get_data_offset")(handle) + max(ends, default=0)
     finally:
         ggml.function("gguf_free")(handle)
     found = path.stat().st_size
-    if found >= wanted:
+    if found >= expected:
         return None
     return (
-        f"it is cut off: {found / 2**20:,.1f} of {wanted / 2**20:,.1f} MiB are there; convert or "
+        f"it is cut off: {found / 2**20:,.1f} of {expected / 2**20:,.1f} MiB are there; convert or "
         "download it again"
     )
