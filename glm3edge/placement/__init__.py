@@ -1,1 +1,1 @@
-"""What fits where: memory by device, the best placement, and how fast it will be."""
+"""Placement of a model on devices: memory on each, the best placement, and the speed to expect."""

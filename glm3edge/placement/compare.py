@@ -1,4 +1,4 @@
-"""Advisor: what becomes of a model of each type on a machine, this one or one that is described."""
+"""Comparison of a model's quantization types on a machine: this one, or one with fake devices."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glm3edge.errors import DoesNotFitError
 from glm3edge.llama.device_placement import ON_CPU
-from glm3edge.llama.devices import CPU, Device, add_workers, devices
+from glm3edge.llama.devices import CPU, add_workers, devices
 from glm3edge.llama.fake_devices import add_fake_devices
 from glm3edge.llama.gguf_file import tensor_sizes
 from glm3edge.placement.budgets import DeviceBudget, cpu_budget, gpu_budget, gpu_budgets
@@ -14,30 +14,22 @@ from glm3edge.placement.layers import is_output, layer_of
 from glm3edge.placement.memory_usage import ContextParams, measure_memory
 from glm3edge.placement.search import CONTEXT_STEP, Fit, Search
 from glm3edge.placement.speed import USED_CONTEXT, Speed, expected_speed
+from glm3edge.placement.variants import Variant
 
 COMPARED_KV_TYPES = ("f16", "q8_0")
-"""What keys and values may be kept in without a word about quality."""
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A model of one type: a GGUF file, or the outline of one; ``num_bytes`` has the whole file."""
-
-    type: str
-    path: Path
-    num_bytes: int
+"""Types of keys and values that cost no quality worth mentioning."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What is asked.
+    """A model and a machine to plan for.
 
     Attributes:
         variants: the types to compare, of one model.
-        context_params: what the context is to be made for.
-        max_context: tokens of context that the model can have at all.
-        gpus: free bytes of each GPU that is described; None takes those of this machine.
-        ram: free bytes of memory; None takes this machine's.
+        context_params: parameters of the context.
+        max_context: largest context of the model, in tokens.
+        gpus: free bytes of each GPU of the machine; None takes this machine's GPUs.
+        ram: free bytes of main memory; None takes this machine's.
         workers: addresses of workers that share the layers.
     """
 
@@ -51,14 +43,14 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True)
 class TypePlan:
-    """What becomes of one type.
+    """Plan for one type.
 
     Attributes:
-        variant: of the model.
-        fit: what goes where, None if it does not fit.
-        failure: why not.
-        largest_context: tokens of the largest context with which it fits, 0 if there is none.
-        read_bytes: of each device, what a token reads there.
+        variant: the model in this type.
+        fit: its best placement, None if it does not fit.
+        failure: error of the search if it does not fit.
+        largest_context: largest context with which it fits, in tokens; 0 if none does.
+        read_bytes: bytes that a token reads on each device.
     """
 
     variant: Variant
@@ -68,19 +60,19 @@ class TypePlan:
     read_bytes: Mapping[str, int] = field(default_factory=dict)
 
     def speed(self, bandwidths: Mapping[str, float | None]) -> Speed | None:
-        """Tokens a second to expect (see ``expected_speed()``)."""
+        """Expected speed (see ``expected_speed()``)."""
         return expected_speed(self.read_bytes, bandwidths)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """The answer to a PlanRequest.
+    """Result of a PlanRequest.
 
     Attributes:
-        budgets: of the devices that layers can be moved to.
-        cpu: the CPU's room.
-        labels: what to call the devices.
-        kv_bytes: keys and values of the context, kept in each of COMPARED_KV_TYPES.
+        budgets: of the devices that layers can be offloaded to.
+        cpu: the CPU's budget.
+        labels: display names of the devices.
+        kv_bytes: bytes of the context's keys and values in each of COMPARED_KV_TYPES.
         plans: one for each variant.
     """
 
@@ -91,34 +83,31 @@ class PlanResult:
     plans: tuple[TypePlan, ...]
 
 
-def answer(question: PlanRequest) -> PlanResult:
-    """The answer. It may add devices to this process for good, or end it: best called child.
+def compare_types(request: PlanRequest) -> PlanResult:
+    """Plan for each variant. It adds devices to this process, which llama.cpp may end: use a child.
 
     Raises:
-        DeviceError: a device or what stands for it cannot be had.
+        DeviceError: a device or a fake device is not available.
         ModelError: a variant is no model.
     """
-    budgets, labels = _survey(question)
-    cpu = cpu_budget(question.ram)
-    first = question.variants[0].path
-    kv_bytes = {
-        kv_type: measure_memory(first, ON_CPU, replace(question.context_params, kv_type=kv_type))[
-            CPU
-        ].keys_values
-        for kv_type in COMPARED_KV_TYPES
-    }
+    budgets, labels = _gpu_budgets(request)
+    cpu = cpu_budget(request.ram)
+    first = request.variants[0].path
+    kv_bytes = {}
+    for kv_type in COMPARED_KV_TYPES:
+        context_params = replace(request.context_params, kv_type=kv_type)
+        kv_bytes[kv_type] = measure_memory(first, ON_CPU, context_params)[CPU].keys_values
     plans = tuple(
-        _plan(variant, Search(variant.path, budgets, cpu), question)
-        for variant in question.variants
+        _plan(variant, Search(variant.path, budgets, cpu), request) for variant in request.variants
     )
     return PlanResult(budgets, cpu, labels, kv_bytes, plans)
 
 
 def recommended(plans: Sequence[TypePlan], default: str) -> TypePlan | None:
-    """Which plan to follow, None if none fits.
+    """The plan to recommend, None if none fits.
 
-    The largest type that is on the devices as a whole, if it is not smaller than the default; else
-    the default; else the largest that fits. Beyond eight bits nothing is gained that can be seen.
+    The largest type that is entirely on the devices, if it is not smaller than the default; else
+    the default; else the largest that fits. Types of more than eight bits gain nothing visible.
     """
     fitting = [plan for plan in plans if plan.fit is not None]
     by_size = sorted(fitting, key=lambda plan: plan.variant.num_bytes)
@@ -136,40 +125,32 @@ def recommended(plans: Sequence[TypePlan], default: str) -> TypePlan | None:
 _NO_GAIN = {"f16", "bf16", "f32"}
 
 
-def _survey(question: PlanRequest) -> tuple[tuple[DeviceBudget, ...], dict[str, str]]:
-    """Rooms of the devices, workers' first as llama.cpp has them, and what to call those."""
-    remote = add_workers(question.workers)
+def _gpu_budgets(request: PlanRequest) -> tuple[tuple[DeviceBudget, ...], dict[str, str]]:
+    """Budgets and labels of the devices; workers' come first, as in llama.cpp."""
+    remote = add_workers(request.workers)
     labels = {device.name: device.name for device in remote}
     budgets = gpu_budgets(remote)
-    if question.gpus is None:
+    if request.gpus is None:
         here = [device for device in devices() if device.name not in labels]
         budgets += gpu_budgets(here)
         labels |= {device.name: device.name for device in here}
-    elif question.gpus:
-        stand_ins = add_fake_devices(len(question.gpus))
-        budgets += _described(stand_ins, question.gpus)
-        labels |= {device.name: f"GPU{index}" for index, device in enumerate(stand_ins)}
+    elif request.gpus:
+        fakes = add_fake_devices(len(request.gpus))
+        for index, (device, free) in enumerate(zip(fakes, request.gpus, strict=True)):
+            budgets.append(gpu_budget(device.name, free, is_fake=True))
+            labels[device.name] = f"GPU{index}"
     return tuple(budgets), {**labels, CPU: CPU}
 
 
-def _described(stand_ins: Sequence[Device], gpus: Sequence[int]) -> list[DeviceBudget]:
-    return [
-        gpu_budget(device.name, free, is_described=True)
-        for device, free in zip(stand_ins, gpus, strict=True)
-    ]
-
-
-def _plan(variant: Variant, search: Search, question: PlanRequest) -> TypePlan:
-    context_params = question.context_params
+def _plan(variant: Variant, search: Search, request: PlanRequest) -> TypePlan:
+    context_params = request.context_params
     fit, failure = None, None
     try:
         fit = search.best(context_params)
     except DoesNotFitError as exc:
         failure = exc
     largest = search.largest(
-        replace(
-            context_params, context_size=max(question.max_context, context_params.context_size)
-        ),
+        replace(context_params, context_size=max(request.max_context, context_params.context_size)),
         CONTEXT_STEP if fit is None else context_params.context_size,
     )
     return TypePlan(
@@ -192,5 +173,5 @@ def _read_bytes(path: Path, fit: Fit) -> dict[str, int]:
         device.device: device.weights
         - (embedding if device.device == CPU else 0)
         + device.keys_values * min(USED_CONTEXT, size) // size
-        for device in fit.account.devices
+        for device in fit.memory_usage.devices
     }

@@ -1,8 +1,8 @@
-"""Estimate: memory by device in arithmetic, which thousands of placements can be compared by.
+"""Estimates of memory by device, by arithmetic: fast enough to compare thousands of placements.
 
-Weights are the file's own sizes; keys and values are a layer's, times the layers. What a batch
-takes depends on llama.cpp's graph, and hardly on how many layers are where: it is read off one
-account of each kind of placement.
+Weights are the file's own sizes; keys and values are a layer's, times the layers. A batch's compute
+buffers depend on llama.cpp's graph, and hardly on how many layers are where: they are taken from
+one measurement of each kind of placement.
 """
 
 from collections import Counter
@@ -24,14 +24,13 @@ from glm3edge.placement.layers import (
 from glm3edge.placement.memory_usage import DeviceMemoryUsage, MemoryUsage
 
 Measure = Callable[[Placement], MemoryUsage]
-"""llama.cpp's account of a placement."""
-
+"""Measurement of a placement's memory usage by llama.cpp."""
 
 _OUTPUT = "output.weight"
 
 
 class _Kind(NamedTuple):
-    """What decides of the compute buffers, nearly: over which devices the graph is cut, and how."""
+    """Kind of a placement: how it splits the graph, which decides the compute buffers, nearly."""
 
     devices: tuple[str, ...]
     is_whole: bool  # nothing but the input is left to the CPU
@@ -42,21 +41,21 @@ class _Kind(NamedTuple):
 
 
 class Estimator:
-    """Accounts by arithmetic, for one file and one context.
+    """Estimator of memory usage for one file and one context.
 
     Attributes:
         tensors: bytes of each tensor.
-        num_layers: the output not counted.
-        layer_bytes: weights of each layer.
-        kv_bytes: of a layer's keys and values.
-        measure: what accounts are taken with.
+        num_layers: number of layers, the output not counted.
+        layer_bytes: bytes of each layer's weights.
+        kv_bytes: bytes of a layer's keys and values.
+        measure: measures a placement.
     """
 
     def __init__(self, path: Path, measure: Measure) -> None:
-        """Read the file's tensors, and one account: all on the CPU.
+        """Read the file's list of tensors, and measure it with all on the CPU.
 
         Raises:
-            ModelError: it is no model.
+            ModelError: the file is no model.
         """
         self.measure = measure
         self.tensors = tensor_sizes(path)
@@ -72,9 +71,9 @@ class Estimator:
         self.correct(ON_CPU, on_cpu)
 
     def estimate(self, placement: Placement) -> MemoryUsage:
-        """What is needed where, to a per cent or two. The shares of devices have to be given.
+        """Memory usage of a placement, to a per cent or two. Its tensor split has to be given.
 
-        The first placement of a kind costs an account.
+        The first placement of a kind is measured.
         """
         compute = self.compute(placement)
         return MemoryUsage(
@@ -85,21 +84,21 @@ class Estimator:
         )
 
     def compute(self, placement: Placement) -> dict[str, int]:
-        """Bytes that a batch takes on each device, from the first placement of this kind."""
+        """Bytes of a batch's buffers on each device, from the first placement of this kind."""
         kind = self._kind(placement)
         if kind not in self._compute:
             self.correct(placement, self.measure(placement))
         return self._compute[kind]
 
     def correct(
-        self, placement: Placement, account: MemoryUsage, *, never_less: bool = False
+        self, placement: Placement, usage: MemoryUsage, *, never_less: bool = False
     ) -> None:
-        """Let this placement's estimate be as this account of it, and all of its kind alike.
+        """Correct the estimates of a placement's kind by its measured usage.
 
-        With ``never_less``, only where that is more than before.
+        ``never_less`` only raises them.
         """
-        kind, known = self._kind(placement), self._without_compute(placement)
-        found = {d.device: d.total - known[d.device].total for d in account.devices}
+        kind, estimate = self._kind(placement), self._without_compute(placement)
+        found = {d.device: d.total - estimate[d.device].total for d in usage.devices}
         if never_less:
             before = self._compute.get(kind, {})
             found = {device: max(size, before.get(device, 0)) for device, size in found.items()}
@@ -125,7 +124,7 @@ class Estimator:
         )
 
     def output_bytes(self, *, is_on_device: bool) -> int:
-        """Weights of the output, or what of them cannot be left to the CPU."""
+        """Bytes of the output's weights, or of those that cannot be left to the CPU."""
         return sum(
             size
             for tensor, size in self.tensors.items()

@@ -1,102 +1,125 @@
-"""Fitting a model into memory, and where it does not fit, saying what would."""
+"""Fitting a model on devices: search for a placement, or check one that the user chose."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from glm3edge.errors import DoesNotFitError
+from glm3edge.config.settings import Settings
+from glm3edge.errors import DeviceError
+from glm3edge.llama.allocations import reports_allocations
 from glm3edge.llama.child_process import run_in_child
-from glm3edge.llama.devices import add_workers
-from glm3edge.placement.budgets import DeviceBudget
-from glm3edge.placement.memory_usage import ContextParams
-from glm3edge.placement.search import CONTEXT_STEP, Fit, Search, best_placement
-from glm3edge.placement.variants import DEFAULT_TYPES, outlines, read_planned_model
+from glm3edge.llama.device_placement import ON_CPU, Placement
+from glm3edge.llama.devices import CPU, Device, add_workers
+from glm3edge.llama.model import Model
+from glm3edge.placement.advice import fit_or_advise
+from glm3edge.placement.budgets import cpu_budget, gpu_budgets
+from glm3edge.placement.machine.memory import system_memory
+from glm3edge.placement.memory_usage import ContextParams, MemoryUsage, measure_memory
 
-_GIB = 2**30
+LEAST_CONTEXT_SIZE = 2048
+"""Tokens that a context keeps when it is shrunk."""
+
+_MIB = 2**20
 
 
-def fit_or_advise(
-    path: Path,
-    budgets: Sequence[DeviceBudget],
-    cpu: DeviceBudget,
-    context_params: ContextParams,
-    *,
-    kv_on_gpu: bool = True,
-    shrink_to: ContextParams | None = None,
-    workers: Sequence[str] = (),
-) -> Fit:
-    """As ``best_placement()``, but the error says what would fit.
+def fitting_placement(
+    path: Path, devices: Sequence[Device], context_params: ContextParams, settings: Settings
+) -> tuple[Placement, ContextParams]:
+    """Find the placement that puts most of a GGUF file on the devices.
+
+    The context is shrunk if the settings allow it and all layers fit then.
 
     Raises:
-        DeviceError: a device is not here.
-        DoesNotFitError: it does not fit.
-        EngineLostError: a worker cannot be reached.
-        ModelError: the file is no model, or llama.cpp does not tell.
+        DoesNotFitError: the CPU has not enough memory for the rest.
+        EngineLostError: a device is lost.
+        ModelError: the file is no model.
     """
-    try:
-        return best_placement(
-            path,
-            budgets,
-            cpu,
-            context_params,
-            kv_on_gpu=kv_on_gpu,
-            shrink_to=shrink_to,
-            workers=workers,
-        )
-    except DoesNotFitError as exc:
-        advice = advise(
-            Search(path, tuple(budgets), cpu, kv_on_gpu), context_params, workers=workers
-        )
-        raise DoesNotFitError(needed=exc.needed, usable=exc.usable, advice=advice) from None
+    if not reports_allocations():  # then loading shows what fits
+        names = tuple(device.name for device in devices)
+        return Placement(names, -1, kv_on_gpu=settings.kv_on_gpu), context_params
+    least = replace(
+        context_params, context_size=min(context_params.context_size, LEAST_CONTEXT_SIZE)
+    )
+    search = partial(
+        fit_or_advise,
+        path,
+        gpu_budgets(devices),
+        cpu_budget(),
+        context_params,
+        kv_on_gpu=settings.kv_on_gpu,
+        shrink_to=least if settings.shrink_ctx else None,
+        workers=settings.rpc,
+    )
+    fit = search() if settings.rpc else run_in_child(search)  # with workers it uses a child itself
+    if set(fit.layers) == {CPU} and not fit.placement.overrides:
+        return ON_CPU, fit.context_params
+    return fit.placement, fit.context_params
 
 
-def advise(search: Search, context_params: ContextParams, *, workers: Sequence[str] = ()) -> str:
-    """What would fit instead, in words: a smaller context, keys and values, or type.
+class _Shortage(NamedTuple):
+    """Memory usage of a placement that does not fit, and the number of GPU layers that would."""
 
-    Args:
-        search: what was searched for, in vain.
-        context_params: what the context was to be made for.
-        workers: as for ``best_placement()``.
+    usage: MemoryUsage
+    num_fitting: int | None
+
+
+def check_fits(
+    model: Model,
+    placement: Placement,
+    devices: Sequence[Device],
+    context_params: ContextParams,
+    workers: Sequence[str],
+) -> None:
+    """Check that every device and the CPU have enough memory for a placement.
+
+    Raises:
+        DeviceError: one has not; it is named, with a number of GPU layers that fits.
+        EngineLostError: a device is lost.
+        ModelError: the file is no model.
     """
-    subject = read_planned_model(None, search.path)
-    with outlines(subject.hparams, DEFAULT_TYPES) as variants:
-        sizes = [(v.type, v.path, v.num_bytes) for v in variants if v.type != subject.file_type]
-        question = _Question(search, context_params, tuple(sizes), tuple(workers))
-        found = run_in_child(_alternatives, question) if workers else _alternatives(question)
-    if not found:
-        return "nothing smaller does either: it takes more memory, or a worker (--rpc)"
-    return f"what does fit: {', '.join(found)}"
+    if not reports_allocations():
+        return
+    free = {device.name: device.memory_free for device in devices}
+    free[CPU] = system_memory().total
+    num_layers = placement.num_gpu_layers if placement.num_gpu_layers >= 0 else model.num_layers + 1
+    shortage = run_in_child(
+        _shortage,
+        model.path,
+        replace(placement, num_gpu_layers=num_layers),
+        context_params,
+        workers,
+        free,
+    )
+    if shortage is None:
+        return
+    name, needed = next(
+        (part.device, part.total)
+        for part in shortage.usage.devices
+        if part.total > free.get(part.device, 0)
+    )
+    fitting = shortage.num_fitting
+    advice = "glm3edge plan tells what fits" if fitting is None else f"--gpu-layers {fitting} fits"
+    raise DeviceError(
+        f"{name} would need {needed / _MIB:,.0f} MiB and has {free[name] / _MIB:,.0f} MiB: {advice}"
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What is tried instead; ``types`` has name, outline and size of each."""
-
-    search: Search
-    context_params: ContextParams
-    types: tuple[tuple[str, Path, int], ...]
-    workers: tuple[str, ...]
-
-
-def _alternatives(question: _Question) -> list[str]:
-    add_workers(question.workers)
-    search, context_params = question.search, question.context_params
-    found = []
-    if context_params.kv_type == "f16" and _fits(search, replace(context_params, kv_type="q8_0")):
-        found.append("--kv-type q8_0")
-    smaller = search.largest(context_params, CONTEXT_STEP)
-    if smaller is not None:
-        found.append(f"--ctx-size {smaller.context_params.context_size}")
-    for name, path, num_bytes in sorted(question.types, key=lambda entry: -entry[2]):
-        if _fits(replace(search, path=path), context_params):
-            found.append(f"a file of type {name} ({num_bytes / _GIB:.1f} GiB)")
-            break
-    return found
-
-
-def _fits(search: Search, context_params: ContextParams) -> bool:
-    try:
-        search.best(context_params)
-    except DoesNotFitError:
-        return False
-    return True
+def _shortage(
+    path: Path,
+    placement: Placement,
+    context_params: ContextParams,
+    workers: Sequence[str],
+    free: dict[str, int],
+) -> _Shortage | None:
+    """The shortage of a placement, None if it fits."""
+    add_workers(workers)
+    usage = measure_memory(path, placement, context_params)
+    if usage.fits(free):
+        return None
+    for number in reversed(range(placement.num_gpu_layers)):
+        fewer = replace(placement, num_gpu_layers=number)
+        if measure_memory(path, fewer, context_params).fits(free):
+            return _Shortage(usage, number)
+    return _Shortage(usage, None)

@@ -1,4 +1,4 @@
-"""From the options of ``serve`` to a placement of the model on the devices that are here."""
+"""Placement from settings: the options of ``serve`` that name layers, tensors and devices."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,21 @@ _ALL = -1
 
 
 def chosen_placement(
-    settings: Settings, found: Sequence[Device], *, num_layers: int
+    settings: Settings, devices: Sequence[Device], *, num_layers: int
 ) -> Placement | None:
-    """The placement that ``settings`` ask for; None if they leave it to what fits.
+    """Placement that ``settings`` name; None if they leave it to the search.
 
     Args:
-        settings: whose options say which layers and tensors go where.
-        found: the devices that layers can be moved to.
-        num_layers: of the model, the output not counted.
+        settings: their options for layers, tensors and devices.
+        devices: the devices that layers can be offloaded to.
+        num_layers: number of the model's layers, the output not counted.
 
     Raises:
-        ConfigError: the options name a layer or a device that is not there.
+        ConfigError: the options name a layer or a device that does not exist.
     """
     cpu_layers = parse_ranges(settings.cpu_layers)
-    main_gpu, shares = _main_gpu(settings, found), _shares(settings, found)
-    patterns = _patterns(settings, found if main_gpu is None else [found[main_gpu]])
+    main_gpu, shares = _main_gpu(settings, devices), _shares(settings, devices)
+    patterns = _patterns(settings, devices if main_gpu is None else [devices[main_gpu]])
     is_asked = cpu_layers or patterns or shares or main_gpu is not None
     if settings.gpu_layers == "auto" and not is_asked:
         return None
@@ -38,7 +38,7 @@ def chosen_placement(
             f"--cpu-layers {settings.cpu_layers}: the model has layers 0 to {num_layers - 1}"
         )
     return Placement(
-        devices=tuple(device.name for device in found),
+        devices=tuple(device.name for device in devices),
         num_gpu_layers=_num_gpu_layers(settings, cpu_layers, num_layers),
         overrides=(*patterns, *_layer_patterns(cpu_layers)),
         tensor_split=shares,
@@ -48,7 +48,7 @@ def chosen_placement(
 
 
 def _num_gpu_layers(settings: Settings, cpu_layers: frozenset[int], num_layers: int) -> int:
-    """As asked; the first layers that stay on the CPU take their keys and values with them."""
+    """Number of layers to offload; leading CPU layers are left out, so their KV cache is too."""
     num_first = next(n for n in range(num_layers + 1) if n not in cpu_layers)
     most = num_layers + 1 - num_first
     if settings.gpu_layers.isdecimal():
@@ -63,8 +63,8 @@ def _layer_patterns(cpu_layers: frozenset[int]) -> list[tuple[str, str]]:
     return [(rf"^blk\.({numbers})\.", CPU)]
 
 
-def _patterns(settings: Settings, found: Sequence[Device]) -> list[tuple[str, str]]:
-    names = [CPU, *(device.name for device in found)]
+def _patterns(settings: Settings, devices: Sequence[Device]) -> list[tuple[str, str]]:
+    names = [CPU, *(device.name for device in devices)]
     pairs = []
     for pair in settings.tensor_placement:
         pattern, _, name = pair.rpartition("=")
@@ -74,27 +74,27 @@ def _patterns(settings: Settings, found: Sequence[Device]) -> list[tuple[str, st
     return pairs
 
 
-def _shares(settings: Settings, found: Sequence[Device]) -> tuple[float, ...]:
+def _shares(settings: Settings, devices: Sequence[Device]) -> tuple[float, ...]:
     shares = parse_shares(settings.tensor_split)
-    if shares and len(shares) != len(found):
-        names = _list([device.name for device in found])
+    if shares and len(shares) != len(devices):
+        names = _list([device.name for device in devices])
         raise ConfigError(f"--tensor-split {settings.tensor_split}: give a share for each: {names}")
     return shares
 
 
-def _main_gpu(settings: Settings, found: Sequence[Device]) -> int | None:
+def _main_gpu(settings: Settings, devices: Sequence[Device]) -> int | None:
     number = settings.main_gpu
-    if number is not None and number >= len(found):
-        names = _list([f"{index}: {device.name}" for index, device in enumerate(found)])
+    if number is not None and number >= len(devices):
+        names = _list([f"{index}: {device.name}" for index, device in enumerate(devices)])
         raise ConfigError(f"--main-gpu {number}: there are {names}")
     return number
 
 
-def check_nothing_asked(settings: Settings) -> None:
-    """Where no device is, refuse what needs one.
+def check_no_device_options(settings: Settings) -> None:
+    """Refuse options that need a device, on a machine that has none.
 
     Raises:
-        ConfigError: naming the option.
+        ConfigError: one of them is set; it names the first.
     """
     asked = {
         "--gpu-layers": settings.gpu_layers not in {"auto", "0"},

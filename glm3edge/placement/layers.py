@@ -1,4 +1,4 @@
-"""Which device a layer or a tensor goes to, by llama.cpp's rules (llama_model::load_tensors)."""
+"""Devices of layers and tensors by llama.cpp's rules (llama_model::load_tensors)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,25 +13,25 @@ _OUTPUT = re.compile(r"output(_norm)?\.")
 
 
 def num_layers_of(tensors: Mapping[str, int]) -> int:
-    """How many layers a model with these tensors has, the output not counted."""
+    """Number of layers of a model with these tensors, the output not counted."""
     return 1 + max((n for name in tensors if (n := layer_of(name)) is not None), default=-1)
 
 
 def layer_of(tensor: str) -> int | None:
-    """The layer that a tensor belongs to, None for those of the input and the output."""
+    """Layer of a tensor, None for those of the input and the output."""
     match = _LAYER.match(tensor)
     return int(match[1]) if match else None
 
 
 def is_output(tensor: str) -> bool:
-    """Whether a tensor is one of the output's."""
+    """Whether a tensor belongs to the output."""
     return _OUTPUT.match(tensor) is not None
 
 
 def devices_of_layers(placement: Placement, num_layers: int) -> list[str]:
-    """The device of each layer; the last is the output's.
+    """Device of each layer; the last is the output's.
 
-    The shares of several devices have to be given: without, llama.cpp goes by their free memory.
+    Several devices need a tensor split: without one, llama.cpp goes by their free memory.
     """
     num_all = num_layers + 1
     wanted = placement.num_gpu_layers
@@ -41,7 +41,7 @@ def devices_of_layers(placement: Placement, num_layers: int) -> list[str]:
 
 
 def device_of_tensor(tensor: str, placement: Placement, layers: Sequence[str]) -> str:
-    """The device of a tensor, with ``devices_of_layers()``."""
+    """Device of a tensor; ``layers`` are those of ``devices_of_layers()``."""
     for pattern, device in placement.overrides:
         if re.search(pattern, tensor):
             return device
@@ -52,9 +52,9 @@ def device_of_tensor(tensor: str, placement: Placement, layers: Sequence[str]) -
 
 
 def copied_bytes(tensors: Mapping[str, int], placement: Placement) -> int:
-    """Bytes of the largest matrix that is multiplied with and that the placement leaves to the CPU.
+    """Bytes of the largest matrix of the layers and the output that is left to the CPU.
 
-    So much a GPU takes to compute large batches with it: ggml's scheduler copies one such matrix
+    A GPU takes as much to compute large batches with it: ggml's scheduler copies one such matrix
     at a time (ggml_backend_sched_split_graph begins a new split at each).
     """
     layers = devices_of_layers(placement, num_layers_of(tensors))
@@ -68,7 +68,7 @@ def copied_bytes(tensors: Mapping[str, int], placement: Placement) -> int:
 
 
 def _moved(placement: Placement, num_moved: int) -> list[str]:
-    """The devices of the layers that are moved, from the first to the output; in float32."""
+    """Devices of the offloaded layers, from the first to the output; in float32 as llama.cpp."""
     if placement.main_gpu is not None:
         return [placement.devices[placement.main_gpu]] * num_moved
     shares = placement.tensor_split or (1.0,) * len(placement.devices)

@@ -1,4 +1,4 @@
-"""MemoryUsage: the memory that a model takes on each device, as llama.cpp itself reckons it."""
+"""Memory usage of a model and its context on each device, as llama.cpp computes it."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ _LOGIT_BYTES = 4  # float32
 
 @dataclass(frozen=True, slots=True)
 class ContextParams:
-    """What a context is made for; its fields are arguments of Context.
+    """Parameters of a context that decide its memory; its fields are arguments of Context.
 
     Attributes:
-        context_size: tokens that it holds, over all sequences.
+        context_size: tokens in the KV cache, over all sequences.
         batch_size: tokens of a batch.
-        num_sequences: sequences that share it: of a server the running ones and those it keeps.
-        kv_type: what keys and values are kept in.
+        num_sequences: sequences that share the KV cache: a server's running and cached ones.
+        kv_type: type of keys and values.
     """
 
     context_size: int
@@ -35,17 +35,17 @@ class ContextParams:
 
 @dataclass(frozen=True, slots=True)
 class DeviceMemoryUsage:
-    """Bytes that are needed on one device.
+    """Memory usage on one device, in bytes.
 
     Attributes:
         device: its name.
-        weights: of the tensors that are there. The CPU maps them from the file; what it does not
-            use of the mapping is not counted, as the system can have it back at any time.
-        keys_values: of the layers that are there.
-        compute: what a batch needs for a while.
+        weights: of its tensors. The CPU maps them from the file; unused parts of the mapping are
+            not counted, as the system can reclaim them at any time.
+        keys_values: of its layers.
+        compute: scratch memory of a batch.
         output: logits, on the CPU, of one token of each sequence.
-        num_repacked: how many of the weights are there in an order of the CPU's own, which is a
-            copy; the file's are needed while it is made, and no more.
+        num_repacked: bytes of the weights that are copied in a layout of the CPU's own; the file's
+            are needed only while the copy is made.
     """
 
     device: str
@@ -57,18 +57,18 @@ class DeviceMemoryUsage:
 
     @property
     def total(self) -> int:
-        """All of them; what is repacked is among the weights."""
+        """Sum of all; repacked bytes are among the weights."""
         return self.weights + self.keys_values + self.compute + self.output
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryUsage:
-    """What a model and a context need, by device; the CPU comes first."""
+    """Memory usage of a model and a context by device; the CPU comes first."""
 
     devices: tuple[DeviceMemoryUsage, ...]
 
     def __getitem__(self, device: str) -> DeviceMemoryUsage:
-        """What is needed on a device, nothing if it takes no part."""
+        """Usage on a device, zero if it takes no part."""
         return next((d for d in self.devices if d.device == device), DeviceMemoryUsage(device))
 
     @property
@@ -77,7 +77,7 @@ class MemoryUsage:
         return sum(device.total for device in self.devices)
 
     def with_compute(self, device: str, num_bytes: int) -> "MemoryUsage":
-        """The same, with so many bytes more for batches on a device that takes part."""
+        """A copy with ``num_bytes`` more for batches on a device that takes part."""
         return MemoryUsage(
             tuple(
                 replace(d, compute=d.compute + num_bytes) if d.device == device else d
@@ -86,29 +86,29 @@ class MemoryUsage:
         )
 
     def fits(self, free_by_device: Mapping[str, int]) -> bool:
-        """Whether no device needs more bytes than it has; one that is not named has none."""
+        """Whether no device exceeds its free bytes; devices that are not named have none."""
         return all(d.total <= free_by_device.get(d.device, 0) for d in self.devices)
 
 
 def measure_memory(
     path: Path, placement: Placement, context_params: ContextParams, *, workers: Sequence[str] = ()
 ) -> MemoryUsage:
-    """What the GGUF file ``path`` needs where, without reading or allocating it.
+    """Memory usage of a GGUF file and a context, without reading weights or allocating.
 
     Args:
         path: the file; its metadata and list of tensors are read.
-        placement: which devices hold what.
-        context_params: what the context is made for.
-        workers: addresses whose devices the placement names, in this order; a process of its own
-            then asks them. Without them the devices have to be known in this one.
+        placement: device of each layer and tensor.
+        context_params: parameters of the context.
+        workers: addresses whose devices the placement names, in this order; a child process then
+            asks them. Without them the devices have to be known in this process.
 
     Raises:
         DeviceError: a device is not here.
         EngineLostError: a worker cannot be reached.
-        ModelError: the file is no model, or llama.cpp does not tell.
+        ModelError: the file is no model, or llama.cpp does not report memory.
     """
     if workers:
-        return run_in_child(_account_with, path, placement, context_params, tuple(workers))
+        return run_in_child(_measure_with, path, placement, context_params, tuple(workers))
     with (
         Model(path, no_alloc=True, placement=placement) as model,
         Context(
@@ -125,7 +125,7 @@ def measure_memory(
 
 
 def summarize(allocations: Sequence[Allocation], *, output: int) -> MemoryUsage:
-    """The account of a context's ``allocations()``, with the bytes of its ``output`` on the CPU."""
+    """Sum a context's ``allocations()`` by device, with the bytes of its ``output`` on the CPU."""
     fields: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     fields[CPU]["output"] = output
     for allocation in allocations:
@@ -138,7 +138,7 @@ def summarize(allocations: Sequence[Allocation], *, output: int) -> MemoryUsage:
     return MemoryUsage(tuple(DeviceMemoryUsage(device, **sums) for device, sums in fields.items()))
 
 
-def _account_with(
+def _measure_with(
     path: Path, placement: Placement, context_params: ContextParams, workers: Sequence[str]
 ) -> MemoryUsage:
     add_workers(workers)

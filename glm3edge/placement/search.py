@@ -1,6 +1,6 @@
-"""Search: the placement that leaves least to the CPU without taking more than there is.
+"""Search for the placement that leaves least to the CPU and exceeds no device's budget.
 
-Candidates come from arithmetic (``fill``); llama.cpp's own account decides.
+Candidates come from estimates (``candidates``); llama.cpp's own measurement decides.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ from glm3edge.llama.device_placement import Placement
 from glm3edge.llama.devices import CPU, add_workers
 from glm3edge.llama.gguf_file import tensor_sizes
 from glm3edge.placement.budgets import DeviceBudget
-from glm3edge.placement.candidates import Filler, bytes_on_devices, overrun
+from glm3edge.placement.candidates import CandidateGenerator, bytes_on_devices, overrun
 from glm3edge.placement.estimate import Estimator, Measure
 from glm3edge.placement.layers import copied_bytes, devices_of_layers
 from glm3edge.placement.memory_usage import ContextParams, MemoryUsage, measure_memory
 
 CONTEXT_STEP = 256
-"""Contexts are shrunk to a multiple of this many tokens."""
+"""Contexts are shrunk to multiples of this many tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +28,21 @@ class Fit:
     """A placement that fits.
 
     Attributes:
-        placement: which devices hold what. Its shares are numbers of layers, so llama.cpp does as
-            it says whatever is free when it loads.
-        context_params: of the context; its size is less than was asked for where that was
-            allowed.
-        account: llama.cpp's of both.
-        layers: the device of each layer, the output's last.
+        placement: the placement. Its tensor split counts layers, so llama.cpp follows it whatever
+            memory is free when it loads.
+        context_params: of the context; smaller than requested where that was allowed.
+        memory_usage: of both, measured by llama.cpp.
+        layers: device of each layer; the last is the output.
     """
 
     placement: Placement
     context_params: ContextParams
-    account: MemoryUsage
+    memory_usage: MemoryUsage
     layers: tuple[str, ...]
 
     @property
     def num_layers(self) -> dict[str, int]:
-        """How many layers each device has; the output is one, and a part of one is too."""
+        """Number of layers on each device; the output counts as one, and so does a part of one."""
         return {device: self.layers.count(device) for device in dict.fromkeys(self.layers)}
 
     @property
@@ -54,7 +53,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is searched for; see ``best_placement()``."""
+    """Search over placements of one file within budgets; see ``best_placement()``."""
 
     path: Path
     budgets: tuple[DeviceBudget, ...]
@@ -68,10 +67,10 @@ class Search:
             DoesNotFitError: there is none.
         """
         estimator = Estimator(self.path, self._measure(context_params))
-        filler = Filler(estimator, self.budgets, self.kv_on_gpu)
+        generator = CandidateGenerator(estimator, self.budgets, self.kv_on_gpu)
         best: tuple[Placement, MemoryUsage] | None = None
         while True:
-            placement = filler.best()
+            placement = generator.best()
             if best is not None and best[0] == placement:
                 break
             measured = estimator.measure(placement)
@@ -82,20 +81,20 @@ class Search:
                 break
             if fits:
                 best = placement, measured
-            # What does not fit is never proposed again, so this comes to an end.
+            # A candidate that does not fit is never generated again, so this ends.
             estimator.correct(placement, measured, never_less=not fits)
         self._check_cpu(best[1])
         layers = devices_of_layers(best[0], estimator.num_layers)
         return Fit(best[0], context_params, best[1], tuple(layers))
 
     def _measure(self, context_params: ContextParams) -> Measure:
-        described = {room.device for room in self.budgets if room.is_described}
+        fakes = {budget.device for budget in self.budgets if budget.is_fake}
         tensors = tensor_sizes(self.path)
 
         def measure(placement: Placement) -> MemoryUsage:
             found = measure_memory(self.path, placement, context_params)
             first = next(iter(placement.devices), None)
-            if first not in described:
+            if first not in fakes:
                 return found
             return found.with_compute(first, copied_bytes(tensors, placement))
 
@@ -127,7 +126,7 @@ class Search:
         least_context: int,
         accept: Callable[[Fit], bool] = lambda _: True,
     ) -> Fit | None:
-        """The fit of the largest context up to the one asked for that is accepted, or None."""
+        """The fit of the largest context up to the given one that is accepted, None if none is."""
 
         def tried(context_size: int) -> Fit | None:
             fit = self._try(replace(context_params, context_size=context_size))
@@ -152,7 +151,7 @@ class Search:
         return None
 
     def _check_cpu(self, found: MemoryUsage) -> None:
-        shared = sum(found[room.device].total for room in self.budgets if room.shares_ram)
+        shared = sum(found[budget.device].total for budget in self.budgets if budget.shares_ram)
         needed = found[CPU].total + shared
         if needed > self.cpu.usable:
             raise DoesNotFitError(needed=needed, usable=self.cpu.usable)
@@ -168,44 +167,44 @@ def best_placement(
     shrink_to: ContextParams | None = None,
     workers: Sequence[str] = (),
 ) -> Fit:
-    """The placement of a GGUF file that puts most on the devices, and nothing where it has no room.
+    """Find the placement of a GGUF file that puts most bytes on the devices within their budgets.
 
     Args:
         path: the file.
         budgets: of the devices that may take layers (see ``gpu_budgets``); none leaves all on
             the CPU.
         cpu: the CPU's budget (see ``cpu_budget``).
-        context_params: what the context is made for.
+        context_params: parameters of the context.
         kv_on_gpu: keys and values go with their layer, else they stay on the CPU.
-        shrink_to: the least that the context may be shrunk to, where that puts all layers on the
-            devices, or where it would not fit otherwise: the context, and if that is not enough
-            the number of sequences. None leaves it as it is.
-        workers: addresses whose devices are among the budgets; a process of its own then searches.
-            Without them the devices have to be known in this one.
+        shrink_to: how far the context may be shrunk, where that puts all layers on the devices or
+            where it would not fit otherwise: its size first, then the number of sequences. None
+            leaves it as it is.
+        workers: addresses whose devices are among the budgets; a child process then searches.
+            Without them the devices have to be known in this process.
 
     Raises:
         DeviceError: a device is not here.
-        DoesNotFitError: what has to be left to the CPU is more than it has.
+        DoesNotFitError: the CPU has not enough memory for the rest.
         EngineLostError: a worker cannot be reached.
-        ModelError: the file is no model, or llama.cpp does not tell.
+        ModelError: the file is no model, or llama.cpp does not report memory.
     """
     search = Search(path, tuple(budgets), cpu, kv_on_gpu)
     if workers:
-        return run_in_child(_run_with, tuple(workers), search, context_params, shrink_to)
-    return _run(search, context_params, shrink_to)
+        return run_in_child(_search_with, tuple(workers), search, context_params, shrink_to)
+    return _search(search, context_params, shrink_to)
 
 
-def _run(search: Search, context_params: ContextParams, least: ContextParams | None) -> Fit:
+def _search(search: Search, context_params: ContextParams, least: ContextParams | None) -> Fit:
     return (
         search.best(context_params) if least is None else search.best_shrunk(context_params, least)
     )
 
 
-def _run_with(
+def _search_with(
     workers: Sequence[str],
     search: Search,
     context_params: ContextParams,
     least: ContextParams | None,
 ) -> Fit:
     add_workers(workers)
-    return _run(search, context_params, least)
+    return _search(search, context_params, least)

@@ -1,27 +1,28 @@
-"""Speed: how many tokens a second to expect, from what a token has to read.
+"""Expected decoding speed, from the bytes that each token reads.
 
 Decoding one stream waits for memory: a token reads every weight but the embedding's other rows, and
-the keys and values of what is before it. Devices work one after the other, so their times add up.
+the keys and values of the tokens before it. Devices work one after the other, so their times add
+up.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 EFFICIENCY = 0.73
-"""Part of the memory's bandwidth that decoding makes use of: measured with q4_k_m of ChatGLM3-6B's
-shape on two cores; for GPUs it is taken to be the same. An H100 made use of a third."""
+"""Part of the memory's bandwidth that decoding uses: measured with q4_k_m of ChatGLM3-6B's
+shape on two cores; the same is assumed for GPUs. An H100 used a third."""
 
 USED_CONTEXT = 1024
-"""Tokens that are taken to be in the context."""
+"""Tokens in the context that are assumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """An expectation.
+    """Expected decoding speed.
 
     Attributes:
         tokens_per_second: of one stream.
-        is_at_most: whether there are devices of which nothing is known, whose time is left out.
+        is_at_most: whether the time of devices of unknown bandwidth is left out.
     """
 
     tokens_per_second: float
@@ -31,11 +32,11 @@ class Speed:
 def expected_speed(
     read_bytes: Mapping[str, int], bandwidths: Mapping[str, float | None]
 ) -> Speed | None:
-    """The speed of decoding one stream; None if too little is known to say anything.
+    """Expected speed of decoding one stream; None if no bandwidth is known.
 
     Args:
-        read_bytes: what a token reads on each device.
-        bandwidths: bytes per second of each device, None where that is not known.
+        read_bytes: bytes that a token reads on each device.
+        bandwidths: bytes per second of each device, None if unknown.
     """
     known = {device: bandwidth for device, bandwidth in bandwidths.items() if bandwidth}
     seconds = sum(

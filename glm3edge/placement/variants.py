@@ -1,4 +1,4 @@
-"""Variants: a model in each type, as outlines that take no space, for planning to reckon with."""
+"""Variants of a model by quantization type: its GGUF file, or header-only files to plan with."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -8,26 +8,39 @@ from pathlib import Path
 
 from glm3edge.errors import ConfigError, ModelLoadError
 from glm3edge.llama.model import Model
-from glm3edge.placement.compare import Variant
 from glm3edge_convert.checkpoint.architecture import check_model_type
 from glm3edge_convert.checkpoint.hparams import HParams, parse_hparams, read_config
 from glm3edge_convert.models.outline import CHATGLM3_6B, read_hparams, write_outline
 from glm3edge_convert.quantize.recipe import file_type_name
 
 DEFAULT_TYPES = ("q2_k", "q3_k_m", "q4_k_s", "q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16")
-"""Types that are compared unless others are asked for: one of each size, none that needs an
-importance matrix."""
+"""Types that are compared by default: one of each size, none that needs an importance matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A model in one quantization type.
+
+    Attributes:
+        type: the type.
+        path: its GGUF file, whole or header-only.
+        num_bytes: size of the whole file.
+    """
+
+    type: str
+    path: Path
+    num_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """A model that is planned for.
+    """A model to plan for.
 
     Attributes:
-        name: as the user calls it, None for ChatGLM3-6B that nobody named.
-        hparams: its sizes.
-        file: the GGUF file, where it is one.
-        file_type: the type of that, if it tells.
+        name: the name that the user gave, None for ChatGLM3-6B by default.
+        hparams: its hyperparameters.
+        file: its GGUF file, None if it is a checkpoint.
+        file_type: quantization type of the file, None if it is unknown.
     """
 
     name: str | None
@@ -37,10 +50,10 @@ class PlannedModel:
 
 
 def read_planned_model(name: str | None, path: Path | None) -> PlannedModel:
-    """What is at ``path``: a GGUF file or a checkpoint folder, of which only the sizes are read.
+    """Read the hyperparameters of a GGUF file or a checkpoint folder; ChatGLM3-6B's without a path.
 
     Raises:
-        ConvertError: the folder is no ChatGLM3 checkpoint's.
+        ConvertError: the folder is no ChatGLM3 checkpoint.
         ModelError: the file is no ChatGLM3 model.
     """
     if path is None:
@@ -64,36 +77,36 @@ def _read_file(name: str | None, path: Path) -> PlannedModel:
 
 
 @contextmanager
-def opened_variants(subject: PlannedModel, types: Sequence[str]) -> Iterator[tuple[Variant, ...]]:
-    """The model in these types (DEFAULT_TYPES if none is named), within a ``with`` block.
+def opened_variants(planned: PlannedModel, types: Sequence[str]) -> Iterator[tuple[Variant, ...]]:
+    """Variants of a model in these types (or DEFAULT_TYPES), for the time of a ``with`` block.
 
     Raises:
-        ConfigError: a file is asked for in another type than its own.
+        ConfigError: a GGUF file is to be planned for in another type than its own.
         ConvertError: there is no such type.
     """
-    if subject.file is not None:
-        own = subject.file_type or "?"
+    if planned.file is not None:
+        own = planned.file_type or "?"
         if any(type_name.lower() != own for type_name in types):
-            raise ConfigError(f"--type: {subject.file} is {own}; name its checkpoint for others")
-        yield (Variant(own, subject.file, subject.file.stat().st_size),)
+            raise ConfigError(f"--type: {planned.file} is {own}; name its checkpoint for others")
+        yield (Variant(own, planned.file, planned.file.stat().st_size),)
         return
-    with outlines(subject.hparams, types or DEFAULT_TYPES) as variants:
+    with header_only_variants(planned.hparams, types or DEFAULT_TYPES) as variants:
         yield variants
 
 
 @contextmanager
-def outlines(hparams: HParams, types: Sequence[str]) -> Iterator[tuple[Variant, ...]]:
-    """Outlines of a model of these sizes in these types, within a ``with`` block.
+def header_only_variants(hparams: HParams, types: Sequence[str]) -> Iterator[tuple[Variant, ...]]:
+    """Header-only GGUF files of a model in these types, for the time of a ``with`` block.
 
     Raises:
         ConvertError: there is no such type.
     """
     with tempfile.TemporaryDirectory(prefix="glm3edge-") as folder:
         yield tuple(
-            _outline(Path(folder) / f"{type_name}.gguf", hparams, type_name)
+            _write_variant(Path(folder) / f"{type_name}.gguf", hparams, type_name)
             for type_name in dict.fromkeys(name.lower() for name in types)
         )
 
 
-def _outline(path: Path, hparams: HParams, type_name: str) -> Variant:
+def _write_variant(path: Path, hparams: HParams, type_name: str) -> Variant:
     return Variant(type_name, path, write_outline(path, hparams, type_name))

@@ -17,10 +17,11 @@ from glm3edge.llama.devices import Device
 from glm3edge.llama.model import Model
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.remote_context import AdapterSpec, ContextSpec, RemoteContext, Report
+from glm3edge.placement.advice import fit_or_advise
 from glm3edge.placement.budgets import cpu_budget
-from glm3edge.placement.devices import check_fits, fitting_placement, offload_devices
-from glm3edge.placement.fitting import fit_or_advise
-from glm3edge.placement.from_settings import check_nothing_asked, chosen_placement
+from glm3edge.placement.devices import offload_devices
+from glm3edge.placement.fitting import check_fits, fitting_placement
+from glm3edge.placement.from_settings import check_no_device_options, chosen_placement
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.placement.machine.memory import system_memory
 from glm3edge.placement.memory_usage import ContextParams
@@ -76,7 +77,7 @@ def open_backend(
     try:
         found = offload_devices(settings.rpc)
         if not found:
-            check_nothing_asked(settings)
+            check_no_device_options(settings)
             return _open_here(path, settings, adapters)
         return _open_on(found, path, settings, adapters)
     except EngineLostError as exc:

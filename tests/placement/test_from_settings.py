@@ -7,7 +7,7 @@ from glm3edge.config.settings import Settings, load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import Device, DeviceKind
-from glm3edge.placement.from_settings import check_nothing_asked, chosen_placement
+from glm3edge.placement.from_settings import check_no_device_options, chosen_placement
 
 NUM_LAYERS = 6
 ONE = [Device("RPC0", "box:1", DeviceKind.GPU, "RPC", 2**30, 2**30)]
@@ -113,12 +113,12 @@ def test_where_one_gpu_takes_all_the_others_take_nothing() -> None:
 def test_without_devices_nothing_can_be_asked_of_them(option: str, value: Any) -> None:
     name = "--" + option.replace("_", "-")
     with pytest.raises(ConfigError, match=f"{name}: there is no GPU here"):
-        check_nothing_asked(settings(**{option: value}))
+        check_no_device_options(settings(**{option: value}))
 
 
 @pytest.mark.parametrize("options", [{}, {"gpu_layers": "0"}, {"cpu_layers": "0-3"}])
 def test_without_devices_the_cpu_may_be_asked_for(options: dict[str, Any]) -> None:
-    check_nothing_asked(settings(**options))
+    check_no_device_options(settings(**options))
 
 
 @pytest.mark.parametrize(

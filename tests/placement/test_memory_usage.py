@@ -1,4 +1,4 @@
-"""The account of memory against what llama.cpp really takes, by its own report."""
+"""Computed memory usage against what llama.cpp really takes, by its own report."""
 
 import itertools
 import re
@@ -20,6 +20,7 @@ from glm3edge.placement.memory_usage import (
 )
 from glm3edge_convert.models.outline import CHATGLM3_6B, write_outline
 from tests.support.fake_devices import Loaded
+from tests.support.planning import close
 
 SPLITS = {
     "on the CPU": ON_CPU,
@@ -33,18 +34,13 @@ SPLITS = {
     ),
     "keys and values on the CPU": Placement(("RPC0",), -1, kv_on_gpu=False),
 }
-WORKLOADS = [
+CONTEXTS = [
     ContextParams(*numbers, kv_type)
     for numbers, kv_type in itertools.product(
         [(1024, 128, 49), (4096, 128, 64)], ("f16", "q8_0", "q4_0")
     )
 ]
 _BUFFER = re.compile(r": +(\S+) +(model|KV|compute|output) buffer size = +([\d.]+) MiB")
-
-
-def close(found: float, expected: float, *, slack: float = 0) -> bool:
-    """Within 3 %; ``slack`` is what a figure was rounded by."""
-    return abs(found - expected) <= 0.03 * expected + slack
 
 
 @cache
@@ -63,11 +59,10 @@ def mapped_range(path: Path, on_cpu: set[str]) -> int:
 
 
 def copies(path: Path, placement: Placement, context_params: ContextParams) -> int:
-    """By what llama.cpp reckons with more for computing than it then takes.
+    """Bytes for computing that llama.cpp plans with and then does not take.
 
-    Where all layers are on several devices, batches follow each other through them, and of what one
-    device hands on to the next there are four copies. They are reckoned with child from the rest,
-    and then find room in it.
+    Where all layers are on several devices, batches are pipelined through them, with four copies of
+    what one device passes to the next. They are planned beside the rest, and then fit into it.
     """
     if len(placement.devices) < 2:
         return 0
@@ -87,15 +82,15 @@ def printed(loaded: Loaded, what: str) -> dict[str, float]:
 
 
 def check(
-    host: ChildProcess, path: Path, placement: Placement, context_params: ContextParams
+    child: ChildProcess, path: Path, placement: Placement, context_params: ContextParams
 ) -> None:
-    expected: MemoryUsage = host.call("account", path, placement, context_params)
-    loaded: Loaded = host.call("load", path, placement, context_params)
+    expected: MemoryUsage = child.call("measure_memory", path, placement, context_params)
+    loaded: Loaded = child.call("load", path, placement, context_params)
     slack = copies(path, placement, context_params)
     buffers = {allocation.buffer: allocation for allocation in loaded.allocations}
     mapped = buffers.get("CPU_Mapped")
     for device in {*(d.device for d in expected.devices), *(a.device for a in loaded.allocations)}:
-        mine, real = expected[device], loaded.account[device]
+        mine, real = expected[device], loaded.memory_usage[device]
         assert close(mine.keys_values, real.keys_values), device
         assert close(mine.compute, real.compute, slack=slack), device
         assert mine.compute >= 0.99 * real.compute, device
@@ -106,7 +101,7 @@ def check(
     assert close(expected[CPU].num_repacked, repacked)
     # The CPU maps a piece of the file; what counts is what it uses of that.
     everywhere = replace(placement, overrides=(*placement.overrides, (".", CPU)))
-    in_buffers = host.call("load", path, everywhere, context_params, no_alloc=True).moved
+    in_buffers = child.call("load", path, everywhere, context_params, no_alloc=True).moved
     on_cpu = {
         name: size
         for name, (_, size, _) in tensors(path).items()
@@ -149,16 +144,16 @@ def _device(tensor: str, placement: Placement, layers: list[str]) -> str:
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("type_name", ["f16", "q4_k_m", "q8_0"])
-def test_account_agrees_with_what_is_taken(
-    type_name: str, split: str, glm3_tiny: dict[str, Path], host: ChildProcess
+def test_usage_agrees_with_what_is_taken(
+    type_name: str, split: str, glm3_tiny: dict[str, Path], child: ChildProcess
 ) -> None:
     """glm3-tiny, really loaded. Every type meets every split and every context."""
     number = list(glm3_tiny).index(type_name) + list(SPLITS).index(split)
-    check(host, glm3_tiny[type_name], SPLITS[split], WORKLOADS[number % len(WORKLOADS)])
+    check(child, glm3_tiny[type_name], SPLITS[split], CONTEXTS[number % len(CONTEXTS)])
 
 
 @pytest.mark.parametrize("split", ["on the CPU", "some on one", "all on two"])
-def test_width_of_6b(split: str, tmp_path: Path, host: ChildProcess) -> None:
+def test_width_of_6b(split: str, tmp_path: Path, child: ChildProcess) -> None:
     """Two layers as wide as ChatGLM3-6B's, of zeros, which are weights like others; few tokens."""
     path = tmp_path / "wide.gguf"
     write_outline(path, replace(CHATGLM3_6B, num_layers=2, vocab_size=8192), "q4_k_m")
@@ -167,16 +162,16 @@ def test_width_of_6b(split: str, tmp_path: Path, host: ChildProcess) -> None:
         "some on one": Placement(("RPC0",), 2),
         "all on two": Placement(("RPC0", "RPC1"), 3, tensor_split=(1, 2)),
     }[split]
-    check(host, path, placement, ContextParams(8192, 128, 52))
+    check(child, path, placement, ContextParams(8192, 128, 52))
 
 
-def test_workers_are_asked_in_a_process_of_its_own(
-    glm3_tiny: dict[str, Path], host: ChildProcess
+def test_workers_are_asked_in_a_child_process(
+    glm3_tiny: dict[str, Path], child: ChildProcess
 ) -> None:
     path, context_params = glm3_tiny["q8_0"], ContextParams(1024, 128, 49)
     placement = Placement(("RPC0", "RPC1"), 7, tensor_split=(3, 4))
-    found = measure_memory(path, placement, context_params, workers=host.call("addresses"))
-    assert found == host.call("account", path, placement, context_params)
+    found = measure_memory(path, placement, context_params, workers=child.call("addresses"))
+    assert found == child.call("measure_memory", path, placement, context_params)
     assert found["RPC1"].total > 0
 
 

@@ -1,4 +1,4 @@
-"""What the tests of planning do in a process of its own, with devices that stand in for GPUs."""
+"""Object of a child process in which tests plan, load and compute with fake devices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from glm3edge.placement.estimate import Estimator
 from glm3edge.placement.memory_usage import ContextParams, MemoryUsage, measure_memory, summarize
 from glm3edge.placement.search import Fit, Search
 
-NUM_STAND_INS = 3
+NUM_FAKE_DEVICES = 3
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that was really loaded."""
+    """Memory and log of a model that was loaded."""
 
-    account: MemoryUsage
+    memory_usage: MemoryUsage
     allocations: list[Allocation]
     lines: list[str]
 
@@ -37,11 +37,11 @@ class Loaded:
         return moved_tensors(self.lines)
 
 
-class Host:
-    """Devices RPC0, RPC1 and RPC2, which weights can really be put on."""
+class FakeDevices:
+    """Fake devices RPC0, RPC1 and RPC2, which weights can be loaded to."""
 
     def __init__(self) -> None:
-        self.devices = add_fake_devices(NUM_STAND_INS)
+        self.devices = add_fake_devices(NUM_FAKE_DEVICES)
 
     def addresses(self) -> list[str]:
         return sorted({device.description for device in self.devices})
@@ -57,7 +57,7 @@ class Host:
     def estimates(
         self, path: Path, context_params: ContextParams, placements: Sequence[Placement]
     ) -> list[tuple[MemoryUsage, MemoryUsage]]:
-        """Of each placement llama.cpp's account, and the estimate."""
+        """Memory usage of each placement: measured by llama.cpp, and estimated."""
         estimator = Estimator(
             path, lambda placement: measure_memory(path, placement, context_params)
         )
@@ -80,7 +80,7 @@ class Host:
         *,
         no_alloc: bool = False,
     ) -> Loaded:
-        """Load it for real, and let it go."""
+        """Load a model with its context, and free both."""
         with (
             library.log_lines() as lines,
             Model(path, placement=placement, no_alloc=no_alloc) as model,
@@ -98,7 +98,7 @@ class Host:
         prompt: str,
         count: int,
     ) -> list[int]:
-        """The likeliest continuation of a prompt."""
+        """The greedy continuation of a prompt."""
         with Model(path, placement=placement) as model, _context(model, context_params) as context:
             ids = model.tokenize(prompt)
             num_given = len(ids)

@@ -1,4 +1,4 @@
-"""Models to plan for, and a process with devices to plan with."""
+"""Fixtures to plan with: models, and a child process with fake devices."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,18 +8,18 @@ import pytest
 from glm3edge.llama.child_process import ChildProcess
 from glm3edge_convert.convert import convert
 from glm3edge_convert.models.outline import CHATGLM3_6B, write_outline
-from tests.support.fake_devices import Host
+from tests.support.fake_devices import FakeDevices
 from tests.support.paths import GLM3_TINY
 
 TYPES = ("f16", "q4_k_m", "q8_0")
 
 
 @pytest.fixture(scope="session")
-def host() -> Iterator[ChildProcess]:
-    """The methods of Host, by ``call()``."""
-    child = ChildProcess(Host).wait_ready()
-    yield child
-    child.close()
+def child() -> Iterator[ChildProcess]:
+    """A child process with FakeDevices, whose methods are called by ``call()``."""
+    process = ChildProcess(FakeDevices).wait_ready()
+    yield process
+    process.close()
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +33,15 @@ def glm3_tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def outlines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """ChatGLM3-6B without its data, in some types."""
-    folder = tmp_path_factory.mktemp("outlines")
+def headers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Header-only files of ChatGLM3-6B in some types."""
+    folder = tmp_path_factory.mktemp("headers")
     paths = {name: folder / f"{name}.gguf" for name in ("q2_k", "q4_k_m", "q8_0", "f16")}
     for name, path in paths.items():
         write_outline(path, CHATGLM3_6B, name)
     return paths
+
+
+def close(found: float, expected: float, *, slack: float = 0) -> bool:
+    """Whether both are within 3 %; ``slack`` is what a figure was rounded by."""
+    return abs(found - expected) <= 0.03 * expected + slack

@@ -35,18 +35,18 @@ class PlanReport:
     """All that is told.
 
     Attributes:
-        subject: the model.
-        question: what was asked.
-        answer: what was found.
+        planned: the model.
+        request: what to plan.
+        result: the plans.
         parallel: requests at once.
         cpu_bandwidth: bytes per second.
         is_measured: whether that was measured, on this machine.
         gpu_bandwidth: of each GPU, None if it is not known.
     """
 
-    subject: PlannedModel
-    question: PlanRequest
-    answer: PlanResult
+    planned: PlannedModel
+    request: PlanRequest
+    result: PlanResult
     parallel: int
     cpu_bandwidth: float
     is_measured: bool
@@ -55,35 +55,35 @@ class PlanReport:
     @property
     def budgets(self) -> tuple[DeviceBudget, ...]:
         """Of all devices, the CPU's last."""
-        return (*self.answer.budgets, self.answer.cpu)
+        return (*self.result.budgets, self.result.cpu)
 
     @property
     def bandwidths(self) -> dict[str, float | None]:
         """Bytes per second of each device."""
-        gpus = {room.device: self.gpu_bandwidth for room in self.answer.budgets}
+        gpus = {budget.device: self.gpu_bandwidth for budget in self.result.budgets}
         return {CPU: self.cpu_bandwidth, **gpus}
 
     @property
     def recommended(self) -> TypePlan | None:
         """The plan to follow, None if none fits."""
-        return recommended(self.answer.plans, DEFAULT_TYPE)
+        return recommended(self.result.plans, DEFAULT_TYPE)
 
     def label(self, device: str) -> str:
         """What the user calls a device."""
-        return self.answer.labels.get(device, device)
+        return self.result.labels.get(device, device)
 
     def command(self, plan: TypePlan) -> str:
         """What to run to have it so."""
-        context_params = self.question.context_params
-        words = ["glm3edge", "serve", self.subject.name or EXAMPLE_MODEL]
-        if self.subject.file is None:
+        context_params = self.request.context_params
+        words = ["glm3edge", "serve", self.planned.name or EXAMPLE_MODEL]
+        if self.planned.file is None:
             words += ["--type", plan.variant.type]
-        if self.answer.budgets and plan.fit is not None:
+        if self.result.budgets and plan.fit is not None:
             words += self._placement_options(plan.fit)
         words += ["--ctx-size", str(context_params.context_size), "--parallel", str(self.parallel)]
         if context_params.kv_type != "f16":
             words += ["--kv-type", context_params.kv_type]
-        for address in self.question.workers:
+        for address in self.request.workers:
             words += ["--rpc", address]
         return shlex.join(words)
 
@@ -92,7 +92,7 @@ class PlanReport:
 
         Their shares count devices in llama.cpp's order, and all of them.
         """
-        placement, names = fit.placement, [room.device for room in self.answer.budgets]
+        placement, names = fit.placement, [budget.device for budget in self.result.budgets]
         if placement.is_on_cpu:
             return ["--gpu-layers", "0"]
         if list(placement.devices) != [name for name in names if name in placement.devices]:
@@ -107,23 +107,23 @@ class PlanReport:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, sizes in bytes."""
-        context_params, best = self.question.context_params, self.recommended
+        context_params, best = self.request.context_params, self.recommended
         return {
-            "model": self.subject.name or EXAMPLE_MODEL,
+            "model": self.planned.name or EXAMPLE_MODEL,
             "context_size": context_params.context_size,
             "parallel": self.parallel,
             "kv_type": context_params.kv_type,
             "devices": [
                 {
-                    "device": self.label(room.device),
-                    "free": room.free,
-                    "kept_free": room.margin,
-                    "bandwidth": self.bandwidths[room.device],
+                    "device": self.label(budget.device),
+                    "free": budget.free,
+                    "kept_free": budget.margin,
+                    "bandwidth": self.bandwidths[budget.device],
                 }
-                for room in self.budgets
+                for budget in self.budgets
             ],
-            "keys_values": dict(self.answer.kv_bytes),
-            "types": [self._plan_json(plan) for plan in self.answer.plans],
+            "keys_values": dict(self.result.kv_bytes),
+            "types": [self._plan_json(plan) for plan in self.result.plans],
             "recommended": None
             if best is None
             else {"type": best.variant.type, "command": self.command(best)},
@@ -151,7 +151,7 @@ class PlanReport:
                     "output": device.output,
                     "total": device.total,
                 }
-                for device in fit.account.devices
+                for device in fit.memory_usage.devices
             },
             "read_per_token": {self.label(name): size for name, size in plan.read_bytes.items()},
             "tokens_per_second": round(speed.tokens_per_second, 2) if speed else None,
@@ -184,16 +184,16 @@ def _wrapped(line: str, width: int | None) -> str:
 
 
 def _head(report: PlanReport) -> list[str]:
-    context_params, kv_bytes = report.question.context_params, report.answer.kv_bytes
+    context_params, kv_bytes = report.request.context_params, report.result.kv_bytes
     keys_values = " or ".join(f"{kv_bytes[t] / _MIB:,.0f} MiB in {t}" for t in COMPARED_KV_TYPES)
     budgets = ", ".join(
-        f"{report.label(room.device)} {room.free / _GIB:.1f} GiB free and {room.margin / _GIB:.1f} "
-        "of it left alone"
-        for room in report.budgets
+        f"{report.label(budget.device)} {budget.free / _GIB:.1f} GiB free "
+        f"and {budget.margin / _GIB:.1f} of it left alone"
+        for budget in report.budgets
     )
     size = context_params.context_size
     return [
-        f"model    {report.subject.name or 'ChatGLM3-6B'}, {report.parallel} requests at once",
+        f"model    {report.planned.name or 'ChatGLM3-6B'}, {report.parallel} requests at once",
         f"context  {size} tokens: keys and values take {keys_values} as {context_params.kv_type}",
         f"memory   {budgets}",
     ]
@@ -202,12 +202,12 @@ def _head(report: PlanReport) -> list[str]:
 def _table(report: PlanReport) -> Table:
     table = Table(box=None, pad_edge=False, header_style="")
     table.add_column("TYPE")
-    gpus = [report.label(room.device) for room in report.answer.budgets]
+    gpus = [report.label(budget.device) for budget in report.result.budgets]
     for heading in ("FILE", "LAYERS", *gpus, CPU, "BUFFERS", "CONTEXT", "TOKENS/S", "FITS"):
         table.add_column(heading, justify="right")
-    for plan in report.answer.plans:
+    for plan in report.result.plans:
         table.add_row(*_row(report, plan))
-    usable = [f"{room.usable / _GIB:.2f}" for room in report.budgets]
+    usable = [f"{budget.usable / _GIB:.2f}" for budget in report.budgets]
     table.add_row("there is", "", "", *usable)
     return table
 
@@ -216,12 +216,13 @@ def _row(report: PlanReport, plan: TypePlan) -> list[str]:
     fit = plan.fit
     cells = [plan.variant.type, f"{plan.variant.num_bytes / _GIB:.2f}"]
     if fit is None:
-        cells += ["", *("" for _ in report.answer.budgets)]
+        cells += ["", *("" for _ in report.result.budgets)]
         cells += [f"{plan.failure.needed / _GIB:.2f}" if plan.failure else "", ""]
     else:
-        cells.append("+".join(str(fit.layers.count(room.device)) for room in report.budgets))
-        cells += [f"{fit.account[room.device].total / _GIB:.2f}" for room in report.budgets]
-        buffers = sum(device.compute + device.output for device in fit.account.devices)
+        cells.append("+".join(str(fit.layers.count(budget.device)) for budget in report.budgets))
+        usage = fit.memory_usage
+        cells += [f"{usage[budget.device].total / _GIB:.2f}" for budget in report.budgets]
+        buffers = sum(device.compute + device.output for device in usage.devices)
         cells.append(f"{buffers / _GIB:.2f}")
     return [
         *cells,
@@ -243,7 +244,7 @@ def _notes(report: PlanReport) -> str:
     rates = f"{report.cpu_bandwidth / _GB:.1f} GB/s of the CPU's memory, {where}"
     if report.gpu_bandwidth:
         rates += f", and {report.gpu_bandwidth / _GB:.0f} GB/s of the GPUs', as told"
-    elif report.answer.budgets:
+    elif report.result.budgets:
         rates += "; the GPUs' is not known (--gpu-bandwidth), so their time comes on top"
     return (
         "Sizes are in GiB. LAYERS are those on each device in turn, the output counts as one. "
@@ -261,7 +262,7 @@ def _conclusion(report: PlanReport) -> list[str]:
 
 def _why(report: PlanReport, plan: TypePlan) -> str:
     assert plan.fit is not None  # noqa: S101 - for the type checker; what does not fit is not taken
-    if not report.answer.budgets:
+    if not report.result.budgets:
         return "it fits into memory"
     if plan.fit.is_whole:
         return "all of its layers are on the GPU"
@@ -269,11 +270,11 @@ def _why(report: PlanReport, plan: TypePlan) -> str:
 
 
 def _advice(report: PlanReport) -> str:
-    contexts = [plan for plan in report.answer.plans if plan.largest_context]
+    contexts = [plan for plan in report.result.plans if plan.largest_context]
     if contexts:
         best = max(contexts, key=lambda plan: plan.variant.num_bytes)
         return f"{best.variant.type} does with --ctx-size {best.largest_context}."
-    least = min(plan.failure.needed for plan in report.answer.plans if plan.failure)
+    least = min(plan.failure.needed for plan in report.result.plans if plan.failure)
     return f"{least / _GIB:.2f} GiB of memory are needed besides the GPUs' at least."
 
 

@@ -10,7 +10,7 @@ from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.devices import gpu_backends
 from glm3edge.llama.model import Model
 from glm3edge.llama.workers import worker_problem
-from glm3edge.placement.compare import PlanRequest, PlanResult, answer
+from glm3edge.placement.compare import PlanRequest, PlanResult, compare_types
 from glm3edge.placement.machine.bandwidth import read_bandwidth
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.placement.memory_usage import ContextParams
@@ -30,15 +30,15 @@ def find_planned_model(model: str | None, settings: Settings) -> PlannedModel:
         ModelError: it is none.
     """
     path = None if model is None else Store(settings.cache_dir).look_up(model)
-    subject = read_planned_model(model, path)
-    if subject.file is not None:
-        with Model(subject.file, vocab_only=True) as opened:
+    planned = read_planned_model(model, path)
+    if planned.file is not None:
+        with Model(planned.file, vocab_only=True) as opened:
             _ = opened.vocab_handle  # serve refuses another vocabulary than ChatGLM3's
-    return subject
+    return planned
 
 
 def make_report(
-    subject: PlannedModel,
+    planned: PlannedModel,
     settings: Settings,
     *,
     types: Sequence[str],
@@ -50,7 +50,7 @@ def make_report(
     """Ask what becomes of each type, and measure bandwidth where it is not given.
 
     Args:
-        subject: the model.
+        planned: the model.
         settings: context, requests at once, keys and values, workers, threads.
         types: which quantizations; none takes the usual ones.
         gpus: bytes of each GPU of a machine that is described, None for those here.
@@ -64,22 +64,22 @@ def make_report(
     """
     if settings.ctx_size > MAX_CONTEXT_SIZE:
         raise ConfigError(f"--ctx-size {settings.ctx_size}: at most {MAX_CONTEXT_SIZE} is planned")
-    most = subject.hparams.context_size
+    most = planned.hparams.context_size
     context_params = ContextParams(
         settings.ctx_size or min(most, DEFAULT_CONTEXT_SIZE),
         BATCH_SIZE,
         num_slots(settings.parallel),
         settings.kv_type,
     )
-    with opened_variants(subject, types) as variants:
+    with opened_variants(planned, types) as variants:
         if (reason := worker_problem(settings.rpc)) is not None:
             raise ConfigError(f"{reason}: start it with glm3edge worker")
-        question = PlanRequest(variants, context_params, most, gpus, ram, settings.rpc)
-        found = _answer(question)
+        request = PlanRequest(variants, context_params, most, gpus, ram, settings.rpc)
+        result = _compare(request)
     return PlanReport(
-        subject,
-        question,
-        found,
+        planned,
+        request,
+        result,
         parallel=settings.parallel,
         cpu_bandwidth=cpu_bandwidth or read_bandwidth(num_threads(settings.threads)),
         is_measured=cpu_bandwidth is None,
@@ -87,12 +87,12 @@ def make_report(
     )
 
 
-def _answer(question: PlanRequest) -> PlanResult:
+def _compare(request: PlanRequest) -> PlanResult:
     """In a process of its own where devices are asked, which may end it."""
-    has_gpus = bool(gpu_backends()) if question.gpus is None else bool(question.gpus)
-    if not has_gpus and not question.workers:
-        return answer(question)
+    has_gpus = bool(gpu_backends()) if request.gpus is None else bool(request.gpus)
+    if not has_gpus and not request.workers:
+        return compare_types(request)
     try:
-        return run_in_child(answer, question)
+        return run_in_child(compare_types, request)
     except EngineLostError as exc:
         raise ConfigError(f"the devices cannot be asked: {exc.reason}") from exc

@@ -1,1 +1,1 @@
-"""Facts about this machine: memory, cores, memory bandwidth."""
+"""Measurements of this machine: memory, cores, memory bandwidth."""

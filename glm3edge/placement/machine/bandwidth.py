@@ -1,12 +1,11 @@
-"""How fast this machine reads its memory, which is what writing tokens waits for.
+"""Memory bandwidth of this machine, which limits the speed of decoding.
 
 Every thread has a share of an array that is far larger than the caches and reads it from end to
 end, again and again, by asking NumPy for the largest number in each piece of it. That loop is one
-of NumPy's hand-vectorised ones: within a cache it runs at twice the speed of memory and more, so
-that memory is what it waits for, and it works without the interpreter's lock. What is read is
-counted over short rounds, and the fastest one tells what the hardware can do: whatever else runs
-meanwhile only makes rounds slower. On two cores of an AMD EPYC it gives as much as a loop of AVX2
-loads in C with OpenMP.
+of NumPy's hand-vectorized ones: within a cache it runs at twice the speed of memory and more, so it
+waits for memory, and it works without the interpreter's lock. Bytes are counted over short rounds,
+and the fastest round is the hardware's speed: whatever else runs meanwhile only slows rounds down.
+On two cores of an AMD EPYC it gives as much as a loop of AVX2 loads in C with OpenMP.
 """
 
 import itertools
@@ -29,10 +28,10 @@ _Array = npt.NDArray[np.float32]
 
 
 def read_bandwidth(num_threads: int, seconds: float = 0.4) -> float:
-    """Bytes per second that ``num_threads`` threads together read from memory.
+    """Measure the bytes per second that ``num_threads`` threads together read from memory.
 
     It takes 256 MiB of memory, up to 512 MiB with many threads, but never more than a quarter of
-    what is available, and some tenths of a second besides ``seconds`` to lay hands on it.
+    what is available, and some tenths of a second besides ``seconds`` to allocate it.
     """
     wanted = min(max(_MIN_BYTES, num_threads * _THREAD_BYTES), _MAX_BYTES)
     num_bytes = min(wanted, system_memory().available // 4) // num_threads

@@ -1,4 +1,4 @@
-"""How many processor cores this process may compute on."""
+"""Processor cores that this process may compute on."""
 
 import math
 import os
@@ -10,15 +10,15 @@ _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
 def num_threads(asked: int) -> int:
-    """Compute threads for ``--threads``: 0 takes one for each physical core."""
+    """Number of compute threads for ``--threads``: 0 takes one for each physical core."""
     return asked or num_compute_cores()
 
 
 def num_compute_cores() -> int:
-    """Physical cores, as far as the process may use them.
+    """Number of physical cores that this process may use.
 
-    A core's second hardware thread adds nothing where memory is what decoding waits for, and the
-    event loop gets none of its own if compute threads take it. Affinity (``taskset``) and a
+    A core's second hardware thread adds nothing where decoding waits for memory, and is left for
+    the event loop. Affinity (``taskset``) and a
     container's quota (``docker --cpus``) set the limit where they are lower: threads beyond it
     would wait for each other.
     """
@@ -31,7 +31,7 @@ def num_compute_cores() -> int:
 
 
 def quota_cores(cpu_max: str) -> int | None:
-    """Cores that a control group's ``cpu.max`` amounts to, rounded up; None without a limit.
+    """Number of cores of a control group's ``cpu.max``, rounded up; None without a limit.
 
     The format is that of cgroup v2: microseconds of a period and the period, or ``max``.
     """

@@ -1,4 +1,4 @@
-"""How much memory this machine has, and how much of it this process may take."""
+"""Main memory of this machine, as far as this process may use it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,11 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class SystemMemory:
-    """Main memory.
+    """Main memory, in bytes.
 
     Attributes:
-        total: bytes there are, or a container's limit where that is lower.
-        available: bytes that can be taken without swapping; caches of files count, since they
-            make room.
+        total: all of it, or a container's limit where that is lower.
+        available: what can be taken without swapping, cached files included.
     """
 
     total: int
@@ -23,7 +22,7 @@ class SystemMemory:
 
 
 def system_memory(cgroup: Path = _CGROUP) -> SystemMemory:
-    """What the operating system says, within the limit of a container (``docker --memory``).
+    """Read the main memory, within the limit of a container (``docker --memory``).
 
     Args:
         cgroup: the folder of this process's control group (cgroup v2).
@@ -38,7 +37,7 @@ def system_memory(cgroup: Path = _CGROUP) -> SystemMemory:
 
 
 def _read_number(path: Path) -> int | None:
-    """The number in the file; None if there is no file, or ``max`` in it."""
+    """The number in a file; None if there is no file, or ``max`` in it."""
     try:
         text = path.read_text().strip()
     except OSError:
@@ -47,7 +46,7 @@ def _read_number(path: Path) -> int | None:
 
 
 def _cached(path: Path) -> int:
-    """Bytes of cached files that the kernel gives up first."""
+    """Bytes of cached files that the kernel evicts first."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

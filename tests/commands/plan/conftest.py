@@ -1,5 +1,5 @@
-"""Models to plan for, and a process with devices to plan with."""
+"""Fixtures to plan with: models, and a child process with fake devices."""
 
-from tests.support.planning import glm3_tiny, host
+from tests.support.planning import child, glm3_tiny
 
-__all__ = ["glm3_tiny", "host"]
+__all__ = ["child", "glm3_tiny"]

@@ -158,8 +158,8 @@ def test_this_machine() -> None:
     assert found["devices"][-1]["bandwidth"] > 1e8
 
 
-def test_worker_shares_the_layers(host: ChildProcess) -> None:
-    (address,) = host.call("addresses")
+def test_worker_shares_the_layers(child: ChildProcess) -> None:
+    (address,) = child.call("addresses")
     found = data("--rpc", address, "--ram", "8GiB", "--type", "q4_k_m")
     (entry,) = found["types"]
     assert entry["layers"] == {"RPC0": 29}
