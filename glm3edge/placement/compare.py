@@ -84,7 +84,9 @@ class PlanResult:
 
 
 def compare_types(request: PlanRequest) -> PlanResult:
-    """Plan for each variant. It adds devices to this process, which llama.cpp may end: use a child.
+    """Plan for each variant, in a child process where devices are involved.
+
+    It adds devices to its process for good, and llama.cpp ends the process if one is lost.
 
     Raises:
         DeviceError: a device or a fake device is not available.

@@ -119,7 +119,7 @@ def test_a_process_is_not_left_to_itself() -> None:
         "print(ChildProcess(Target).wait_ready().call('process_id'))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )
     with pytest.raises(ProcessLookupError):
         os.kill(int(done.stdout), 0)

@@ -325,20 +325,3 @@ def test_another_layout_of_states_is_refused(
         patch.setattr(prefixed_sequences, "write_state", lambda *_: False)
         with pytest.raises(ModelError, match=r"did not take the prefix short\.gguf"):
             open_context(model, prefix)
-
-
-def test_layouts_that_are_not_known(context: Context, model: Model) -> None:
-    logits(context, 0, PROMPT, adapter=0)
-    sizes = {"num_layers": model.num_layers, "width": model.key_value_length}
-    state = context.state(0)
-    assert unpack(state, **sizes).pack() == state
-    head = 16 + 12 * len(PROMPT)
-    # The sequence, counts, a cell, whether values are transposed, layers, a type, a row's size.
-    for offset in (4, 8, 12, 16, 20, head, head + 4, head + 8, head + 12):
-        changed = bytearray(state)
-        changed[offset] ^= 2
-        with pytest.raises(ValueError, match=r"^its? "):
-            unpack(bytes(changed), **sizes)
-    for end in (0, 7, 50, head, len(state) - 1):
-        with pytest.raises(ValueError, match="it is shorter"):
-            unpack(state[:end], **sizes)

@@ -24,7 +24,7 @@ class Worker:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> "Worker":
-        """Have it listen."""
+        """Start the process and wait until it listens."""
         command = [sys.executable, "-m", "glm3edge", "worker", "--port", str(self.port)]
         self.process = subprocess.Popen([*command, "--threads", "1"], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + SECONDS
@@ -38,7 +38,7 @@ class Worker:
         raise AssertionError("the worker does not listen")
 
     def kill(self) -> None:
-        """End it at once and with all its processes, as a machine that loses its power."""
+        """Kill it with all its processes, as if its machine lost power."""
         if self.process is not None:
             children = psutil.Process(self.process.pid).children() if self.is_alive else []
             self.process.kill()
@@ -54,7 +54,7 @@ class Worker:
 
 
 def new_worker() -> Worker:
-    """A worker on a port that was free a moment ago."""
+    """Start a worker on a free port."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
