@@ -26,11 +26,10 @@ Decode = Callable[[Sequence[Span]], Any]
 
 
 class PrefixedSequences:
-    """The prefixes among a context's adapters, and which sequence begins with which of them.
+    """Prefixes of a context, and the sequences that begin with each.
 
     A sequence gets its prefix with its first token and keeps it until it is empty. Adapters are
-    known by number, as in ``Context.decode()``; those that are no prefixes put nothing before a
-    sequence.
+    known by number, as in ``Context.decode()``; those that are no prefixes change no sequence.
     """
 
     def __init__(
@@ -40,7 +39,7 @@ class PrefixedSequences:
         batch_size: int,
         kv_type: str,
     ) -> None:
-        """For a context of these settings; ``num_sequences`` are those without the prefixes' own.
+        """Check that a context of these settings can have prefixes; ``load()`` adds them to it.
 
         Raises:
             ModelError: there are too many prefixes, or keys and values are not in f16.
@@ -63,7 +62,7 @@ class PrefixedSequences:
         self._memory: Any = None
 
     def load(self, handle: Any, model: Model, decode: Decode) -> None:
-        """Fill the prefixes' sequences of the new context ``handle``, whose ``decode()`` is given.
+        """Load the prefixes into a new context, given by its handle and its ``decode()``.
 
         Raises:
             ModelError: this llama.cpp lays out states in another way, or did not take a prefix.
@@ -78,10 +77,10 @@ class PrefixedSequences:
                 raise ModelError(f"llama.cpp did not take the prefix {prefix.path.name}")
 
     def begin(self, spans: Sequence[Span], adapter: int) -> int:
-        """Put the adapter's prefix before the spans that begin a sequence.
+        """Put the adapter's prefix before those spans that begin a sequence.
 
         Returns:
-            The position of a sequence's first token.
+            Length of the prefix, by which all positions are shifted.
         """
         length = self._length(adapter)
         if length:
@@ -91,19 +90,19 @@ class PrefixedSequences:
         return length
 
     def attach(self, sequence_id: int, adapter: int) -> None:
-        """Put the adapter's prefix before a sequence's tokens, unless it is there."""
+        """Put the adapter's prefix before a sequence's tokens, unless the sequence has one."""
         if (length := self._length(adapter)) and not self._adapters[sequence_id]:
             prefix_id = self._prefix_ids[adapter]
             native.llama_memory_seq_cp(self._memory, prefix_id, sequence_id, 0, length)
             self._adapters[sequence_id] = adapter
 
     def copy(self, source_id: int, target_id: int) -> int:
-        """Let ``target_id`` begin with the prefix of ``source_id``; returns its length."""
+        """Record that ``target_id`` begins with the prefix of ``source_id``; returns its length."""
         adapter = self._adapters[target_id] = self._adapters[source_id]
         return self._length(adapter)
 
     def truncate(self, sequence_id: int, length: int) -> int:
-        """Positions that a sequence keeps with ``length`` tokens: an empty one has no prefix."""
+        """Positions of a sequence that is cut to ``length`` tokens; an empty one has no prefix."""
         if length:
             return length + self._length(self._adapters[sequence_id])
         self._adapters[sequence_id] = 0
@@ -111,7 +110,7 @@ class PrefixedSequences:
 
     @contextmanager
     def detached(self, sequence_id: int) -> Iterator[None]:
-        """Leave a sequence without its prefix within a ``with`` block."""
+        """Remove a sequence's prefix for the time of a ``with`` block."""
         adapter = self._adapters[sequence_id]
         if length := self._length(adapter):
             native.llama_memory_seq_rm(self._memory, sequence_id, 0, length)
