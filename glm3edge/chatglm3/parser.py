@@ -64,7 +64,7 @@ class ReplyParser:
         *,
         assistant_id: int,
         tool_names: Collection[str] = (),
-        held_names: Collection[str] = (),
+        constrained_names: Collection[str] = (),
         begins_in_prose: bool = False,
     ) -> None:
         """Start a reply.
@@ -72,14 +72,14 @@ class ReplyParser:
         Args:
             assistant_id: the token between parts.
             tool_names: tools the model was offered; a metadata line that names another is prose.
-            held_names: those of them whose calls are held to a grammar from the line's end on:
-                their arguments come as they are written. Other calls come whole, or are prose if
-                they turn out to be none.
+            constrained_names: tools whose calls follow a grammar from the line's end on: their
+                arguments come as they are written. Other calls come whole, or are prose if they
+                turn out to be none.
             begins_in_prose: the prompt has the first part's metadata line.
         """
         self._assistant_id = assistant_id
         self._tool_names = frozenset(tool_names)
-        self._held_names = {*held_names, INTERPRETER}
+        self._constrained_names = {*constrained_names, INTERPRETER}
         self._pieces: Pieces | None = None
         self._last_is_whole = False
         self._prose = _ProseFilter()
@@ -169,7 +169,7 @@ class ReplyParser:
     def _begin_call(self, name: str, text: str) -> list[Delta]:
         self._state, self._name, self._buffer = _State.CALL, name, text
         # A grammar takes over behind the line's end; what came with it was held to nothing.
-        if name not in self._held_names or (text and name != INTERPRETER):
+        if name not in self._constrained_names or (text and name != INTERPRETER):
             return []
         self._pieces = pieces_of(name)
         self._num_calls += 1

@@ -4,7 +4,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from glm3edge.schema.completions import (
     CompletionRequest,
 )
 from glm3edge.serving.generation import ModelNames, check_biases, generation_requests, usage
+from glm3edge.serving.streams import closing_on_exit
 from glm3edge.serving.token_limits import new_token_limit
 
 DEFAULT_MAX_TOKENS = 16
@@ -131,8 +131,7 @@ class CompletionService:
         places = asyncio.Semaphore(job.num_at_once)
         numbers = range(len(job.generations))
         ends: dict[int, GenerationFinished] = {}
-        # Closed here and not by the garbage collector: sequences must stop when their client does.
-        async with aclosing(merge([self._run(job, n, places) for n in numbers])) as parts:
+        async with closing_on_exit(merge([self._run(job, n, places) for n in numbers])) as parts:
             async for number, part in parts:
                 if part.end is not None:
                     ends[number] = part.end
@@ -144,7 +143,7 @@ class CompletionService:
         self, job: TextJob, number: int, places: asyncio.Semaphore
     ) -> tuple[CompletionChoice, GenerationFinished]:
         """One whole choice, and its ending."""
-        async with aclosing(self._run(job, number, places)) as parts:
+        async with closing_on_exit(self._run(job, number, places)) as parts:
             made = [part async for part in parts]
         text = "".join(part.text for part in made)
         logprobs = [part.logprobs for part in made if part.logprobs is not None]
@@ -167,7 +166,7 @@ class CompletionService:
             lambda sink: Generation(generation, sink),
             waits=number >= job.num_at_once,
         )
-        async with places, aclosing(events):
+        async with places, closing_on_exit(events):
             async for arrived in events:
                 for event in arrived:
                     if isinstance(event, TokenEvent):

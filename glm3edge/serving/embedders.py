@@ -1,7 +1,6 @@
 """Where vectors of texts come from: the chat model, or a model made for it."""
 
 import asyncio
-from contextlib import aclosing
 from functools import partial
 
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, check_token_ids
@@ -12,6 +11,7 @@ from glm3edge.engine.encoder_queue import EncoderQueue
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import EngineError
 from glm3edge.llama.encoder import Encoder
+from glm3edge.serving.streams import closing_on_exit
 
 
 class ChatModelEmbedder:
@@ -38,7 +38,7 @@ class ChatModelEmbedder:
         """The vector of one text; many texts stand back behind chats."""
         priority = Priority.INTERACTIVE if is_alone else Priority.BACKGROUND
         make = partial(Embedding, token_ids, num_skipped=len(self._prefix), priority=priority)
-        async with aclosing(stream_events(self._engine, make, waits=waits)) as events:
+        async with closing_on_exit(stream_events(self._engine, make, waits=waits)) as events:
             async for arrived in events:
                 last = arrived[-1]
                 if isinstance(last, EmbeddingEvent) and last.vector is not None:

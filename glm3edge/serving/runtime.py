@@ -21,7 +21,7 @@ from glm3edge.llama.model import Model
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.schema.models import ModelCard
 from glm3edge.serving.backend import EngineBackend, open_backend
-from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.embedders import ChatModelEmbedder, EncoderEmbedder
 from glm3edge.serving.embeddings import Embedder, EmbeddingService

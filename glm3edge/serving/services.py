@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
-from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.embeddings import EmbeddingService
 from glm3edge.serving.responses.store import ResponseStore

@@ -92,7 +92,7 @@ def test_any_call_that_is_allowed_parses_and_fits_its_schema(
 
 def arguments_in_pieces(text: str, rng: random.Random) -> str:
     """Arguments of the call that ``text`` is, as they come while it is written."""
-    parser = ReplyParser(assistant_id=-1, tool_names={"find"}, held_names={"find"})
+    parser = ReplyParser(assistant_id=-1, tool_names={"find"}, constrained_names={"find"})
     cuts = sorted({text.index("\n") + 1, *(rng.randrange(len(text)) for _ in range(20))})
     parts = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
     deltas = [delta for part in parts for delta in parser.feed(TokenEvent(0, part))]

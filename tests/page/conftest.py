@@ -28,7 +28,7 @@ from glm3edge.config.settings import load_settings
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
 from glm3edge.server.app import create_app
-from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.embedders import ChatModelEmbedder
 from glm3edge.serving.embeddings import EmbeddingService

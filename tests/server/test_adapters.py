@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
-from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.services import Services
 from tests.support.fakes import EOS, FakeBackend, FakeVocabulary, spell

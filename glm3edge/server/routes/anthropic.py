@@ -19,7 +19,8 @@ from glm3edge.server.routes import examples
 from glm3edge.server.routes.openai import RunningServicesOf, ServicesOf, reply
 from glm3edge.serving.anthropic.reply import message, message_events
 from glm3edge.serving.anthropic.request import chat_request, prompt_request
-from glm3edge.serving.chat.reply import ChatJob, ChatService
+from glm3edge.serving.chat.job import ChatJob
+from glm3edge.serving.chat.service import ChatService
 
 router = APIRouter(
     prefix="/v1/messages", responses={"4XX": {"model": ErrorEvent}, "5XX": {"model": ErrorEvent}}

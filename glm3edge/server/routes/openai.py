@@ -19,10 +19,9 @@ from glm3edge.schema.models import ModelCard, ModelList
 from glm3edge.server import metrics, sse
 from glm3edge.server.routes import examples
 from glm3edge.server.routes.disconnect import ClientDisconnectedError, until_disconnect
-from glm3edge.serving.chat.reply import ChatJob
-from glm3edge.serving.legacy.form import Form
+from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.legacy.reply import legacy_chunks, legacy_reply
-from glm3edge.serving.legacy.request import todays_request
+from glm3edge.serving.legacy.request import Form, chat_request
 from glm3edge.serving.services import Services
 
 _CLIENT_CLOSED_REQUEST = 499  # nginx's; nobody reads it but the access log
@@ -101,7 +100,7 @@ async def create_chat_completion(
 ) -> Response:
     """A reply to a conversation, whole or (``stream: true``) in chunks as it is written."""
     form = Form.of(body)
-    job = await run_sync(lambda: services.chat.prepare(todays_request(body)))
+    job = await run_sync(lambda: services.chat.prepare(chat_request(body)))
     services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     if body.stream:
         return sse.stream(legacy_chunks(services.chat.stream(job), form))

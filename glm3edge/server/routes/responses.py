@@ -16,7 +16,8 @@ from glm3edge.server import sse
 from glm3edge.server.error_responses import describe
 from glm3edge.server.routes import examples
 from glm3edge.server.routes.openai import RunningServicesOf, ServicesOf, reply
-from glm3edge.serving.chat.reply import ChatJob, ChatService
+from glm3edge.serving.chat.job import ChatJob
+from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.responses.events import EventWriter, response_events
 from glm3edge.serving.responses.reply import begun, page, response
 from glm3edge.serving.responses.request import chat_request, in_terms_of_responses

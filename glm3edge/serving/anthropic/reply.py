@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
 from typing import Any, Literal
 
 from pydantic_core import from_json
@@ -30,6 +29,7 @@ from glm3edge.schema.messages import (
     ReplyToolUseBlock,
     StopReason,
 )
+from glm3edge.serving.streams import closing_on_exit
 
 _STOP_REASONS: dict[chat.FinishReasonName, StopReason] = {
     "stop": "end_turn",
@@ -66,8 +66,7 @@ async def message_events(
     counts all as input, ``message_delta`` tells them apart.
     """
     writer = _EventWriter(num_prompt_tokens)
-    # Closed here and not by the garbage collector: the sequence must stop when its client does.
-    async with aclosing(chunks):
+    async with closing_on_exit(chunks):
         async for chunk in chunks:
             for event in writer.feed(chunk):
                 yield event

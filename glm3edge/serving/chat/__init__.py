@@ -1,1 +1,1 @@
-"""Chat completions: a request becomes a job, its tokens become a reply."""
+"""Chat completions: a request becomes a job, its tokens become a reply or chunks."""

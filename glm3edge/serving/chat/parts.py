@@ -1,6 +1,6 @@
-"""Parts of chat replies: a reply's tokens to prose and calls as the client sees them.
+"""Parts of a chat reply: prose and calls as the client sees them, read from the reply's tokens.
 
-    TokenEvent ──> ReplyParser ──deltas──> StopStrings ──> Part, ... , ChatEnd
+    TokenEvent ──> ReplyParser ──deltas──> StopStrings ──> Part, ... , ChatFinished
 
 What the client does not see, such as metadata lines and the white space at a part's edges, meets
 neither stop strings nor log probabilities. Calls are never cut by stop strings.
@@ -12,20 +12,25 @@ from typing import Any
 
 from glm3edge.chatglm3.chat_logprobs import ContentLogprobs, joined
 from glm3edge.chatglm3.parser import Delta, ProseDelta, ReplyParser, ToolCallDelta
-from glm3edge.core import GenerationFinished, TokenEvent
+from glm3edge.core import FinishReason, GenerationFinished, ProgressEvent, TokenEvent
 from glm3edge.engine.text_stream import StopStrings, ended
-from glm3edge.schema.chat import ChoiceLogprobs
+from glm3edge.schema.chat import ChoiceLogprobs, FinishReasonName
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """More of a reply, and the tokens of content that it shows."""
+    """Piece of a reply.
+
+    Attributes:
+        delta: prose or a call, or more of it.
+        logprobs: log probabilities of the tokens of content in it.
+    """
 
     delta: Delta
     logprobs: ChoiceLogprobs | None = None
 
     def joined(self, other: "Part") -> "Part | None":
-        """Both as one, if that is possible."""
+        """This part and ``other``, which follows it, as one; None if they cannot be one."""
         delta: Delta
         match self.delta, other.delta:
             case ProseDelta(text), ProseDelta(more):
@@ -38,7 +43,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatEnd(GenerationFinished):
+class ChatFinished(GenerationFinished):
     """The end of a chat reply.
 
     Attributes:
@@ -49,9 +54,19 @@ class ChatEnd(GenerationFinished):
     has_calls: bool
     ends_in_prose: bool
 
+    @property
+    def finish_reason(self) -> FinishReasonName:
+        """Finish reason, as OpenAI's API names it."""
+        if self.reason is FinishReason.LENGTH:
+            return "length"
+        return "tool_calls" if self.has_calls else "stop"
+
+
+ReplyItem = Part | ProgressEvent | ChatFinished
+
 
 class PartReader:
-    """Reader of ChatGLM3's replies: see ``engine.sequence.Reader``."""
+    """Reader of a ChatGLM3 reply's tokens: see ``engine.sequence.Reader``."""
 
     def __init__(
         self,
@@ -91,17 +106,19 @@ class PartReader:
         end = ended(end, text="", stop_string=self.stop_string)
         values = {field.name: getattr(end, field.name) for field in fields(end)}
         is_in_call = self._parser.is_in_call
-        last = ChatEnd(**values, has_calls=self._parser.makes_calls, ends_in_prose=not is_in_call)
+        last = ChatFinished(
+            **values, has_calls=self._parser.makes_calls, ends_in_prose=not is_in_call
+        )
         return [*parts, last]
 
     @property
     def _num_known_chars(self) -> int:
-        """Characters of content that are there, those that are held back included."""
+        """Characters of content so far, including those that are held back."""
         num_held_chars = self._parser.num_held_chars + self._stops.num_held_chars
         return self._num_visible_chars + len(self._space) + num_held_chars
 
     def _parts(self, deltas: Iterable[Delta]) -> Iterator[Part]:
-        """What of ``deltas`` goes out: all before a stop string."""
+        """Parts of ``deltas``, up to a stop string."""
         for delta in deltas:
             if isinstance(delta, ToolCallDelta):
                 yield from self._visible(self._stops.finish())
@@ -123,7 +140,7 @@ class PartReader:
 
 
 def read(reader: PartReader, events: Iterable[Any]) -> Iterator[Any]:
-    """What ``reader`` makes of a reply's events."""
+    """Parts that ``reader`` makes of a reply's events, and other events as they are."""
     for event in events:
         if isinstance(event, TokenEvent):
             yield from reader.feed(event)
@@ -134,7 +151,7 @@ def read(reader: PartReader, events: Iterable[Any]) -> Iterator[Any]:
 
 
 def merged(items: Iterable[Any]) -> Iterator[Any]:
-    """``items``, with adjacent parts joined where possible."""
+    """``items``, with adjacent parts joined where that is possible."""
     last: Any = None
     for item in items:
         both = last.joined(item) if isinstance(last, Part) and isinstance(item, Part) else None

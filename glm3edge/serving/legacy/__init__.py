@@ -1,1 +1,1 @@
-"""Older forms of chat requests and replies: pure translation to today's form and back."""
+"""Older forms of OpenAI's chat requests, and that of ChatGLM3's server: translation only."""

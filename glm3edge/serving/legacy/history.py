@@ -1,6 +1,6 @@
-"""Messages with calls and results in the old form to messages in today's.
+"""Messages with calls and results in OpenAI's older form, translated to the current form.
 
-Results have no ids there. They belong by name to the call before them.
+Results have no ids there: a result belongs to the last call before it of the same name.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from glm3edge.schema.legacy import BodyMessage
 from glm3edge.serving.legacy.raw_calls import split_raw_call
 
 
-def todays_messages(messages: Sequence[BodyMessage]) -> list[Message]:
-    """As many messages as there were, so that errors further on name the right one.
+def chat_messages(messages: Sequence[BodyMessage]) -> list[Message]:
+    """Translate messages one for one, so that later errors name the right index.
 
     Raises:
         InvalidRequestError: a result has no name, or belongs to nothing before it.
@@ -26,7 +26,7 @@ def todays_messages(messages: Sequence[BodyMessage]) -> list[Message]:
 
 
 class _History:
-    """The conversation so far: which calls have no result yet."""
+    """Conversation so far: which calls have no result yet."""
 
     def __init__(self) -> None:
         self._open_calls: dict[str, str] = {}  # function -> id of its last call
@@ -34,7 +34,7 @@ class _History:
         self._last_role = ""
 
     def add(self, message: BodyMessage, follower: BodyMessage | None, *, param: str) -> Message:
-        """The next message, which ``follower`` comes after."""
+        """Translate the next message, which ``follower`` comes after."""
         if message.role == "function":
             result = self._result(message, param=param)
         elif message.role == "assistant":

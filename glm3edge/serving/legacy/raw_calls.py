@@ -1,7 +1,7 @@
 """Calls in the text of a message, as ChatGLM3 writes them.
 
-The official server hands on the model's own text: its replies have a call both as ``function_call``
-and, in the content, as
+The official server passes on the model's own text: its replies have a call as ``function_call``
+and, in the content, also as
 
     prose<|assistant|>get_weather
     ```python
@@ -17,7 +17,7 @@ _SEPARATOR = "<|assistant|>"
 
 
 def raw_call(name: str, arguments: str, *, after_prose: bool) -> str:
-    """What a call adds to the content; nothing where its ``arguments`` are cut short."""
+    """Text that a call adds to the content; empty where its ``arguments`` are cut short."""
     try:
         call = f"{name}\n{call_text(name, arguments)}"
     except ValueError:
@@ -26,7 +26,7 @@ def raw_call(name: str, arguments: str, *, after_prose: bool) -> str:
 
 
 def split_raw_call(text: str, name: str) -> tuple[str, str] | None:
-    """Prose and arguments, where ``text`` ends in a call of ``name``; else None."""
+    """Prose and arguments of a ``text`` that ends in a call of ``name``; None for other texts."""
     prose, _, last = text.rpartition(_SEPARATOR)
     line, _, content = last.strip().partition("\n")
     if line.strip() != name:

@@ -1,12 +1,11 @@
-"""Replies and chunks in today's form to those of the older ones.
+"""Chat replies and chunks, translated to the older forms.
 
 A reply has one call there, ``function_call``. OpenAI streamed it in pieces, the name first. The
-official ChatGLM3 server has it whole in the last chunk, and in the content as the model wrote it.
+official ChatGLM3 server sends it whole in the last chunk, and in the content as the model wrote it.
 """
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from glm3edge.schema.chat import (
@@ -20,12 +19,13 @@ from glm3edge.schema.chat import (
     ReplyMessage,
     ToolCallChunk,
 )
-from glm3edge.serving.legacy.form import Form
 from glm3edge.serving.legacy.raw_calls import raw_call
+from glm3edge.serving.legacy.request import Form
+from glm3edge.serving.streams import closing_on_exit
 
 
 def legacy_reply(reply: ChatReply, form: Form) -> ChatReply:
-    """``reply`` as a client that asked in ``form`` expects it."""
+    """Translate ``reply`` for a client whose request was in ``form``."""
     if form is Form.TOOLS:
         return reply
     choices = [_legacy_choice(choice, form) for choice in reply.choices]
@@ -35,9 +35,9 @@ def legacy_reply(reply: ChatReply, form: Form) -> ChatReply:
 async def legacy_chunks(
     chunks: AsyncGenerator[ChatChunk, None], form: Form
 ) -> AsyncGenerator[ChatChunk, None]:
-    """``chunks`` as a client that asked in ``form`` expects them, one for one."""
+    """Translate ``chunks``, one for one, for a client whose request was in ``form``."""
     writers: dict[int, _ChunkWriter] = defaultdict(lambda: _ChunkWriter(form))
-    async with aclosing(chunks):
+    async with closing_on_exit(chunks):
         async for chunk in chunks:
             if form is Form.TOOLS:
                 yield chunk
@@ -67,7 +67,7 @@ def _legacy_reason(reason: FinishReasonName | None) -> FinishReasonName | None:
 
 @dataclass(slots=True)
 class _ChunkWriter:
-    """Rewrites the chunks of one choice; what the official form wants whole is gathered."""
+    """Translator of one choice's chunks; collects the call that the official form sends whole."""
 
     form: Form
     name: str = ""
@@ -75,7 +75,7 @@ class _ChunkWriter:
     has_prose: bool = False
 
     def choice(self, choice: ChunkChoice) -> ChunkChoice:
-        """The next chunk's share."""
+        """Translate the choice's share of the next chunk."""
         delta = choice.delta
         self.has_prose |= bool(delta.content)
         if delta.tool_calls:

@@ -1,6 +1,7 @@
-"""A request in any form to one in today's."""
+"""Chat requests in any form, translated to OpenAI's current form."""
 
 from collections.abc import Mapping
+from enum import Enum, auto
 
 from glm3edge.chatglm3.python_types import schema_of
 from glm3edge.errors import InvalidRequestError
@@ -14,12 +15,29 @@ from glm3edge.schema.chat import (
     ToolChoice,
 )
 from glm3edge.schema.legacy import ChatBody, OfficialParam, OfficialTool
-from glm3edge.serving.legacy.form import Form
-from glm3edge.serving.legacy.history import todays_messages
+from glm3edge.serving.legacy.history import chat_messages
 
 
-def todays_request(body: ChatBody) -> ChatRequest:
-    """``body`` in today's form. The old ones know no second call in a reply.
+class Form(Enum):
+    """Form of a chat request, and so of its reply.
+
+    TOOLS is OpenAI's current form, FUNCTIONS its older one, OFFICIAL that of ChatGLM3's own server.
+    """
+
+    TOOLS = auto()
+    FUNCTIONS = auto()
+    OFFICIAL = auto()
+
+    @classmethod
+    def of(cls, body: ChatBody) -> "Form":
+        """Form of ``body``."""
+        if body.functions:
+            return cls.FUNCTIONS
+        return cls.OFFICIAL if isinstance(body.tools, dict) else cls.TOOLS
+
+
+def chat_request(body: ChatBody) -> ChatRequest:
+    """Translate ``body`` to the current form. The older ones have at most one call in a reply.
 
     Raises:
         InvalidRequestError: forms are mixed, or messages do not belong together.
@@ -31,7 +49,7 @@ def todays_request(body: ChatBody) -> ChatRequest:
         fields["parallel_tool_calls"] = False
     tools = _tools(body)
     choice = _tool_choice(body, tools)
-    messages = todays_messages(body.messages)
+    messages = chat_messages(body.messages)
     return ChatRequest.model_validate(
         {**fields, "messages": messages, "tools": tools, "tool_choice": choice}
     )

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing
 from typing import Literal
 
 from glm3edge.schema.base import Usage
@@ -28,6 +27,7 @@ from glm3edge.schema.response_events import (
 from glm3edge.schema.response_items import FunctionCall, OutputItem, OutputMessage, OutputText
 from glm3edge.schema.responses import ResponseFailure, ResponseReply
 from glm3edge.serving.responses.reply import ended, function_call, text_message
+from glm3edge.serving.streams import closing_on_exit
 
 
 async def response_events(
@@ -40,8 +40,7 @@ async def response_events(
 
     ``on_end`` gets the whole response before the client does.
     """
-    # Closed here and not by the garbage collector: the sequence must stop when its client does.
-    async with aclosing(chunks):
+    async with closing_on_exit(chunks):
         for event in writer.start():
             yield event
         async for chunk in chunks:

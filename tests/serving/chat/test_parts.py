@@ -14,8 +14,8 @@ from glm3edge.core import FinishReason, GenerationFinished, TokenEvent, TokenLog
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.text_stream import Detokenizer
 from glm3edge.schema.chat import ChatReply, ChatRequest
-from glm3edge.serving.chat.parts import ChatEnd, Part, PartReader, merged
-from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.chat.parts import ChatFinished, Part, PartReader, merged
+from glm3edge.serving.chat.service import ChatService
 from tests.support.fakes import (
     ASSISTANT,
     EOS,
@@ -36,7 +36,7 @@ CALL = "get_weather\n```python\ntool_call(city='北京', n=3)\n```"
 
 def read(
     token_ids: list[int], stops: tuple[str, ...] = (), tools: tuple[str, ...] = ()
-) -> tuple[str, list[str], list[str], ChatEnd]:
+) -> tuple[str, list[str], list[str], ChatFinished]:
     """Content, calls, the tokens that log probabilities tell of, and the ending."""
     parser = ReplyParser(assistant_id=ASSISTANT, tool_names=tools, begins_in_prose=not tools)
     logprobs = ContentLogprobs(FakeVocabulary(), assistant_id=ASSISTANT)
@@ -51,7 +51,7 @@ def read(
             end = GenerationFinished(FinishReason.STOP, num_completion_tokens=0)
             break
     *items, last = [*items, *reader.finish(end)]
-    assert isinstance(last, ChatEnd)
+    assert isinstance(last, ChatFinished)
     deltas = [part.delta for part in items]
     content = "".join(delta.text for delta in deltas if isinstance(delta, ProseDelta))
     calls = [delta.arguments for delta in deltas if isinstance(delta, ToolCallDelta)]

@@ -1,481 +1,87 @@
-"""The whole join, on a scripted backend."""
-
-import asyncio
-import json
-import threading
-import time
-from collections.abc import Iterator
-from typing import Any
+"""Choices, assembled from parts."""
 
 import pytest
 
-from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import EngineSequence
-from glm3edge.errors import ContextLengthExceededError, EngineClosedError, InvalidRequestError
-from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest
-from glm3edge.serving.chat.reply import ChatService
-from tests.support.fakes import ASSISTANT, EOS, OBSERVATION, FakeBackend, FakeVocabulary, spell
-from tests.support.services import run
-
-WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
-CALL = [*spell("weather\n```python\ntool_call(city='北京')\n```"), OBSERVATION]
-
-
-@pytest.fixture
-def backend() -> FakeBackend:
-    return FakeBackend(batch_size=512)
-
-
-@pytest.fixture
-def engine(backend: FakeBackend) -> Iterator[Engine]:
-    engine = Engine(backend, use_drafts=False)
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def completer(engine: Engine) -> ChatService:
-    return ChatService(engine, FakeVocabulary(), model_id="fake")
-
-
-def request(text: str = "hi", **fields: Any) -> ChatRequest:
-    messages = [{"role": "user", "content": text}]
-    return ChatRequest.model_validate({"messages": messages, **fields})
-
-
-def complete(completer: ChatService, engine: Engine, **fields: Any) -> ChatReply:
-    reply = run(engine, lambda: completer.complete(completer.prepare(request(**fields))))
-    assert isinstance(reply, ChatReply)
-    return reply
-
-
-def stream(completer: ChatService, engine: Engine, **fields: Any) -> list[dict[str, Any]]:
-    async def collect() -> list[ChatChunk]:
-        return [chunk async for chunk in completer.stream(completer.prepare(request(**fields)))]
-
-    return [json.loads(chunk.model_dump_json()) for chunk in run(engine, collect)]
-
-
-def test_prose(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
-    backend.reply_for = lambda _prompt: [*spell("\n 你好!"), EOS]
-    reply = complete(completer, engine, text="hi")
-    assert reply.choices[0].message.content == "你好!"
-    assert reply.choices[0].finish_reason == "stop"
-    num_prompt_tokens = len(["[gMASK]", "sop", "<|user|>"]) + len("\nhi") + len(["<|assistant|>"])
-    assert reply.usage.prompt_tokens == num_prompt_tokens + len("\n")
-    assert reply.usage.completion_tokens == len("你好!".encode()) + 1
-    assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
-    assert "tool_calls" not in reply.model_dump()["choices"][0]["message"]
-
-
-def test_a_stream(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
-    backend.reply_for = lambda _prompt: [*spell("\n 好a"), EOS]
-    backend.gate = gate = threading.Semaphore(
-        len(spell("\n 好"))
-    )  # what comes at once is one chunk
-
-    async def collect() -> list[ChatChunk]:
-        job = completer.prepare(request(stream_options={"include_usage": True}))
-        found = []
-        async for chunk in completer.stream(job):
-            found.append(chunk)
-            if chunk.choices and chunk.choices[0].delta.content:
-                gate.release()
-        return found
-
-    chunks = [json.loads(chunk.model_dump_json()) for chunk in run(engine, collect)]
-    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    assert deltas == [{"role": "assistant", "content": ""}, {"content": "好"}, {"content": "a"}, {}]
-    reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
-    assert reasons == [None, None, None, "stop"]
-    assert chunks[-1]["choices"] == []
-    assert chunks[-1]["usage"]["completion_tokens"] == len("好a".encode()) + 1
-    assert all("usage" not in chunk for chunk in chunks[:-1])
-    assert len({chunk["id"] for chunk in chunks}) == 1
-
-
-def test_usage_comes_only_when_asked_for(
-    backend: FakeBackend, completer: ChatService, engine: Engine
-) -> None:
-    backend.reply_for = lambda _prompt: [EOS]
-    assert all("usage" not in chunk for chunk in stream(completer, engine))
-
-
-def test_length(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
-    backend.reply_for = lambda _prompt: spell("abcdef")
-    reply = complete(completer, engine, max_tokens=3)
-    assert reply.choices[0].finish_reason == "length"
-    assert reply.choices[0].message.content == "abc"
-    assert reply.usage.completion_tokens == 3
-
-
-def test_without_max_tokens_the_reply_may_fill_the_context(
-    backend: FakeBackend, completer: ChatService, engine: Engine
-) -> None:
-    backend.context_size = 50
-    backend.reply_for = lambda _prompt: spell("x" * 100)
-    reply = complete(completer, engine)
-    assert reply.choices[0].finish_reason == "length"
-    assert reply.usage.total_tokens == 50
-
-
-def test_a_stop_string(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
-    backend.reply_for = lambda _prompt: spell("one\nObservation: two")
-    reply = complete(completer, engine, stop=["Observation:", "never"])
-    assert reply.choices[0].message.content == "one"
-    assert reply.choices[0].finish_reason == "stop"
-    assert reply.choices[0].stop_string == "Observation:"
-    assert "stop_string" not in reply.model_dump_json()
-
-
-def test_a_tool_call(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
-    backend.reply_for = lambda _prompt: [*spell("\n查一下"), ASSISTANT, *CALL]
-    choice = complete(completer, engine, tools=[WEATHER]).choices[0]
-    assert choice.finish_reason == "tool_calls"
-    assert choice.message.content == "查一下"
-    (call,) = choice.message.tool_calls or []
-    assert call.function.name == "weather"
-    assert json.loads(call.function.arguments) == {"city": "北京"}
-    assert call.id.startswith("call_")
-
-
-def test_a_call_alone_has_null_content(
-    backend: FakeBackend, completer: ChatService, engine: Engine
-) -> None:
-    backend.reply_for = lambda _prompt: CALL
-    message = complete(completer, engine, tools=[WEATHER]).model_dump()["choices"][0]["message"]
-    assert message["content"] is None
-    assert len(message["tool_calls"]) == 1
-
-
-def test_a_streamed_tool_call(backend: FakeBackend, completer: ChatService, engine: Engine) -> None:
-    backend.reply_for = lambda _prompt: [*CALL[:-1], ASSISTANT, *CALL]
-    chunks = stream(completer, engine, tools=[WEATHER], tool_choice="auto")
-    calls = [c for chunk in chunks for c in chunk["choices"][0]["delta"].get("tool_calls", [])]
-    assert [call["index"] for call in calls] == [0, 0, 1, 1]  # each name, then its arguments
-    assert [call["function"].get("name") for call in calls] == ["weather", None, "weather", None]
-    assert [call.get("type") for call in calls] == ["function", None, "function", None]
-    assert len({call["id"] for call in calls if "id" in call}) == 2
-    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
-
-
-INTERPRETER = {"type": "code_interpreter"}
-CODE = "```python\nprint('好')\n```"
-
-
-def test_code_is_streamed_as_it_is_written(
-    backend: FakeBackend, completer: ChatService, engine: Engine
-) -> None:
-    backend.reply_for = lambda _prompt: [*spell("interpreter\n" + CODE), EOS]
-    num_batches = len(spell("interpreter\n```python\nprint"))
-    backend.gate = gate = threading.Semaphore(num_batches)
-
-    async def collect() -> list[str]:
-        job = completer.prepare(request(tools=[INTERPRETER]))
-        names, pieces = [], [""]
-        async for chunk in completer.stream(job):
-            for call in chunk.choices[0].delta.tool_calls or ():
-                names.append(call.function.name)
-                pieces.append(call.function.arguments)
-            if "".join(pieces) == '{"code": "print':
-                gate.release(100)
-        assert names[0] == "interpreter"
-        assert not any(names[1:])
-        return pieces
-
-    assert json.loads("".join(run(engine, collect))) == {"code": "print('好')"}
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({"max_tokens": 27}, ('{"code": "print', "length")),
-        ({"stop": ["("]}, ('{"code": "print(\'好\')"}', "tool_calls")),
-    ],
-)
-def test_code_is_cut_by_the_token_limit_alone(
-    backend: FakeBackend,
-    completer: ChatService,
-    engine: Engine,
-    fields: dict[str, Any],
-    expected: tuple[str, str],
-) -> None:
-    backend.reply_for = lambda _prompt: [*spell("interpreter\n" + CODE), EOS]
-    choice = complete(completer, engine, tools=[INTERPRETER], **fields).choices[0]
-    (call,) = choice.message.tool_calls or []
-    assert (call.function.arguments, choice.finish_reason) == expected
-
-
-def test_tool_choice_none_offers_no_tools(
-    backend: FakeBackend, completer: ChatService, engine: Engine
-) -> None:
-    backend.reply_for = lambda _prompt: CALL
-    reply = complete(completer, engine, tools=[WEATHER], tool_choice="none")
-    assert reply.choices[0].message.tool_calls is None
-    assert (reply.choices[0].message.content or "").startswith("weather")
-    assert reply.usage.prompt_tokens < 20
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("response_format", {"type": "json_schema", "json_schema": {"name": "x"}}),
-        ("tool_choice", "required"),
-        ("tool_choice", {"type": "function", "function": {"name": "weather"}}),
-    ],
-)
-def test_what_cannot_be_is_refused(completer: ChatService, field: str, value: Any) -> None:
-    with pytest.raises(InvalidRequestError) as caught:
-        completer.prepare(request(**{field: value}))
-    assert caught.value.param == field
-
-
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"tool_choice": "required", "tools": [WEATHER]}, "tool_choice"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-    ],
-)
-def test_without_a_guide_no_reply_is_held_to_a_grammar(
-    completer: ChatService, fields: dict[str, Any], param: str
-) -> None:
-    assert completer.prepare(request(tools=[WEATHER])).generations[0].make_constraint is None
-    with pytest.raises(InvalidRequestError, match="needs a model") as caught:
-        completer.prepare(request(**fields))
-    assert caught.value.param == param
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"n": 1, "logprobs": False, "logit_bias": {}, "response_format": {"type": "text"}},
-        {"n": None, "temperature": None, "stop": None, "tools": None, "max_tokens": None},
-    ],
-)
-def test_what_says_nothing_is_accepted(completer: ChatService, fields: dict[str, Any]) -> None:
-    assert completer.prepare(request(**fields)).generations[0].max_new_tokens > 1
-
-
-def test_sampling_fields_reach_the_sampler(completer: ChatService) -> None:
-    job = completer.prepare(request(temperature=0, top_p=0.5, top_k=3, seed=7))
-    sampling = job.generations[0].sampling
-    assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed) == (0, 0.5, 3, 7)
-    assert sampling.repetition_penalty == 1.1
-
-
-def test_each_choice_has_a_seed(completer: ChatService) -> None:
-    jobs = completer.prepare(request(n=3, seed=7)), completer.prepare(request(n=2))
-    seeds = [[generation.sampling.seed for generation in job.generations] for job in jobs]
-    assert seeds == [[7, 8, 9], [None, None]]
-
-
-def test_leaving_several_streams_cancels_them_all(
-    backend: FakeBackend, completer: ChatService, engine: Engine
-) -> None:
-    backend.reply_for = lambda _prompt: spell("x" * 3000)
-
-    async def leave() -> None:
-        chunks = completer.stream(completer.prepare(request(n=3)))
-        for _ in range(10):
-            await anext(chunks)
-        await chunks.aclose()
-        while engine.num_running:
-            await asyncio.to_thread(time.sleep, 0.01)
-
-    run(engine, leave)
-    assert len(backend.samplers) == 3
-    assert all(sampler.is_closed and sampler.position < 3000 for sampler in backend.samplers)
-
-
-def test_max_completion_tokens_wins(completer: ChatService) -> None:
-    job = completer.prepare(request(max_tokens=5, max_completion_tokens=9))
-    assert job.generations[0].max_new_tokens == 9
-
-
-def test_too_long(completer: ChatService) -> None:
-    with pytest.raises(ContextLengthExceededError):
-        completer.prepare(request("x" * 5000))
-
-
-def test_leaving_a_stream_cancels(
-    backend: FakeBackend, completer: ChatService, engine: Engine
-) -> None:
-    backend.reply_for = lambda _prompt: spell("x" * 3000)
-    backend.gate = gate = threading.Semaphore(5)
-
-    async def leave() -> None:
-        chunks = completer.stream(completer.prepare(request()))
-        await anext(chunks)
-        await anext(chunks)
-        await chunks.aclose()
-        gate.release()
-        while engine.num_running:
-            await asyncio.to_thread(time.sleep, 0.01)
-
-    run(engine, leave)
-    assert backend.samplers[0].is_closed
-    assert backend.samplers[0].position < 3000
-
-
-def test_a_closed_engine(completer: ChatService, engine: Engine) -> None:
-    engine.close()
-    with pytest.raises(EngineClosedError):
-        asyncio.run(completer.complete(completer.prepare(request())))
-
-
-def test_leaving_a_stream_cancels_at_once(
-    backend: FakeBackend,
-    completer: ChatService,
-    engine: Engine,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Not when the garbage collector finds the inner generator: on some machines that was never."""
-    backend.reply_for = lambda _prompt: spell("x" * 3000)
-    cancelled: list[object] = []
-    cancel = engine.cancel
-
-    def record(sequence: EngineSequence) -> None:
-        cancelled.append(sequence)
-        cancel(sequence)
-
-    monkeypatch.setattr(engine, "cancel", record)
-
-    async def leave() -> None:
-        chunks = completer.stream(completer.prepare(request()))
-        await anext(chunks)
-        await anext(chunks)
-        await chunks.aclose()
-        assert cancelled
-
-    run(engine, leave)
-
-
-@pytest.mark.parametrize(
-    ("reply", "content"),
-    [
-        ([*spell("\n 你好!"), EOS], "你好!"),
-        (spell("no newline"), "no newline"),
-        ([*spell("\nfirst"), ASSISTANT, *CALL], "first"),
-        ([*spell("\nfirst"), ASSISTANT, *spell("\nsecond"), EOS], "firstsecond"),
-        (CALL, ""),
-        ([*spell("wea"), EOS], "wea"),
-        ([*spell("weather\nis fine"), EOS], "weather\nis fine"),
-    ],
-)
-def test_logprobs_are_those_of_the_content(
-    backend: FakeBackend,
-    completer: ChatService,
-    engine: Engine,
-    reply: list[int],
-    content: str,
-) -> None:
-    backend.reply_for = lambda _prompt: reply
-    wanted: dict[str, Any] = {"tools": [WEATHER], "logprobs": True, "top_logprobs": 2}
-    wanted["max_tokens"] = len(reply)
-
-    async def both() -> tuple[ChatReply, list[ChatChunk]]:
-        job = completer.prepare(request(**wanted))
-        return await completer.complete(job), [chunk async for chunk in completer.stream(job)]
-
-    whole, streamed_chunks = run(engine, both)
-    choice = whole.choices[0].model_dump()
-    tokens = choice["logprobs"]["content"] if choice["logprobs"] else []
-    chunks = [json.loads(chunk.model_dump_json()) for chunk in streamed_chunks]
-    streamed = [c["logprobs"] for chunk in chunks for c in chunk["choices"] if "logprobs" in c]
-    assert [token for part in streamed for token in part["content"]] == tokens
-    is_call = "weather\nis" in content  # what looked like a call until its end has none
-    assert is_call or bytes(b for token in tokens for b in token["bytes"]).decode() == content
-    assert all(token["logprob"] == -1.0 for token in tokens)
-    assert all([top["logprob"] for top in token["top_logprobs"]] == [-1, -2] for token in tokens)
-
-
-@pytest.mark.parametrize(("wanted", "tops"), [(None, None), (False, None), (True, [[], []])])
-def test_logprobs_come_only_when_asked_for(
-    backend: FakeBackend,
-    completer: ChatService,
-    engine: Engine,
-    wanted: bool | None,
-    tops: list[Any] | None,
-) -> None:
-    backend.reply_for = lambda _prompt: [*spell("hi"), EOS]
-    found = complete(completer, engine, logprobs=wanted).choices[0].logprobs
-    assert (found and [token.top_logprobs for token in found.content]) == tops
-
-
-@pytest.mark.parametrize(
-    ("fields", "param", "message"),
-    [
-        ({"top_logprobs": 3}, "top_logprobs", "needs logprobs"),
-        ({"logit_bias": {"2000": 1}}, "logit_bias", "token id 2000; this model's are below 2000"),
-    ],
-)
-def test_what_asks_for_no_tokens_of_the_model(
-    completer: ChatService, fields: dict[str, Any], param: str, message: str
-) -> None:
-    with pytest.raises(InvalidRequestError, match=message) as caught:
-        completer.prepare(request(**fields))
-    assert caught.value.param == param
-
-
-def test_biases_reach_the_sampler(completer: ChatService) -> None:
-    job = completer.prepare(request(logit_bias={"5": -100, "7": 2.5}))
-    assert job.generations[0].sampling.logit_bias == ((5, -100), (7, 2.5))
-
-
-PROGRESS = {"stream": True, "stream_options": {"include_progress": True}}
-
-
-def test_progress_of_long_prompts(completer: ChatService, engine: Engine) -> None:
-    """Before each of several batches, for all replies together."""
-    text = "x" * 1200
-    chunks = stream(completer, engine, text=text, n=2, **PROGRESS)
-    found = [chunk["prompt_progress"] for chunk in chunks if "prompt_progress" in chunk]
-    total = found[0]["total"]
-    assert total > len(text)
-    assert [entry["processed"] for entry in found] == [0, 512, 1024]
-    assert {(entry["total"], entry["cached"]) for entry in found} == {(total, 0)}
-    assert sorted(entry["seconds"] for entry in found) == [entry["seconds"] for entry in found]
-    assert all(chunk["choices"] == [] for chunk in chunks if "prompt_progress" in chunk)
-
-
-@pytest.mark.parametrize(
-    ("text", "options"), [("x" * 100, PROGRESS), ("x" * 1200, {"stream": True})]
-)
-def test_no_progress_of_short_prompts_or_unasked(
-    completer: ChatService, engine: Engine, text: str, options: dict[str, Any]
-) -> None:
-    chunks = stream(completer, engine, text=text, **options)
-    assert not any("prompt_progress" in chunk for chunk in chunks)
-
-
-def test_usage_tells_of_guesses(backend: FakeBackend, completer: ChatService) -> None:
-    backend.reply_for = lambda _prompt: [*spell("ab" * 30), EOS]
-    engine = Engine(backend)
-    drafting = ChatService(engine, FakeVocabulary(), model_id="fake")
-    usage = complete(drafting, engine).usage
-    engine.close()
-    details = usage.completion_tokens_details
-    assert details is not None
-    assert details.accepted_prediction_tokens == usage.completion_tokens - len(backend.batches)
-    assert details.accepted_prediction_tokens > 0
-
-
-@pytest.mark.parametrize(
-    ("model", "expected", "adapter"),
-    [("poet", "poet", 1), ("clerk", "clerk", 2), ("fake", "fake", 0), ("gpt-4o", "fake", 0)],
-)
-def test_the_model_field_chooses_an_adapter(
-    backend: FakeBackend, engine: Engine, model: str, expected: str, adapter: int
-) -> None:
-    completer = ChatService(
-        engine, FakeVocabulary(), model_id="fake", adapter_ids=["poet", "clerk"]
+from glm3edge.chatglm3.parser import Delta, ProseDelta, ToolCallDelta
+from glm3edge.core import FinishReason
+from glm3edge.schema.chat import Choice, ChoiceLogprobs, TokenLogprob
+from glm3edge.serving.chat.parts import ChatFinished, Part
+from glm3edge.serving.chat.reply import make_choice
+
+
+def finished(
+    reason: FinishReason = FinishReason.STOP, *, has_calls: bool = False, stop: str | None = None
+) -> ChatFinished:
+    return ChatFinished(
+        reason,
+        num_completion_tokens=1,
+        stop_string=stop,
+        has_calls=has_calls,
+        ends_in_prose=not has_calls,
     )
-    backend.reply_for = lambda _prompt: [*spell("x"), EOS]
-    job = completer.prepare(request(model=model, n=2, stream_options={"include_usage": True}))
 
-    async def both() -> list[ChatReply | ChatChunk]:
-        return [await completer.complete(job), *[chunk async for chunk in completer.stream(job)]]
 
-    assert {reply.model for reply in run(engine, both)} == {expected}
-    assert set(backend.adapters) == {adapter}
+def choice(*deltas: Delta, end: ChatFinished | None = None) -> Choice:
+    found, _ = make_choice(0, [*map(Part, deltas), end or finished()])
+    return found
+
+
+def test_prose_is_joined() -> None:
+    end = finished(stop="!")
+    found, last = make_choice(2, [Part(ProseDelta("你")), Part(ProseDelta("好")), end])
+    assert last is end
+    assert (found.index, found.message.content, found.stop_string) == (2, "你好", "!")
+    assert found.message.tool_calls is None
+    assert found.logprobs is None
+    assert found.ends_in_prose
+
+
+def test_an_empty_reply_has_empty_content() -> None:
+    assert choice().message.content == ""
+
+
+def test_calls_are_joined_from_their_pieces() -> None:
+    found = choice(
+        ProseDelta("查一下"),
+        ToolCallDelta(0, "weather", ""),
+        ToolCallDelta(0, None, '{"city": '),
+        ToolCallDelta(0, None, '"北京"}'),
+        ToolCallDelta(1, "weather", ""),
+        ToolCallDelta(1, None, "{}"),
+        ToolCallDelta(2, "time", ""),
+        end=finished(has_calls=True),
+    )
+    calls = found.message.tool_calls or []
+    assert [(call.function.name, call.function.arguments) for call in calls] == [
+        ("weather", '{"city": "北京"}'),
+        ("weather", "{}"),
+        ("time", ""),
+    ]
+    assert len({call.id for call in calls}) == 3
+    assert found.message.content == "查一下"
+    assert not found.ends_in_prose
+
+
+def test_a_call_alone_has_no_content() -> None:
+    call = ToolCallDelta(0, "weather", "{}")
+    assert choice(call, end=finished(has_calls=True)).message.content is None
+
+
+def test_log_probabilities_are_joined() -> None:
+    tokens = [TokenLogprob(token=text, logprob=-1, bytes=[], top_logprobs=[]) for text in "ab"]
+    parts = [Part(ProseDelta(token.token), ChoiceLogprobs(content=[token])) for token in tokens]
+    found, _ = make_choice(0, [*parts, finished()])
+    assert found.logprobs == ChoiceLogprobs(content=tokens)
+
+
+@pytest.mark.parametrize(
+    ("reason", "has_calls", "expected"),
+    [
+        (FinishReason.STOP, False, "stop"),
+        (FinishReason.STOP, True, "tool_calls"),
+        (FinishReason.LENGTH, False, "length"),
+        (FinishReason.LENGTH, True, "length"),
+    ],
+)
+def test_finish_reasons(reason: FinishReason, has_calls: bool, expected: str) -> None:
+    assert choice(end=finished(reason, has_calls=has_calls)).finish_reason == expected

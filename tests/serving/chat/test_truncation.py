@@ -10,7 +10,7 @@ import pytest
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import ContextLengthExceededError, InvalidRequestError
 from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest
-from glm3edge.serving.chat.reply import ChatService
+from glm3edge.serving.chat.service import ChatService
 from tests.support.fakes import EOS, FakeBackend, FakeVocabulary, spell
 
 CONTEXT_SIZE = 100
@@ -30,7 +30,7 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture
-def completer(engine: Engine) -> ChatService:
+def service(engine: Engine) -> ChatService:
     return ChatService(engine, FakeVocabulary(), model_id="fake")
 
 
@@ -44,10 +44,10 @@ def request(num_exchanges: int, **fields: Any) -> ChatRequest:
     return ChatRequest.model_validate({"messages": messages, "truncation": "auto", **fields})
 
 
-def test_by_default_nothing_is_left_out(completer: ChatService) -> None:
+def test_by_default_nothing_is_left_out(service: ChatService) -> None:
     for truncation in (None, "disabled"):
         with pytest.raises(ContextLengthExceededError):
-            completer.prepare(request(9, truncation=truncation))
+            service.prepare(request(9, truncation=truncation))
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_by_default_nothing_is_left_out(completer: ChatService) -> None:
     ],
 )
 def test_the_oldest_exchanges_go(
-    completer: ChatService, max_tokens: int | None, num_kept: int
+    service: ChatService, max_tokens: int | None, num_kept: int
 ) -> None:
-    (generation,) = completer.prepare(request(9, max_tokens=max_tokens)).generations
-    wanted = completer.prepare(request(0, truncation=None)).generations[0].prompt_ids
+    (generation,) = service.prepare(request(9, max_tokens=max_tokens)).generations
+    wanted = service.prepare(request(0, truncation=None)).generations[0].prompt_ids
     assert len(generation.prompt_ids) == len(wanted) + num_kept * 2 * NUM_TURN
     assert len(generation.prompt_ids) == NUM_FRAME + NUM_SYSTEM + NUM_TURN * (2 * num_kept + 1)
     text = bytes(token_id - 3 for token_id in generation.prompt_ids if 3 <= token_id < 259)
@@ -76,31 +76,31 @@ def test_the_oldest_exchanges_go(
     assert generation.max_new_tokens == (max_tokens or left)
 
 
-def test_what_may_not_go_and_does_not_fit_is_refused(completer: ChatService) -> None:
+def test_what_may_not_go_and_does_not_fit_is_refused(service: ChatService) -> None:
     with pytest.raises(ContextLengthExceededError) as caught:
-        completer.prepare(request(9, max_tokens=78))
+        service.prepare(request(9, max_tokens=78))
     assert caught.value.num_prompt_tokens == NUM_FRAME + NUM_SYSTEM + NUM_TURN
     assert caught.value.param == "messages"
 
 
-def test_without_max_tokens_a_short_reply_is_better_than_none(completer: ChatService) -> None:
+def test_without_max_tokens_a_short_reply_is_better_than_none(service: ChatService) -> None:
     """What has to stay fits and leaves less than a quarter of the context."""
     messages = [
         {"role": "user", "content": "old"},
         {"role": "user", "content": "x" * (CONTEXT_SIZE - NUM_FRAME - 2 - 10)},
     ]
     body = {"messages": messages, "truncation": "auto"}
-    job = completer.prepare(ChatRequest.model_validate(body))
+    job = service.prepare(ChatRequest.model_validate(body))
     assert job.generations[0].max_new_tokens == 10
     assert job.truncation is not None
     assert job.truncation.dropped_messages == 1
 
 
-def test_wrong_messages_are_named_by_their_first_places(completer: ChatService) -> None:
+def test_wrong_messages_are_named_by_their_first_places(service: ChatService) -> None:
     messages = [*request(9).model_dump()["messages"], {"role": "tool", "tool_call_id": "nobody's"}]
     body = {"messages": messages, "truncation": "auto"}
     with pytest.raises(InvalidRequestError) as caught:
-        completer.prepare(ChatRequest.model_validate(body))
+        service.prepare(ChatRequest.model_validate(body))
     assert caught.value.param == "messages[20]"
 
 
@@ -109,12 +109,12 @@ def test_wrong_messages_are_named_by_their_first_places(completer: ChatService) 
     [(9, {"dropped_messages": 14, "dropped_tokens": 14 * NUM_TURN}), (1, None)],
 )
 def test_the_reply_tells(
-    completer: ChatService, engine: Engine, num_exchanges: int, told: dict[str, int] | None
+    service: ChatService, engine: Engine, num_exchanges: int, told: dict[str, int] | None
 ) -> None:
     async def both() -> tuple[ChatReply, list[ChatChunk]]:
         engine.start(asyncio.get_running_loop().call_soon_threadsafe)
-        job = completer.prepare(request(num_exchanges, n=2))
-        return await completer.complete(job), [chunk async for chunk in completer.stream(job)]
+        job = service.prepare(request(num_exchanges, n=2))
+        return await service.complete(job), [chunk async for chunk in service.stream(job)]
 
     whole, streamed = asyncio.run(both())
     reply = json.loads(whole.model_dump_json())

@@ -7,7 +7,7 @@ import pytest
 from glm3edge.chatglm3.prompt import Role, Turn, build_turns
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.legacy import BodyMessage
-from glm3edge.serving.legacy.history import todays_messages
+from glm3edge.serving.legacy.history import chat_messages
 
 ASK = {"role": "user", "content": "北京天气"}
 CALL = {"name": "查天气", "arguments": '{"城市": "北京"}'}
@@ -23,7 +23,7 @@ def said(text: str) -> Turn:
 
 
 def turns(*messages: dict[str, Any]) -> list[Turn]:
-    found = todays_messages([BodyMessage.model_validate(message) for message in messages])
+    found = chat_messages([BodyMessage.model_validate(message) for message in messages])
     assert len(found) == len(messages)
     return build_turns(found)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from glm3edge.schema.chat import ChatChunk, ChatReply
-from glm3edge.serving.legacy.form import Form
 from glm3edge.serving.legacy.reply import legacy_chunks, legacy_reply
+from glm3edge.serving.legacy.request import Form
 
 ARGUMENTS = '{"城市": "北京"}'
 CALL = {"name": "查天气", "arguments": ARGUMENTS}

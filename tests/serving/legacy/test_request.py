@@ -5,8 +5,7 @@ import pytest
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest, NamedToolChoice
 from glm3edge.schema.legacy import ChatBody
-from glm3edge.serving.legacy.form import Form
-from glm3edge.serving.legacy.request import todays_request
+from glm3edge.serving.legacy.request import Form, chat_request
 
 HELLO = [{"role": "user", "content": "你好"}]
 SCHEMA = {"type": "object", "properties": {"城市": {"type": "string"}}, "required": ["城市"]}
@@ -31,7 +30,7 @@ def body(**fields: Any) -> ChatBody:
 
 
 def request(**fields: Any) -> ChatRequest:
-    return todays_request(body(**fields))
+    return chat_request(body(**fields))
 
 
 def test_functions_are_tools() -> None:
@@ -127,4 +126,4 @@ def test_nothing_is_lost_of_a_request_in_todays_form() -> None:
         "metadata": {"a": "b"},
         "top_k": 3,
     }
-    assert todays_request(ChatBody.model_validate(fields)) == ChatRequest.model_validate(fields)
+    assert chat_request(ChatBody.model_validate(fields)) == ChatRequest.model_validate(fields)

@@ -1,0 +1,151 @@
+"""Preparation of chat requests: checks, prompt, token limit and constraints make a job."""
+
+import time
+import uuid
+from functools import partial
+
+from glm3edge.chatglm3.chat_logprobs import ContentLogprobs
+from glm3edge.chatglm3.parser import ReplyParser
+from glm3edge.chatglm3.prompt import build_turns, encode_turn, encode_turns, turns_by_message
+from glm3edge.chatglm3.truncation import drop_oldest
+from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
+from glm3edge.engine.engine import Engine
+from glm3edge.errors import InvalidRequestError
+from glm3edge.llama.guidance import Guide
+from glm3edge.schema.chat import ChatRequest, Message, Tool, Truncation
+from glm3edge.serving.chat.constraints import ConstraintBuilder, may_call, offered_tools
+from glm3edge.serving.chat.job import ChatJob
+from glm3edge.serving.chat.parts import PartReader
+from glm3edge.serving.generation import ModelNames, check_biases, generation_requests
+from glm3edge.serving.token_limits import new_token_limit, reserved_tokens
+
+_MAX_HIDDEN_TOKENS = 8
+"""Of white space, which a reply begins with; the metadata line takes two."""
+
+
+class ChatPreparer:
+    """Makes jobs of chat requests; its methods block, and may take a while."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        vocabulary: Vocabulary,
+        names: ModelNames,
+        *,
+        guide: Guide | None,
+        clamp_max_tokens: bool,
+    ) -> None:
+        """Arguments are those of ``ChatService``."""
+        self._engine = engine
+        self._vocabulary = vocabulary
+        self._special = SpecialTokens.of(vocabulary)
+        self._names = names
+        self._constraints = ConstraintBuilder(vocabulary, self._special, guide)
+        self._clamp_max_tokens = clamp_max_tokens
+
+    def prepare(self, request: ChatRequest, *, clamp_max_tokens: bool) -> ChatJob:
+        """See ``ChatService.prepare``."""
+        _refuse_unsupported(request)
+        check_biases(request, self._vocabulary)
+        tools = offered_tools(request)
+        prompt_ids, truncation = self._fitting_prompt(request)
+        max_new_tokens = new_token_limit(  # before grammars are made of what is too long
+            num_prompt_tokens=len(prompt_ids),
+            max_new_tokens=request.max_new_tokens,
+            context_size=self._engine.context_size,
+            param="messages",
+            clamp=clamp_max_tokens or self._clamp_max_tokens,
+        )
+        constraints = self._constraints.build(request, tools)
+        make_reader = partial(self._reader, request, tools, constraints.tool_names)
+        model, adapter = self._names.find(request.model)
+        options = request.stream_options
+        return ChatJob(
+            id=f"chatcmpl-{uuid.uuid4().hex}",
+            created=int(time.time()),
+            model=model,
+            generations=generation_requests(
+                request,
+                prompt_ids,
+                max_new_tokens=max_new_tokens,
+                max_hidden_tokens=_MAX_HIDDEN_TOKENS,
+                stop_token_ids=self._special.stop_ids,
+                adapter=adapter,
+                num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+                make_reader=make_reader,
+                make_constraint=constraints.make_constraint,
+                wants_progress=bool(request.stream and options and options.include_progress),
+            ),
+            make_reader=make_reader,
+            include_usage=bool(options and options.include_usage),
+            truncation=truncation,
+        )
+
+    def count_prompt_tokens(self, request: ChatRequest) -> int:
+        """See ``ChatService.count_prompt_tokens``."""
+        return len(self._encode(request, request.messages))
+
+    def _fitting_prompt(self, request: ChatRequest) -> tuple[list[int], Truncation | None]:
+        """Token ids of the prompt, and what was left out so that it fits, if that was asked for."""
+        prompt_ids = self._encode(request, request.messages)
+        if request.truncation != "auto":
+            return prompt_ids, None
+        num_excess = len(prompt_ids) + self._num_wanted(request) - self._engine.context_size
+        if num_excess <= 0:
+            return prompt_ids, None
+        sizes = self._message_sizes(request.messages)
+        kept = drop_oldest(request.messages, sizes, num_excess=num_excess)
+        if not kept.num_dropped_messages:
+            return prompt_ids, None
+        return self._encode(request, kept.messages), Truncation(
+            dropped_messages=kept.num_dropped_messages, dropped_tokens=kept.num_dropped_tokens
+        )
+
+    def _num_wanted(self, request: ChatRequest) -> int:
+        """Tokens that a shortened conversation has to leave for the reply."""
+        num_wanted, context_size = request.max_new_tokens, self._engine.context_size
+        if num_wanted is None or (self._clamp_max_tokens and num_wanted >= context_size):
+            return reserved_tokens(context_size)
+        return num_wanted
+
+    def _encode(self, request: ChatRequest, messages: list[Message]) -> list[int]:
+        tools = offered_tools(request)
+        return encode_turns(
+            build_turns(messages, tools),
+            self._vocabulary,
+            self._special,
+            asks_for_prose=not may_call(request, tools),
+        )
+
+    def _message_sizes(self, messages: list[Message]) -> list[int]:
+        """Tokens that each message takes in the prompt, system messages apart."""
+        return [
+            sum(len(encode_turn(turn, self._vocabulary, self._special)) for turn in turns)
+            for turns in turns_by_message(messages)
+        ]
+
+    def _reader(
+        self,
+        request: ChatRequest,
+        tools: list[Tool],
+        constrained_names: frozenset[str],
+        stop_strings: tuple[str, ...],
+    ) -> PartReader:
+        """Reader of one reply's tokens."""
+        calls_allowed, assistant_id = may_call(request, tools), self._special.assistant
+        parser = ReplyParser(
+            assistant_id=assistant_id,
+            tool_names={tool.function.name for tool in tools} if calls_allowed else (),
+            constrained_names=constrained_names,
+            begins_in_prose=not calls_allowed,
+        )
+        logprobs = None
+        if request.logprobs:
+            logprobs = ContentLogprobs(self._vocabulary, assistant_id=assistant_id)
+        return PartReader(stop_strings, parser=parser, logprobs=logprobs)
+
+
+def _refuse_unsupported(request: ChatRequest) -> None:
+    """Refuse a field that would otherwise be ignored silently."""
+    if request.top_logprobs is not None and not request.logprobs:
+        raise InvalidRequestError("top_logprobs needs logprobs: true", param="top_logprobs")
