@@ -1,4 +1,8 @@
-"""The context that the engine computes with: in this process, or beside it where devices are."""
+"""Backend of the engine: a model and its context, opened on the CPU or on devices.
+
+On the CPU the context is in this process; on devices it is in a child process, since llama.cpp ends
+its process when a device fails.
+"""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -30,7 +34,7 @@ from glm3edge.store.store import AdapterFile, PrefixFile
 DEFAULT_CONTEXT_SIZE = 8192
 """Tokens of context unless told otherwise: 224 MiB of memory for ChatGLM3-6B."""
 
-_STEP = 256  # contexts are multiples of it
+_CONTEXT_STEP = 256  # contexts are multiples of it
 
 BATCH_SIZE = 128
 """Tokens in a batch: enough to keep the processor busy, few enough to stop soon when cancelled."""
@@ -38,9 +42,12 @@ BATCH_SIZE = 128
 
 @dataclass(frozen=True, slots=True)
 class EngineBackend:
-    """A model and its context; both are closed with it.
+    """A model and its context. Leaving its ``with`` block closes both.
 
-    ``model`` has its weights only where the context is in this process.
+    Attributes:
+        model: without weights where the context is in a child process.
+        context: computes for the engine.
+        placement: where layers and KV cache are.
     """
 
     model: Model
@@ -56,66 +63,66 @@ class EngineBackend:
 
     @property
     def recovery(self) -> RemoteContext | None:
-        """What can be lost and begun anew."""
+        """The context, if it is in a child process that can be lost and restarted."""
         return self.context if isinstance(self.context, RemoteContext) else None
 
     @property
     def report(self) -> Report | None:
-        """What llama.cpp says of where things are, if they are not all on the CPU."""
+        """llama.cpp's report of its allocations, unless all are on the CPU."""
         return self.context.report if isinstance(self.context, RemoteContext) else None
 
 
 def open_backend(
     path: Path, settings: Settings, adapters: Sequence[AdapterFile | PrefixFile]
 ) -> EngineBackend:
-    """Load ``path`` with ``adapters``, where the settings say.
+    """Load ``path`` with ``adapters`` on the devices that ``settings`` choose.
 
     Raises:
-        ConfigError: the settings name what is not there.
+        ConfigError: the settings name a device or worker that is not there.
         ModelError: the model, an adapter or the context could not be made.
     """
     try:
-        found = offload_devices(settings.rpc)
-        if not found:
+        devices = offload_devices(settings.rpc)
+        if not devices:
             check_no_device_options(settings)
-            return _open_here(path, settings, adapters)
-        return _open_on(found, path, settings, adapters)
+            return _open_on_cpu(path, settings, adapters)
+        return _open_on_devices(devices, path, settings, adapters)
     except EngineLostError as exc:
         raise ModelError(f"cannot load {path}: {exc.reason}") from exc
 
 
-def _open_on(
-    found: Sequence[Device],
+def _open_on_devices(
+    devices: Sequence[Device],
     path: Path,
     settings: Settings,
     adapters: Sequence[AdapterFile | PrefixFile],
 ) -> EngineBackend:
     with ExitStack() as stack:
         model = stack.enter_context(Model(path, no_alloc=True))
-        placement, context_params = _placement(model, settings, found)
+        placement, context_params = _placement(model, settings, devices)
         if placement.is_on_cpu:
-            return _open_here(path, settings, adapters)
-        context = _open_beside(model, settings, placement, context_params, adapters)
+            return _open_on_cpu(path, settings, adapters)
+        context = _open_child(model, settings, placement, context_params, adapters)
         stack.pop_all()
         return EngineBackend(model, context, placement)
 
 
 def _placement(
-    model: Model, settings: Settings, found: Sequence[Device]
+    model: Model, settings: Settings, devices: Sequence[Device]
 ) -> tuple[Placement, ContextParams]:
-    """As asked, if it fits; or what fits best."""
+    """The placement that was asked for, if it fits; without one, the best that fits."""
     context_params = _context_params(model, settings)
-    memory = sum(device.memory_total for device in found)
-    _check_memory(model, context_params, system_memory().total + memory)
-    placement = chosen_placement(settings, found, num_layers=model.num_layers)
+    device_bytes = sum(device.memory_total for device in devices)
+    _check_memory(model, context_params, system_memory().total + device_bytes)
+    placement = chosen_placement(settings, devices, num_layers=model.num_layers)
     if placement is None:
-        return fitting_placement(model.path, found, context_params, settings)
+        return fitting_placement(model.path, devices, context_params, settings)
     if not placement.is_on_cpu:
-        check_fits(model, placement, found, context_params, settings.rpc)
+        check_fits(model, placement, devices, context_params, settings.rpc)
     return placement, context_params
 
 
-def _open_here(
+def _open_on_cpu(
     path: Path, settings: Settings, adapters: Sequence[AdapterFile | PrefixFile]
 ) -> EngineBackend:
     with ExitStack() as stack:
@@ -135,7 +142,7 @@ def _open_here(
         return EngineBackend(model, context)
 
 
-def _open_beside(
+def _open_child(
     model: Model,
     settings: Settings,
     placement: Placement,
@@ -170,24 +177,26 @@ def _context_params(model: Model, settings: Settings) -> ContextParams:
     return ContextParams(size, BATCH_SIZE, num_slots(settings.parallel), settings.kv_type)
 
 
-def _check_memory(model: Model, context_params: ContextParams, room: int) -> None:
-    """Refuse what the system would kill the process for: memory is taken page by page.
+def _check_memory(model: Model, context_params: ContextParams, usable_bytes: int) -> None:
+    """Refuse a model that can never fit.
+
+    Memory is taken page by page, so that the system would kill the process while it loads.
 
     Args:
         model: what is to be loaded.
         context_params: what its context is made for.
-        room: bytes of all devices' memory.
+        usable_bytes: memory of the system and all devices.
 
     Raises:
-        DoesNotFitError: saying what would fit.
+        DoesNotFitError: with advice on what would fit.
     """
-    tokens = partial(model.kv_cache_bytes, kv_type=context_params.kv_type)
-    needed = model.num_bytes + tokens(context_params.context_size)
-    if needed <= room:
+    kv_bytes = partial(model.kv_cache_bytes, kv_type=context_params.kv_type)
+    needed = model.num_bytes + kv_bytes(context_params.context_size)
+    if needed <= usable_bytes:
         return
-    fitting = (room - model.num_bytes) // tokens(_STEP) * _STEP
+    fitting = (usable_bytes - model.num_bytes) // kv_bytes(_CONTEXT_STEP) * _CONTEXT_STEP
     if fitting <= 0 and reports_allocations():
-        small = replace(context_params, context_size=_STEP)
-        fit_or_advise(model.path, (), cpu_budget(room), small)
+        small = replace(context_params, context_size=_CONTEXT_STEP)
+        fit_or_advise(model.path, (), cpu_budget(usable_bytes), small)
     advice = f"--ctx-size {fitting} fits" if fitting > 0 else "take a smaller quantization"
-    raise DoesNotFitError(needed=needed, usable=room, advice=advice)
+    raise DoesNotFitError(needed=needed, usable=usable_bytes, advice=advice)

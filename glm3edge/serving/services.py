@@ -1,22 +1,32 @@
-"""Services: what the routes serve requests with."""
+"""Services that requests are served with: chat, texts, embeddings, tokens, stored responses."""
 
+import math
+import time
 from dataclasses import dataclass, field
 
+from glm3edge.chatglm3.vocabulary import SpecialTokens
+from glm3edge.config.settings import Settings
+from glm3edge.engine.encoder_queue import EncoderQueue
 from glm3edge.engine.engine import Engine
+from glm3edge.llama.encoder import Encoder
+from glm3edge.llama.guidance import Guide
+from glm3edge.llama.model import Model
 from glm3edge.schema.models import ModelCard
 from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.completions import CompletionService
-from glm3edge.serving.embeddings import EmbeddingService
+from glm3edge.serving.embedders import ChatModelEmbedder, EncoderEmbedder
+from glm3edge.serving.embeddings import Embedder, EmbeddingService
+from glm3edge.serving.generation import ModelNames
 from glm3edge.serving.responses.store import ResponseStore
 from glm3edge.serving.tokenization import TokenizationService
+from glm3edge.store.store import check_adapter_names
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The engine and the joins over it. The application starts and closes the engine.
+    """An engine and the services that run on it. The application starts and closes the engine.
 
-    ``cards`` tell of the chat model, then of its adapters, then of the model for embeddings if that
-    is another.
+    ``cards`` describe the chat model, then its adapters, then the embedding model if it is another.
     """
 
     engine: Engine
@@ -29,5 +39,78 @@ class Services:
 
     @property
     def card(self) -> ModelCard:
-        """The chat model's."""
+        """Card of the chat model."""
         return self.cards[0]
+
+
+def build_services(
+    engine: Engine, model: Model, names: ModelNames, encoder: Encoder | None, settings: Settings
+) -> Services:
+    """Services of one model.
+
+    Args:
+        engine: computes for them.
+        model: the chat model.
+        names: of the model and its adapters.
+        encoder: the embedding model; None if the chat model makes embeddings.
+        settings: of the server.
+
+    Raises:
+        ConfigError: an adapter has the name of a model or of another adapter.
+        MissingTokenError: the model is no ChatGLM3 chat model.
+    """
+    embedder = _embedder(engine, model, names, encoder, settings)
+    cards = _cards(engine, names, None if encoder is None else embedder)
+    check_adapter_names(names.adapters, models=[card.id for card in cards if card.parent is None])
+    clamp_max_tokens = settings.clamp_max_tokens
+    return Services(
+        engine=engine,
+        chat=ChatService(
+            engine,
+            model,
+            model_id=names.base,
+            adapter_ids=names.adapters,
+            guide=Guide(model, end_ids=SpecialTokens.of(model).stop_ids),
+            clamp_max_tokens=clamp_max_tokens,
+        ),
+        texts=CompletionService(
+            engine,
+            model,
+            model_id=names.base,
+            adapter_ids=names.adapters,
+            clamp_max_tokens=clamp_max_tokens,
+        ),
+        embeddings=EmbeddingService(embedder),
+        tokens=TokenizationService(model),
+        cards=cards,
+    )
+
+
+def _embedder(
+    engine: Engine, model: Model, names: ModelNames, encoder: Encoder | None, settings: Settings
+) -> Embedder:
+    if encoder is None:
+        return ChatModelEmbedder(
+            engine, model, model_id=names.base, embedding_length=model.embedding_length
+        )
+    queue = EncoderQueue(
+        engine,
+        encoder,
+        max_waiting=encoder.num_sequences * (1 + settings.queue),
+        timeout=settings.timeout or math.inf,
+    )
+    return EncoderEmbedder(queue, encoder)
+
+
+def _cards(engine: Engine, names: ModelNames, embedder: Embedder | None) -> tuple[ModelCard, ...]:
+    """Cards of the model and its adapters, and of ``embedder`` if it is a model of its own."""
+    created, size = int(time.time()), engine.context_size
+    base = ModelCard(id=names.base, created=created, context_length=size)
+    adapters = [
+        ModelCard(id=name, created=created, parent=names.base, context_length=size)
+        for name in names.adapters
+    ]
+    if embedder is None:
+        return (base, *adapters)
+    size = embedder.context_size
+    return (base, *adapters, ModelCard(id=embedder.model_id, created=created, context_length=size))

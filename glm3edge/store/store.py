@@ -5,7 +5,7 @@ Checkpoints are converted once, and repositories pulled once.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -165,7 +165,7 @@ class Store:
             if path.is_dir():
                 path = self._converted_adapter(path)
             found.append(AdapterFile(name, path, given.scale))
-        _check_names(file.name for file in found)
+        check_adapter_names(file.name for file in found)
         return found
 
     def find_prefixes(self, names: Sequence[str]) -> list[PrefixFile]:
@@ -181,7 +181,7 @@ class Store:
             if path.is_dir():
                 path = self._converted_prefix(path)
             found.append(PrefixFile(name, path))
-        _check_names(file.name for file in found)
+        check_adapter_names(file.name for file in found)
         return found
 
     def _converted_adapter(self, folder: Path) -> Path:
@@ -401,8 +401,15 @@ def _named(path: Path, wanted: str) -> tuple[str, Path]:
     raise ConfigError(f"there is no file or folder {path}: give {wanted}")
 
 
-def _check_names(names: Iterable[str]) -> None:
+def check_adapter_names(names: Iterable[str], *, models: Collection[str] = ()) -> None:
+    """Refuse adapters that requests could not name.
+
+    Raises:
+        ConfigError: two adapters have one name, or an adapter has that of one of ``models``.
+    """
     for name, count in Counter(names).items():
+        if name in models:
+            raise ConfigError(f"an adapter and a model are both called {name}: rename the adapter")
         if count > 1:
             raise ConfigError(f"two adapters are called {name}: rename one of them")
 
