@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
-from glm3edge.chatglm3.grammar import call_grammar, check_length, json_grammar, required_grammar
+from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
+from glm3edge.chatglm3.grammar_rules import check_length
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
 from glm3edge.engine.sequence import Constraint
 from glm3edge.errors import GrammarError, InvalidRequestError
