@@ -1,1 +1,1 @@
-"""ChatGLM3's protocol: prompts and replies. Pure Python, no model needed."""
+"""ChatGLM3's chat protocol: prompts, replies, tools and grammars. It needs no model."""

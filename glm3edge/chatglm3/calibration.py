@@ -1,4 +1,4 @@
-"""Calibration text: what files are compared over, as windows of token ids.
+"""Calibration text, as windows of token ids over which model files are compared.
 
 A text may hold several documents, and conversations in the notation of ChatGLM3's own description
 of its format:
@@ -30,7 +30,7 @@ _TURN = re.compile(r"^<\|(system|user|assistant|observation)\|>(.*)\n", re.MULTI
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Pieces of a text, all of ``size`` tokens, each with the prefix of every ChatGLM3 prompt.
+    """Windows of a text, all of ``size`` tokens, each with the prefix of every ChatGLM3 prompt.
 
     The first half of each is context only; the tokens after it are predicted, one from all before.
     """
@@ -40,24 +40,24 @@ class Windows:
 
     @property
     def num_context(self) -> int:
-        """Tokens before the first that is predicted."""
+        """Number of tokens before the first predicted one."""
         return self.size // 2 + 1
 
     @property
     def num_predicted(self) -> int:
-        """Predicted tokens of a window."""
+        """Number of predicted tokens of a window."""
         return self.size - self.num_context
 
     def targets(self, index: int) -> list[int]:
-        """The predicted tokens of a window."""
+        """Predicted tokens of a window."""
         return self.rows[index][self.num_context :]
 
 
 def read_text(path: Path) -> str:
-    """The text in a file.
+    """Text of a file.
 
     Raises:
-        ConfigError: there is none, or it is no UTF-8.
+        ConfigError: the file cannot be read, is empty or is not UTF-8.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -90,13 +90,13 @@ def encode(text: str, vocabulary: Vocabulary) -> list[int]:
 
 
 def cut(token_ids: Sequence[int], prefix: Sequence[int], size: int, *, most: int = 0) -> Windows:
-    """The windows of a text; what is left at its end and fills none is left out.
+    """Windows of a text; a rest at its end that fills none is dropped.
 
     Args:
-        token_ids: of the text.
+        token_ids: tokens of the text.
         prefix: what each window begins with.
         size: tokens of a window.
-        most: how many windows, 0 for all.
+        most: greatest number of windows, 0 for all.
 
     Raises:
         ConfigError: the text does not fill one.

@@ -1,8 +1,8 @@
-"""Pieces: a call's arguments as JSON, while the model still writes them.
+"""Streaming of a call's arguments: JSON text while the model still writes the call.
 
-What is read here is either held to a grammar (``chatglm3.grammar``), so that its form is known
-before it is there, or a block of code, which is right whatever it says. Joined, the pieces are the
-arguments; of a reply that was cut they are JSON that breaks off.
+Only two kinds of calls can be streamed: those that follow a grammar (``chatglm3.grammar``), whose
+form is known in advance, and blocks of code, which are valid whatever they say. The texts that come
+out, joined, are the arguments; of a reply that was cut they are JSON that breaks off.
 """
 
 import json
@@ -19,28 +19,27 @@ _SPECIAL = {"'": re.compile(r"[\\']"), '"': re.compile(r'[\\"]')}
 _NUM_DIGITS = {"x": 2, "u": 4, "U": 8}
 
 
-class Pieces(Protocol):
-    """Takes what follows a tool's name, in whatever parts it comes."""
+class ArgumentStream(Protocol):
+    """Incremental reader of a call: the text after the tool's name in, JSON arguments out."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether what was given so far is all of the arguments."""
+        """Whether the arguments that have come out are complete."""
 
     def feed(self, text: str) -> str:
-        """More of the arguments."""
+        """More of the arguments, after more ``text`` of the call."""
 
     def finish(self, *, is_cut: bool) -> str:
-        """The rest of them, after the last ``text``, where the model stopped or was stopped."""
+        """The rest of the arguments; ``is_cut`` says that the model did not end the call."""
 
 
-def pieces_of(name: str) -> Pieces:
-    """For a call of the tool ``name``."""
-    return CodePieces() if name == INTERPRETER else CallPieces()
+def argument_stream(name: str) -> ArgumentStream:
+    """Argument stream for a call of the tool ``name``."""
+    return CodeArgumentStream() if name == INTERPRETER else CallArgumentStream()
 
 
-class CallPieces:
-    """A call that is held to a grammar: ``tool_call(key=literal, **{'key': literal}, ...)`` in a
-    code block.
+class CallArgumentStream:
+    """Arguments of a call that follows a grammar, ``tool_call(key=literal, **{'key': literal})``.
 
     HEAD ──"tool_call("──> KEY ─"key=", "**{"─> VALUE ──")"──> END
                             ^ │                  │ ^
@@ -49,14 +48,14 @@ class CallPieces:
     """
 
     def __init__(self) -> None:
-        self._held = ""  # too little to tell what it is
+        self._held = ""  # text that is too short to tell what it is
         self._step = self._head
         self._depth = 0  # of lists and objects
         self._quote = ""
         self.is_complete = False
 
     def feed(self, text: str) -> str:
-        """More of the arguments; nothing more, once it is no such call."""
+        """More of the arguments; nothing once the text cannot be such a call."""
         self._held += text
         pieces = []
         while self._held and not self.is_complete and (piece := self._step()) is not None:
@@ -64,7 +63,7 @@ class CallPieces:
         return "".join(pieces)
 
     def finish(self, *, is_cut: bool) -> str:
-        """Nothing: a call that breaks off has no more to give."""
+        """Always empty: a call that breaks off has no more arguments."""
         return ""
 
     def _take(self, num_chars: int) -> str:
@@ -136,7 +135,7 @@ class CallPieces:
         return '"'
 
     def _escape(self) -> str | None:
-        """What a backslash and what follows it stand for in Python."""
+        """The character of an escape sequence of Python."""
         kind = self._held[1:2]
         length = 2 + _NUM_DIGITS.get(kind, 0)
         if len(self._held) < length:
@@ -150,50 +149,50 @@ class CallPieces:
         return "}"
 
 
-class CodePieces:
-    """A block of Python, which becomes ``{"code": ...}``; the fence around it may be missing."""
+class CodeArgumentStream:
+    """Arguments ``{"code": ...}`` of a block of Python; the fence around it may be missing."""
 
-    is_complete = False  # before the reply's end nobody can tell
+    is_complete = False  # cannot be known before the reply ends
 
     def __init__(self) -> None:
         self._held = ""
-        self._is_fenced: bool | None = None  # None: nothing is known yet
-        self._has_begun = False
+        self._is_fenced: bool | None = None  # None: not known yet
+        self._is_opened = False
         self._has_code = False
 
     def feed(self, text: str) -> str:
-        """More of the arguments: all but what may be the block's end."""
+        """More of the arguments; what may be the end of the block is held back."""
         self._held += text
-        if not self._open(at_end=False):
+        if not self._find_code(at_end=False):
             return ""
         if not self._has_code:
             self._held = self._held.lstrip("\n")
         visible = _without_end(self._held)
         self._held = self._held[len(visible) :]
         self._has_code |= bool(visible)
-        return self._begun() + _json_text(visible)
+        return self._opening() + _json_text(visible)
 
     def finish(self, *, is_cut: bool) -> str:
-        """The rest of the code; the arguments end if the code does."""
+        """The rest of the code, and the end of the arguments unless the code was cut."""
         if is_cut:
             return ""
-        self._open(at_end=True)
+        self._find_code(at_end=True)
         rest = self._held.rstrip()
         if self._is_fenced:
             rest = rest.removesuffix("```").rstrip("\n")
         if not self._has_code:
             rest = rest.lstrip("\n")
         self.is_complete = True
-        return self._begun() + _json_text(rest) + '"}'
+        return self._opening() + _json_text(rest) + '"}'
 
-    def _begun(self) -> str:
-        """How the arguments begin, once."""
-        begin = "" if self._has_begun else '{"code": "'
-        self._has_begun = True
-        return begin
+    def _opening(self) -> str:
+        """The beginning of the arguments, the first time."""
+        opening = "" if self._is_opened else '{"code": "'
+        self._is_opened = True
+        return opening
 
-    def _open(self, *, at_end: bool) -> bool:
-        """Whether the code has begun: behind the fence, if there is one."""
+    def _find_code(self, *, at_end: bool) -> bool:
+        """Drop the fence before the code, if there is one. Whether the code has begun."""
         if self._is_fenced is not None:
             return True
         text = self._held.lstrip()

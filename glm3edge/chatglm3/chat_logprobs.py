@@ -1,4 +1,4 @@
-"""ContentLogprobs: which sampled tokens are a reply's content, and how likely they were."""
+"""Log probabilities of the tokens of a chat reply's content."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,14 +11,14 @@ from glm3edge.schema.chat import ChoiceLogprobs, TokenLogprob, TopLogprob
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A token of prose, and where it begins in the content, in characters."""
+    """A token of prose, and its position in the content, in characters."""
 
     event: TokenEvent
     position: int
 
 
 class ContentLogprobs:
-    """Collects the tokens of a reply's content, as OpenAI's API reports them.
+    """Collector of the tokens of a reply's content, as OpenAI's API reports them.
 
     Feed it each event after the reply's parser has had it, then take the tokens that begin in what
     the client sees. Metadata lines, tool calls, separators and the white space that the parser
@@ -34,7 +34,7 @@ class ContentLogprobs:
         self._part_has_text = False
 
     def feed(self, event: TokenEvent, parser: ReplyParser, *, position: int) -> None:
-        """Take in ``event``, which ``parser`` has been fed.
+        """Add ``event``, which ``parser`` has been fed.
 
         ``position`` is how many characters of content there were before; what was undecided then
         is not among them.
@@ -50,20 +50,23 @@ class ContentLogprobs:
             self._undecided.clear()
 
     def limit(self, num_chars: int) -> None:
-        """The content so far has ``num_chars`` characters: fewer than its tokens where the parser
-        has filled in the year mark, which is longer than the year."""
+        """Set the length of the content so far, in characters.
+
+        It is shorter than its tokens where the parser has filled in the year mark, which is longer
+        than the year.
+        """
         self._pending = [
             replace(token, position=min(token.position, num_chars - 1)) for token in self._pending
         ]
 
     def finish(self, parser: ReplyParser, *, position: int) -> None:
-        """No more events come."""
+        """Decide on the last tokens; no more events come."""
         if parser.is_in_prose:
             self._decide(position)
 
     def take(self, num_chars: int) -> ChoiceLogprobs | None:
-        """Tokens that begin in the first ``num_chars`` characters of content, None if there are no
-        new ones. Each is given once."""
+        """New tokens that begin in the first ``num_chars`` characters of content; None if there are
+        none."""
         num_taken = 0
         for token in self._pending:
             if token.position >= num_chars:
@@ -75,8 +78,8 @@ class ContentLogprobs:
         )
 
     def _decide(self, position: int) -> None:
-        """What was undecided is prose, and begins at ``position``."""
-        character: list[TokenEvent] = []  # the tokens of one, up to that which completes it
+        """Take the undecided tokens for prose that begins at ``position``."""
+        character: list[TokenEvent] = []  # tokens of one, up to the one that completes it
         for event in self._undecided:
             character.append(event)
             if not event.text:
@@ -87,12 +90,12 @@ class ContentLogprobs:
                 self._pending += [_Token(token, position) for token in character]
                 position += len(text)
             character = []
-        self._pending += [_Token(token, position) for token in character]  # it breaks off
+        self._pending += [_Token(token, position) for token in character]  # of a broken character
         self._undecided.clear()
 
     def _token(self, event: TokenEvent) -> TokenLogprob:
         logprobs = event.logprobs
-        assert logprobs is not None  # noqa: S101 - for the type checker; others are not collected
+        assert logprobs is not None  # noqa: S101 - for the type checker; only such events are fed
         top = [self._candidate(token_id, logprob) for token_id, logprob in logprobs.top]
         chosen = self._candidate(event.token_id, logprobs.logprob)
         return TokenLogprob(**chosen.model_dump(), top_logprobs=top)
@@ -105,6 +108,6 @@ class ContentLogprobs:
 
 
 def joined(parts: Sequence[ChoiceLogprobs | None]) -> ChoiceLogprobs | None:
-    """All of ``parts`` as one; None if there are none."""
+    """``parts`` as one; None if they have no tokens."""
     tokens = [token for part in parts if part is not None for token in part.content]
     return ChoiceLogprobs(content=tokens) if tokens else None

@@ -1,4 +1,4 @@
-"""ReplyConstraint: which tokens a reply may go on with, for its tools' sake.
+"""Constrained decoding of a reply: its tools' grammars decide which tokens may come next.
 
     FREE ──a line that names a tool──> CALL ──the call is complete──> END
      ^                                                                 │
@@ -18,7 +18,7 @@ from glm3edge.core import Mask
 
 
 class Matcher(Protocol):
-    """``glm3edge.llama.guidance.Matcher`` is one; see there."""
+    """Position in a text of a grammar; ``glm3edge.llama.guidance.Matcher`` is one, see there."""
 
     @property
     def is_complete(self) -> bool: ...
@@ -37,7 +37,7 @@ class _State(Enum):
 
 
 class ReplyConstraint:
-    """Feed it a reply's tokens; it says what may come next."""
+    """Constraint of one reply: ``accept()`` its tokens, ``allowed()`` says which may come next."""
 
     def __init__(
         self,
@@ -55,8 +55,8 @@ class ReplyConstraint:
             vocabulary: of the tokens.
             end_ids: tokens that end a reply.
             assistant_id: the token between a reply's parts.
-            calls: for each tool's name what may follow it.
-            whole: what the whole reply has to be, if it is not free.
+            calls: by a tool's name, the matcher of what follows the line that names it.
+            whole: matcher of the whole reply; None if the reply may be prose.
             may_call_again: whether a reply may have more than one call.
         """
         self._vocabulary = vocabulary
@@ -70,13 +70,13 @@ class ReplyConstraint:
         self._after_call = _mask({*end_ids, assistant_id} if goes_on else end_ids)
 
     def allowed(self) -> Mask | None:
-        """The tokens that may come next, as bits; None if all may."""
+        """Tokens that may come next, as bits; None if all may."""
         if self._state is _State.CALL and self._matcher is not None:
             return self._matcher.allowed()
         return self._after_call if self._state is _State.END else None
 
     def accept(self, token_id: int) -> None:
-        """A token has come."""
+        """Add a token to the reply."""
         if self._state is _State.CALL and self._matcher is not None:
             self._matcher.accept(token_id)
             if self._matcher.is_complete:
@@ -98,7 +98,7 @@ class ReplyConstraint:
 
 
 def _mask(token_ids: Collection[int]) -> Mask:
-    """Bits for ``token_ids``; it may be shorter than the vocabulary."""
+    """Mask with the bits of ``token_ids`` set; it may be shorter than the vocabulary."""
     mask = np.zeros((max(token_ids) + 8) // 8, np.uint8)
     for token_id in token_ids:
         mask[token_id // 8] |= 1 << token_id % 8

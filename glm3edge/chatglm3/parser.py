@@ -1,4 +1,4 @@
-"""ReplyParser: token events to prose and tool calls, as they come.
+"""Streaming parser of ChatGLM3 replies: token events to prose and tool calls.
 
 A reply is one or more parts with ``<|assistant|>`` between them; a part is a metadata line, "\\n"
 and content:
@@ -15,7 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from glm3edge.chatglm3.call_stream import Pieces, pieces_of
+from glm3edge.chatglm3.call_stream import ArgumentStream, argument_stream
 from glm3edge.chatglm3.tools import parse_call
 from glm3edge.core import TokenEvent, partial_marker
 from glm3edge.schema.chat import INTERPRETER
@@ -26,19 +26,19 @@ _YEAR = "2023年"
 
 @dataclass(frozen=True, slots=True)
 class ProseDelta:
-    """More of the text meant for the user."""
+    """More of the text that is meant for the user."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A tool call or a piece of one.
+    """A tool call, or more of one.
 
     Attributes:
-        index: counts the calls of a reply.
+        index: number of the call in the reply, from 0.
         name: of the tool, in a call's first delta, without arguments; None in those that follow.
-        arguments: more of them; joined they are a JSON object.
+        arguments: more of the arguments; joined they are a JSON object.
     """
 
     index: int
@@ -56,8 +56,10 @@ class _State(Enum):
 
 
 class ReplyParser:
-    """Feed it a reply's events, then finish it. Every character goes out once or is white space
-    at a part's edges."""
+    """Parser of one reply: ``feed()`` its events, then ``finish()``.
+
+    Every character comes out once, except white space at a part's edges.
+    """
 
     def __init__(
         self,
@@ -80,7 +82,7 @@ class ReplyParser:
         self._assistant_id = assistant_id
         self._tool_names = frozenset(tool_names)
         self._constrained_names = {*constrained_names, INTERPRETER}
-        self._pieces: Pieces | None = None
+        self._arguments: ArgumentStream | None = None
         self._last_is_whole = False
         self._prose = _ProseFilter()
         self._num_calls = 0
@@ -90,12 +92,12 @@ class ReplyParser:
 
     @property
     def is_in_prose(self) -> bool:
-        """Whether what came last is meant for the user."""
+        """Whether the last text is meant for the user."""
         return self._state is _State.PROSE
 
     @property
     def is_in_call(self) -> bool:
-        """Whether what came last belongs to a tool call."""
+        """Whether the last text belongs to a tool call."""
         return self._state is _State.CALL
 
     @property
@@ -105,7 +107,7 @@ class ReplyParser:
 
     @property
     def makes_calls(self) -> bool:
-        """Whether the reply has calls, and none that was cut."""
+        """Whether the reply has calls, all of them whole."""
         return self._num_calls > 0 and self._last_is_whole
 
     def feed(self, event: TokenEvent) -> list[Delta]:
@@ -126,14 +128,14 @@ class ReplyParser:
     def _begin_part(self) -> None:
         self._state = _State.METADATA
         self._buffer = ""
-        self._pieces = None
+        self._arguments = None
         self._prose.begin_part()
 
     def _feed_text(self, text: str) -> list[Delta]:
         if self._state is _State.PROSE:
             return _prose(self._prose.feed(text))
-        if self._pieces is not None:
-            return self._more_arguments(self._pieces.feed(text))
+        if self._arguments is not None:
+            return self._more_arguments(self._arguments.feed(text))
         self._buffer += text
         if self._state is _State.METADATA:
             return self._read_metadata()
@@ -168,27 +170,27 @@ class ReplyParser:
 
     def _begin_call(self, name: str, text: str) -> list[Delta]:
         self._state, self._name, self._buffer = _State.CALL, name, text
-        # A grammar takes over behind the line's end; what came with it was held to nothing.
+        # The grammar applies after the line's end; text in the same token is unconstrained.
         if name not in self._constrained_names or (text and name != INTERPRETER):
             return []
-        self._pieces = pieces_of(name)
+        self._arguments = argument_stream(name)
         self._num_calls += 1
         begun: list[Delta] = [ToolCallDelta(self._num_calls - 1, name, "")]
-        return begun + self._more_arguments(self._pieces.feed(text))
+        return begun + self._more_arguments(self._arguments.feed(text))
 
-    def _more_arguments(self, piece: str) -> list[Delta]:
-        return [ToolCallDelta(self._num_calls - 1, None, piece)] if piece else []
+    def _more_arguments(self, text: str) -> list[Delta]:
+        return [ToolCallDelta(self._num_calls - 1, None, text)] if text else []
 
     def _end_call(self, *, is_cut: bool) -> list[Delta]:
-        if self._pieces is not None:
-            last = self._more_arguments(self._pieces.finish(is_cut=is_cut))
-            self._last_is_whole = self._pieces.is_complete
+        if self._arguments is not None:
+            last = self._more_arguments(self._arguments.finish(is_cut=is_cut))
+            self._last_is_whole = self._arguments.is_complete
             return last
         try:
             arguments = parse_call(self._name, self._buffer)
         except ValueError:
             if is_cut and "```".startswith(self._buffer.lstrip()[:3]):
-                return []  # a call that no grammar holds: nothing is known of its arguments
+                return []  # an unconstrained call: nothing is known of its arguments
             # Not a call after all: the user sees what the model wrote.
             text = f"{self._name}\n{self._buffer}"
             return self._turn_to_prose(text) + _prose(self._prose.end_part())
@@ -199,7 +201,7 @@ class ReplyParser:
 
 
 class _ProseFilter:
-    """Strips a part's edges, joins parts with a newline, and fills in the model's year mark."""
+    """Filter of prose: strips parts, joins them with newlines, fills in the model's year mark."""
 
     def __init__(self) -> None:
         self._held = ""
@@ -215,7 +217,7 @@ class _ProseFilter:
         self._part_has_text = False
 
     def feed(self, text: str) -> str:
-        """Text that may go out: held back are trailing white space and a begun year mark."""
+        """Text that is final: trailing white space and half a year mark are held back."""
         text = (self._held + text).replace(_YEAR_MARK, _YEAR)
         if not self._part_has_text:
             text = text.lstrip()

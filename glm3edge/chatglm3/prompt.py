@@ -1,4 +1,4 @@
-"""Messages and tools to a prompt: a list of token ids, never one string.
+"""Prompts: messages and tools as a list of token ids, never as one string.
 
     [gMASK] sop { role-id encode(metadata + "\\n") encode(content) } ... <|assistant|>
 
@@ -17,7 +17,7 @@ from glm3edge.schema.chat import Message, Tool
 
 
 class Role(Enum):
-    """Who a turn is from, as the format names them."""
+    """Role of a turn, as the format names it."""
 
     SYSTEM = "system"
     USER = "user"
@@ -35,7 +35,7 @@ class Turn:
 
 
 def build_turns(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[Turn]:
-    """OpenAI's messages as turns.
+    """Turns of OpenAI's messages.
 
     The format knows one system turn, the first. All system messages go into it, after the tools.
 
@@ -49,7 +49,7 @@ def build_turns(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list
 
 
 def turns_by_message(messages: Sequence[Message]) -> list[list[Turn]]:
-    """The turns that each message is; none where it is a system message.
+    """Turns of each message; none for system messages.
 
     Raises:
         InvalidRequestError: a message has no meaning where it stands.
@@ -68,7 +68,7 @@ def encode_turns(
     *,
     asks_for_prose: bool = False,
 ) -> list[int]:
-    """The prompt that asks for the assistant's next turn.
+    """Token ids of the prompt that asks for the assistant's next turn.
 
     With ``asks_for_prose`` the turn's metadata line is in the prompt, empty as that of all prose:
     the reply is its content. Without, the model writes the line, which may name a tool.
@@ -81,7 +81,7 @@ def encode_turns(
 
 
 def encode_turn(turn: Turn, vocabulary: Vocabulary, special: SpecialTokens) -> list[int]:
-    """One block of the prompt; it does not depend on the others."""
+    """Token ids of one block of the prompt; they do not depend on other blocks."""
     role_ids = {
         Role.SYSTEM: special.system,
         Role.USER: special.user,

@@ -1,8 +1,8 @@
-"""Python annotations, as ChatGLM3's official tool definitions have them, to JSON schemas.
+"""JSON schemas of Python annotations, which ChatGLM3's official tool definitions use.
 
 ``tool_register.py`` of the official demos describes a parameter by the name of its type: ``str``,
-``tuple[int, int]``, ``typing.Optional[str]``. An annotation is parsed, never evaluated; one that is
-not known says nothing, so any value fits.
+``tuple[int, int]``, ``typing.Optional[str]``. An annotation is parsed, never evaluated; unknown
+ones allow any value.
 """
 
 import ast
@@ -12,7 +12,7 @@ from typing import Any
 Schema = dict[str, Any]
 
 MAX_CHARS = 1000
-"""Longer annotations say nothing."""
+"""Longer annotations count as unknown."""
 
 _TYPES = {
     "str": "string",
@@ -36,7 +36,7 @@ _TUPLES = {"tuple", "Tuple"}
 
 
 def schema_of(annotation: str) -> Schema:
-    """The JSON schema of ``annotation``; ``{}`` where nothing is known of it."""
+    """JSON schema of ``annotation``; ``{}`` if it is unknown."""
     if len(annotation) > MAX_CHARS:
         return {}
     try:
@@ -68,7 +68,7 @@ def _plain(name: str) -> Schema:
 
 
 def _name(node: ast.expr) -> str:
-    """``Optional`` for ``typing.Optional`` too."""
+    """Last part of a dotted name: ``Optional`` of ``typing.Optional``."""
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
@@ -119,6 +119,6 @@ def _array(name: str, arguments: list[ast.expr]) -> Schema:
 
 
 def _is_endless(arguments: list[ast.expr]) -> bool:
-    """``tuple[int, ...]``"""
+    """Whether the arguments end with ``...``, as in ``tuple[int, ...]``."""
     last = arguments[-1]
     return isinstance(last, ast.Constant) and last.value is ...

@@ -1,4 +1,4 @@
-"""TextLogprobs: the tokens of a text completion, and how likely they were."""
+"""Log probabilities of the tokens of a text completion."""
 
 import codecs
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from glm3edge.schema.completions import CompletionLogprobs
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A token, and where it begins in the text."""
+    """A token, and its offset in the text, in characters."""
 
     token_id: int
     logprobs: TokenLogprobs
@@ -19,7 +19,7 @@ class _Token:
 
 
 class TextLogprobs:
-    """Collects tokens as OpenAI's older API reports them.
+    """Collector of a text's tokens, as OpenAI's older API reports them.
 
     Text may be held back, and of a stop string nothing comes at all: feed it each event, then take
     the tokens that begin in what has come out.
@@ -32,7 +32,7 @@ class TextLogprobs:
         self._pending: list[_Token] = []
 
     def feed(self, event: TokenEvent) -> None:
-        """Take in ``event``."""
+        """Add the token of ``event``."""
         if event.logprobs is None:
             return
         self._pending.append(_Token(event.token_id, event.logprobs, self._num_chars))
@@ -41,10 +41,7 @@ class TextLogprobs:
         self._num_chars += len(self._decoder.decode(piece, final=not piece))
 
     def take(self, num_chars: int) -> CompletionLogprobs | None:
-        """Tokens that begin in the first ``num_chars`` characters, None if there are no new ones.
-
-        Each is given once.
-        """
+        """New tokens that begin in the first ``num_chars`` characters; None if there are none."""
         taken = [token for token in self._pending if token.offset < num_chars]
         del self._pending[: len(taken)]
         return self._reported(taken) if taken else None
@@ -58,7 +55,7 @@ class TextLogprobs:
         )
 
     def _top(self, token: _Token) -> dict[str, float]:
-        """The most probable tokens and the one that came. Of those that read the same, the best."""
+        """The most probable tokens and the sampled one; of those that read the same, the best."""
         top: dict[str, float] = {}
         chosen = (token.token_id, token.logprobs.logprob)
         for token_id, logprob in (*token.logprobs.top, chosen):
@@ -74,7 +71,7 @@ class TextLogprobs:
 
 
 def joined(parts: Sequence[CompletionLogprobs]) -> CompletionLogprobs:
-    """All of ``parts`` as one."""
+    """``parts`` as one."""
     return CompletionLogprobs(
         tokens=[token for part in parts for token in part.tokens],
         token_logprobs=[logprob for part in parts for logprob in part.token_logprobs],

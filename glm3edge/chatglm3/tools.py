@@ -1,4 +1,4 @@
-"""Tool definitions to system text, and the text of calls to JSON arguments and back.
+"""Text of tools and calls: the system turn that offers tools, calls to JSON and back.
 
 A call is Python: ``tool_call(city="北京", days=3)`` in a code block. It is parsed with ``ast`` and
 only literals are accepted. Nothing a model writes is ever evaluated.
@@ -29,7 +29,7 @@ _ESCAPE = "__keyword"  # appended to an argument name that Python reserves, such
 
 
 def system_text(tools: Sequence[Tool]) -> str:
-    """The system turn that offers ``tools``, as the official tool demo words it."""
+    """Text of the system turn that offers ``tools``, as the official tool demo words it."""
     definitions = [
         {
             "name": tool.function.name,
@@ -42,7 +42,7 @@ def system_text(tools: Sequence[Tool]) -> str:
 
 
 def parse_call(name: str, content: str) -> str:
-    """The arguments of a call as a JSON object.
+    """Arguments of a call as a JSON object.
 
     Args:
         name: the tool; for ``interpreter`` the content is code, not a call.
@@ -62,7 +62,7 @@ def parse_call(name: str, content: str) -> str:
 
 
 def call_text(name: str, arguments: str) -> str:
-    """The content of an assistant turn that makes a call: the reverse of ``parse_call``.
+    """Content of an assistant turn that makes a call: the reverse of ``parse_call``.
 
     Raises:
         ValueError: ``arguments`` is no JSON object.
@@ -95,7 +95,7 @@ def _keywords_text(values: dict[str, Any]) -> str:
 
 
 def _code_of(content: str) -> str:
-    """The body of the code block that ``content`` is, or ``content`` if it is none."""
+    """Code in the code block ``content``, or ``content`` if it is no code block."""
     text = content.strip()
     if text.startswith("```"):
         _, _, text = text.partition("\n")
@@ -161,7 +161,7 @@ def _unescaped(name: str) -> str:
 
 
 def _literal(node: ast.expr) -> Any:
-    """The JSON value that ``node`` spells."""
+    """JSON value of a literal."""
     match node:
         case ast.Constant(value=str() | int() | float() | bool() | None as value):
             return value

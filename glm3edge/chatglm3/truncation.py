@@ -1,4 +1,4 @@
-"""Which messages of a conversation to leave out so that the rest fits.
+"""Truncation of a conversation: leaves out the oldest messages so that the rest fits.
 
     system │ user  assistant │ user  assistant(calls)  tool  assistant │ user
            ╰──── exchange ───╯                                         ╰─ always kept
@@ -13,20 +13,22 @@ from glm3edge.schema.chat import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What is left of a conversation, and what is not."""
+class TruncatedConversation:
+    """Messages that are kept, and how many messages and tokens were left out."""
 
     messages: list[Message]
     num_dropped_messages: int
     num_dropped_tokens: int
 
 
-def drop_oldest(messages: Sequence[Message], num_tokens: Sequence[int], *, num_excess: int) -> Kept:
+def drop_oldest(
+    messages: Sequence[Message], num_tokens: Sequence[int], *, num_excess: int
+) -> TruncatedConversation:
     """Leave out the oldest exchanges, as few as may be, until ``num_excess`` tokens are gone.
 
     System messages stay, and so does the last user message with what follows it. A call and its
     result stay or go together, even where a user's message comes between them. If all that may go
-    is not enough, it goes nevertheless: the caller has to look at what is left.
+    is not enough, it goes all the same: the caller has to check what is left.
 
     Args:
         messages: the conversation.
@@ -41,7 +43,7 @@ def drop_oldest(messages: Sequence[Message], num_tokens: Sequence[int], *, num_e
         num_dropped_tokens += sum(num_tokens[index] for index in _between(messages, start, cut))
         start = cut
     dropped = _between(messages, 0, start)
-    return Kept(
+    return TruncatedConversation(
         [message for index, message in enumerate(messages) if index not in dropped],
         len(dropped),
         num_dropped_tokens,
@@ -49,17 +51,17 @@ def drop_oldest(messages: Sequence[Message], num_tokens: Sequence[int], *, num_e
 
 
 def _between(messages: Sequence[Message], start: int, end: int) -> set[int]:
-    """Positions from ``start`` to ``end`` that have no system message."""
+    """Indices from ``start`` to ``end`` of messages that are no system messages."""
     return {index for index in range(start, end) if not messages[index].is_system}
 
 
 def _cuts(messages: Sequence[Message]) -> list[int]:
-    """Positions before which everything may be left out: user messages that stand between no call
+    """Indices before which everything may be left out: user messages that are not between a call
     and its result."""
     last_results = dict[int, int]()
     for call, result in _calls_of_results(messages):
         last_results[call] = max(result, last_results.get(call, 0))
-    cuts, reach = [], 0  # up to where results of the calls so far go
+    cuts, reach = [], 0  # index of the last result of the calls so far
     for cut, message in enumerate(messages):
         if message.role == "user" and reach <= cut:
             cuts.append(cut)
@@ -68,8 +70,8 @@ def _cuts(messages: Sequence[Message]) -> list[int]:
 
 
 def _calls_of_results(messages: Sequence[Message]) -> list[tuple[int, int]]:
-    """Positions of calls with those of their results. Some clients use an id again: then a result
-    is that of the last call before it."""
+    """Indices of calls and of their results. Some clients use an id again: then a result belongs to
+    the last call before it."""
     positions: dict[str | None, int] = {}
     pairs = []
     for index, message in enumerate(messages):

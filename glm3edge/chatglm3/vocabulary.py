@@ -1,4 +1,4 @@
-"""Vocabulary: what the protocol needs of a tokenizer, and ChatGLM3's special tokens in it."""
+"""Vocabulary: the tokenizer that the protocol needs, and ChatGLM3's special tokens in it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from glm3edge.errors import InvalidRequestError
 
 
 class Vocabulary(Protocol):
-    """A tokenizer; ``glm3edge.llama.model.Model`` is one."""
+    """Tokenizer of a model; ``glm3edge.llama.model.Model`` is one."""
 
     vocab_size: int
 
@@ -30,7 +30,7 @@ class Vocabulary(Protocol):
 
 
 class MissingTokenError(ValueError):
-    """The vocabulary lacks a token of the chat format, so it is no ChatGLM3 chat model's."""
+    """A token of the chat format is missing: the model is no ChatGLM3 chat model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class SpecialTokens:
 
     @property
     def prefix(self) -> tuple[int, int]:
-        """What every text begins with."""
+        """Tokens that every text begins with."""
         return (self.gmask, self.sop)
 
     @property
@@ -74,7 +74,7 @@ class SpecialTokens:
 
 
 def check_token_ids(token_ids: Iterable[int], vocabulary: Vocabulary, *, param: str) -> None:
-    """Look at ids that a request has in its field ``param``.
+    """Check the token ids in the field ``param`` of a request.
 
     Raises:
         InvalidRequestError: there is no such token.
@@ -88,7 +88,7 @@ def check_token_ids(token_ids: Iterable[int], vocabulary: Vocabulary, *, param: 
 def text_of(
     token_ids: Sequence[int], vocabulary: Vocabulary, *, with_control_tokens: bool = False
 ) -> str:
-    """The text that ``token_ids`` are: ``tokenize()`` undone, its dummy prefix included.
+    """Text of ``token_ids``: the reverse of ``tokenize()``, without its dummy prefix.
 
     Bytes that are no UTF-8 become U+FFFD. Control tokens are left out unless they are asked for.
     """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glm3edge.chatglm3.call_stream import CallPieces
+from glm3edge.chatglm3.call_stream import CallArgumentStream
 from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
 from glm3edge.chatglm3.tools import call_text, parse_call
 from glm3edge.chatglm3.vocabulary import SpecialTokens
@@ -66,7 +66,7 @@ def object_of(names: list[str], *, required: bool = True) -> dict[str, Any]:
 
 
 def in_pieces(text: str, size: int) -> str:
-    pieces = CallPieces()
+    pieces = CallArgumentStream()
     made = [pieces.feed(text[start : start + size]) for start in range(0, len(text), size)]
     assert pieces.is_complete
     return "".join(made)

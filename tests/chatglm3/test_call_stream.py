@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glm3edge.chatglm3.call_stream import CallPieces, CodePieces, Pieces
+from glm3edge.chatglm3.call_stream import ArgumentStream, CallArgumentStream, CodeArgumentStream
 from glm3edge.chatglm3.tools import call_text, parse_call
 
 CALLS = {
@@ -49,7 +49,7 @@ CODES = [
 ]
 
 
-def joined(pieces: Pieces, *parts: str) -> str:
+def joined(pieces: ArgumentStream, *parts: str) -> str:
     return "".join([*map(pieces.feed, parts), pieces.finish(is_cut=False)])
 
 
@@ -58,23 +58,23 @@ def test_a_call_at_every_split(arguments: str) -> None:
     text, expected = f" ```python\ntool_call({arguments})\n```", CALLS[arguments]
     assert json.loads(expected) == json.loads(parse_call("find", text))
     for cut in range(len(text) + 1):
-        pieces = CallPieces()
+        pieces = CallArgumentStream()
         assert joined(pieces, text[:cut], text[cut:]) == expected
         assert pieces.is_complete
-    assert joined(CallPieces(), *text) == expected
+    assert joined(CallArgumentStream(), *text) == expected
 
 
 @pytest.mark.parametrize("arguments", CALLS)
 def test_a_call_that_was_cut_is_the_beginning_of_the_whole(arguments: str) -> None:
     text = f"```python\ntool_call({arguments})\n```"
     for end in range(text.rindex(")") + 1):
-        pieces = CallPieces()
+        pieces = CallArgumentStream()
         assert CALLS[arguments].startswith(joined(pieces, text[:end]))
         assert not pieces.is_complete
 
 
 def test_arguments_come_as_they_are_written() -> None:
-    pieces = CallPieces()
+    pieces = CallArgumentStream()
     parts = ["```python\ntool_", "call(ci", "ty='北", "京\\", "n", "', days", "=1", "2)", "\n```"]
     come = ["", "{", '"city": "北', "京", "\\n", '", ', '"days": 1', "2}", ""]
     assert [pieces.feed(part) for part in parts] == come
@@ -82,7 +82,7 @@ def test_arguments_come_as_they_are_written() -> None:
 
 @pytest.mark.parametrize("text", ["tool_call(x=__import__('os'))", "tool_call(*a)", "tool_call(1)"])
 def test_what_is_no_call_goes_no_further(text: str) -> None:
-    pieces = CallPieces()
+    pieces = CallArgumentStream()
     assert joined(pieces, text) in {"{", '{"x": '}
     assert not pieces.is_complete
 
@@ -111,24 +111,24 @@ def test_any_call_says_what_the_parser_of_calls_says(
     for cut in [*sorted(cuts), len(text)]:
         parts.append(text[start:cut])
         start = max(start, cut)
-    assert json.loads(joined(CallPieces(), *parts)) == json.loads(parse_call("find", text))
+    assert json.loads(joined(CallArgumentStream(), *parts)) == json.loads(parse_call("find", text))
 
 
 @pytest.mark.parametrize("text", CODES)
 def test_code_at_every_split(text: str) -> None:
     expected = parse_call("interpreter", text)
     for cut in range(len(text) + 1):
-        assert joined(CodePieces(), text[:cut], text[cut:]) == expected
-    assert joined(CodePieces(), *text) == expected
+        assert joined(CodeArgumentStream(), text[:cut], text[cut:]) == expected
+    assert joined(CodeArgumentStream(), *text) == expected
 
 
 @given(st.lists(st.sampled_from(["```", "`", "\n", " ", "python", "x", '"', "\\", "\u3000", "好"])))
 def test_any_code(parts: list[str]) -> None:
-    assert joined(CodePieces(), *parts) == parse_call("interpreter", "".join(parts))
+    assert joined(CodeArgumentStream(), *parts) == parse_call("interpreter", "".join(parts))
 
 
 def test_code_comes_as_it_is_written() -> None:
-    pieces = CodePieces()
+    pieces = CodeArgumentStream()
     parts = ["```py", "thon\nim", "port math\n", "print(", "1)\n``", "`"]
     come = ["", '{"code": "im', "port math", "\\nprint(", "1)", ""]
     assert [pieces.feed(part) for part in parts] == come
@@ -136,7 +136,7 @@ def test_code_comes_as_it_is_written() -> None:
 
 
 def test_code_that_was_cut_breaks_off() -> None:
-    pieces = CodePieces()
+    pieces = CodeArgumentStream()
     assert pieces.feed("```python\nprint(1)\n``") == '{"code": "print(1)'
     assert pieces.finish(is_cut=True) == ""
     assert not pieces.is_complete

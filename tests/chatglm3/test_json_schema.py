@@ -104,8 +104,9 @@ def test_integers_are_bounded(schema: dict[str, Any], changes: dict[str, Any]) -
 
 def test_too_many_optional_properties() -> None:
     names = [f"p{number}" for number in range(MAX_OPTIONAL + 1)]
-    schema = {"properties": dict.fromkeys(names, {}), "required": names[:1]}
+    properties: dict[str, Any] = {name: {} for name in names}
+    schema = {"properties": properties, "required": names[:1]}
     assert bounded(schema) == schema
     with pytest.raises(InvalidRequestError, match=f"{MAX_OPTIONAL + 1} properties") as caught:
-        bounded({"properties": dict.fromkeys(names, {})})
+        bounded({"properties": properties})
     assert caught.value.param == "response_format"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from glm3edge.chatglm3.prompt import build_turns
-from glm3edge.chatglm3.truncation import Kept, drop_oldest
+from glm3edge.chatglm3.truncation import TruncatedConversation, drop_oldest
 from glm3edge.schema.chat import Message
 
 MESSAGES = TypeAdapter(list[Message])
@@ -139,7 +139,7 @@ def test_what_is_kept(messages: list[Message], sizes: list[int], num_excess: int
         assert kept.num_dropped_tokens == max(sums.values(), default=0)
 
 
-def start_of_rest(messages: list[Message], kept: Kept) -> int:
+def start_of_rest(messages: list[Message], kept: TruncatedConversation) -> int:
     """Where what is kept begins: the first user message with as many messages before it as were
     dropped, system messages apart; 0 if none was."""
     if not kept.num_dropped_messages:
