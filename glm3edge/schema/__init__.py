@@ -1,1 +1,1 @@
-"""OpenAI's requests and replies, and Anthropic's, as pydantic models."""
+"""Pydantic models of requests and replies, of OpenAI's APIs and Anthropic's."""

@@ -1,4 +1,4 @@
-"""What all requests and replies share."""
+"""Base models of requests, replies and events, and usage."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from pydantic_core import CoreSchema
 
 
 def _fail_fast(schema: Any) -> None:
-    """As ``Field(fail_fast=True)`` does, for all lists and dicts in a schema."""
+    """Set ``fail_fast``, as ``Field(fail_fast=True)`` does, for all lists and dicts in a schema."""
     if isinstance(schema, dict):
         if schema.get("type") in ("list", "dict"):
             schema["fail_fast"] = True
@@ -18,7 +18,7 @@ def _fail_fast(schema: Any) -> None:
 
 
 class _Model(BaseModel):
-    """Stops at the first wrong item of a list or dict: an error takes far more than the item."""
+    """Model that stops at the first wrong item of a list or dict: errors are larger than items."""
 
     # Errors end in logs, and values are prompts.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -33,7 +33,7 @@ class _Model(BaseModel):
 
 
 class RequestModel(_Model):
-    """A request body: fields this server does not know are ignored, as OpenAI's clients expect."""
+    """A request body. Unknown fields are ignored, as OpenAI's clients expect."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -43,31 +43,31 @@ class ReplyModel(_Model):
 
 
 class EventModel(ReplyModel):
-    """An event of a stream whose events are called by their ``type``."""
+    """An event of a stream in which events are named by their ``type``."""
 
     type: str
 
 
 def is_none(value: object) -> bool:
-    """For ``Field(exclude_if=...)``: leaves a field out of the reply where it says nothing."""
+    """Whether ``value`` is None; with ``Field(exclude_if=...)`` the field is then left out."""
     return value is None
 
 
 class PromptTokensDetails(ReplyModel):
-    """Where a prompt's tokens came from: ``cached_tokens`` were in memory already."""
+    """Source of the prompt's tokens: ``cached_tokens`` were in the KV cache."""
 
     cached_tokens: int
 
 
 class CompletionTokensDetails(ReplyModel):
-    """What became of the guesses at a reply's tokens: right ones cost no step of their own."""
+    """Drafted tokens of the reply: accepted ones needed no step of their own."""
 
     accepted_prediction_tokens: int
     rejected_prediction_tokens: int
 
 
 class Usage(ReplyModel):
-    """Tokens that a request took."""
+    """Tokens that a request used."""
 
     prompt_tokens: int
     completion_tokens: int = 0

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions."""
+"""Models of POST /v1/chat/completions."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from glm3edge.schema.hints import Hints
 from glm3edge.schema.sampling import SamplingOptions
 
 INTERPRETER = "interpreter"
-"""ChatGLM3's own tool: its calls are a block of Python, handed on as ``{"code": ...}``."""
+"""ChatGLM3's own tool: its calls are a block of Python, passed on as ``{"code": ...}``."""
 
 ToolName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
 
@@ -24,7 +24,7 @@ class FunctionCall(RequestModel):
 
 
 class ToolCall(RequestModel):
-    """A call with the id its result refers to."""
+    """A tool call. Its result refers to its ``id``."""
 
     id: str
     type: Annotated[Literal["function"], no_custom_tools] = "function"
@@ -32,7 +32,7 @@ class ToolCall(RequestModel):
 
 
 class MessageFields(RequestModel):
-    """What a message has besides its role."""
+    """Fields of a message besides its role."""
 
     content: Content | None = None
     name: str | None = None
@@ -45,28 +45,28 @@ class MessageFields(RequestModel):
 
     @property
     def text(self) -> str:
-        """The content as one string; where there is none, a refusal."""
+        """The content as one string; without content, the refusal."""
         return text_of(self.content) or self.refusal or ""
 
 
 class Message(MessageFields):
-    """A message of the conversation so far.
+    """A message of the conversation.
 
-    ``observation`` is ChatGLM3's own name for the result of a tool; it refers to no call by an id.
+    ``observation`` is ChatGLM3's own role for the result of a tool; it has no id of a call.
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "observation"]
 
     @property
     def is_system(self) -> bool:
-        """Whether it instructs rather than converses."""
+        """Whether the message is an instruction."""
         return self.role in ("system", "developer")
 
 
 class FunctionDefinition(RequestModel):
     """A function the model may call; ``parameters`` is a JSON schema.
 
-    Calls are held to it; with ``strict`` the request is refused if they cannot be.
+    Calls are constrained to it; with ``strict`` the request is refused if that is not possible.
     """
 
     name: ToolName
@@ -79,7 +79,7 @@ class Tool(RequestModel):
     """A tool the model may use.
 
     ``{"type": "code_interpreter"}`` is short for the function ``interpreter``: the model's code
-    comes as a call, for the client to run or not.
+    comes as a call, which the client may run.
     """
 
     type: Annotated[Literal["function"], no_custom_tools]
@@ -96,27 +96,27 @@ class Tool(RequestModel):
 
 
 class ChosenFunction(RequestModel):
-    """The function that has to be called."""
+    """The function that must be called."""
 
     name: ToolName
 
 
 class NamedToolChoice(RequestModel):
-    """One tool that has to be called."""
+    """A choice of one tool, which must be called."""
 
     type: Annotated[Literal["function"], no_custom_tools]
     function: ChosenFunction
 
 
 class AllowedTools(RequestModel):
-    """Some of the tools, and whether one of them has to be called."""
+    """A subset of the tools, and whether one of them must be called."""
 
     mode: Literal["auto", "required"]
     tools: Annotated[list[NamedToolChoice], Field(min_length=1)]
 
 
 class AllowedToolChoice(RequestModel):
-    """A choice among some of the tools only."""
+    """A choice among a subset of the tools."""
 
     type: Literal["allowed_tools"]
     allowed_tools: AllowedTools
@@ -137,7 +137,7 @@ ToolChoice = Annotated[
 
 
 class JsonSchema(RequestModel):
-    """What the JSON of a reply has to be like; ``schema`` is a JSON schema."""
+    """The JSON schema that a reply must follow."""
 
     name: str | None = None
     description: str | None = None
@@ -146,17 +146,17 @@ class JsonSchema(RequestModel):
 
 
 class ResponseFormat(RequestModel):
-    """What a reply has to be: text, a JSON object, or JSON of a schema."""
+    """Format of the reply: text, a JSON object, or JSON that follows a schema."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
 
 
 class StreamOptions(RequestModel):
-    """What a stream carries besides the reply. Nothing is obfuscated here, whatever is asked.
+    """Options of a stream. ``include_obfuscation`` has no effect.
 
-    ``include_progress`` is this server's: while a long prompt is read, chunks without choices tell
-    how far that has got. Streams of text completions have no such chunks.
+    ``include_progress`` is this server's own: while a long prompt is processed, chunks without
+    choices report the progress. Streams of text completions have no such chunks.
     """
 
     include_usage: bool | None = None
@@ -165,14 +165,14 @@ class StreamOptions(RequestModel):
 
 
 class ChatOptions(Hints, SamplingOptions):
-    """How to reply. A field that is null counts as not given.
+    """Options of a chat completion. A field that is null counts as not given.
 
-    ``truncation`` is this server's. A conversation that does not fit the context is refused unless
-    it is ``auto``: then the oldest exchanges (a user's message with what follows it) are left out,
-    as few as may be, until prompt and ``max_tokens`` fit; without ``max_tokens`` until a quarter of
-    the context is free, at most 1024 tokens. System messages, tools and the last user message with
-    what follows it stay; if they do not fit, the request is refused. The reply says what was left
-    out, in a stream its first chunk.
+    ``truncation`` is this server's own. A conversation that does not fit the context is refused
+    unless it is ``auto``: then the oldest exchanges (a user's message with what follows it) are
+    left out, as few as possible, until prompt and ``max_tokens`` fit; without ``max_tokens`` until
+    a quarter of the context is free, at most 1024 tokens. System messages, tools and the last user
+    message with what follows it stay; if they do not fit, the request is refused. The reply says
+    what was left out; in a stream, its first chunk does.
     """
 
     model: str = ""
@@ -188,14 +188,14 @@ class ChatOptions(Hints, SamplingOptions):
 
     @property
     def max_new_tokens(self) -> int | None:
-        """The limit on the reply, under its new name or its old one."""
+        """Token limit of the reply, under its new name or its old one."""
         if self.max_completion_tokens is not None:
             return self.max_completion_tokens
         return self.max_tokens
 
 
 class ChatRequest(ChatOptions):
-    """A chat completion to make."""
+    """A request for a chat completion."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
     tools: list[Tool] | None = None
@@ -206,14 +206,14 @@ FinishReasonName = Literal["stop", "length", "tool_calls", "function_call"]
 
 
 class ReplyFunction(ReplyModel):
-    """The function of a call, in a reply."""
+    """Function of a tool call in a reply."""
 
     name: str
     arguments: str
 
 
 class ReplyToolCall(ReplyModel):
-    """A call, in a reply."""
+    """A tool call in a reply."""
 
     id: str
     type: Literal["function"] = "function"
@@ -230,7 +230,7 @@ class ReplyMessage(ReplyModel):
 
 
 class TopLogprob(ReplyModel):
-    """A token that was possible: its text, its bytes, and the logarithm of its probability."""
+    """A candidate token: its text, its bytes, and its log probability."""
 
     token: str
     logprob: float
@@ -238,24 +238,22 @@ class TopLogprob(ReplyModel):
 
 
 class TokenLogprob(TopLogprob):
-    """A token of the reply, and those that were most probable in its place."""
+    """A token of the reply, and the most probable tokens in its place."""
 
     top_logprobs: list[TopLogprob]
 
 
 class ChoiceLogprobs(ReplyModel):
-    """Probabilities of the tokens of a reply's content. Natural logarithms, before sampling."""
+    """Log probabilities of the tokens of a reply's content: natural logarithms, before sampling."""
 
     content: list[TokenLogprob]
     refusal: None = None
 
 
 class Choice(ReplyModel):
-    """One reply.
+    """One reply to the request."""
 
-    ``stop_string``, which ended it, and ``ends_in_prose`` are for other routes and no fields of
-    OpenAI's.
-    """
+    # ``stop_string`` and ``ends_in_prose`` are for other routes: they are not sent.
 
     index: int = 0
     message: ReplyMessage
@@ -266,7 +264,7 @@ class Choice(ReplyModel):
 
 
 class Truncation(ReplyModel):
-    """What was left out of a conversation so that it fits."""
+    """Messages and tokens that were left out so that the conversation fits."""
 
     dropped_messages: int
     dropped_tokens: int
@@ -285,14 +283,14 @@ class ChatReply(ReplyModel):
 
 
 class FunctionCallChunk(ReplyModel):
-    """The function of a call, or a piece of one, in a stream. Only the first has the name."""
+    """Function of a tool call in a stream; only the first chunk of a call has its name."""
 
     name: str | None = Field(default=None, exclude_if=is_none)
     arguments: str
 
 
 class ToolCallChunk(ReplyModel):
-    """A call or a piece of one, in a stream. Only the first has ``id`` and ``type``."""
+    """A tool call, or more of one; only the first chunk of a call has ``id`` and ``type``."""
 
     index: int
     id: str | None = Field(default=None, exclude_if=is_none)
@@ -301,7 +299,7 @@ class ToolCallChunk(ReplyModel):
 
 
 class ChunkDelta(ReplyModel):
-    """What a chunk adds to the message."""
+    """Addition to the message."""
 
     role: Literal["assistant"] | None = Field(default=None, exclude_if=is_none)
     content: str | None = Field(default=None, exclude_if=is_none)
@@ -310,7 +308,9 @@ class ChunkDelta(ReplyModel):
 
 
 class ChunkChoice(ReplyModel):
-    """One reply's share of a chunk. ``stop_string`` is as in ``Choice``."""
+    """Addition to one reply."""
+
+    # ``stop_string`` is as in ``Choice``.
 
     index: int = 0
     delta: ChunkDelta
@@ -320,8 +320,10 @@ class ChunkChoice(ReplyModel):
 
 
 class PromptProgress(ReplyModel):
-    """How far a prompt has been read: of ``total`` tokens ``processed`` are, ``cached`` of them
-    from the beginning, ``seconds`` after that."""
+    """Progress of a long prompt, in tokens: ``processed`` of ``total`` after ``seconds``.
+
+    ``cached`` of them were in the KV cache when it began.
+    """
 
     total: int
     cached: int
@@ -330,7 +332,7 @@ class PromptProgress(ReplyModel):
 
 
 class ChatChunk(ReplyModel):
-    """An event of a streamed chat completion."""
+    """A chunk of a streamed chat completion."""
 
     id: str
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"

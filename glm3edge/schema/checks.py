@@ -5,12 +5,12 @@ from pydantic_core import PydanticCustomError
 
 
 def refusal(reason: str) -> PydanticCustomError:
-    """An error to raise in a validator; ``reason`` is all that the client reads of it."""
+    """Error to raise in a validator; the client sees ``reason`` as its message."""
     return PydanticCustomError("unsupported", "{reason}", {"reason": reason})
 
 
 def refused(reason: str) -> BeforeValidator:
-    """For a field that a local text model cannot obey: anything but null is an error."""
+    """Validator of a field that a local text model cannot follow: only null is accepted."""
 
     def check(value: object) -> object:
         if value is not None:
@@ -35,4 +35,4 @@ def _refuse_custom(value: object) -> object:
 
 
 no_custom_tools = BeforeValidator(_refuse_custom)
-"""For whatever has ``type: "custom"``, or for that type."""
+"""Validator that refuses ``custom`` tools, and objects of that type."""

@@ -1,4 +1,4 @@
-"""POST /v1/completions, OpenAI's older route: text that goes on where a prompt ends."""
+"""Models of POST /v1/completions, OpenAI's older API: text that continues a prompt."""
 
 from typing import Annotated, Literal
 
@@ -13,9 +13,9 @@ MAX_PROMPTS = 2048
 
 
 class CompletionRequest(SamplingOptions):
-    """Prompts to go on from: texts or lists of token ids. Without one, any text may come.
+    """Prompts to continue: texts or lists of token ids. Without one the model writes any text.
 
-    A field that is null counts as not given; without ``max_tokens`` 16 tokens come, as at OpenAI's.
+    A field that is null counts as not given. ``max_tokens`` is 16 by default, as in OpenAI's API.
     """
 
     model: str = ""
@@ -37,11 +37,11 @@ class CompletionRequest(SamplingOptions):
 
 
 class CompletionLogprobs(ReplyModel):
-    """Probabilities of a choice's tokens: natural logarithms, before sampling.
+    """Log probabilities of a choice's tokens: natural logarithms, before sampling.
 
     All lists have one item for each token. ``top_logprobs`` has the most probable tokens and the
-    one that came, ``text_offset`` where a token begins in the choice's text, in characters. A token
-    that is no text by itself, being part of a character, is written ``bytes:\\xe4``.
+    sampled one, ``text_offset`` the position of the token in the choice's text, in characters. A
+    token that is part of a character is written ``bytes:\\xe4``.
     """
 
     tokens: list[str]
@@ -51,7 +51,7 @@ class CompletionLogprobs(ReplyModel):
 
 
 class CompletionChoice(ReplyModel):
-    """What follows a prompt, or in a stream more of it.
+    """Text that continues a prompt, or in a stream more of it.
 
     ``index`` counts the ``n`` choices of the first prompt, then those of the second, and so on.
     """
@@ -63,7 +63,7 @@ class CompletionChoice(ReplyModel):
 
 
 class CompletionReply(ReplyModel):
-    """Text completions, or an event of a stream of them."""
+    """Text completions, or a chunk of a stream of them."""
 
     id: str
     object: Literal["text_completion"] = "text_completion"

@@ -1,4 +1,4 @@
-"""The content of a message: a string, or parts, of which only text can be read.
+"""Content of a message: a string, or a list of text parts.
 
 A tag in angle brackets names the branch of a union; error messages leave it out.
 """
@@ -25,14 +25,14 @@ class TextPart(RequestModel):
 
 
 class RefusalPart(RequestModel):
-    """An earlier refusal of the assistant: to the model it is text like any other."""
+    """An earlier refusal of the assistant. The model reads it as text."""
 
     type: Literal["refusal"]
     refusal: str
 
     @property
     def text(self) -> str:
-        """What was said."""
+        """Text of the refusal."""
         return self.refusal
 
 
@@ -64,7 +64,7 @@ Content = Annotated[
 
 
 def text_of(content: str | list[TextPart | RefusalPart] | None) -> str:
-    """The content as one string."""
+    """Text of ``content``, as one string."""
     if isinstance(content, list):
         return "".join(part.text for part in content)
     return content or ""

@@ -1,4 +1,4 @@
-"""POST /v1/embeddings."""
+"""Models of POST /v1/embeddings."""
 
 from typing import Annotated, Literal
 
@@ -26,7 +26,7 @@ class EmbeddingsRequest(RequestModel):
 
 
 class EmbeddingItem(ReplyModel):
-    """One vector, as numbers or as base64 of little-endian float32."""
+    """A vector, as numbers or as base64 of little-endian float32."""
 
     object: Literal["embedding"] = "embedding"
     index: int
@@ -34,7 +34,7 @@ class EmbeddingItem(ReplyModel):
 
 
 class EmbeddingsReply(ReplyModel):
-    """The vectors, in the order of the input."""
+    """Vectors, in the order of the input."""
 
     object: Literal["list"] = "list"
     data: list[EmbeddingItem]

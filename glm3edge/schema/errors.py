@@ -1,10 +1,10 @@
-"""OpenAI's error body."""
+"""Models of OpenAI's error body."""
 
 from glm3edge.schema.base import ReplyModel
 
 
 class ErrorDetail(ReplyModel):
-    """What went wrong: for people, for programs (``type``, ``code``), and where (``param``)."""
+    """An error: message, type and code, and the request field that it is about."""
 
     message: str
     type: str
@@ -13,6 +13,6 @@ class ErrorDetail(ReplyModel):
 
 
 class ErrorReply(ReplyModel):
-    """The body of every reply that is no success."""
+    """Body of an error response."""
 
     error: ErrorDetail

@@ -1,4 +1,4 @@
-"""Request fields of OpenAI's that change nothing here: hints, and what only a cloud can do."""
+"""Fields of OpenAI's requests that have no effect here, and those that only a cloud supports."""
 
 from typing import Annotated, Literal
 
@@ -21,24 +21,24 @@ def _refuse_audio(value: object) -> object:
 
 
 class Prediction(RequestModel):
-    """What a reply will probably be."""
+    """Expected content of the reply."""
 
     type: Literal["content"]
     content: Content
 
 
 class PromptCacheOptions(RequestModel):
-    """How prompts are to be kept; this server keeps all of them in any case."""
+    """Options of prompt caching, which this server does in any case."""
 
     mode: Literal["implicit", "explicit"] | None = None
     ttl: str | None = None
 
 
 class Hints(RequestModel):
-    """Fields that are checked and then ignored, and those that are refused unless null.
+    """Fields that are checked and then ignored, and fields that are refused unless null.
 
-    Ignored: labels for a provider's books (``user``, ``metadata``, ``store``, ...), hints that this
-    server finds out for itself (``prediction``, ``prompt_cache_...``) and tuning that the model was
+    Ignored are labels for a provider's records (``user``, ``metadata``, ``store``, ...), hints that
+    this server does not need (``prediction``, ``prompt_cache_...``) and options that the model was
     not trained for (``reasoning_effort``, ``verbosity``).
     """
 

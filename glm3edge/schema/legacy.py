@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions as it is posted: today's form, and two that are older.
+"""Body of POST /v1/chat/completions: OpenAI's current form, and two older ones.
 
 - OpenAI's ``functions`` and ``function_call``, with results in messages of the role ``function``.
 - ``tools`` as one object, as ChatGLM3's official server takes them (``tool_register.py`` of its
@@ -23,14 +23,14 @@ from glm3edge.schema.chat import (
 
 
 class BodyMessage(MessageFields):
-    """A message, its call and its result in today's form or the old one."""
+    """A message, with calls and results in the current form or the older one."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "observation", "function"]
     function_call: FunctionCall | None = None
 
 
 class OfficialParam(RequestModel):
-    """A parameter; ``type`` is a Python annotation, such as ``str`` or ``tuple[int, int]``."""
+    """A parameter of a tool; ``type`` is a Python annotation, such as ``tuple[int, int]``."""
 
     name: ToolName
     description: str | None = None
@@ -39,7 +39,7 @@ class OfficialParam(RequestModel):
 
 
 class OfficialTool(RequestModel):
-    """A tool as the official server's clients describe it; without a name it has its key's."""
+    """A tool as clients of the official server describe it; its name is its key by default."""
 
     name: ToolName | None = None
     description: str | None = None
@@ -67,7 +67,7 @@ FunctionCallOption = Annotated[
 
 
 class ChatBody(ChatOptions):
-    """A chat completion to make, in any form."""
+    """A request for a chat completion, in any form."""
 
     messages: Annotated[list[BodyMessage], Field(min_length=1)]
     tools: BodyTools | None = None

@@ -1,4 +1,4 @@
-"""Events of a streamed message, in Anthropic's form.
+"""Models of the events of a streamed message, in Anthropic's form.
 
     message_start, ping,
     { content_block_start, content_block_delta ..., content_block_stop } ...,
@@ -14,20 +14,20 @@ from glm3edge.schema.messages import MessageReply, MessageUsage, ReplyBlock, Sto
 
 
 class MessageStartEvent(EventModel):
-    """The message with no content yet, and its prompt's tokens."""
+    """Start of a message, with the tokens of its prompt and no content yet."""
 
     type: Literal["message_start"] = "message_start"
     message: MessageReply
 
 
 class PingEvent(EventModel):
-    """Nothing: the connection stands."""
+    """Event without content that keeps the connection alive."""
 
     type: Literal["ping"] = "ping"
 
 
 class BlockStartEvent(EventModel):
-    """A block with nothing in it yet."""
+    """Start of a content block, which is still empty."""
 
     type: Literal["content_block_start"] = "content_block_start"
     index: int
@@ -42,14 +42,14 @@ class TextDelta(ReplyModel):
 
 
 class InputJsonDelta(ReplyModel):
-    """More of the JSON of a call's input."""
+    """More of the JSON of a tool call's input."""
 
     type: Literal["input_json_delta"] = "input_json_delta"
     partial_json: str
 
 
 class BlockDeltaEvent(EventModel):
-    """More of a block."""
+    """More of a content block."""
 
     type: Literal["content_block_delta"] = "content_block_delta"
     index: int
@@ -57,21 +57,21 @@ class BlockDeltaEvent(EventModel):
 
 
 class BlockStopEvent(EventModel):
-    """The end of a block."""
+    """End of a content block."""
 
     type: Literal["content_block_stop"] = "content_block_stop"
     index: int
 
 
 class Stop(ReplyModel):
-    """Why a message ended."""
+    """Stop reason of a message."""
 
     stop_reason: StopReason
     stop_sequence: str | None
 
 
 class MessageDeltaEvent(EventModel):
-    """Why the message ended, and all tokens it took."""
+    """Stop reason and usage of the message."""
 
     type: Literal["message_delta"] = "message_delta"
     delta: Stop
@@ -79,6 +79,6 @@ class MessageDeltaEvent(EventModel):
 
 
 class MessageStopEvent(EventModel):
-    """The end."""
+    """End of the message."""
 
     type: Literal["message_stop"] = "message_stop"

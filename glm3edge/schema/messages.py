@@ -1,4 +1,4 @@
-"""POST /v1/messages and /v1/messages/count_tokens: chat in Anthropic's form."""
+"""Models of POST /v1/messages and /v1/messages/count_tokens: chat in Anthropic's form."""
 
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,7 @@ TextBlocks = Annotated[
 
 
 class ToolUseBlock(RequestModel):
-    """A call in an assistant's message, with the id its result refers to."""
+    """A tool call in an assistant's message. Its result refers to its ``id``."""
 
     type: Literal["tool_use"]
     id: str
@@ -36,7 +36,7 @@ class ToolUseBlock(RequestModel):
 
 
 class ToolResultBlock(RequestModel):
-    """What a call has led to. The model reads an error as it reads any other result."""
+    """Result of a tool call. The model reads an error like any other result."""
 
     type: Literal["tool_result"]
     tool_use_id: str
@@ -45,7 +45,7 @@ class ToolResultBlock(RequestModel):
 
 
 class ThinkingBlock(RequestModel):
-    """What another model has thought, which is dropped: ChatGLM3's format has no place for it."""
+    """Reasoning of another model, which is dropped: ChatGLM3's format has no place for it."""
 
     type: Literal["thinking", "redacted_thinking"]
 
@@ -55,7 +55,7 @@ AssistantBlock = Annotated[TextBlock | ToolUseBlock | ThinkingBlock, Field(discr
 
 
 class UserMessage(RequestModel):
-    """What the user says, and results of the calls before it."""
+    """A message of the user, with results of earlier tool calls."""
 
     role: Literal["user"]
     content: Annotated[
@@ -65,7 +65,7 @@ class UserMessage(RequestModel):
 
 
 class AssistantMessage(RequestModel):
-    """What the assistant has said, and its calls."""
+    """A message of the assistant, with its tool calls."""
 
     role: Literal["assistant"]
     content: Annotated[
@@ -75,7 +75,7 @@ class AssistantMessage(RequestModel):
 
 
 class SystemMessage(RequestModel):
-    """Instructions on the way. They go where ``system`` goes: the format has one place for them."""
+    """Instructions within the conversation. They are added to ``system``, as the format needs."""
 
     role: Literal["system"]
     content: TextBlocks
@@ -89,8 +89,8 @@ InputMessage = Annotated[
 class ClientTool(RequestModel):
     """A tool the model may use; ``input_schema`` is a JSON schema.
 
-    Calls are held to it; with ``strict`` the request is refused if they cannot be. Tools that
-    Anthropic's servers run are refused.
+    Calls are constrained to it; with ``strict`` the request is refused if that is not possible.
+    Tools that run on Anthropic's servers are refused.
     """
 
     type: Literal["custom"] | None = None
@@ -101,14 +101,14 @@ class ClientTool(RequestModel):
 
 
 class FreeToolChoice(RequestModel):
-    """Any tool may be used, or has to be, or none may."""
+    """A choice among all tools: any may be used, one must be used, or none may."""
 
     type: Literal["auto", "any", "none"]
     disable_parallel_tool_use: bool | None = None
 
 
 class NamedToolChoice(RequestModel):
-    """One tool that has to be used."""
+    """A choice of one tool, which must be used."""
 
     type: Literal["tool"]
     name: ToolName
@@ -116,22 +116,22 @@ class NamedToolChoice(RequestModel):
 
 
 class OutputFormat(RequestModel):
-    """What the JSON of a reply has to be like; ``schema`` is a JSON schema."""
+    """The JSON schema that a reply must follow."""
 
     type: Literal["json_schema"]
     definition: dict[str, Any] = Field(alias="schema")
 
 
 class OutputConfig(RequestModel):
-    """What the reply has to be."""
+    """Options of the reply's format."""
 
     format: OutputFormat | None = None
 
 
 class Conversation(RequestModel):
-    """What makes a prompt, as ``count_tokens`` counts it.
+    """A conversation: the fields that make a prompt, as ``count_tokens`` counts it.
 
-    ``thinking`` is ignored, whatever it asks for: ChatGLM3 does not think before it speaks.
+    ``thinking`` is ignored: ChatGLM3 does not reason before it replies.
     """
 
     model: str = ""
@@ -146,7 +146,7 @@ class Conversation(RequestModel):
 
 
 class MessagesRequest(Conversation):
-    """A message to make. Where sampling fields are not given, this server's defaults hold."""
+    """A request for a message. Sampling fields have this server's defaults."""
 
     max_tokens: Annotated[int, Field(ge=1)]
     stop_sequences: Annotated[list[str], Field(max_length=16)] | None = None
@@ -158,15 +158,16 @@ class MessagesRequest(Conversation):
 
 
 class TokenCount(ReplyModel):
-    """The prompt's tokens: messages, system prompt and tools."""
+    """Number of tokens of a prompt: messages, system prompt and tools."""
 
     input_tokens: int
 
 
 class MessageUsage(ReplyModel):
-    """Tokens that a message took.
+    """Tokens that a message used.
 
-    The prompt's are ``input_tokens`` and, besides, ``cache_read_input_tokens`` that were in memory.
+    Tokens of the prompt that were in the KV cache are ``cache_read_input_tokens``, the others
+    ``input_tokens``.
     """
 
     input_tokens: int
@@ -176,14 +177,14 @@ class MessageUsage(ReplyModel):
 
 
 class ReplyTextBlock(ReplyModel):
-    """Text, in a reply."""
+    """Text in a reply."""
 
     type: Literal["text"] = "text"
     text: str
 
 
 class ReplyToolUseBlock(ReplyModel):
-    """A call, in a reply."""
+    """A tool call in a reply."""
 
     type: Literal["tool_use"] = "tool_use"
     id: str
@@ -209,14 +210,14 @@ class MessageReply(ReplyModel):
 
 
 class MessageErrorDetail(ReplyModel):
-    """What went wrong: for programs (``type``) and for people."""
+    """An error: type and message."""
 
     type: str
     message: str
 
 
 class ErrorEvent(EventModel):
-    """Anthropic's error body, and the event that ends a stream that fails."""
+    """Anthropic's error body, and the last event of a stream that fails."""
 
     type: Literal["error"] = "error"
     error: MessageErrorDetail

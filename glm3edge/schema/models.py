@@ -1,4 +1,4 @@
-"""GET /v1/models."""
+"""Models of GET /v1/models."""
 
 from typing import Literal
 
@@ -8,9 +8,9 @@ from glm3edge.schema.base import ReplyModel, is_none
 
 
 class ModelCard(ReplyModel):
-    """A model that can be asked for. ``context_length`` is this server's own addition.
+    """A model or adapter that requests can name.
 
-    ``parent`` is the model that an adapter belongs to.
+    ``context_length`` is this server's own field. ``parent`` is the model of an adapter.
     """
 
     id: str
@@ -22,7 +22,7 @@ class ModelCard(ReplyModel):
 
 
 class ModelList(ReplyModel):
-    """All models: the one that chats, its adapters, and the one for embeddings if it is another."""
+    """All models: the chat model, its adapters, and the embedding model if it is another."""
 
     object: Literal["list"] = "list"
     data: list[ModelCard]

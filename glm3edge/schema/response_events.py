@@ -1,4 +1,4 @@
-"""Events of streamed responses: each has a number, and those of an item say which it belongs to.
+"""Models of the events of a streamed response: numbered, and each item's with its index.
 
 response.created
 response.in_progress
@@ -30,7 +30,7 @@ class ResponseEvent(EventModel):
 
 
 class LifecycleEvent(ResponseEvent):
-    """The response as it stands."""
+    """Status of the response, with its output so far."""
 
     type: Literal[
         "response.created",
@@ -43,7 +43,7 @@ class LifecycleEvent(ResponseEvent):
 
 
 class ItemEvent(ResponseEvent):
-    """An item begins, or is whole."""
+    """Start or end of an output item."""
 
     type: Literal["response.output_item.added", "response.output_item.done"]
     output_index: int
@@ -60,7 +60,7 @@ class _WithinPart(_WithinItem):
 
 
 class PartEvent(_WithinPart):
-    """The text of a message begins, or is whole."""
+    """Start or end of the text of a message."""
 
     type: Literal["response.content_part.added", "response.content_part.done"]
     part: OutputText
@@ -75,7 +75,7 @@ class TextDeltaEvent(_WithinPart):
 
 
 class TextDoneEvent(_WithinPart):
-    """All of the text."""
+    """End of the text, with all of it."""
 
     type: Literal["response.output_text.done"] = "response.output_text.done"
     text: str
@@ -83,7 +83,7 @@ class TextDoneEvent(_WithinPart):
 
 
 class ArgumentsDeltaEvent(_WithinItem):
-    """More of a call's arguments: all of them, as calls come whole."""
+    """More of a call's arguments; all of them where the call is not streamed."""
 
     type: Literal["response.function_call_arguments.delta"] = (
         "response.function_call_arguments.delta"
@@ -92,7 +92,7 @@ class ArgumentsDeltaEvent(_WithinItem):
 
 
 class ArgumentsDoneEvent(_WithinItem):
-    """All of a call's arguments."""
+    """End of a call's arguments, with all of them."""
 
     type: Literal["response.function_call_arguments.done"] = "response.function_call_arguments.done"
     name: str
@@ -100,7 +100,7 @@ class ArgumentsDoneEvent(_WithinItem):
 
 
 class ErrorEvent(ResponseEvent):
-    """The stream has failed, through no fault of the request's or the model's."""
+    """Internal error that ends the stream."""
 
     type: Literal["error"] = "error"
     code: str | None

@@ -1,7 +1,7 @@
-"""Items of /v1/responses: what is said, called and returned. They travel in both directions.
+"""Models of the items of /v1/responses: messages, calls and results.
 
-A reply's output may be a part of the next request's input, so both are of the same models. An item
-that comes without an id is given one.
+A reply's output may be a part of the next request's input, so both have the same models. An item
+without an id gets one.
 """
 
 import json
@@ -26,12 +26,12 @@ ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
 
 def new_id(prefix: str) -> str:
-    """``prefix``, such as ``msg``, and 32 hex digits."""
+    """A new id: ``prefix``, such as ``msg``, and 32 hex digits."""
     return f"{prefix}_{uuid.uuid4().hex}"
 
 
 def _text_type(meant: str) -> BeforeValidator:
-    """Both names of a text part are taken for the one that fits where the part stands."""
+    """Accept either name of a text part, as the one that is right in this place."""
 
     def check(value: object) -> str:
         if value in ("input_text", "output_text"):
@@ -48,7 +48,7 @@ def _parts_of(content: object) -> object:
 
 
 class _WithoutNulls(RequestModel):
-    """A field that is null counts as not given: clients send back what they have parsed so."""
+    """Item whose null fields count as not given: clients send back parsed items with them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -66,7 +66,7 @@ class InputText(RequestModel):
 
 
 class OutputText(_WithoutNulls):
-    """Text that the model has written. Annotations are those of OpenAI's tools: there are none."""
+    """Text that the model has written. ``annotations`` is always empty in replies."""
 
     type: Annotated[Literal["output_text"], _text_type("output_text")] = "output_text"
     text: str
@@ -83,7 +83,7 @@ OutputTexts = Annotated[
 
 
 class InputMessage(_WithoutNulls):
-    """What the user says, or instructions."""
+    """A message of the user, or instructions."""
 
     id: str = Field(default_factory=lambda: new_id("msg"))
     type: Literal["message"] = "message"
@@ -93,7 +93,7 @@ class InputMessage(_WithoutNulls):
 
 
 class OutputMessage(_WithoutNulls):
-    """What the assistant says."""
+    """A message of the assistant."""
 
     id: str = Field(default_factory=lambda: new_id("msg"))
     type: Literal["message"] = "message"
@@ -103,7 +103,7 @@ class OutputMessage(_WithoutNulls):
 
 
 class FunctionCall(_WithoutNulls):
-    """A call; ``arguments`` is JSON text, which breaks off if the call is incomplete.
+    """A function call; ``arguments`` is JSON text, which breaks off if the call is incomplete.
 
     The result refers to ``call_id``.
     """
@@ -130,7 +130,7 @@ class FunctionCall(_WithoutNulls):
 
 
 class FunctionCallOutput(_WithoutNulls):
-    """What a call has led to."""
+    """Result of a function call."""
 
     id: str = Field(default_factory=lambda: new_id("fc"))
     type: Literal["function_call_output"] = "function_call_output"
@@ -140,7 +140,7 @@ class FunctionCallOutput(_WithoutNulls):
 
 
 def _kind(item: Any) -> str | None:
-    """Which of the models an item is of. Messages need no ``type``."""
+    """Name of the model of an item. Messages need no ``type``."""
     if isinstance(item, RequestModel):
         return type(item).__name__
     if not isinstance(item, dict):

@@ -1,4 +1,4 @@
-"""POST /v1/responses, and what is kept of it: GET and DELETE /v1/responses/{id}."""
+"""Models of POST /v1/responses, and of GET and DELETE /v1/responses/{id}."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,13 +11,13 @@ from glm3edge.schema.response_items import Item, OutputItem
 from glm3edge.schema.sampling import TokenChoice
 
 
-def _mended(value: object) -> object:
+def _encodable(value: object) -> object:
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="replace").decode()
     if isinstance(value, list):
-        return [_mended(one) for one in value]
+        return [_encodable(one) for one in value]
     if isinstance(value, dict):
-        return {_mended(key): _mended(one) for key, one in value.items()}
+        return {_encodable(key): _encodable(one) for key, one in value.items()}
     return value
 
 
@@ -27,7 +27,7 @@ def _items_of(value: object) -> object:
 
 
 def _refuse(reason: str, *, but: tuple[object, ...] = (None,)) -> BeforeValidator:
-    """Refuses all values ``but`` some: what would otherwise be ignored without a word."""
+    """Validator that refuses all values ``but`` some, rather than ignore them silently."""
 
     def check(value: object) -> object:
         if value not in but:
@@ -45,7 +45,7 @@ def _function_type(kind: object) -> object:
 
 
 class FunctionTool(RequestModel):
-    """A function the model may call, as in chat. Tools that OpenAI's servers run are refused."""
+    """A function the model may call, as in chat. Tools that run on OpenAI's servers are refused."""
 
     type: Annotated[Literal["function"], BeforeValidator(_function_type)]
     name: ToolName
@@ -55,20 +55,20 @@ class FunctionTool(RequestModel):
 
 
 class ChosenFunction(RequestModel):
-    """The function that has to be called."""
+    """The function that must be called."""
 
     type: Annotated[Literal["function"], BeforeValidator(_function_type)]
     name: ToolName
 
 
 class PlainFormat(RequestModel):
-    """A reply that is text, or a JSON object."""
+    """Format of a reply that is text, or a JSON object."""
 
     type: Literal["text", "json_object"] = "text"
 
 
 class SchemaFormat(RequestModel):
-    """A reply that is JSON of a schema."""
+    """Format of a reply that is JSON and follows a schema."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -80,7 +80,7 @@ class SchemaFormat(RequestModel):
 
 
 class TextOptions(RequestModel):
-    """What the text of a reply has to be."""
+    """Options of the reply's text."""
 
     format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
 
@@ -89,17 +89,17 @@ ToolChoice = Literal["none", "auto", "required"] | ChosenFunction
 
 
 class ResponseRequest(TokenChoice):
-    """A response to make: ``instructions``, what came before, and ``input``.
+    """A request for a response to ``input``, which follows an earlier response if one is named.
 
-    OpenAI's API has ``temperature`` and ``top_p`` of the inherited fields; the others are this
-    server's, as in chat. A field that is null counts as not given.
+    Of the inherited fields OpenAI's API has ``temperature`` and ``top_p``; the others are this
+    server's own, as in chat. A field that is null counts as not given.
     """
 
     @model_validator(mode="before")
     @classmethod
-    def _mend_text(cls, body: object) -> object:
-        """Halves of surrogate pairs, which no reply could repeat, become question marks."""
-        return _mended(body)
+    def _replace_surrogates(cls, body: object) -> object:
+        """Replace halves of surrogate pairs, which no reply could contain, by question marks."""
+        return _encodable(body)
 
     model: str = ""
     input: Annotated[
@@ -129,27 +129,27 @@ class ResponseRequest(TokenChoice):
 
     @property
     def wants_logprobs(self) -> bool:
-        """Whether probabilities of tokens are to be told, which Responses calls an inclusion."""
+        """Whether log probabilities are asked for, by ``top_logprobs`` or in ``include``."""
         return self.top_logprobs is not None or "message.output_text.logprobs" in (
             self.include or ()
         )
 
 
 class InputTokensDetails(ReplyModel):
-    """Where a prompt's tokens came from. That they are kept costs nothing and is not counted."""
+    """Source of the prompt's tokens. ``cache_write_tokens`` is always 0: caching is free."""
 
     cached_tokens: int
     cache_write_tokens: int = 0
 
 
 class OutputTokensDetails(ReplyModel):
-    """ChatGLM3 does not reason before it speaks."""
+    """Details of the reply's tokens. ``reasoning_tokens`` is always 0: ChatGLM3 does not reason."""
 
     reasoning_tokens: int = 0
 
 
 class ResponseUsage(ReplyModel):
-    """Tokens that a response took."""
+    """Tokens that a response used."""
 
     input_tokens: int
     input_tokens_details: InputTokensDetails
@@ -159,20 +159,20 @@ class ResponseUsage(ReplyModel):
 
 
 class IncompleteDetails(ReplyModel):
-    """Why a response ended early."""
+    """Reason why a response ended early."""
 
     reason: Literal["max_output_tokens"] = "max_output_tokens"
 
 
 class ResponseFailure(ReplyModel):
-    """What went wrong after a stream had begun."""
+    """Error that ended a response after its stream had started."""
 
     code: Literal["server_error", "rate_limit_exceeded"]
     message: str
 
 
 class ResponseReply(ReplyModel):
-    """A response, and what it was asked to be."""
+    """A response, with the options that were asked for."""
 
     id: str
     object: Literal["response"] = "response"
@@ -211,7 +211,7 @@ class ItemList(ReplyModel):
 
 
 class DeletedResponse(ReplyModel):
-    """What is left of a response that was deleted."""
+    """Confirmation that a response was deleted."""
 
     id: str
     object: Literal["response"] = "response"

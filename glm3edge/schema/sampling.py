@@ -1,4 +1,4 @@
-"""How tokens are chosen and when a reply ends: fields that requests for text share."""
+"""Sampling options, which all requests for text share."""
 
 from typing import Annotated, Literal
 
@@ -9,10 +9,10 @@ from glm3edge.schema.tokens import TokenIdText
 
 
 class TokenChoice(RequestModel):
-    """How tokens are chosen, in every request for text.
+    """Sampling options of every request for text.
 
-    ``top_k``, ``min_p`` and ``repetition_penalty`` are no fields of OpenAI's; the official ChatGLM3
-    server and others know them. ``priority`` is this server's: background requests wait for
+    ``top_k``, ``min_p`` and ``repetition_penalty`` are not OpenAI's; the official ChatGLM3 server
+    and others have them. ``priority`` is this server's own: background requests wait for
     interactive ones. A field that is null counts as not given.
     """
 
@@ -28,7 +28,7 @@ class TokenChoice(RequestModel):
 
 
 class SamplingOptions(TokenChoice):
-    """What chat and text completions know besides."""
+    """Sampling options of chat and text completions."""
 
     n: Annotated[int, Field(ge=1, le=64)] | None = None
     stop: str | Annotated[list[str], Field(max_length=16)] | None = None
@@ -36,7 +36,7 @@ class SamplingOptions(TokenChoice):
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
-        """Text that ends the reply."""
+        """Strings that end the reply."""
         if isinstance(self.stop, str):
             return (self.stop,)
         return tuple(self.stop or ())

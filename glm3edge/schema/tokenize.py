@@ -1,13 +1,13 @@
-"""POST /tokenize and POST /detokenize, as llama.cpp's server has them."""
+"""Models of POST /tokenize and POST /detokenize, as llama.cpp's server has them."""
 
 from glm3edge.schema.base import ReplyModel, RequestModel
 from glm3edge.schema.tokens import TokenId
 
 
 class TokenizeRequest(RequestModel):
-    """A text to take apart. What spells a control token is text like any other.
+    """A text to tokenize. Text that spells a control token is not turned into one.
 
-    ``add_special`` puts the prefix in front that every prompt of the model begins with.
+    ``add_special`` adds the prefix that every prompt of the model begins with.
     """
 
     content: str
@@ -16,25 +16,25 @@ class TokenizeRequest(RequestModel):
 
 
 class TokenPiece(ReplyModel):
-    """A token and its text: a string, or a list of bytes if they are no UTF-8 by themselves."""
+    """A token and its text: a string, or a list of bytes if it is not valid UTF-8 by itself."""
 
     id: int
     piece: str | list[int]
 
 
 class TokenizeReply(ReplyModel):
-    """The text's tokens; with ``with_pieces`` each has its text beside it."""
+    """Tokens of the text; with ``with_pieces`` each has its own text."""
 
     tokens: list[int] | list[TokenPiece]
 
 
 class DetokenizeRequest(RequestModel):
-    """Token ids to put together."""
+    """Token ids to detokenize."""
 
     tokens: list[TokenId]
 
 
 class DetokenizeReply(ReplyModel):
-    """The text of the tokens; bytes that are no UTF-8 have become U+FFFD."""
+    """Text of the tokens; bytes that are not valid UTF-8 become U+FFFD."""
 
     content: str

@@ -1,4 +1,4 @@
-"""Token ids in requests."""
+"""Types of token ids in requests."""
 
 from typing import Annotated
 
