@@ -1,1 +1,1 @@
-"""Services that turn a request into a reply. They know no HTTP."""
+"""Services that turn requests into replies, without HTTP."""

@@ -32,7 +32,7 @@ from glm3edge.placement.memory_usage import ContextParams
 from glm3edge.store.store import AdapterFile, PrefixFile
 
 DEFAULT_CONTEXT_SIZE = 8192
-"""Tokens of context unless told otherwise: 224 MiB of memory for ChatGLM3-6B."""
+"""Default context size, in tokens: 224 MiB of memory for ChatGLM3-6B."""
 
 _CONTEXT_STEP = 256  # contexts are multiples of it
 

@@ -1,4 +1,4 @@
-"""The join for text: prompts -> token ids -> engine -> what follows them, whole or in pieces."""
+"""Text completions: prepares prompts, runs them, returns the texts whole or streamed."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ from glm3edge.serving.streams import closing_on_exit
 from glm3edge.serving.token_limits import new_token_limit
 
 DEFAULT_MAX_TOKENS = 16
-"""Tokens that come if a request does not say how many: OpenAI's default."""
+"""Token limit of a request that has none: OpenAI's default."""
 
 _Prompt = str | list[int]
 
@@ -36,9 +36,12 @@ class TextJob:
     """A checked request, ready to run.
 
     Attributes:
+        id: of the completion.
+        created: Unix time, in seconds.
+        model: name of the model or adapter that replies.
         generations: those of the first prompt, then those of the second, and so on.
         num_choices: generations for each prompt.
-        echoes: what each generation's text begins with.
+        echoes: text that each generation's text begins with.
         num_at_once: generations that run side by side.
         include_usage: whether a stream ends with usage.
     """
@@ -55,7 +58,7 @@ class TextJob:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Text that has come, the tokens that begin in it, and the ending if it is the last."""
+    """More text of a choice, the tokens that begin in it, and the ending if it is the last part."""
 
     text: str
     logprobs: CompletionLogprobs | None = None
@@ -63,7 +66,7 @@ class _Part:
 
 
 class CompletionService:
-    """Goes on from texts with one model or an adapter of it, as OpenAI's older API does.
+    """Text completions of one model and its adapters, as in OpenAI's older API.
 
     A prompt is the model's prefix (``[gMASK] sop``) and the text's tokens, with no role: text that
     spells a control token stays text. Any role's tag ends the reply, as it ends a turn in a chat.
@@ -78,7 +81,7 @@ class CompletionService:
         adapter_ids: Sequence[str] = (),
         clamp_max_tokens: bool = False,
     ) -> None:
-        """Over one engine; ``clamp_max_tokens`` is as in ``ChatService``."""
+        """Arguments are those of ``ChatService``."""
         self._engine = engine
         self._clamp_max_tokens = clamp_max_tokens
         self._vocabulary = vocabulary
@@ -119,7 +122,7 @@ class CompletionService:
         )
 
     async def complete(self, job: TextJob) -> CompletionReply:
-        """The whole reply."""
+        """Run ``job`` and return the whole reply."""
         places = asyncio.Semaphore(job.num_at_once)
         numbers = range(len(job.generations))
         made = await gather(self._choice(job, number, places) for number in numbers)
@@ -127,7 +130,10 @@ class CompletionService:
         return self._reply(job, choices, _usage(job, [end for _, end in made]))
 
     async def stream(self, job: TextJob) -> AsyncGenerator[CompletionReply, None]:
-        """The reply in pieces; the last of a choice has its finish reason. Usage if asked for."""
+        """Run ``job`` and yield the reply in parts; the last of a choice has its finish reason.
+
+        The usage comes last, if it was asked for.
+        """
         places = asyncio.Semaphore(job.num_at_once)
         numbers = range(len(job.generations))
         ends: dict[int, GenerationFinished] = {}
@@ -155,7 +161,7 @@ class CompletionService:
     async def _run(
         self, job: TextJob, number: int, places: asyncio.Semaphore
     ) -> AsyncGenerator[_Part, None]:
-        """Parts that say something, then the one with the ending."""
+        """Run one generation: parts that are not empty, then the one with the ending."""
         if job.echoes[number]:
             yield _Part(job.echoes[number])
         generation = job.generations[number]
@@ -195,7 +201,7 @@ class CompletionService:
     def _generation_requests(
         self, request: CompletionRequest, prompt_ids: list[int], adapter: int
     ) -> tuple[GenerationRequest, ...]:
-        """One for each choice that goes on from one prompt."""
+        """Generations of one prompt, one for each choice."""
         limit = new_token_limit(
             num_prompt_tokens=len(prompt_ids),
             max_new_tokens=request.max_tokens,
@@ -221,7 +227,7 @@ class CompletionService:
 
 
 def _refuse_unsupported(request: CompletionRequest) -> None:
-    """Name what would otherwise be ignored without a word."""
+    """Refuse fields that would otherwise be ignored silently."""
     if request.suffix:
         message = "suffix is not supported: the model goes on from a prompt and fills no gaps"
         raise InvalidRequestError(message, param="suffix")
@@ -255,7 +261,7 @@ def _finish_reason(end: GenerationFinished) -> Literal["stop", "length"]:
 
 
 def _usage(job: TextJob, ends: Sequence[GenerationFinished]) -> Usage:
-    """Over all prompts; ``ends`` are those of ``job.generations``, in their order."""
+    """Usage of all prompts; ``ends`` are those of ``job.generations``, in their order."""
     starts = range(0, len(ends), job.num_choices)
     return usage(
         (len(job.generations[start].prompt_ids), ends[start : start + job.num_choices])

@@ -1,4 +1,4 @@
-"""Where vectors of texts come from: the chat model, or a model made for it."""
+"""Embedders: vectors of texts from the chat model, or from a model made for embeddings."""
 
 import asyncio
 from functools import partial
@@ -15,7 +15,7 @@ from glm3edge.serving.streams import closing_on_exit
 
 
 class ChatModelEmbedder:
-    """The mean of a chat model's hidden states over a text's tokens."""
+    """Embedder that takes the mean of a chat model's hidden states over a text's tokens."""
 
     def __init__(
         self, engine: Engine, vocabulary: Vocabulary, *, model_id: str, embedding_length: int
@@ -29,13 +29,13 @@ class ChatModelEmbedder:
         self._prefix = SpecialTokens.of(vocabulary).prefix
 
     def encode(self, item: str | list[int]) -> list[int]:
-        """Token ids behind the prefix that the model expects."""
+        """Token ids, after the prefix that the model expects."""
         ids = self._vocabulary.tokenize(item) if isinstance(item, str) else item
         check_token_ids(ids, self._vocabulary, param="input")
         return [*self._prefix, *ids]
 
     async def vector(self, token_ids: list[int], *, is_alone: bool, waits: bool) -> Vector:
-        """The vector of one text; many texts stand back behind chats."""
+        """Vector of one text; those of requests with many texts have background priority."""
         priority = Priority.INTERACTIVE if is_alone else Priority.BACKGROUND
         make = partial(Embedding, token_ids, num_skipped=len(self._prefix), priority=priority)
         async with closing_on_exit(stream_events(self._engine, make, waits=waits)) as events:
@@ -47,7 +47,7 @@ class ChatModelEmbedder:
 
 
 class EncoderEmbedder:
-    """The vectors of an encoder, such as BERT, pooled as its own configuration says."""
+    """Embedder that runs an encoder, such as BERT, pooled as its own configuration says."""
 
     def __init__(self, queue: EncoderQueue, encoder: Encoder) -> None:
         self.model_id = encoder.model.name
@@ -58,7 +58,7 @@ class EncoderEmbedder:
         self._encoder = encoder
 
     def encode(self, item: str | list[int]) -> list[int]:
-        """Token ids between the tokens that the model expects at a text's ends."""
+        """Token ids, between the tokens that the model expects at a text's ends."""
         if isinstance(item, str):
             return self._encoder.tokenize(item)
         check_token_ids(item, self._encoder.model, param="input")
@@ -67,6 +67,6 @@ class EncoderEmbedder:
         return item if has_ends else [ends[0], *item, ends[1]]
 
     async def vector(self, token_ids: list[int], *, is_alone: bool, waits: bool) -> Vector:
-        """The vector of one text, computed with others that wait."""
+        """Vector of one text, computed in one batch with others that wait."""
         future = self._queue.submit(token_ids, is_urgent=is_alone, waits=waits)
         return await asyncio.wrap_future(future)

@@ -1,4 +1,4 @@
-"""The join for embeddings: request -> token ids -> vectors -> reply."""
+"""Embedding service: tokenizes texts, computes their vectors, encodes the reply."""
 
 import asyncio
 import base64
@@ -12,13 +12,13 @@ from glm3edge.schema.embeddings import EmbeddingItem, EmbeddingsReply, Embedding
 
 
 class Embedder(Protocol):
-    """Where vectors come from; ``glm3edge.serving.embedders`` has two.
+    """Source of vectors; ``glm3edge.serving.embedders`` has two.
 
     Attributes:
-        model_id: whose they are.
+        model_id: name of the model.
         embedding_length: numbers in a vector.
         context_size: tokens that a text may have.
-        num_at_once: texts that are worth computing side by side.
+        num_at_once: texts that are worth computing concurrently.
     """
 
     model_id: str
@@ -27,22 +27,24 @@ class Embedder(Protocol):
     num_at_once: int
 
     def encode(self, item: str | list[int]) -> list[int]:
-        """Token ids of a text, or those of given ones, with what the model wants around them.
+        """Token ids of a text, or given ones, with the special tokens that the model expects.
 
         Raises:
             InvalidRequestError: there is no such token, or nothing to embed.
         """
 
     async def vector(self, token_ids: list[int], *, is_alone: bool, waits: bool) -> Vector:
-        """The unit vector, ``[embedding_length]``, of one text.
+        """Unit vector of one text, of shape ``[embedding_length]``.
 
-        ``is_alone`` says that somebody waits for it and no other; ``waits`` that it is part of a
-        request that has begun, and is not refused for want of room.
+        Args:
+            token_ids: of the text.
+            is_alone: the request has no other text.
+            waits: the request has begun, so that a full queue is waited for.
         """
 
 
 class EmbeddingService:
-    """Makes replies of an embedder's vectors."""
+    """Embeddings of one embedder."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -61,7 +63,7 @@ class EmbeddingService:
         return [self._encode(item) for item in _inputs(request)]
 
     async def embed(self, request: EmbeddingsRequest, inputs: list[list[int]]) -> EmbeddingsReply:
-        """The vectors of ``inputs``, as ``request`` wants them."""
+        """Vectors of ``inputs``, encoded as ``request`` asks."""
         embedder = self._embedder
         places = asyncio.Semaphore(embedder.num_at_once)
 

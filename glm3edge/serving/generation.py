@@ -1,4 +1,4 @@
-"""What the joins for chat and for text share: fields to generations, endings to usage."""
+"""Generations and usage, as chat and text completions share them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,24 +13,24 @@ from glm3edge.schema.sampling import SamplingOptions
 
 @dataclass(frozen=True, slots=True)
 class ModelNames:
-    """What requests can ask for in ``model``: the model alone, or with one of its adapters.
+    """Names that requests can have in ``model``: that of the model, and those of its adapters.
 
-    An adapter goes by the name of its file or folder. Every other name stands for the model alone,
-    so that clients with a name of their own in their settings work.
+    An adapter has the name of its file or folder. Every other name stands for the model alone, so
+    that clients whose settings have another name work.
     """
 
     base: str
     adapters: tuple[str, ...] = ()
 
     def find(self, wanted: str) -> tuple[str, int]:
-        """The name of what serves ``wanted``, and the backend's number of its adapter."""
+        """Name of the model or adapter that serves ``wanted``, and the backend's adapter number."""
         if wanted in self.adapters:
             return wanted, self.adapters.index(wanted) + 1
         return self.base, 0
 
 
 def check_biases(options: SamplingOptions, vocabulary: Vocabulary) -> None:
-    """Look at the ids in ``logit_bias``.
+    """Check the token ids in ``logit_bias``.
 
     Raises:
         InvalidRequestError: there is no such token.
@@ -51,8 +51,10 @@ def generation_requests(
     make_constraint: Callable[[], Constraint] | None = None,
     wants_progress: bool = False,
 ) -> tuple[GenerationRequest, ...]:
-    """One for each of the ``n`` choices; each has a seed of its own, and the first tells of its
-    progress if that is wanted."""
+    """Generation requests for the ``n`` choices of one prompt.
+
+    Each has a seed of its own. Only the first reports progress, if that is wanted.
+    """
     sampling = _sampling(options)
     first = GenerationRequest(
         prompt_ids=prompt_ids,
@@ -76,10 +78,11 @@ def generation_requests(
 
 
 def usage(prompts: Iterable[tuple[int, Sequence[GenerationFinished]]]) -> Usage:
-    """Tokens of all ``prompts``: for each its own number and the endings of the replies to it.
+    """Tokens of all ``prompts``.
 
-    A prompt counts once, however many replies there are. What does not count for ``max_tokens``
-    does not count here.
+    ``prompts`` are pairs: number of tokens, and endings of the replies. A prompt counts once,
+    however many replies it has. Hidden tokens, which do not count for ``max_tokens``, do not count
+    here.
     """
     num_prompt_tokens = num_cached_tokens = 0
     ends: list[GenerationFinished] = []

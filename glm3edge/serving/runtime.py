@@ -29,7 +29,7 @@ NUM_ENCODER_TEXTS = 64
 """Texts in an encoder's batch; as many may wait for each request that may."""
 
 COALESCE_SECONDS = 1 / 60
-"""How long tokens may wait for others that are sent with them: no screen shows more often."""
+"""Tokens wait that long for others that are sent with them: no screen shows more often."""
 
 
 class Runtime:

@@ -1,4 +1,4 @@
-"""How many tokens a request may take, as OpenAI's API counts them."""
+"""Token limits of requests, as OpenAI's API counts tokens."""
 
 from glm3edge.errors import ContextLengthExceededError
 
@@ -13,14 +13,14 @@ def new_token_limit(
     param: str,
     clamp: bool = False,
 ) -> int:
-    """Tokens a reply may have: what was asked for, or all that is left of the context.
+    """Token limit of a reply: as asked for, or all that is left of the context.
 
     Args:
         num_prompt_tokens: tokens of the prompt.
-        max_new_tokens: tokens asked for (``max_tokens``), None for as many as fit.
-        context_size: tokens that prompt and reply may have together.
+        max_new_tokens: limit that was asked for (``max_tokens``), None for as many as fit.
+        context_size: most tokens of prompt and reply together.
         param: the request field that the prompt comes from.
-        clamp: give what is left of the context where more was asked for.
+        clamp: lower a limit that does not fit, rather than refuse it.
 
     Raises:
         ContextLengthExceededError: prompt and reply together do not fit, or nothing is left.
@@ -39,6 +39,5 @@ def new_token_limit(
 
 
 def reserved_tokens(context_size: int) -> int:
-    """Tokens to keep free for a reply of unknown length when a prompt is shortened to fit: a
-    quarter of the context, at most 1024."""
+    """Tokens to reserve for a reply of unknown length: a quarter of the context, at most 1024."""
     return min(context_size // 4, _MOST_RESERVED)

@@ -1,4 +1,4 @@
-"""The join for /tokenize and /detokenize: text to token ids and back."""
+"""Tokenization service: text to token ids and back."""
 
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, check_token_ids, text_of
 from glm3edge.schema.tokenize import (
@@ -11,14 +11,14 @@ from glm3edge.schema.tokenize import (
 
 
 class TokenizationService:
-    """Shows texts as the model sees them. Needs no engine; blocks for long texts."""
+    """Tokenization with the model's vocabulary. It needs no engine, and blocks for long texts."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._special = SpecialTokens.of(vocabulary)
 
     def tokenize(self, request: TokenizeRequest) -> TokenizeReply:
-        """The tokens of a text."""
+        """Tokens of a text."""
         prefix = self._special.prefix if request.add_special else ()
         ids = [*prefix, *self._vocabulary.tokenize(request.content)]
         if not request.with_pieces:
@@ -26,10 +26,10 @@ class TokenizationService:
         return TokenizeReply(tokens=[TokenPiece(id=n, piece=self._piece(n)) for n in ids])
 
     def detokenize(self, request: DetokenizeRequest) -> DetokenizeReply:
-        """The text of tokens, control tokens by their names.
+        """Text of tokens, with control tokens by their names.
 
-        The space that the tokenizer puts before a text is taken off again, so that what
-        ``tokenize()`` gives becomes the text it came from; llama.cpp's server leaves it there.
+        The space that the tokenizer puts before a text is removed, so that this reverses
+        ``tokenize()``; llama.cpp's server leaves it there.
 
         Raises:
             InvalidRequestError: there is no such token.

@@ -19,8 +19,8 @@ from glm3edge.server.routes.openai import RunningServicesOf, ServicesOf, reply
 from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.responses.events import EventWriter, response_events
-from glm3edge.serving.responses.reply import begun, page, response
-from glm3edge.serving.responses.request import chat_request, in_terms_of_responses
+from glm3edge.serving.responses.reply import add_reply, new_response, page
+from glm3edge.serving.responses.request import chat_request, translate_error
 
 router = APIRouter(
     prefix="/v1/responses", responses={"4XX": {"model": ErrorReply}, "5XX": {"model": ErrorReply}}
@@ -37,7 +37,7 @@ async def create_response(
     earlier = services.responses.earlier(body)
     job = await run_sync(_prepare, services.chat, body, earlier)
     services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
-    start = begun(body, created_at=job.created, model=job.model)
+    start = new_response(body, created_at=job.created, model=job.model)
 
     def keep(whole: ResponseReply) -> None:
         if whole.store:
@@ -87,7 +87,7 @@ def _prepare(chat: ChatService, body: ResponseRequest, earlier: Sequence[Item]) 
     try:
         return chat.prepare(request)
     except RequestError as exc:
-        raise in_terms_of_responses(exc) from exc
+        raise translate_error(exc) from exc
 
 
 async def _whole(
@@ -97,7 +97,7 @@ async def _whole(
     *,
     on_end: Callable[[ResponseReply], None],
 ) -> ResponseReply:
-    whole = response(start, await chat.complete(job))
+    whole = add_reply(start, await chat.complete(job))
     on_end(whole)
     return whole
 

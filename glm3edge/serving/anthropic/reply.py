@@ -1,4 +1,4 @@
-"""Chat replies to messages, and chunks to events."""
+"""Chat replies and chunks, translated to messages and events of Anthropic's API."""
 
 import json
 from collections.abc import AsyncGenerator, Iterator
@@ -39,7 +39,7 @@ _STOP_REASONS: dict[chat.FinishReasonName, StopReason] = {
 
 
 def message(reply: ChatReply) -> MessageReply:
-    """A chat completion as a message."""
+    """Translate a chat reply to a message."""
     (choice,) = reply.choices
     text = choice.message.content
     content: list[ReplyBlock] = [ReplyTextBlock(text=text)] if text else []
@@ -60,9 +60,9 @@ def message(reply: ChatReply) -> MessageReply:
 async def message_events(
     chunks: AsyncGenerator[ChatChunk, None], *, num_prompt_tokens: int
 ) -> AsyncGenerator[EventModel, None]:
-    """A streamed chat completion, which must tell its usage, as a streamed message.
+    """Translate the chunks of a chat reply, which must have usage, to events of a message.
 
-    How many of the prompt's tokens were in memory is known at the end only: ``message_start``
+    How many of the prompt's tokens were in the KV cache is only known at the end: ``message_start``
     counts all as input, ``message_delta`` tells them apart.
     """
     writer = _EventWriter(num_prompt_tokens)
@@ -73,12 +73,12 @@ async def message_events(
 
 
 class _EventWriter:
-    """Feed it a stream's chunks; the one with the usage is the last."""
+    """Writer of a message's events: ``feed()`` all chunks; the last has the usage."""
 
     def __init__(self, num_prompt_tokens: int) -> None:
         self._num_prompt_tokens = num_prompt_tokens
         self._num_blocks = 0
-        self._open_type: Literal["text", "tool_use"] | None = None  # of the block that is written
+        self._open_type: Literal["text", "tool_use"] | None = None  # of the current block
         self._stop = _stop("stop", None)
 
     def feed(self, chunk: ChatChunk) -> Iterator[EventModel]:
@@ -102,7 +102,7 @@ class _EventWriter:
         usage = MessageUsage(
             input_tokens=self._num_prompt_tokens, cache_read_input_tokens=0, output_tokens=0
         )
-        begun = MessageReply(
+        message = MessageReply(
             id=_message_id(chunk.id),
             model=chunk.model,
             content=[],
@@ -110,7 +110,7 @@ class _EventWriter:
             stop_sequence=None,
             usage=usage,
         )
-        return MessageStartEvent(message=begun)
+        return MessageStartEvent(message=message)
 
     def _text(self, text: str) -> Iterator[EventModel]:
         if self._open_type != "text":
@@ -139,7 +139,7 @@ class _EventWriter:
 
 
 def _arguments(text: str) -> dict[str, Any]:
-    """Arguments of a call; of one that was cut, those that can be read."""
+    """Arguments of a call; of one that was cut, those that are complete."""
     try:
         arguments: dict[str, Any] = json.loads(text)
     except (ValueError, RecursionError):

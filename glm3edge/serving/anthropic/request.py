@@ -1,4 +1,4 @@
-"""Requests for messages to chat requests."""
+"""Requests of Anthropic's API, translated to chat requests."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ _TOOL_CHOICES: dict[str, ChatToolChoice] = {"auto": "auto", "any": "required", "
 
 
 def chat_request(request: MessagesRequest) -> ChatRequest:
-    """The chat completion that a message is made of.
+    """Translate a request for a message.
 
     Raises:
         InvalidRequestError: a message has no meaning where it stands.
@@ -56,7 +56,7 @@ def chat_request(request: MessagesRequest) -> ChatRequest:
 
 
 def prompt_request(conversation: Conversation) -> ChatRequest:
-    """What of a chat completion makes its prompt.
+    """Chat request of the fields that make the prompt.
 
     Raises:
         InvalidRequestError: a message has no meaning where it stands.
@@ -84,7 +84,7 @@ def _chat_messages(conversation: Conversation) -> Iterator[chat.Message]:
 def _chat_messages_of(
     given: InputMessage, known_ids: set[str], *, param: str
 ) -> Iterator[chat.Message]:
-    """One message; results of tools are messages of their own and come first."""
+    """Chat messages of one message; tool results are messages of their own and come first."""
     parts = _parts([block for block in given.content if isinstance(block, TextBlock)])
     match given:
         case SystemMessage():

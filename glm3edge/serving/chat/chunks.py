@@ -42,7 +42,7 @@ def item_chunk(job: ChatJob, index: int, item: ReplyItem) -> ChatChunk:
 
 
 def usage_chunk(job: ChatJob, ends: Sequence[ChatFinished]) -> ChatChunk:
-    """Last chunk of a stream that tells its usage; ``ends`` are the endings of all choices."""
+    """Last chunk of a stream with usage; ``ends`` are the endings of all choices."""
     return _chunk(job, usage=job.usage(ends))
 
 

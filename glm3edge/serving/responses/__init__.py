@@ -1,4 +1,4 @@
-"""OpenAI's responses as chat completions, and back: pure translation.
+"""Translation of OpenAI's responses to chat requests, and of chat replies back.
 
 The forms are those of https://platform.openai.com/docs/api-reference/responses.
 """

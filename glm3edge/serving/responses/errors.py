@@ -1,4 +1,4 @@
-"""Errors of responses that are not kept.
+"""Errors of responses that are not stored.
 
 RequestError
 ├── ResponseNotFoundError
@@ -9,10 +9,10 @@ from glm3edge.errors import RequestError
 
 
 class ResponseNotFoundError(RequestError):
-    """A response was never kept, or is no longer.
+    """A response is not stored, or no longer.
 
     Attributes:
-        response_id: what it was asked for by.
+        response_id: id that was asked for.
     """
 
     def __init__(self, response_id: str) -> None:
@@ -21,10 +21,10 @@ class ResponseNotFoundError(RequestError):
 
 
 class PreviousResponseNotFoundError(RequestError):
-    """The response that a request follows is not kept.
+    """The response that a request follows is not stored.
 
     Attributes:
-        response_id: what the request calls it.
+        response_id: id in the request.
     """
 
     def __init__(self, response_id: str) -> None:

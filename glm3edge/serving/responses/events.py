@@ -1,4 +1,4 @@
-"""Chunks of a chat completion to events of a response."""
+"""Chunks of a chat reply, translated to events of a streamed response."""
 
 import itertools
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -26,7 +26,7 @@ from glm3edge.schema.response_events import (
 )
 from glm3edge.schema.response_items import FunctionCall, OutputItem, OutputMessage, OutputText
 from glm3edge.schema.responses import ResponseFailure, ResponseReply
-from glm3edge.serving.responses.reply import ended, function_call, text_message
+from glm3edge.serving.responses.reply import finish, function_call, text_message
 from glm3edge.serving.streams import closing_on_exit
 
 
@@ -36,9 +36,9 @@ async def response_events(
     *,
     on_end: Callable[[ResponseReply], None],
 ) -> AsyncGenerator[ResponseEvent, None]:
-    """A streamed chat completion, which must tell its usage, as a streamed response.
+    """Translate the chunks of a chat reply, which must have usage, to events of a response.
 
-    ``on_end`` gets the whole response before the client does.
+    ``on_end`` is called with the whole response before the client gets it.
     """
     async with closing_on_exit(chunks):
         for event in writer.start():
@@ -52,13 +52,13 @@ async def response_events(
 
 
 class EventWriter:
-    """Writes one response: ``start()``, ``feed()`` with each chunk, then ``finish()``.
+    """Writer of one response's events: ``start()``, ``feed()`` with each chunk, then ``finish()``.
 
-    Or ``fail()``, wherever the stream broke off.
+    ``fail()`` replaces the rest wherever the stream breaks off.
     """
 
-    def __init__(self, begun: ResponseReply) -> None:
-        self._begun = begun
+    def __init__(self, started: ResponseReply) -> None:
+        self._started = started
         self._numbers = itertools.count()
         self._output: list[OutputItem] = []
         self._message: OutputMessage | None = None
@@ -71,10 +71,10 @@ class EventWriter:
     def start(self) -> Iterator[ResponseEvent]:
         """The first events."""
         yield LifecycleEvent(
-            sequence_number=next(self._numbers), type="response.created", response=self._begun
+            sequence_number=next(self._numbers), type="response.created", response=self._started
         )
         yield LifecycleEvent(
-            sequence_number=next(self._numbers), type="response.in_progress", response=self._begun
+            sequence_number=next(self._numbers), type="response.in_progress", response=self._started
         )
 
     def feed(self, chunk: ChatChunk) -> Iterator[ResponseEvent]:
@@ -82,7 +82,7 @@ class EventWriter:
         for choice in chunk.choices:
             yield from self._text(choice)
             for call in choice.delta.tool_calls or ():
-                yield from self._call_piece(call)
+                yield from self._call_chunk(call)
             if choice.finish_reason is not None:
                 self._reason = choice.finish_reason
                 yield from self._end()
@@ -91,7 +91,7 @@ class EventWriter:
 
     def finish(self) -> LifecycleEvent:
         """The last event, with the whole response."""
-        whole = ended(self._begun, output=self._output, reason=self._reason, usage=self._usage)
+        whole = finish(self._started, output=self._output, reason=self._reason, usage=self._usage)
         is_cut = whole.status == "incomplete"
         return LifecycleEvent(
             sequence_number=next(self._numbers),
@@ -100,7 +100,7 @@ class EventWriter:
         )
 
     def fail(self, error: ErrorDetail) -> ResponseEvent:
-        """The last event of a stream that broke off; where a bug did it, nothing else is told."""
+        """The last event of a stream that broke off; it has no details if a bug is the reason."""
         if error.code == "internal_error":
             return ErrorEvent(
                 sequence_number=next(self._numbers),
@@ -116,7 +116,7 @@ class EventWriter:
         return LifecycleEvent(
             sequence_number=next(self._numbers),
             type="response.failed",
-            response=self._begun.model_copy(update=update),
+            response=self._started.model_copy(update=update),
         )
 
     def _text(self, choice: ChunkChoice) -> Iterator[ResponseEvent]:
@@ -135,19 +135,19 @@ class EventWriter:
                 logprobs=logprobs,
             )
 
-    def _call_piece(self, piece: ToolCallChunk) -> Iterator[ResponseEvent]:
-        if piece.id is not None and piece.function.name is not None:
+    def _call_chunk(self, chunk: ToolCallChunk) -> Iterator[ResponseEvent]:
+        if chunk.id is not None and chunk.function.name is not None:
             yield from self._close(is_cut=False)
-            begun = function_call(piece.id, piece.function.name, "")
-            self._call = begun.model_copy(update={"status": "in_progress"})
+            started = function_call(chunk.id, chunk.function.name, "")
+            self._call = started.model_copy(update={"status": "in_progress"})
             yield self._item("response.output_item.added", self._call)
-        if piece.function.arguments and self._call is not None:
-            self._texts.append(piece.function.arguments)
+        if chunk.function.arguments and self._call is not None:
+            self._texts.append(chunk.function.arguments)
             yield ArgumentsDeltaEvent(
                 sequence_number=next(self._numbers),
                 item_id=self._call.id,
                 output_index=len(self._output),
-                delta=piece.function.arguments,
+                delta=chunk.function.arguments,
             )
 
     def _end(self) -> Iterator[ResponseEvent]:
@@ -156,7 +156,7 @@ class EventWriter:
         yield from self._close(is_cut=self._reason == "length")
 
     def _open(self) -> Iterator[ResponseEvent]:
-        """Begin a message, unless one has begun."""
+        """Begin a message, unless one is being written."""
         if self._message is None:
             yield from self._close(is_cut=False)
             self._message = OutputMessage(content=[], status="in_progress")
@@ -171,9 +171,9 @@ class EventWriter:
             yield from self._close_message(self._message, is_cut=is_cut)
         self._call, self._message, self._texts, self._logprobs = None, None, [], []
 
-    def _close_call(self, begun: FunctionCall) -> Iterator[ResponseEvent]:
-        call = function_call(begun.call_id, begun.name, "".join(self._texts))
-        call = call.model_copy(update={"id": begun.id})
+    def _close_call(self, started: FunctionCall) -> Iterator[ResponseEvent]:
+        call = function_call(started.call_id, started.name, "".join(self._texts))
+        call = call.model_copy(update={"id": started.id})
         yield ArgumentsDoneEvent(
             sequence_number=next(self._numbers),
             item_id=call.id,
@@ -184,9 +184,9 @@ class EventWriter:
         yield self._item("response.output_item.done", call)
         self._output.append(call)
 
-    def _close_message(self, begun: OutputMessage, *, is_cut: bool) -> Iterator[ResponseEvent]:
+    def _close_message(self, started: OutputMessage, *, is_cut: bool) -> Iterator[ResponseEvent]:
         message = text_message("".join(self._texts), self._logprobs or None, is_cut=is_cut)
-        message = message.model_copy(update={"id": begun.id})
+        message = message.model_copy(update={"id": started.id})
         (part,) = message.content
         yield TextDoneEvent(
             sequence_number=next(self._numbers),

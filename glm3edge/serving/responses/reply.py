@@ -1,4 +1,4 @@
-"""Chat completions to responses."""
+"""Chat replies, translated to responses of OpenAI's Responses API."""
 
 import json
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ from glm3edge.schema.responses import (
 _DEFAULTS = SamplingParams()
 
 
-def begun(request: ResponseRequest, *, created_at: int, model: str) -> ResponseReply:
-    """The response to ``request`` before anything is written."""
+def new_response(request: ResponseRequest, *, created_at: int, model: str) -> ResponseReply:
+    """The response to ``request`` before it has any output."""
     wanted = request.text.format if request.text is not None else None
     temperature, top_p = request.temperature, request.top_p
     return ResponseReply(
@@ -54,8 +54,8 @@ def begun(request: ResponseRequest, *, created_at: int, model: str) -> ResponseR
     )
 
 
-def response(begun: ResponseReply, reply: ChatReply) -> ResponseReply:
-    """A chat completion as the response that had ``begun``: its text, then its calls."""
+def add_reply(started: ResponseReply, reply: ChatReply) -> ResponseReply:
+    """The response ``started``, finished with a chat reply: its text, then its calls."""
     (choice,) = reply.choices
     text, calls = choice.message.content or "", choice.message.tool_calls or []
     output: list[OutputItem] = []
@@ -66,15 +66,15 @@ def response(begun: ResponseReply, reply: ChatReply) -> ResponseReply:
     output += [
         function_call(call.id, call.function.name, call.function.arguments) for call in calls
     ]
-    return ended(begun, output=output, reason=choice.finish_reason, usage=reply.usage)
+    return finish(started, output=output, reason=choice.finish_reason, usage=reply.usage)
 
 
-def ended(
-    begun: ResponseReply, *, output: list[OutputItem], reason: FinishReasonName, usage: Usage
+def finish(
+    started: ResponseReply, *, output: list[OutputItem], reason: FinishReasonName, usage: Usage
 ) -> ResponseReply:
-    """What had ``begun``, with all that came of it."""
+    """The response ``started``, with its output, status and usage."""
     is_cut = reason == "length"
-    return begun.model_copy(
+    return started.model_copy(
         update={
             "status": "incomplete" if is_cut else "completed",
             "incomplete_details": IncompleteDetails() if is_cut else None,
@@ -85,13 +85,13 @@ def ended(
 
 
 def text_message(text: str, logprobs: list[TokenLogprob] | None, *, is_cut: bool) -> OutputMessage:
-    """The assistant's message, which is whole or was cut."""
+    """Message of the assistant."""
     part = OutputText(text=text, logprobs=logprobs)
     return OutputMessage(content=[part], status="incomplete" if is_cut else "completed")
 
 
 def function_call(call_id: str, name: str, arguments: str) -> FunctionCall:
-    """A call as an item, which is whole or was cut."""
+    """Item of a call; it is incomplete if its arguments are cut."""
     return FunctionCall(
         call_id=call_id,
         name=name,
@@ -109,7 +109,7 @@ def _is_json(text: str) -> bool:
 
 
 def page(items: Sequence[Item], *, after: str | None, limit: int, descending: bool) -> ItemList:
-    """Some of a response's items: ``limit`` of those that come ``after`` the item of that id.
+    """A page of a response's items: ``limit`` of them, from the one that follows the id ``after``.
 
     Raises:
         InvalidRequestError: there is no such item.

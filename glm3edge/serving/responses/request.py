@@ -1,4 +1,4 @@
-"""Requests for responses to requests for chat completions."""
+"""Requests of OpenAI's Responses API, translated to chat requests."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeGuard
@@ -44,17 +44,17 @@ _SAME_FIELDS = (
     "user",
     *TokenChoice.model_fields,
 )
-# What chat requests call their fields: a part of what is blamed.
-_CHAT_NAMES = {"messages": "input", "response_format": "text.format"}
+# Fields of chat requests, and the fields of requests for responses that they come from.
+_FIELD_NAMES = {"messages": "input", "response_format": "text.format"}
 
 
 def chat_request(request: ResponseRequest, earlier: Sequence[Item]) -> ChatRequest:
-    """The chat completion that answers ``request`` after the ``earlier`` items.
+    """Translate ``request``, which follows the ``earlier`` items.
 
-    Instructions of earlier responses are not among those: OpenAI does not carry them over.
+    Those do not include instructions of earlier responses: OpenAI does not carry them over.
 
     Raises:
-        InvalidRequestError: a result is of no call before it, or there is nothing to reply to.
+        InvalidRequestError: a result belongs to no call before it, or there is nothing to reply to.
     """
     _check_call_ids(request.input, earlier)
     messages = list(_messages(request.instructions, [*earlier, *request.input]))
@@ -73,8 +73,8 @@ def chat_request(request: ResponseRequest, earlier: Sequence[Item]) -> ChatReque
     )
 
 
-def in_terms_of_responses(error: RequestError) -> RequestError:
-    """An error of chat's that blames the field which the caller has sent."""
+def translate_error(error: RequestError) -> RequestError:
+    """Translate an error of a chat request, so that it names the field that the caller has sent."""
     if isinstance(error, ContextLengthExceededError):
         return ContextLengthExceededError(
             num_prompt_tokens=error.num_prompt_tokens,
@@ -82,14 +82,14 @@ def in_terms_of_responses(error: RequestError) -> RequestError:
             context_size=error.context_size,
             param="input",
         )
-    name = _CHAT_NAMES.get((error.param or "").partition("[")[0])
+    name = _FIELD_NAMES.get((error.param or "").partition("[")[0])
     if name is None or error.param is None:
         return error
     return InvalidRequestError(str(error).replace(error.param, name), param=name)
 
 
 def _is_whole_call(item: Item) -> TypeGuard[FunctionCall]:
-    """Whether it is a call that has been made: none that was cut has."""
+    """Whether ``item`` is a call that was not cut."""
     return isinstance(item, FunctionCall) and item.status != "incomplete"
 
 

@@ -1,4 +1,4 @@
-"""Responses that were made lately, in memory: the oldest go first, and none outlives the server."""
+"""In-memory store of recent responses; the oldest are dropped first."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,29 +14,29 @@ MAX_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response and ``items``, all that it was made from: earlier ones' input and output too."""
+    """A response, and all items it was made from, including earlier input and output."""
 
     response: ResponseReply
     items: tuple[Item, ...]
 
     @property
     def conversation(self) -> tuple[Item, ...]:
-        """What a next response follows."""
+        """Items that a following response continues."""
         return (*self.items, *self.response.output)
 
 
 class ResponseStore:
-    """Keeps responses by their ids, up to a number and a size. For one thread."""
+    """Store of responses by id, limited in number and size. Not thread-safe."""
 
     def __init__(self, *, max_responses: int = MAX_RESPONSES, max_bytes: int = MAX_BYTES) -> None:
-        """Sizes are those of the JSON. Each response counts all that it was made from."""
+        """Sizes are bytes of JSON; a response counts with all items it was made from."""
         self._max_responses = max_responses
         self._max_bytes = max_bytes
         self._stored: OrderedDict[str, StoredResponse] = OrderedDict()
         self._sizes: dict[str, int] = {}
 
     def put(self, response: ResponseReply, items: Sequence[Item]) -> None:
-        """Keep ``response``, which was made from ``items``, unless it is larger than all may be."""
+        """Store ``response``, which was made from ``items``, unless it alone is too large."""
         size = _num_bytes(response, items)
         if size > self._max_bytes:
             return
@@ -46,10 +46,10 @@ class ResponseStore:
             self.delete(next(iter(self._stored)))
 
     def get(self, response_id: str) -> StoredResponse:
-        """What is kept under an id.
+        """The response of an id.
 
         Raises:
-            ResponseNotFoundError: there is nothing, or no longer.
+            ResponseNotFoundError: it is not stored, or no longer.
         """
         try:
             return self._stored[response_id]
@@ -57,20 +57,20 @@ class ResponseStore:
             raise ResponseNotFoundError(response_id) from None
 
     def delete(self, response_id: str) -> None:
-        """Forget a response; those that follow it keep what they were made from.
+        """Delete a response; those that follow it keep the items they were made from.
 
         Raises:
-            ResponseNotFoundError: there is nothing, or no longer.
+            ResponseNotFoundError: it is not stored, or no longer.
         """
         if response_id not in self._stored:
             raise ResponseNotFoundError(response_id)
         del self._stored[response_id], self._sizes[response_id]
 
     def earlier(self, request: ResponseRequest) -> tuple[Item, ...]:
-        """What ``request`` follows: nothing, unless it names a response.
+        """Items of the response that ``request`` follows; none if it names none.
 
         Raises:
-            PreviousResponseNotFoundError: that response is not kept.
+            PreviousResponseNotFoundError: that response is not stored.
         """
         response_id = request.previous_response_id
         if response_id is None:
@@ -82,7 +82,7 @@ class ResponseStore:
 
     @property
     def num_bytes(self) -> int:
-        """Size of all that is kept."""
+        """Size of all stored responses, in bytes of JSON."""
         return sum(self._sizes.values())
 
 

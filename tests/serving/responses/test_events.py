@@ -13,7 +13,7 @@ from glm3edge.schema.chat import ChatChunk
 from glm3edge.schema.errors import ErrorDetail
 from glm3edge.schema.responses import ResponseReply, ResponseRequest
 from glm3edge.serving.responses.events import EventWriter, response_events
-from glm3edge.serving.responses.reply import begun
+from glm3edge.serving.responses.reply import new_response
 
 OFFICIAL: TypeAdapter[Any] = TypeAdapter(official.ResponseStreamEvent)
 USAGE = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
@@ -36,7 +36,7 @@ START = ["response.created", "response.in_progress"]
 
 def writer() -> EventWriter:
     request = ResponseRequest.model_validate({"input": "你好", "stream": True})
-    return EventWriter(begun(request, created_at=7, model="m"))
+    return EventWriter(new_response(request, created_at=7, model="m"))
 
 
 def chunk(*, delta: Any = None, reason: str | None = None, **fields: Any) -> ChatChunk:

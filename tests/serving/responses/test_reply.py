@@ -9,7 +9,7 @@ from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatReply
 from glm3edge.schema.response_items import InputMessage
 from glm3edge.schema.responses import ResponseReply, ResponseRequest
-from glm3edge.serving.responses.reply import begun, page, response
+from glm3edge.serving.responses.reply import add_reply, new_response, page
 
 SCHEMA = {"type": "object", "properties": {}}
 CALLS = [
@@ -23,7 +23,7 @@ LOGPROBS = [
 
 def start(**fields: Any) -> ResponseReply:
     request = ResponseRequest.model_validate({"input": "你好"} | fields)
-    return begun(request, created_at=7, model="m")
+    return new_response(request, created_at=7, model="m")
 
 
 def replied(
@@ -56,7 +56,7 @@ def parsed(reply: ResponseReply) -> official.Response:
 
 
 def test_text() -> None:
-    found = parsed(response(start(), replied("您好")))
+    found = parsed(add_reply(start(), replied("您好")))
     assert found.output_text == "您好"
     assert (found.status, found.incomplete_details, found.error) == ("completed", None, None)
     (message,) = found.output
@@ -82,7 +82,7 @@ def test_text() -> None:
     ],
 )
 def test_items(content: str | None, calls: Any, types: list[str]) -> None:
-    found = parsed(response(start(), replied(content, calls=calls, reason="tool_calls")))
+    found = parsed(add_reply(start(), replied(content, calls=calls, reason="tool_calls")))
     assert [item.type for item in found.output] == types
     assert found.output_text == (content or "")
     if calls:
@@ -96,7 +96,7 @@ def test_items(content: str | None, calls: Any, types: list[str]) -> None:
 
 
 def test_a_reply_that_was_cut() -> None:
-    found = parsed(response(start(max_output_tokens=3), replied("从前有", reason="length")))
+    found = parsed(add_reply(start(max_output_tokens=3), replied("从前有", reason="length")))
     assert found.status == "incomplete"
     assert found.incomplete_details is not None
     assert found.incomplete_details.reason == "max_output_tokens"
@@ -107,7 +107,7 @@ def test_a_reply_that_was_cut() -> None:
 
 
 def test_logprobs() -> None:
-    found = parsed(response(start(), replied("好", logprobs={"content": LOGPROBS})))
+    found = parsed(add_reply(start(), replied("好", logprobs={"content": LOGPROBS})))
     message = found.output[0]
     assert isinstance(message, official.ResponseOutputMessage)
     part = message.content[0]

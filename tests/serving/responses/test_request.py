@@ -12,7 +12,7 @@ from glm3edge.errors import (
 )
 from glm3edge.schema.response_items import FunctionCall, InputMessage, OutputMessage
 from glm3edge.schema.responses import ResponseRequest
-from glm3edge.serving.responses.request import chat_request, in_terms_of_responses
+from glm3edge.serving.responses.request import chat_request, translate_error
 
 WEATHER = {"name": "weather", "description": "天气", "parameters": {"type": "object"}}
 CALL = {
@@ -245,7 +245,7 @@ def test_a_result_needs_a_call_before_it() -> None:
 def test_errors_blame_the_fields_that_were_sent(
     error: RequestError, param: str | None, message: str
 ) -> None:
-    told = in_terms_of_responses(error)
+    told = translate_error(error)
     assert (told.param, str(told)) == (param, message)
 
 
@@ -253,7 +253,7 @@ def test_a_context_that_is_too_small_keeps_its_numbers() -> None:
     error = ContextLengthExceededError(
         num_prompt_tokens=5, num_new_tokens=6, context_size=10, param="messages"
     )
-    told = in_terms_of_responses(error)
+    told = translate_error(error)
     assert isinstance(told, ContextLengthExceededError)
     assert (told.param, told.num_prompt_tokens, told.context_size) == ("input", 5, 10)
     assert "messages" not in str(told)

@@ -5,7 +5,7 @@ import pytest
 from glm3edge.schema.response_items import Item, OutputMessage
 from glm3edge.schema.responses import ResponseReply, ResponseRequest
 from glm3edge.serving.responses.errors import PreviousResponseNotFoundError, ResponseNotFoundError
-from glm3edge.serving.responses.reply import begun
+from glm3edge.serving.responses.reply import new_response
 from glm3edge.serving.responses.store import ResponseStore
 
 
@@ -15,7 +15,7 @@ def asked(text: str = "你好", **fields: object) -> ResponseRequest:
 
 def made(request: ResponseRequest, text: str = "您好") -> ResponseReply:
     output = [OutputMessage.model_validate({"role": "assistant", "content": text})]
-    return begun(request, created_at=1, model="m").model_copy(update={"output": output})
+    return new_response(request, created_at=1, model="m").model_copy(update={"output": output})
 
 
 def put(store: ResponseStore, request: ResponseRequest, text: str = "您好") -> str:
