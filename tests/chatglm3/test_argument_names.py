@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from glm3edge.chatglm3.call_stream import CallArgumentStream
 from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
 from glm3edge.chatglm3.tools import call_text, parse_call
-from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
@@ -43,11 +42,6 @@ NAMES = {  # how a call spells the argument
     "})": "**{'})': 1}",
     "🦊": "**{'🦊': 1}",
 }
-
-
-@pytest.fixture(scope="module")
-def guide(tiny_model: Model) -> Guide:
-    return Guide(tiny_model, end_ids=SpecialTokens.of(tiny_model).stop_ids)
 
 
 def tool(parameters: dict[str, Any]) -> Tool:

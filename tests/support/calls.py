@@ -1,10 +1,12 @@
-"""Calls: put together from the deltas of a parser, and held against a grammar."""
+"""Tools and their calls: joined from a parser's deltas, and checked against a grammar."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from glm3edge.chatglm3.parser import Delta, ToolCallDelta
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
+from glm3edge.schema.chat import Tool
 
 
 def calls_of(deltas: Iterable[Delta]) -> list[tuple[str, str]]:
@@ -32,3 +34,9 @@ def accepts(guide: Guide, model: Model, grammar: str | None, text: str) -> bool:
             return False
         matcher.accept(token_id)
     return matcher.is_complete
+
+
+def tool_with(parameters: dict[str, Any] | None, name: str = "find") -> Tool:
+    """A tool whose arguments have the schema ``parameters``."""
+    function = {"name": name, "parameters": parameters}
+    return Tool.model_validate({"type": "function", "function": function})

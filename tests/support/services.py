@@ -1,10 +1,11 @@
-"""Runs the joins in tests, where no application starts the engine."""
+"""Requests for services, and an engine to run them, where no application starts it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from glm3edge.engine.engine import Engine
+from glm3edge.schema.chat import ChatRequest
 
 
 def run(engine: Engine, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -16,3 +17,9 @@ def run(engine: Engine, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return await work()
 
     return asyncio.run(main())
+
+
+def chat_request(text: str = "hi", **fields: Any) -> ChatRequest:
+    """A chat request with one message of the user."""
+    messages = [{"role": "user", "content": text}]
+    return ChatRequest.model_validate({"messages": messages, **fields})

@@ -9,7 +9,6 @@ from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.core import Mask
 from glm3edge.errors import GrammarError, InvalidRequestError
 from glm3edge.llama.guidance import Guide
-from glm3edge.schema.chat import ChatRequest
 from glm3edge.serving.chat.constraints import (
     ConstraintBuilder,
     Constraints,
@@ -17,6 +16,7 @@ from glm3edge.serving.chat.constraints import (
     offered_tools,
 )
 from tests.support.fakes import FakeVocabulary
+from tests.support.services import chat_request
 
 
 def tool(name: str, **fields: Any) -> dict[str, Any]:
@@ -61,17 +61,12 @@ class FakeGuide:
         return FakeMatcher(grammar)
 
 
-def request(**fields: Any) -> ChatRequest:
-    messages = [{"role": "user", "content": "hi"}]
-    return ChatRequest.model_validate({"messages": messages, **fields})
-
-
 def build(guide: FakeGuide | None, **fields: Any) -> Constraints:
     vocabulary = FakeVocabulary()
     builder = ConstraintBuilder(
         vocabulary, SpecialTokens.of(vocabulary), cast("Guide | None", guide)
     )
-    asked = request(**fields)
+    asked = chat_request(**fields)
     return builder.build(asked, offered_tools(asked))
 
 
@@ -128,10 +123,10 @@ def test_what_has_to_be_constrained_and_cannot_be_is_refused(
 def test_only_allowed_tools_are_offered() -> None:
     allowed = {"mode": "auto", "tools": [CALL_WEATHER]}
     choice = {"type": "allowed_tools", "allowed_tools": allowed}
-    asked = request(tools=[TIME, WEATHER], tool_choice=choice)
+    asked = chat_request(tools=[TIME, WEATHER], tool_choice=choice)
     assert [one.function.name for one in offered_tools(asked)] == ["weather"]
     with pytest.raises(InvalidRequestError, match="there is no tool 'weather'"):
-        offered_tools(request(tools=[TIME], tool_choice=choice))
+        offered_tools(chat_request(tools=[TIME], tool_choice=choice))
 
 
 @pytest.mark.parametrize(
@@ -145,5 +140,5 @@ def test_only_allowed_tools_are_offered() -> None:
     ],
 )
 def test_json_replies_have_no_calls(fields: dict[str, Any], expected: bool) -> None:
-    asked = request(**fields)
+    asked = chat_request(**fields)
     assert may_call(asked, offered_tools(asked)) is expected

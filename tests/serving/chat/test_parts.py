@@ -121,13 +121,13 @@ def complete(
     """The choice that the reply ``token_ids`` is, which a stream adds up to as well, and usage."""
     backend = FakeBackend(lambda _prompt: token_ids, batch_size=512, context_size=context_size)
     engine = Engine(backend, use_drafts=False)
-    completer = ChatService(engine, FakeVocabulary(), model_id="fake")
+    service = ChatService(engine, FakeVocabulary(), model_id="fake")
     body = {"messages": [{"role": "user", "content": "你好"}], **fields}
     request = ChatRequest.model_validate(body)
 
     async def both() -> tuple[ChatReply, list[Any]]:
-        job = completer.prepare(request)
-        return await completer.complete(job), [chunk async for chunk in completer.stream(job)]
+        job = service.prepare(request)
+        return await service.complete(job), [chunk async for chunk in service.stream(job)]
 
     try:
         reply, chunks = run(engine, both)
@@ -215,13 +215,13 @@ def test_half_a_name_is_no_content(name: str) -> None:
 def test_the_prompt_has_the_metadata_line_where_no_tool_may_be_called(
     fields: dict[str, Any], is_asked_for_prose: bool
 ) -> None:
-    completer = ChatService(Engine(FakeBackend()), FakeVocabulary(), model_id="fake")
+    service = ChatService(Engine(FakeBackend()), FakeVocabulary(), model_id="fake")
     body = {"messages": [{"role": "user", "content": "hi"}], **fields}
     request = ChatRequest.model_validate(body)
-    prompt_ids = list(completer.prepare(request).generations[0].prompt_ids)
+    prompt_ids = list(service.prepare(request).generations[0].prompt_ids)
     after_tag = spell("\n") if is_asked_for_prose else []
     assert prompt_ids[-1 - len(after_tag) :] == [ASSISTANT, *after_tag]
-    assert completer.count_prompt_tokens(request) == len(prompt_ids)
+    assert service.count_prompt_tokens(request) == len(prompt_ids)
 
 
 @pytest.mark.parametrize("seed", range(20))

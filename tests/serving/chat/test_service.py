@@ -4,54 +4,31 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import EngineSequence
-from glm3edge.errors import ContextLengthExceededError, EngineClosedError, InvalidRequestError
-from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest
+from glm3edge.errors import EngineClosedError
+from glm3edge.schema.chat import ChatChunk, ChatReply
 from glm3edge.serving.chat.service import ChatService
 from tests.support.fakes import ASSISTANT, EOS, OBSERVATION, FakeBackend, FakeVocabulary, spell
-from tests.support.services import run
+from tests.support.services import chat_request, run
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = [*spell("weather\n```python\ntool_call(city='北京')\n```"), OBSERVATION]
 
 
-@pytest.fixture
-def backend() -> FakeBackend:
-    return FakeBackend(batch_size=512)
-
-
-@pytest.fixture
-def engine(backend: FakeBackend) -> Iterator[Engine]:
-    engine = Engine(backend, use_drafts=False)
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def service(engine: Engine) -> ChatService:
-    return ChatService(engine, FakeVocabulary(), model_id="fake")
-
-
-def request(text: str = "hi", **fields: Any) -> ChatRequest:
-    messages = [{"role": "user", "content": text}]
-    return ChatRequest.model_validate({"messages": messages, **fields})
-
-
 def complete(service: ChatService, engine: Engine, **fields: Any) -> ChatReply:
-    reply = run(engine, lambda: service.complete(service.prepare(request(**fields))))
+    reply = run(engine, lambda: service.complete(service.prepare(chat_request(**fields))))
     assert isinstance(reply, ChatReply)
     return reply
 
 
 def stream(service: ChatService, engine: Engine, **fields: Any) -> list[dict[str, Any]]:
     async def collect() -> list[ChatChunk]:
-        return [chunk async for chunk in service.stream(service.prepare(request(**fields)))]
+        return [chunk async for chunk in service.stream(service.prepare(chat_request(**fields)))]
 
     return [json.loads(chunk.model_dump_json()) for chunk in run(engine, collect)]
 
@@ -75,7 +52,7 @@ def test_a_stream(backend: FakeBackend, service: ChatService, engine: Engine) ->
     )  # what comes at once is one chunk
 
     async def collect() -> list[ChatChunk]:
-        job = service.prepare(request(stream_options={"include_usage": True}))
+        job = service.prepare(chat_request(stream_options={"include_usage": True}))
         found = []
         async for chunk in service.stream(job):
             found.append(chunk)
@@ -171,7 +148,7 @@ def test_code_is_streamed_as_it_is_written(
     backend.gate = gate = threading.Semaphore(num_batches)
 
     async def collect() -> list[str]:
-        job = service.prepare(request(tools=[INTERPRETER]))
+        job = service.prepare(chat_request(tools=[INTERPRETER]))
         names, pieces = [], [""]
         async for chunk in service.stream(job):
             for call in chunk.choices[0].delta.tool_calls or ():
@@ -216,67 +193,13 @@ def test_tool_choice_none_offers_no_tools(
     assert reply.usage.prompt_tokens < 20
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("response_format", {"type": "json_schema", "json_schema": {"name": "x"}}),
-        ("tool_choice", "required"),
-        ("tool_choice", {"type": "function", "function": {"name": "weather"}}),
-    ],
-)
-def test_what_cannot_be_is_refused(service: ChatService, field: str, value: Any) -> None:
-    with pytest.raises(InvalidRequestError) as caught:
-        service.prepare(request(**{field: value}))
-    assert caught.value.param == field
-
-
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"tool_choice": "required", "tools": [WEATHER]}, "tool_choice"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-    ],
-)
-def test_without_a_guide_no_reply_is_held_to_a_grammar(
-    service: ChatService, fields: dict[str, Any], param: str
-) -> None:
-    assert service.prepare(request(tools=[WEATHER])).generations[0].make_constraint is None
-    with pytest.raises(InvalidRequestError, match="needs a model") as caught:
-        service.prepare(request(**fields))
-    assert caught.value.param == param
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"n": 1, "logprobs": False, "logit_bias": {}, "response_format": {"type": "text"}},
-        {"n": None, "temperature": None, "stop": None, "tools": None, "max_tokens": None},
-    ],
-)
-def test_what_says_nothing_is_accepted(service: ChatService, fields: dict[str, Any]) -> None:
-    assert service.prepare(request(**fields)).generations[0].max_new_tokens > 1
-
-
-def test_sampling_fields_reach_the_sampler(service: ChatService) -> None:
-    job = service.prepare(request(temperature=0, top_p=0.5, top_k=3, seed=7))
-    sampling = job.generations[0].sampling
-    assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed) == (0, 0.5, 3, 7)
-    assert sampling.repetition_penalty == 1.1
-
-
-def test_each_choice_has_a_seed(service: ChatService) -> None:
-    jobs = service.prepare(request(n=3, seed=7)), service.prepare(request(n=2))
-    seeds = [[generation.sampling.seed for generation in job.generations] for job in jobs]
-    assert seeds == [[7, 8, 9], [None, None]]
-
-
 def test_leaving_several_streams_cancels_them_all(
     backend: FakeBackend, service: ChatService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: spell("x" * 3000)
 
     async def leave() -> None:
-        chunks = service.stream(service.prepare(request(n=3)))
+        chunks = service.stream(service.prepare(chat_request(n=3)))
         for _ in range(10):
             await anext(chunks)
         await chunks.aclose()
@@ -288,16 +211,6 @@ def test_leaving_several_streams_cancels_them_all(
     assert all(sampler.is_closed and sampler.position < 3000 for sampler in backend.samplers)
 
 
-def test_max_completion_tokens_wins(service: ChatService) -> None:
-    job = service.prepare(request(max_tokens=5, max_completion_tokens=9))
-    assert job.generations[0].max_new_tokens == 9
-
-
-def test_too_long(service: ChatService) -> None:
-    with pytest.raises(ContextLengthExceededError):
-        service.prepare(request("x" * 5000))
-
-
 def test_leaving_a_stream_cancels(
     backend: FakeBackend, service: ChatService, engine: Engine
 ) -> None:
@@ -305,7 +218,7 @@ def test_leaving_a_stream_cancels(
     backend.gate = gate = threading.Semaphore(5)
 
     async def leave() -> None:
-        chunks = service.stream(service.prepare(request()))
+        chunks = service.stream(service.prepare(chat_request()))
         await anext(chunks)
         await anext(chunks)
         await chunks.aclose()
@@ -321,7 +234,7 @@ def test_leaving_a_stream_cancels(
 def test_a_closed_engine(service: ChatService, engine: Engine) -> None:
     engine.close()
     with pytest.raises(EngineClosedError):
-        asyncio.run(service.complete(service.prepare(request())))
+        asyncio.run(service.complete(service.prepare(chat_request())))
 
 
 def test_leaving_a_stream_cancels_at_once(
@@ -342,7 +255,7 @@ def test_leaving_a_stream_cancels_at_once(
     monkeypatch.setattr(engine, "cancel", record)
 
     async def leave() -> None:
-        chunks = service.stream(service.prepare(request()))
+        chunks = service.stream(service.prepare(chat_request()))
         await anext(chunks)
         await anext(chunks)
         await chunks.aclose()
@@ -375,7 +288,7 @@ def test_logprobs_are_those_of_the_content(
     wanted["max_tokens"] = len(reply)
 
     async def both() -> tuple[ChatReply, list[ChatChunk]]:
-        job = service.prepare(request(**wanted))
+        job = service.prepare(chat_request(**wanted))
         return await service.complete(job), [chunk async for chunk in service.stream(job)]
 
     whole, streamed_chunks = run(engine, both)
@@ -401,26 +314,6 @@ def test_logprobs_come_only_when_asked_for(
     backend.reply_for = lambda _prompt: [*spell("hi"), EOS]
     found = complete(service, engine, logprobs=wanted).choices[0].logprobs
     assert (found and [token.top_logprobs for token in found.content]) == tops
-
-
-@pytest.mark.parametrize(
-    ("fields", "param", "message"),
-    [
-        ({"top_logprobs": 3}, "top_logprobs", "needs logprobs"),
-        ({"logit_bias": {"2000": 1}}, "logit_bias", "token id 2000; this model's are below 2000"),
-    ],
-)
-def test_what_asks_for_no_tokens_of_the_model(
-    service: ChatService, fields: dict[str, Any], param: str, message: str
-) -> None:
-    with pytest.raises(InvalidRequestError, match=message) as caught:
-        service.prepare(request(**fields))
-    assert caught.value.param == param
-
-
-def test_biases_reach_the_sampler(service: ChatService) -> None:
-    job = service.prepare(request(logit_bias={"5": -100, "7": 2.5}))
-    assert job.generations[0].sampling.logit_bias == ((5, -100), (7, 2.5))
 
 
 PROGRESS = {"stream": True, "stream_options": {"include_progress": True}}
@@ -470,7 +363,7 @@ def test_the_model_field_chooses_an_adapter(
 ) -> None:
     service = ChatService(engine, FakeVocabulary(), model_id="fake", adapter_ids=["poet", "clerk"])
     backend.reply_for = lambda _prompt: [*spell("x"), EOS]
-    job = service.prepare(request(model=model, n=2, stream_options={"include_usage": True}))
+    job = service.prepare(chat_request(model=model, n=2, stream_options={"include_usage": True}))
 
     async def both() -> list[ChatReply | ChatChunk]:
         return [await service.complete(job), *[chunk async for chunk in service.stream(job)]]

@@ -11,7 +11,7 @@ from glm3edge.engine.engine import Engine
 from glm3edge.errors import ContextLengthExceededError, InvalidRequestError
 from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest
 from glm3edge.serving.chat.service import ChatService
-from tests.support.fakes import EOS, FakeBackend, FakeVocabulary, spell
+from tests.support.fakes import EOS, FakeBackend, spell
 
 CONTEXT_SIZE = 100
 NUM_FRAME = len(["[gMASK]", "sop", "<|assistant|>", "\n"])
@@ -27,11 +27,6 @@ def engine() -> Iterator[Engine]:
     engine = Engine(backend, use_drafts=False)
     yield engine
     engine.close()
-
-
-@pytest.fixture
-def service(engine: Engine) -> ChatService:
-    return ChatService(engine, FakeVocabulary(), model_id="fake")
 
 
 def request(num_exchanges: int, **fields: Any) -> ChatRequest:

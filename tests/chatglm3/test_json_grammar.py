@@ -1,0 +1,99 @@
+"""Grammars of replies that are JSON: given texts that they allow or not."""
+
+from typing import Any
+
+import pytest
+
+from glm3edge.chatglm3.grammar import json_grammar
+from glm3edge.errors import GrammarError
+from glm3edge.llama.guidance import Guide
+from glm3edge.llama.model import Model
+from tests.support.calls import accepts
+
+
+def test_a_keyword_that_cannot_be_followed_is_named(guide: Guide) -> None:
+    with pytest.raises(GrammarError, match="unevaluatedProperties") as caught:
+        guide.matcher(json_grammar({"type": "object", "unevaluatedProperties": False}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ({"properties": {"a": {"type": "null"}}}, '{"a": null}', '{"a": null, "b": 1}'),
+        (
+            {"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"properties": {}}}},
+            '{"a": {}}',
+            '{"a": {"b": 1}}',
+        ),
+        ({"items": {"properties": {"a": {}}}, "type": "array"}, '[{"a": 1}]', '[{"b": 1}]'),
+        (
+            {"properties": {"properties": {"const": {"properties": {}}}}},
+            '{"properties": {"properties": {}}}',
+            '{"properties": {}}',
+        ),
+        ({"properties": {"a": {}}, "additionalProperties": True}, '{"b": 1}', "[]"),
+    ],
+)
+def test_objects_have_no_properties_that_nobody_asked_for(
+    guide: Guide, tiny_model: Model, schema: dict[str, Any], right: str, wrong: str
+) -> None:
+    grammar = json_grammar({"type": "object"} | schema)
+    assert accepts(guide, tiny_model, grammar, right)
+    assert not accepts(guide, tiny_model, grammar, wrong)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "properties": {"a": {"const": 1}},
+            "required": ["a"],
+            "anyOf": [{"properties": {"b": {"const": 2}}, "required": ["b"]}],
+        },
+        {
+            "properties": {"a": {"const": 1}},
+            "$ref": "#/$defs/x",
+            "$defs": {"x": {"properties": {"b": {"const": 2}}, "required": ["b"]}},
+        },
+        {"properties": {"a": {"const": 1}}, "required": ["a", "b"]},
+    ],
+)
+def test_closing_leaves_nothing_impossible(
+    guide: Guide, tiny_model: Model, schema: dict[str, Any]
+) -> None:
+    grammar = json_grammar({"type": "object"} | schema)
+    assert accepts(guide, tiny_model, grammar, '{"a": 1, "b": 2}')
+
+
+def test_parts_that_add_up_stay_open(guide: Guide, tiny_model: Model) -> None:
+    part: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "null"}}}
+    other: dict[str, Any] = {"type": "object", "properties": {"b": {"type": "null"}}}
+    assert accepts(
+        guide, tiny_model, json_grammar({"allOf": [part, other]}), '{"a": null, "b": null}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "number", "is_allowed"),
+    [
+        ({"type": "integer"}, 10**18 - 1, True),
+        ({"type": "integer"}, 1 - 10**18, True),
+        ({"type": "integer"}, 2 * 10**18, False),
+        ({"type": "integer", "minimum": 0}, 10**17, True),
+        ({"type": "integer", "minimum": 0}, 2 * 10**18, False),
+        ({"type": ["integer", "null"]}, 2 * 10**18, False),
+        ({"type": "object", "additionalProperties": {"type": "integer"}}, None, False),
+        ({"type": "integer", "enum": [10**15]}, 10**15, True),
+    ],
+)
+def test_integers_of_json_end(
+    guide: Guide,
+    tiny_model: Model,
+    schema: dict[str, Any],
+    number: int | None,
+    is_allowed: bool,
+) -> None:
+    value = number or '{"any": 2000000000000000000}'
+    grammar = json_grammar({"type": "object", "properties": {"n": schema}, "required": ["n"]})
+    assert accepts(guide, tiny_model, grammar, f'{{"n": {value}}}') == is_allowed
