@@ -226,7 +226,7 @@ def referring(**definitions: Any) -> dict[str, Any]:
     ],
 )
 def test_references_that_lead_nowhere_else_are_refused(schema: dict[str, Any]) -> None:
-    """The model was held to a grammar without texts, and the request ended with 500."""
+    """The model was constrained to a grammar without texts, and the request ended with 500."""
     for make in (call_grammar, lambda one: required_grammar([one])):
         with pytest.raises(InvalidRequestError, match="leads back to itself") as caught:
             make(tool(schema))

@@ -1,4 +1,4 @@
-"""When a reply is held to a grammar: fed token by token, on a scripted matcher."""
+"""When a reply is constrained to a grammar: token by token, with a scripted matcher."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The join for text completions, on a scripted backend."""
+"""Text completions, on a scripted backend."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ def engine(backend: FakeBackend) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def completer(engine: Engine) -> CompletionService:
+def service(engine: Engine) -> CompletionService:
     return CompletionService(engine, FakeVocabulary(), model_id="fake")
 
 
@@ -50,21 +50,21 @@ def request(**fields: Any) -> CompletionRequest:
 
 
 def both(
-    completer: CompletionService, engine: Engine, **fields: Any
+    service: CompletionService, engine: Engine, **fields: Any
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The whole reply, then the chunks of a stream, to the same request."""
 
     async def main() -> tuple[CompletionReply, list[CompletionReply]]:
-        job = completer.prepare(request(**fields))
-        return await completer.complete(job), [chunk async for chunk in completer.stream(job)]
+        job = service.prepare(request(**fields))
+        return await service.complete(job), [chunk async for chunk in service.stream(job)]
 
     whole, chunks = run(engine, main)
     return whole.model_dump(), [json.loads(chunk.model_dump_json()) for chunk in chunks]
 
 
-def complete(completer: CompletionService, engine: Engine, **fields: Any) -> dict[str, Any]:
+def complete(service: CompletionService, engine: Engine, **fields: Any) -> dict[str, Any]:
     reply: CompletionReply = run(
-        engine, lambda: completer.complete(completer.prepare(request(**fields)))
+        engine, lambda: service.complete(service.prepare(request(**fields)))
     )
     return reply.model_dump()
 
@@ -82,7 +82,7 @@ def joined(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_text_goes_on_with_no_roles(
-    backend: FakeBackend, completer: CompletionService, engine: Engine
+    backend: FakeBackend, service: CompletionService, engine: Engine
 ) -> None:
     prompts: list[list[int]] = []
 
@@ -91,7 +91,7 @@ def test_text_goes_on_with_no_roles(
         return [*spell("疑是地上霜"), EOS]
 
     backend.reply_for = reply_for
-    reply = complete(completer, engine, prompt="床前明月光，")
+    reply = complete(service, engine, prompt="床前明月光，")
     assert prompts == [[GMASK, SOP, *spell("床前明月光，")]]
     assert reply["object"] == "text_completion"
     assert reply["id"].startswith("cmpl-")
@@ -104,18 +104,18 @@ def test_text_goes_on_with_no_roles(
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
 
 
-def test_text_that_spells_control_tokens_stays_text(completer: CompletionService) -> None:
+def test_text_that_spells_control_tokens_stays_text(service: CompletionService) -> None:
     text = "<|user|>[gMASK]<|assistant|>"
-    job = completer.prepare(request(prompt=text))
+    job = service.prepare(request(prompt=text))
     assert job.generations[0].prompt_ids == [GMASK, SOP, *spell(text)]
 
 
 @pytest.mark.parametrize("token_id", [EOS, USER, OBSERVATION, ASSISTANT, SYSTEM])
 def test_any_role_ends_the_text(
-    backend: FakeBackend, completer: CompletionService, engine: Engine, token_id: int
+    backend: FakeBackend, service: CompletionService, engine: Engine, token_id: int
 ) -> None:
     backend.reply_for = lambda _prompt: [*spell("好"), token_id, *spell("不")]
-    (choice,) = complete(completer, engine, prompt="x")["choices"]
+    (choice,) = complete(service, engine, prompt="x")["choices"]
     assert (choice["text"], choice["finish_reason"]) == ("好", "stop")
 
 
@@ -132,21 +132,21 @@ def test_any_role_ends_the_text(
     ],
 )
 def test_every_form_of_prompt(
-    completer: CompletionService, prompt: Any, prompts: list[list[int]]
+    service: CompletionService, prompt: Any, prompts: list[list[int]]
 ) -> None:
-    job = completer.prepare(request(prompt=prompt))
+    job = service.prepare(request(prompt=prompt))
     wanted = [[GMASK, SOP, *ids] for ids in prompts]
     assert [generation.prompt_ids for generation in job.generations] == wanted
 
 
 def test_several_prompts_give_choices_in_order(
-    backend: FakeBackend, completer: CompletionService, engine: Engine
+    backend: FakeBackend, service: CompletionService, engine: Engine
 ) -> None:
     """More of them than run at once."""
     backend.reply_for = lambda prompt: [*spell("到"), *prompt[2:], EOS]
     prompts = [f"第{number}句" for number in range(9)]
     fields = {"prompt": prompts, "n": 2, "stream_options": {"include_usage": True}}
-    reply, (*chunks, last) = both(completer, engine, **fields)
+    reply, (*chunks, last) = both(service, engine, **fields)
     texts = [f"到{prompt}" for prompt in prompts for _ in range(2)]
     assert [choice["text"] for choice in reply["choices"]] == texts
     assert [choice["index"] for choice in reply["choices"]] == list(range(18))
@@ -161,7 +161,7 @@ def test_several_prompts_give_choices_in_order(
 
 
 def test_no_more_run_at_once_than_the_engine_takes(
-    backend: FakeBackend, completer: CompletionService, engine: Engine
+    backend: FakeBackend, service: CompletionService, engine: Engine
 ) -> None:
     most = 0
 
@@ -171,19 +171,19 @@ def test_no_more_run_at_once_than_the_engine_takes(
         return [*spell("好"), EOS]
 
     backend.reply_for = reply_for
-    job = completer.prepare(request(prompt=["x"] * 200))
+    job = service.prepare(request(prompt=["x"] * 200))
     assert job.num_at_once == engine.max_running
-    assert len(complete(completer, engine, prompt=["x"] * 200)["choices"]) == 200
+    assert len(complete(service, engine, prompt=["x"] * 200)["choices"]) == 200
     assert most <= engine.max_running
 
 
-def test_a_stream(backend: FakeBackend, completer: CompletionService, engine: Engine) -> None:
+def test_a_stream(backend: FakeBackend, service: CompletionService, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*spell("好a"), EOS]
     backend.gate = gate = threading.Semaphore(len(spell("好")))  # what comes at once is one chunk
 
     async def collect() -> list[CompletionReply]:
         chunks = []
-        async for chunk in completer.stream(completer.prepare(request(prompt="你"))):
+        async for chunk in service.stream(service.prepare(request(prompt="你"))):
             chunks.append(chunk)
             gate.release()
         return chunks
@@ -198,11 +198,11 @@ def test_a_stream(backend: FakeBackend, completer: CompletionService, engine: En
 
 @pytest.mark.parametrize("prompt", ["床前", spell("床前"), [GMASK, SOP, *spell("床前")]])
 def test_echo(
-    backend: FakeBackend, completer: CompletionService, engine: Engine, prompt: str | list[int]
+    backend: FakeBackend, service: CompletionService, engine: Engine, prompt: str | list[int]
 ) -> None:
     backend.reply_for = lambda _prompt: [*spell("明月光"), EOS]
     fields = {"prompt": [prompt], "n": 2, "echo": True}
-    reply, chunks = both(completer, engine, **fields)
+    reply, chunks = both(service, engine, **fields)
     for choices in (reply["choices"], joined(chunks)):
         assert [choice["text"] for choice in choices] == ["床前明月光"] * 2
 
@@ -210,41 +210,41 @@ def test_echo(
 @pytest.mark.parametrize(("max_tokens", "text"), [(None, "x" * 16), (3, "xxx"), (20, "x" * 20)])
 def test_length(
     backend: FakeBackend,
-    completer: CompletionService,
+    service: CompletionService,
     engine: Engine,
     max_tokens: int | None,
     text: str,
 ) -> None:
     backend.reply_for = lambda _prompt: spell("x" * 100)
-    (choice,) = complete(completer, engine, prompt="y", max_tokens=max_tokens)["choices"]
+    (choice,) = complete(service, engine, prompt="y", max_tokens=max_tokens)["choices"]
     assert (choice["text"], choice["finish_reason"]) == (text, "length")
 
 
 def test_the_default_length_shrinks_to_what_is_left(
-    backend: FakeBackend, completer: CompletionService, engine: Engine
+    backend: FakeBackend, service: CompletionService, engine: Engine
 ) -> None:
     backend.context_size = 50
     backend.reply_for = lambda _prompt: spell("x" * 100)
-    reply = complete(completer, engine, prompt="y" * 40, max_tokens=None)
+    reply = complete(service, engine, prompt="y" * 40, max_tokens=None)
     assert reply["usage"]["total_tokens"] == 50
 
 
 @pytest.mark.parametrize("max_tokens", [None, 9])
-def test_any_prompt_that_is_too_long(completer: CompletionService, max_tokens: int | None) -> None:
+def test_any_prompt_that_is_too_long(service: CompletionService, max_tokens: int | None) -> None:
     prompts = ["short", "x" * 4090]
     with pytest.raises(ContextLengthExceededError) as caught:
-        completer.prepare(request(prompt=["short", "x" * 5000], max_tokens=max_tokens))
+        service.prepare(request(prompt=["short", "x" * 5000], max_tokens=max_tokens))
     assert caught.value.param == "prompt"
-    assert len(completer.prepare(request(prompt=prompts, max_tokens=4)).generations) == 2
+    assert len(service.prepare(request(prompt=prompts, max_tokens=4)).generations) == 2
 
 
 @pytest.mark.parametrize("logprobs", [None, 2])
 def test_a_stop_string(
-    backend: FakeBackend, completer: CompletionService, engine: Engine, logprobs: int | None
+    backend: FakeBackend, service: CompletionService, engine: Engine, logprobs: int | None
 ) -> None:
     backend.reply_for = lambda _prompt: spell("答案是四\n问：")
     fields = {"prompt": "问：二加二？答：", "stop": ["\n问", "没有"], "logprobs": logprobs}
-    reply, chunks = both(completer, engine, **fields)
+    reply, chunks = both(service, engine, **fields)
     (choice,) = reply["choices"]
     assert (choice["text"], choice["finish_reason"]) == ("答案是四", "stop")
     (streamed,) = joined(chunks)
@@ -253,9 +253,9 @@ def test_a_stop_string(
         assert len(choice["logprobs"]["tokens"]) == len(spell("答案是四"))
 
 
-def test_logprobs(backend: FakeBackend, completer: CompletionService, engine: Engine) -> None:
+def test_logprobs(backend: FakeBackend, service: CompletionService, engine: Engine) -> None:
     backend.reply_for = lambda _prompt: [*spell("a好b"), EOS]
-    reply, chunks = both(completer, engine, prompt="x", logprobs=2)
+    reply, chunks = both(service, engine, prompt="x", logprobs=2)
     (choice,) = reply["choices"]
     parts = ["bytes:\\xe5", "bytes:\\xa5", "bytes:\\xbd"]
     assert choice["logprobs"]["tokens"] == ["a", *parts, "b"]
@@ -268,10 +268,10 @@ def test_logprobs(backend: FakeBackend, completer: CompletionService, engine: En
 
 
 def test_no_logprobs_of_an_empty_text_are_empty_lists(
-    backend: FakeBackend, completer: CompletionService, engine: Engine
+    backend: FakeBackend, service: CompletionService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: [EOS]
-    (choice,) = complete(completer, engine, prompt="x", logprobs=0)["choices"]
+    (choice,) = complete(service, engine, prompt="x", logprobs=0)["choices"]
     assert choice["text"] == ""
     assert choice["logprobs"] == {
         "tokens": [],
@@ -294,10 +294,10 @@ def test_no_logprobs_of_an_empty_text_are_empty_lists(
     ],
 )
 def test_what_cannot_be_is_refused(
-    completer: CompletionService, fields: dict[str, Any], param: str, message: str
+    service: CompletionService, fields: dict[str, Any], param: str, message: str
 ) -> None:
     with pytest.raises(InvalidRequestError, match=message) as caught:
-        completer.prepare(request(**fields))
+        service.prepare(request(**fields))
     assert caught.value.param == param
 
 
@@ -308,26 +308,24 @@ def test_what_cannot_be_is_refused(
         {"suffix": "", "best_of": 1, "echo": False, "logit_bias": {}, "user": "我"},
     ],
 )
-def test_what_says_nothing_is_accepted(
-    completer: CompletionService, fields: dict[str, Any]
-) -> None:
-    assert len(completer.prepare(request(prompt="x", **fields)).generations) == 1
+def test_what_says_nothing_is_accepted(service: CompletionService, fields: dict[str, Any]) -> None:
+    assert len(service.prepare(request(prompt="x", **fields)).generations) == 1
 
 
-def test_every_prompt_has_the_same_seeds(completer: CompletionService) -> None:
+def test_every_prompt_has_the_same_seeds(service: CompletionService) -> None:
     """So a prompt's choices do not depend on the prompts beside it."""
-    job = completer.prepare(request(prompt=["a", "b"], n=2, seed=7, top_k=3))
+    job = service.prepare(request(prompt=["a", "b"], n=2, seed=7, top_k=3))
     assert [generation.sampling.seed for generation in job.generations] == [7, 8, 7, 8]
     assert {generation.sampling.top_k for generation in job.generations} == {3}
 
 
 def test_leaving_a_stream_cancels_what_runs_and_what_waits(
-    backend: FakeBackend, completer: CompletionService, engine: Engine
+    backend: FakeBackend, service: CompletionService, engine: Engine
 ) -> None:
     backend.reply_for = lambda _prompt: spell("x" * 3000)
 
     async def leave() -> None:
-        chunks = completer.stream(completer.prepare(request(prompt=["a"] * 9, max_tokens=3000)))
+        chunks = service.stream(service.prepare(request(prompt=["a"] * 9, max_tokens=3000)))
         for _ in range(10):
             await anext(chunks)
         await chunks.aclose()
@@ -344,7 +342,7 @@ def test_the_model_field_chooses_an_adapter(
     backend: FakeBackend, engine: Engine, model: str, expected: str, adapter: int
 ) -> None:
     backend.reply_for = lambda _prompt: [*spell("x"), EOS]
-    completer = CompletionService(engine, FakeVocabulary(), model_id="fake", adapter_ids=["poet"])
-    whole, chunks = both(completer, engine, prompt=["a", "b"], model=model)
+    service = CompletionService(engine, FakeVocabulary(), model_id="fake", adapter_ids=["poet"])
+    whole, chunks = both(service, engine, prompt=["a", "b"], model=model)
     assert {reply["model"] for reply in [whole, *chunks]} == {expected}
     assert set(backend.adapters) == {adapter}

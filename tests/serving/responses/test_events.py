@@ -1,4 +1,4 @@
-"""Chunks as events, held to the official client's own models."""
+"""Chunks as events, checked with the official client's own models."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""Chat replies as responses, held to the official client's own models."""
+"""Chat replies as responses, checked with the official client's own models."""
 
 from typing import Any
 
