@@ -75,7 +75,7 @@ class Speed:
 
 def tiny_file(type_name: str) -> Path:
     """The built-in model, converted once."""
-    return Store(load_settings().cache_dir, type=type_name).find(None)
+    return Store(load_settings().cache_dir, quant_type=type_name).find(None)
 
 
 def measure_replies(per_kind: int, *, num_threads: int) -> Iterator[Replies]:

@@ -58,7 +58,7 @@ def imatrix_command(
     settings = load_settings(threads=threads, type=type)
     text = text or DEFAULT_TEXT
     with progress_bar() as progress:
-        path = Store(settings.cache_dir, type=type, progress=progress).find(model)
+        path = Store(settings.cache_dir, quant_type=type, progress=progress).find(model)
     with Model(path) as opened:
         chunk_size = min(chunk_size, opened.context_length)
         pieces = _chunks(opened, _read(text), chunk_size)[:chunks]

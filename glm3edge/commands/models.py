@@ -58,7 +58,7 @@ def pull_command(
         raise ConfigError(f"{name} is no repository's name: give owner/name")
     settings = load_settings(cache_dir=cache_dir)
     with progress_bar() as progress:
-        store = Store(settings.cache_dir, type=type, progress=progress)
+        store = Store(settings.cache_dir, quant_type=type, progress=progress)
         pulled = store.pull(hub_name.at(revision))
     size = f"{pulled.num_bytes / _MIB:,.1f} MiB in {len(pulled.files)} files"
     print(f"{pulled.path}: {size}, commit {pulled.listing.commit[:12]}")

@@ -29,7 +29,7 @@ from glm3edge.placement.from_settings import check_no_device_options, chosen_pla
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.placement.machine.memory import system_memory
 from glm3edge.placement.memory_usage import ContextParams
-from glm3edge.store.store import AdapterFile, PrefixFile
+from glm3edge.store.adapters import AdapterFile, PrefixFile
 
 DEFAULT_CONTEXT_SIZE = 8192
 """Default context size, in tokens: 224 MiB of memory for ChatGLM3-6B."""

@@ -18,7 +18,7 @@ from glm3edge.placement.machine.cores import num_threads
 from glm3edge.serving.backend import EngineBackend, open_backend
 from glm3edge.serving.generation import ModelNames
 from glm3edge.serving.services import build_services
-from glm3edge.store.store import AdapterFile, PrefixFile
+from glm3edge.store.adapters import AdapterFile, PrefixFile
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from glm3edge.serving.embeddings import Embedder, EmbeddingService
 from glm3edge.serving.generation import ModelNames
 from glm3edge.serving.responses.store import ResponseStore
 from glm3edge.serving.tokenization import TokenizationService
-from glm3edge.store.store import check_adapter_names
+from glm3edge.store.adapters import check_adapter_names
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Model files: names to paths, the cache folder, the hubs."""
+"""Model files: names to paths, the cache folder, hubs."""

@@ -1,9 +1,9 @@
-"""What is in the cache: converted files, and GGUF files that were pulled.
+"""Index of the cache: converted files, and GGUF files that were pulled.
 
-Beside ``converted/NAME.gguf`` lies ``NAME.gguf.json``: what it was made of, by which version of
-this program, and when it was last used. That is a file of its own because the last changes at each
-start, and because a GGUF file is the same whoever made it from the same checkpoint. A converted
-file without one is listed with what its metadata says.
+Beside ``converted/NAME.gguf`` is a sidecar, ``NAME.gguf.json``: what it was converted from, by
+which version of this program, and when it was last used. That is not in the GGUF file because the
+last changes at each start, and because equal checkpoints shall give equal files. A converted file
+without a sidecar is listed with what its metadata says.
 """
 
 import json
@@ -25,9 +25,9 @@ OriginKind = Literal["folder", "repository", "built-in"]
 
 @dataclass(frozen=True)
 class Origin:
-    """What a model was made of; ``place`` is a folder, or a repository as one names it.
+    """Source of a model; ``place`` is a folder's path, or a name.
 
-    ``commit`` is the repository's, None for the others.
+    ``commit`` is the repository's, None for the other kinds.
     """
 
     kind: OriginKind
@@ -36,7 +36,7 @@ class Origin:
 
     @classmethod
     def of(cls, listing: Listing) -> "Origin":
-        """A repository."""
+        """The origin of what was pulled from a repository."""
         return cls("repository", listing.name.repository, listing.commit)
 
     @property
@@ -51,13 +51,13 @@ class CachedModel:
 
     Attributes:
         path: the file.
-        is_converted: made here; otherwise it was pulled, and lies in the hub's own cache.
-        num_bytes: its size.
-        type: what it is quantized to, None if it does not tell.
-        context_length: tokens of context, None if it does not tell.
-        origin: None if it is not known.
+        is_converted: converted here; otherwise it was pulled, and is in the hub's own cache.
+        num_bytes: size of the file.
+        type: what it is quantized to, None if that is not known.
+        context_length: tokens of context, None if that is not known.
+        origin: its source, None if that is not known.
         last_used: seconds since 1970.
-        version: of the program that converted it, None if it is not known.
+        version: version of the program that converted it, None if that is not known.
     """
 
     path: Path
@@ -71,12 +71,12 @@ class CachedModel:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending."""
+        """The file's name without its suffix."""
         return self.path.stem
 
     @property
     def aliases(self) -> set[str]:
-        """What it may be called: its name, its file, and what it is served by."""
+        """Names it may be given by: its name, its file, and its repository with a choice."""
         names = {self.name, self.path.name, str(self.path)}
         if self.origin is not None and self.origin.kind == "repository":
             choice = self.type if self.is_converted else self.path.name
@@ -85,7 +85,7 @@ class CachedModel:
 
 
 class ConvertedModels:
-    """The files in ``cache_dir/converted``."""
+    """Converted files, in ``cache_dir/converted``."""
 
     def __init__(self, cache_dir: Path) -> None:
         self.folder = cache_dir / "converted"
@@ -93,36 +93,36 @@ class ConvertedModels:
     def __iter__(self) -> Iterator[CachedModel]:
         for path in sorted(self.folder.glob("*.gguf")):
             with suppress(FileNotFoundError):  # another process removed it meanwhile
-                yield _with_sidecar(path)
+                yield _converted_model(path)
 
     def find(
         self,
         repository: HubName,
-        type: str,  # noqa: A002
+        quant_type: str,
         *,
         version: str | None = None,
     ) -> Path | None:
-        """What was made of a repository in ``type``; the last used, if there are several.
+        """File converted from a repository to ``quant_type``; of several the one used last.
 
-        With a ``version``, only what that version of this program made.
+        With a ``version``, only files of that version of this program count.
         """
         fitting = [
             model
             for model in self
             if model.origin is not None
             and model.origin.repository == repository.whole
-            and model.type == type.lower()
+            and model.type == quant_type.lower()
             and version in {None, model.version}
         ]
         return max(fitting, key=lambda model: model.last_used).path if fitting else None
 
     def note_use(self, path: Path, origin: Origin | None = None) -> None:
-        """Write down that a file is used now, and what it was made of if that is news.
+        """Record in the sidecar that a file is used now, and its origin if that is given.
 
-        Where that cannot be written the cache works all the same.
+        A sidecar that cannot be written is no error: the cache works without.
         """
         with suppress(OSError, ModelFileError):
-            model = _with_sidecar(path)
+            model = _converted_model(path)
             value = {
                 "origin": asdict(found) if (found := origin or model.origin) else None,
                 "type": model.type,
@@ -133,15 +133,15 @@ class ConvertedModels:
             write_json(_sidecar(path), value)
 
     def remove(self, model: CachedModel) -> None:
-        """Remove a file, and what is known of it."""
+        """Remove a file and its sidecar."""
         model.path.unlink(missing_ok=True)
         _sidecar(model.path).unlink(missing_ok=True)
 
 
 def pulled_model(path: Path, listing: Listing) -> CachedModel:
-    """A GGUF file of a repository."""
+    """Cache entry of a repository's GGUF file."""
     status = path.stat()
-    type_name, context_length = _told_by(path)
+    type_name, context_length = _type_and_context(path)
     return CachedModel(
         path=path,
         is_converted=False,
@@ -153,12 +153,12 @@ def pulled_model(path: Path, listing: Listing) -> CachedModel:
     )
 
 
-def _with_sidecar(path: Path) -> CachedModel:
+def _converted_model(path: Path) -> CachedModel:
     status = path.stat()
-    model = _parsed(path, status.st_size)
+    model = _from_sidecar(path, status.st_size)
     if model is not None:
         return model
-    type_name, context_length = _told_by(path)
+    type_name, context_length = _type_and_context(path)
     return CachedModel(
         path=path,
         is_converted=True,
@@ -170,8 +170,8 @@ def _with_sidecar(path: Path) -> CachedModel:
     )
 
 
-def _parsed(path: Path, num_bytes: int) -> CachedModel | None:
-    """What the sidecar says; None if there is none, or it is damaged."""
+def _from_sidecar(path: Path, num_bytes: int) -> CachedModel | None:
+    """Entry by the sidecar; None if there is none, or it is damaged."""
     try:
         value = json.loads(_sidecar(path).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -208,8 +208,8 @@ def _origin(value: object) -> Origin | None:
     return None
 
 
-def _told_by(path: Path) -> tuple[str | None, int | None]:
-    """Type and context length as the file has them."""
+def _type_and_context(path: Path) -> tuple[str | None, int | None]:
+    """Type and context length by the file's metadata; None where that lacks them."""
     try:
         inspection = inspect(path)
     except ModelFileError:

@@ -1,4 +1,4 @@
-"""What is in a GGUF file, read without loading the model."""
+"""Inspection of GGUF files: metadata and tensors, read without loading the model."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from glm3edge_convert.gguf.magic import gguf_problem
 from glm3edge_convert.quantize.recipe import file_type_name
 
 MAX_ARRAY = 8
-"""Elements of a metadata array that are shown; a vocabulary has tens of thousands."""
+"""Longest metadata array that is kept whole; a vocabulary has tens of thousands of elements."""
 
 _INTERNAL = "GGUF."  # the reader's own keys
 
@@ -37,7 +37,7 @@ class LongArray:
 
 @dataclass(frozen=True)
 class TypeTotal:
-    """The tensors of one type."""
+    """Number and size of the tensors of one type."""
 
     type: str
     num_tensors: int
@@ -46,7 +46,7 @@ class TypeTotal:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A GGUF file. ``num_bytes`` is the file's, with metadata and padding."""
+    """Contents of a GGUF file. ``num_bytes`` is the file's size, with metadata and padding."""
 
     path: Path
     num_bytes: int
@@ -55,23 +55,23 @@ class Inspection:
 
     @property
     def architecture(self) -> str:
-        """What the model is to llama.cpp; empty if the file does not tell."""
+        """The model's architecture by llama.cpp's name; empty if the file lacks it."""
         return str(self.metadata.get("general.architecture", ""))
 
     @property
     def type(self) -> str | None:
-        """The type it was quantized to, as ``--type`` has it; None if the file does not tell."""
+        """The type it was quantized to, as ``--type`` names it; None if the file lacks it."""
         return file_type_name(self.metadata.get("general.file_type"))
 
     @property
     def context_length(self) -> int | None:
-        """Tokens of context it was trained for; None if the file does not tell."""
+        """Tokens of context it was trained for; None if the file lacks it."""
         length = self.metadata.get(f"{self.architecture}.context_length")
         return length if isinstance(length, int) else None
 
     @property
     def type_totals(self) -> list[TypeTotal]:
-        """Tensor types, those that take most first."""
+        """Totals by tensor type, the largest first."""
         counts, sizes = Counter[str](), Counter[str]()
         for tensor in self.tensors:
             counts[tensor.type] += 1
@@ -89,7 +89,7 @@ def inspect(path: Path) -> Inspection:
         raise ModelFileError(path, reason)
     try:
         return _read(path)
-    # What the reader raises depends on the byte that is wrong.
+    # Which exception the reader raises depends on the byte that is wrong.
     except (
         ArithmeticError,
         AttributeError,

@@ -168,7 +168,7 @@ def test_failures_of_pull_are_one_line(user: User, tiny_checkpoint: Path) -> Non
     nowhere = user.refused(11, "pull", "o/m", HF_ENDPOINT="http://127.0.0.1:9")
     assert "http://127.0.0.1:9 cannot be reached" in nowhere
     hub.gated.add("o/m")
-    assert f"accept its licence on {hub.url}/o/m" in user.refused(11, "pull", "o/m")
+    assert f"accept its license on {hub.url}/o/m" in user.refused(11, "pull", "o/m")
     assert "HF_TOKEN is a valid" in user.refused(11, "pull", "o/m", HF_TOKEN="hf_no")  # noqa: S106
     hub.sent_instead["tokenizer.model"] = b"damaged"
     damaged = user.refused(11, "pull", "o/m", HF_TOKEN=TOKEN)

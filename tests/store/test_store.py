@@ -10,18 +10,16 @@ from glm3edge.store.cache import Origin
 from glm3edge.store.hub.errors import HubUnreachableError
 from glm3edge.store.hub.huggingface import HuggingFace
 from glm3edge.store.hub.names import parse_name
-from glm3edge.store.store import AdapterFile, PrefixFile, Store
-from glm3edge_convert.errors import NotACheckpointError, NotAnAdapterError, NotAPrefixError
+from glm3edge.store.store import Store
+from glm3edge_convert.errors import NotACheckpointError
 from glm3edge_convert.progress import Step
 from tests.support.encoders import make_bert
 from tests.support.hub_server import HubServer, hub_server
-from tests.support.lora_adapters import layer_modules, make_adapter
-from tests.support.prefixes import make_prefix
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "cache", type="q8_0")
+    return Store(tmp_path / "cache", quant_type="q8_0")
 
 
 def test_a_gguf_file_is_itself(store: Store, tiny_gguf: Path) -> None:
@@ -30,7 +28,7 @@ def test_a_gguf_file_is_itself(store: Store, tiny_gguf: Path) -> None:
 
 def test_a_checkpoint_is_converted_once(tmp_path: Path, tiny_checkpoint: Path) -> None:
     seen: list[Step] = []
-    store = Store(tmp_path / "cache", type="q8_0", progress=seen.append)
+    store = Store(tmp_path / "cache", quant_type="q8_0", progress=seen.append)
     path = store.find(str(tiny_checkpoint))
     assert path.parent == tmp_path / "cache" / "converted"
     assert seen
@@ -52,7 +50,8 @@ def test_a_changed_checkpoint_is_converted_again(
 
 def test_each_type_has_its_file(tmp_path: Path, tiny_checkpoint: Path) -> None:
     paths = {
-        Store(tmp_path, type=name).find(str(tiny_checkpoint)) for name in ("q4_0", "q8_0", "f16")
+        Store(tmp_path, quant_type=name).find(str(tiny_checkpoint))
+        for name in ("q4_0", "q8_0", "f16")
     }
     assert len(paths) == 3
 
@@ -65,7 +64,7 @@ def test_the_type_suits_the_model_if_none_is_given(tmp_path: Path, tiny_checkpoi
 
 def test_an_encoder_becomes_f16(tmp_path: Path, tiny_gguf: Path) -> None:
     make_bert(tmp_path / "bge")
-    store = Store(tmp_path / "cache", type="q4_k_m")  # that is the chat model's
+    store = Store(tmp_path / "cache", quant_type="q4_k_m")  # that is the chat model's
     path = store.find_encoder(str(tmp_path / "bge"))
     assert path is not None
     assert path.name.startswith("bge-f16-")
@@ -89,7 +88,7 @@ def test_the_default_is_the_built_in_model(store: Store) -> None:
 def test_an_installation_without_its_built_in_model(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glm3edge.store.store._DEFAULT_CHECKPOINTS", (tmp_path,))
+    monkeypatch.setattr("glm3edge.store.built_in._CHECKPOINTS", (tmp_path,))
     with pytest.raises(ConfigError, match="lacks its built-in model glm3-tiny: name a model"):
         store.find(None)
 
@@ -102,32 +101,12 @@ def test_nothing_there(store: Store, tmp_path: Path) -> None:
         store.find(str(tmp_path / "empty"))
 
 
-def test_adapters_are_files_and_folders(
-    store: Store, tmp_path: Path, tiny_checkpoint: Path, tiny_gguf: Path
-) -> None:
-    modules = layer_modules(4, ["self_attention.dense"])
-    folder = make_adapter(tmp_path / "poet-v1.5", tiny_checkpoint, modules).folder
-    poet, clerk = store.find_adapters([f"{folder}:0.5", str(tiny_gguf)])
-    assert (poet.name, poet.scale) == ("poet-v1.5", 0.5)
-    assert poet.path.parent == tmp_path / "cache" / "converted"
-    assert poet.path.name.startswith("poet-v1.5-lora-f32-")
-    assert clerk == AdapterFile("tiny", tiny_gguf, 1.0)  # looked into when it is loaded
-    written = poet.path.stat().st_mtime_ns
-    assert store.find_adapters([str(folder)])[0].path.stat().st_mtime_ns == written
-    with pytest.raises(ConfigError, match="two adapters are called tiny"):
-        store.find_adapters([str(tiny_gguf), f"{tiny_gguf}:2"])
-    with pytest.raises(ConfigError, match="there is no file or folder nowhere: give a LoRA"):
-        store.find_adapters(["nowhere:0.5"])
-    with pytest.raises(NotAnAdapterError):
-        store.find_adapters([str(tiny_checkpoint)])
-
-
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A hub on loopback that the store's client asks."""
     with hub_server() as hub:
         client = HuggingFace(endpoint=hub.url, cache_dir=tmp_path / "hf")
-        monkeypatch.setattr("glm3edge.store.store._hub", lambda _: client)
+        monkeypatch.setattr("glm3edge.store.store.client_for", lambda _: client)
         yield hub
 
 
@@ -155,7 +134,7 @@ def test_a_converted_repository_needs_its_checkpoint_no_more(
 ) -> None:
     hub.push_folder("o/tiny", tiny_checkpoint)
     path = store.find("o/tiny")
-    monkeypatch.setattr("glm3edge.store.store.__version__", "next")
+    monkeypatch.setattr("glm3edge.store.conversion.__version__", "next")
     again = store.find("o/tiny")  # this version may convert otherwise
     assert again != path
     again.unlink()
@@ -216,26 +195,3 @@ def test_a_gguf_file_of_a_hub_stays_there(store: Store, hub: HubServer, tmp_path
     assert name is not None
     with pytest.raises(ConfigError, match="in ModelScope's cache: remove it there"):
         store.remove_repository(name)
-
-
-def test_a_prefix_is_converted_once(store: Store, tmp_path: Path, tiny_checkpoint: Path) -> None:
-    folder = make_prefix(tmp_path / "poet", tiny_checkpoint).folder
-    (found,) = store.find_prefixes([str(folder)])
-    assert found.name == "poet"
-    assert found.path.name.startswith("poet-prefix-")
-    written = found.path.stat().st_mtime_ns
-    assert store.find_prefixes([str(folder)]) == [found]
-    assert found.path.stat().st_mtime_ns == written
-    clerk = tmp_path / "clerk.gguf"
-    clerk.write_bytes(found.path.read_bytes())
-    assert store.find_prefixes([str(clerk)]) == [PrefixFile("clerk", clerk)]
-
-
-def test_prefixes_that_are_not_there(store: Store, tmp_path: Path, tiny_checkpoint: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no file or folder .*none: give a P-Tuning v2 prefix"):
-        store.find_prefixes([str(tmp_path / "none")])
-    folder = make_prefix(tmp_path / "poet", tiny_checkpoint).folder
-    with pytest.raises(ConfigError, match="two adapters are called poet"):
-        store.find_prefixes([str(folder), str(folder)])
-    with pytest.raises(NotAPrefixError):
-        store.find_prefixes([str(tiny_checkpoint)])

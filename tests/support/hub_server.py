@@ -18,6 +18,8 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 TOKEN = "hf_test"  # noqa: S105
+CHUNK_BYTES = 2**14
+"""What the tests' client writes at a time."""
 LFS_SUFFIXES = (".safetensors", ".bin", ".gguf", ".model", ".onnx")
 
 Files = dict[str, bytes]

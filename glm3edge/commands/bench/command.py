@@ -64,7 +64,7 @@ def bench_command(
 
     names = _known_names(scenario)
     settings = load_settings(threads=threads)
-    path = Store(settings.cache_dir, type=settings.type).find(model)
+    path = Store(settings.cache_dir, quant_type=settings.type).find(model)
     load = Load(
         num_tokens=tokens,
         num_requests=requests,

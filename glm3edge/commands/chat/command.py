@@ -10,7 +10,7 @@ import typer
 from glm3edge.commands.logs import LOG_LEVELS, start_logging
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
-from glm3edge.store.store import DEFAULT_NAME
+from glm3edge.store.built_in import DEFAULT_NAME
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager

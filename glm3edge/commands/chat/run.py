@@ -21,12 +21,14 @@ from glm3edge.commands.chat.terminal.translations import Texts
 from glm3edge.commands.chat.transcript import load_tools
 from glm3edge.commands.chat.turn import Chat
 from glm3edge.config.settings import Settings
-from glm3edge.store.store import DEFAULT_NAME, AdapterFile, PrefixFile, Store
+from glm3edge.store.built_in import DEFAULT_NAME
+from glm3edge.store.store import Store
 from glm3edge.tools.toolbox import Toolbox
 from glm3edge_convert.progress import progress_bar
 
 if TYPE_CHECKING:
     from glm3edge.serving.runtime import Runtime
+    from glm3edge.store.adapters import AdapterFile, PrefixFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,7 @@ def _runtime(plan: ChatPlan) -> "Runtime":
 
     settings = plan.settings
     with progress_bar() as progress:
-        store = Store(settings.cache_dir, type=settings.type, progress=progress)
+        store = Store(settings.cache_dir, quant_type=settings.type, progress=progress)
         path = store.find(plan.model)
         adapters: list[AdapterFile | PrefixFile] = [
             *store.find_adapters(settings.lora),

@@ -17,7 +17,7 @@ from glm3edge.server.bind import bind
 if TYPE_CHECKING:
     from glm3edge.llama.remote_context import Report
     from glm3edge.serving.runtime import Runtime
-    from glm3edge.store.store import AdapterFile, PrefixFile
+    from glm3edge.store.adapters import AdapterFile, PrefixFile
 
 _KEY_HEADER = '           -H "Authorization: Bearer $GLM3EDGE_API_KEY" \\'
 
@@ -51,7 +51,7 @@ def serve(model: str | None, settings: Settings) -> None:
         from glm3edge.server.app import create_app  # noqa: PLC0415
         from glm3edge.server.run import run  # noqa: PLC0415
         from glm3edge.serving.runtime import Runtime  # noqa: PLC0415
-        from glm3edge.store.store import DEFAULT_NAME  # noqa: PLC0415
+        from glm3edge.store.built_in import DEFAULT_NAME  # noqa: PLC0415
 
         with Runtime(
             files.model,
@@ -73,7 +73,7 @@ def _find(model: str | None, settings: Settings) -> _Files:
     from glm3edge_convert.progress import progress_bar  # noqa: PLC0415
 
     with progress_bar(partial(say, "done") if is_json() else None) as progress:
-        store = Store(settings.cache_dir, type=settings.type, progress=progress, say=say)
+        store = Store(settings.cache_dir, quant_type=settings.type, progress=progress, announce=say)
         return _Files(
             model=store.find(model),
             encoder=store.find_encoder(settings.embedding_model),

@@ -223,15 +223,12 @@ def _counted(source: Source, windows: Windows, progress: Progress | None) -> Ite
     Raises:
         ModelError: some are not finite.
     """
-    report = progress or _ignore
     total = len(windows.rows)
-    report(source.path, 0, total)
+    if progress is not None:
+        progress(source.path, 0, total)
     for number, logits in enumerate(source.logits(windows), start=1):
         if not np.isfinite(logits).all():
             raise ModelError(f"{source.path}: its logits are not finite, so the file is damaged")
         yield logits
-        report(source.path, number, total)
-
-
-def _ignore(path: Path, num_done: int, total: int) -> None:
-    """No one watches."""
+        if progress is not None:
+            progress(source.path, number, total)

@@ -1,1 +1,1 @@
-"""Models from a hub: names, what of a repository is needed, and the ways to get it."""
+"""Models from hubs: repository names, selection of files, downloads."""

@@ -1,4 +1,4 @@
-"""How far a download is: what is counted, and who is told."""
+"""Progress of downloads: bytes counted over several files, and reported."""
 
 import io
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class DownloadProgress:
-    """How far a download is, what was there before included."""
+    """Progress of a download; what was there before counts as done."""
 
     file: str
     num_files_done: int
@@ -19,20 +19,20 @@ class DownloadProgress:
 
     @property
     def label(self) -> str:
-        """What is going on."""
+        """Name of the file that is downloaded."""
         return self.file.rpartition("/")[2]
 
     @property
     def count(self) -> str:
-        """How far it is, in words."""
+        """Number of files done, in words."""
         return f"{self.num_files_done} of {self.num_files} files"
 
 
 class DownloadMeter:
-    """Adds up the bytes of several files."""
+    """Adds up the bytes of several files, and reports the sum unless ``report`` is None."""
 
     def __init__(
-        self, *, num_files: int, num_bytes: int, report: Callable[[DownloadProgress], None]
+        self, *, num_files: int, num_bytes: int, report: Callable[[DownloadProgress], None] | None
     ) -> None:
         self._num_files = num_files
         self._num_bytes = num_bytes
@@ -41,17 +41,19 @@ class DownloadMeter:
         self._num_bytes_of_files_done = 0
 
     def at(self, file: str, num_bytes_of_file: int, length: int) -> None:
-        """Tell that ``length`` bytes of a file are there; of the last ``done()`` tells."""
+        """Report that ``length`` bytes of a file are there; the whole file is for ``done()``."""
         if length < num_bytes_of_file:
-            self._tell(file, self._num_bytes_of_files_done + length)
+            self._send(file, self._num_bytes_of_files_done + length)
 
     def done(self, file: str, num_bytes_of_file: int) -> None:
-        """Tell that all of a file is there."""
+        """Report that all of a file is there."""
         self._num_files_done += 1
         self._num_bytes_of_files_done += num_bytes_of_file
-        self._tell(file, self._num_bytes_of_files_done)
+        self._send(file, self._num_bytes_of_files_done)
 
-    def _tell(self, file: str, num_bytes_done: int) -> None:
+    def _send(self, file: str, num_bytes_done: int) -> None:
+        if self._report is None:
+            return
         self._report(
             DownloadProgress(
                 file=file,
@@ -64,7 +66,7 @@ class DownloadMeter:
 
 
 class MeteredFile(io.BufferedRandom):
-    """A file to append to that tells its length, at first and after each write."""
+    """A file opened for appending that reports its length, at first and after each write."""
 
     def __init__(self, path: Path, report: Callable[[int], None]) -> None:
         path.touch()
@@ -74,7 +76,7 @@ class MeteredFile(io.BufferedRandom):
         report(self.tell())
 
     def write(self, data: Any) -> int:
-        """Write, and tell."""
+        """Write, and report the new length."""
         num_bytes = super().write(data)
         self._report_length(self.tell())
         return num_bytes

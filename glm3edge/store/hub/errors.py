@@ -1,18 +1,18 @@
-"""The errors of hubs.
+"""Errors of hubs.
 
 Glm3EdgeError
-└── HubError                  a model that cannot be had from a hub
+└── HubError                  a model could not be pulled
     ├── RepositoryNotFoundError
     ├── RevisionNotFoundError
-    ├── RepositoryGatedError  its licence has to be accepted first
+    ├── RepositoryGatedError  its license has to be accepted first
     ├── TokenRefusedError
     ├── HubUnreachableError
     ├── HubOfflineError       not in the cache, and the network is switched off
     ├── DownloadBrokenError
     ├── ChecksumError
     ├── HubSpaceError
-    ├── FileChoiceError       none of its GGUF files is meant, or several are
-    ├── MissingFileError      it lacks a file that it names
+    ├── FileChoiceError       no GGUF file matches, or several do
+    ├── MissingFileError      it lacks a file that it refers to
     └── NotAModelError
 """
 
@@ -23,13 +23,13 @@ from glm3edge.errors import Glm3EdgeError
 
 
 class HubError(Glm3EdgeError):
-    """A model could not be had from a hub."""
+    """A model could not be pulled from a hub."""
 
     exit_code = 11
 
 
 class RepositoryNotFoundError(HubError):
-    """The hub has no such repository, or does not show it to this user.
+    """The hub has no such repository, or hides it from this user.
 
     Attributes:
         name: what was asked for.
@@ -60,7 +60,7 @@ class RevisionNotFoundError(HubError):
 
 
 class RepositoryGatedError(HubError):
-    """The repository's licence has to be accepted on its page.
+    """The repository's license has to be accepted on its page.
 
     Attributes:
         name: the repository.
@@ -69,7 +69,7 @@ class RepositoryGatedError(HubError):
 
     def __init__(self, name: str, url: str) -> None:
         super().__init__(
-            f"{name} is gated: accept its licence on {url}, then set HF_TOKEN to a token of "
+            f"{name} is gated: accept its license on {url}, then set HF_TOKEN to a token of "
             "that account"
         )
         self.name = name
@@ -77,11 +77,11 @@ class RepositoryGatedError(HubError):
 
 
 class TokenRefusedError(HubError):
-    """The hub does not know the token, or lets it do too little.
+    """The token is invalid, or lacks permission.
 
     Attributes:
         name: the repository.
-        status: what the hub answered.
+        status: HTTP status of the hub's reply.
     """
 
     def __init__(self, name: str, status: int) -> None:
@@ -94,7 +94,7 @@ class TokenRefusedError(HubError):
 
 
 class HubUnreachableError(HubError):
-    """The hub does not answer, and the model is not in the cache.
+    """The hub cannot be reached, and the model is not in the cache.
 
     Attributes:
         name: what was asked for.
@@ -113,7 +113,7 @@ class HubUnreachableError(HubError):
 
 
 class HubOfflineError(HubError):
-    """The model is not in the cache, and HF_HUB_OFFLINE keeps off the network.
+    """The model is not in the cache, and HF_HUB_OFFLINE forbids network access.
 
     Attributes:
         name: what was asked for.
@@ -128,12 +128,12 @@ class HubOfflineError(HubError):
 
 
 class DownloadBrokenError(HubError):
-    """A connection broke and could not be had again.
+    """A connection broke and could not be made again.
 
     Attributes:
-        file: the file that was on its way.
-        num_bytes: how much of it is there.
-        num_bytes_total: how much it is.
+        file: the file that was downloaded.
+        num_bytes: bytes of it that are there.
+        num_bytes_total: bytes that it has.
     """
 
     def __init__(self, file: str, *, num_bytes: int, num_bytes_total: int) -> None:
@@ -147,12 +147,12 @@ class DownloadBrokenError(HubError):
 
 
 class ChecksumError(HubError):
-    """A file that was downloaded is not the one the hub has; it has been removed.
+    """A downloaded file does not have the checksum that the hub lists; it has been removed.
 
     Attributes:
         file: its path in the repository.
-        expected: the SHA-256 that the hub tells.
-        found: that of what came.
+        expected: SHA-256 that the hub lists.
+        found: SHA-256 of the downloaded file.
     """
 
     def __init__(self, name: str, file: str, *, expected: str, found: str) -> None:
@@ -166,19 +166,19 @@ class ChecksumError(HubError):
 
 
 class HubSpaceError(HubError):
-    """The disk has no room for what is to be pulled.
+    """The disk lacks space for a download.
 
     Attributes:
-        folder: where it was to go.
-        num_bytes_needed: how much is still to come, None if it was found out on the way.
-        num_bytes_free: how much room there is.
+        folder: the cache folder.
+        num_bytes_needed: bytes still to be downloaded, None if the disk filled up on the way.
+        num_bytes_free: bytes that are free.
     """
 
     def __init__(self, folder: Path, *, num_bytes_needed: int | None, num_bytes_free: int) -> None:
         needed = num_bytes_needed and f"{num_bytes_needed / 2**20:,.0f} MiB are needed and "
         super().__init__(
-            f"no room in {folder}: {needed or ''}{num_bytes_free / 2**20:,.0f} MiB are free; "
-            "make room, or set HF_HOME to another disk"
+            f"not enough space in {folder}: {needed or ''}{num_bytes_free / 2**20:,.0f} MiB are "
+            "free; free some, or set HF_HOME to another disk"
         )
         self.folder = folder
         self.num_bytes_needed = num_bytes_needed
@@ -186,7 +186,7 @@ class HubSpaceError(HubError):
 
 
 class FileChoiceError(HubError):
-    """None of a repository's GGUF files is meant by a name, or several are.
+    """A name matches none of a repository's GGUF files, or several.
 
     Attributes:
         name: what was asked for.
@@ -204,11 +204,11 @@ class FileChoiceError(HubError):
 
 
 class MissingFileError(HubError):
-    """A repository lacks a file that it names itself.
+    """A repository lacks a file that it refers to.
 
     Attributes:
         name: the repository.
-        file: the file, if it is known.
+        file: the missing file, None if it is not known.
     """
 
     def __init__(self, name: str, file: str | None = None) -> None:

@@ -1,10 +1,10 @@
-"""Repositories of the Hugging Face hub, in the cache folder that all its programs share.
+"""Hugging Face client: repositories in the cache folder that all programs of the hub share.
 
-``huggingface_hub`` does the talking and lays out the cache; HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN
-and HF_HOME are its variables. It starts an interrupted file anew, though, and compares no
-checksums. So files in LFS, which the weights are, come here first: into
-``blobs/<sha256>.incomplete``, from where the last run stopped, and then, if they are right, under
-the name that the library looks for.
+``huggingface_hub`` makes the requests and lays out the cache; HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN
+and HF_HOME are its variables. But it starts an interrupted file from the beginning, and compares no
+checksums. So files in LFS, which the weights are, are downloaded here: to
+``blobs/<sha256>.incomplete``, resuming where the last run stopped, and once their checksum is right
+they get the name that the library looks for.
 """
 
 import logging
@@ -41,14 +41,14 @@ from glm3edge.store.hub.names import HubName
 from glm3edge.store.hub.translation import HTTP_ERROR, translated
 
 MAX_STALLS = 3
-"""Attempts in a row that may bring nothing before a download is given up."""
+"""Attempts in a row without a byte received before a download is given up."""
 
 _LIBRARY = "glm3edge"
 _NO_SUCH_RANGE = 416
 
 
 class HuggingFace:
-    """The hub at ``endpoint`` and a cache folder; without them those of the environment."""
+    """Client of the hub at ``endpoint``, with a cache folder; the environment has the defaults."""
 
     def __init__(self, *, endpoint: str | None = None, cache_dir: Path | None = None) -> None:
         self._endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
@@ -57,13 +57,13 @@ class HuggingFace:
             disable_progress_bars()
         hub_logging.set_verbosity(
             logging.ERROR
-        )  # what it warns of ends in one of our errors, or well
+        )  # its warnings are about what either succeeds or becomes one of our errors
 
     def listing(self, name: HubName) -> Listing:
-        """What the repository holds now.
+        """Files and commit of the repository, as the hub has them now.
 
         Raises:
-            HubError: it does not say.
+            HubError: the hub does not list them.
         """
         api = HfApi(endpoint=self._endpoint, library_name=_LIBRARY, library_version=__version__)
         with self._translated(name):
@@ -77,19 +77,19 @@ class HuggingFace:
         return checked_listing(name, commit, files)
 
     def folder(self, listing: Listing) -> Path:
-        """Where the files of ``listing`` lie, or are to."""
+        """Folder of the files of ``listing``, whether they are there or not."""
         return self._storage(listing.name) / "snapshots" / listing.commit
 
     def fetch(
         self,
         listing: Listing,
         paths: Sequence[str],
-        report: Callable[[DownloadProgress], None],
+        report: Callable[[DownloadProgress], None] | None,
     ) -> Listing:
-        """Get files into ``folder(listing)``, those that are not there.
+        """Download the files that are missing into ``folder(listing)``.
 
         Raises:
-            HubError: one of them cannot be had, or there is no room for them.
+            HubError: one of them cannot be had, or the disk has no space for them.
         """
         files = [listing.files[path] for path in paths]
         num_bytes = sum(file.num_bytes for file in files)
@@ -105,7 +105,7 @@ class HuggingFace:
         return listing
 
     def remove(self, name: HubName) -> int:
-        """Remove all of a repository from the cache; the number of bytes that this frees."""
+        """Remove all of a repository from the cache; returns the number of bytes freed."""
         try:
             cache = scan_cache_dir(self._cache_dir)
         except CacheNotFound:
@@ -143,7 +143,7 @@ class HuggingFace:
             )
 
     def _blob(self, listing: Listing, file: RemoteFile) -> Path:
-        """Where the library looks for a file in LFS."""
+        """Path at which the library looks for a file in LFS."""
         return self._storage(listing.name) / "blobs" / (file.sha256 or "none")
 
     def _part(self, listing: Listing, file: RemoteFile) -> Path:
@@ -156,7 +156,7 @@ class HuggingFace:
         self._link(listing, file, revision=listing.commit)
 
     def _link(self, listing: Listing, file: RemoteFile, *, revision: str) -> None:
-        """Have the library put a file in its place, downloading it if it is a small one."""
+        """Let the library link a file into the snapshot; it downloads files that are not in LFS."""
         hf_hub_download(
             listing.name.repo,
             file.path,
@@ -188,9 +188,9 @@ class HuggingFace:
     def _download(
         self, listing: Listing, file: RemoteFile, part: Path, meter: DownloadMeter
     ) -> None:
-        """Bring ``part`` to its full length, from where it stands."""
+        """Append to ``part`` what it lacks of the whole file."""
         if part.exists() and part.stat().st_size > file.num_bytes:
-            part.unlink()  # it is something else
+            part.unlink()  # it is another file
         url = hf_hub_url(
             listing.name.repo, file.path, revision=listing.commit, endpoint=self._endpoint
         )
@@ -200,7 +200,7 @@ class HuggingFace:
             with MeteredFile(part, partial(meter.at, file.path, file.num_bytes)) as stream:
                 start = stream.tell()
                 if start > file.num_bytes:
-                    return  # the checksum will tell
+                    return  # the checksum will not match
                 try:
                     http_get(
                         url,
@@ -212,7 +212,7 @@ class HuggingFace:
                     )
                 except (OSError, HTTP_ERROR) as exc:
                     if _status(exc) == _NO_SUCH_RANGE:
-                        return  # as it will that the hub's file is shorter than it says
+                        return  # nor here: the hub's file is shorter than it says
                     if not _is_broken_connection(exc):
                         raise
                     num_stalls = 0 if stream.tell() > start else num_stalls + 1
@@ -225,7 +225,7 @@ class HuggingFace:
 
     @contextmanager
     def _translated(self, name: HubName) -> Iterator[None]:
-        """The library's errors as ours."""
+        """Raises the library's errors as ``HubError``."""
         try:
             yield
         except (OSError, HTTP_ERROR) as exc:
@@ -233,12 +233,12 @@ class HuggingFace:
 
 
 def _status(exc: BaseException) -> int | None:
-    """What the hub answered, if it did."""
+    """HTTP status of the hub's reply, None if there was none."""
     return exc.response.status_code if isinstance(exc, HfHubHTTPError) else None
 
 
 def _is_broken_connection(exc: BaseException) -> bool:
-    """Whether it is worth going on: the hub has a moment's trouble, or did not answer."""
+    """Whether a retry may help: the hub failed with a 5xx status, or did not answer."""
     status = _status(exc)
     if status is not None:
         return status >= 500
@@ -246,5 +246,5 @@ def _is_broken_connection(exc: BaseException) -> bool:
 
 
 def _num_bytes(*paths: Path) -> int:
-    """The length of the first of ``paths`` that exists."""
+    """Size of the first of ``paths`` that exists, 0 if none does."""
     return next((path.stat().st_size for path in paths if path.exists()), 0)

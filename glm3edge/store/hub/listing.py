@@ -1,6 +1,6 @@
-"""What a repository held when it was pulled, kept so that the next start asks no one.
+"""Listings: the files of a repository at one commit, kept so that the next start needs no network.
 
-A listing lies in the cache folder as ``pulled/<name>.json``; it is written once everything that was
+A listing is in the cache folder as ``pulled/<name>.json``; it is written once everything that was
 asked for is there, and says which commit's files belong to a name like ``owner/name``.
 """
 
@@ -22,7 +22,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a repository; ``sha256`` is None where the hub does not tell it."""
+    """A file of a repository; ``sha256`` is None where the hub does not give it."""
 
     path: str
     num_bytes: int
@@ -33,7 +33,7 @@ class RemoteFile:
 class Listing:
     """All files of a repository at one commit, by path; ``name`` has no choice.
 
-    ``folder`` is where they were put, if their hub does not always put them in the same place.
+    ``folder`` is where the hub's client put them, None if that follows from name and commit.
     """
 
     name: HubName
@@ -42,7 +42,7 @@ class Listing:
     folder: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept."""
+        """The value that is written to the file."""
         files = {f.path: [f.num_bytes, f.sha256] for f in self.files.values()}
         return {
             "name": str(self.name),
@@ -53,7 +53,7 @@ class Listing:
 
     @classmethod
     def from_json(cls, value: object) -> "Listing | None":
-        """What was kept; None if it is something else."""
+        """The listing that ``to_json()`` wrote; None if ``value`` is something else."""
         match value:
             case {
                 "name": str(text),
@@ -75,7 +75,7 @@ class Listing:
 
 
 class Listings:
-    """The listings in a folder. One that is damaged counts as not there."""
+    """Listings in a folder. A damaged one counts as missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -91,11 +91,11 @@ class Listings:
         return _read(self._path(name))
 
     def save(self, listing: Listing) -> None:
-        """Keep a listing, in place of an earlier one of that repository and revision."""
+        """Write a listing, in place of an earlier one of that repository and revision."""
         write_json(self._path(listing.name), listing.to_json())
 
     def remove(self, name: HubName) -> None:
-        """Forget the listing of ``name``."""
+        """Remove the listing of ``name``, if there is one."""
         self._path(name).unlink(missing_ok=True)
 
     def _path(self, name: HubName) -> Path:
@@ -104,12 +104,12 @@ class Listings:
 
 
 def checked_listing(name: HubName, commit: str | None, files: Iterable[RemoteFile]) -> Listing:
-    """What a hub tells of a repository, which becomes names of files here.
+    """A listing of what a hub says, which is checked since it becomes paths here.
 
-    Files that would lie outside their folder, on any system, are left out.
+    Files that would be outside their folder, on any system, are left out.
 
     Raises:
-        HubError: it tells no commit, or a checksum that is none.
+        HubError: the commit is missing, or a checksum is none.
     """
     if commit is None or not _COMMIT.fullmatch(commit):
         raise HubError(f"the hub tells no commit of {name}: set HF_ENDPOINT to another one")
@@ -132,7 +132,7 @@ def _read(path: Path) -> Listing | None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a small file all at once, with its folder."""
+    """Write a small file atomically; its folder is made if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

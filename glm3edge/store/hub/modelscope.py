@@ -1,4 +1,4 @@
-"""Repositories of ModelScope, by its own client, which is not installed with this package."""
+"""ModelScope client: wraps ModelScope's own package, which is not installed with this one."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ from glm3edge_convert.errors import MissingLibraryError
 
 
 class ModelScope:
-    """ModelScope's hub, and the cache folder of its client, which shows its own progress."""
+    """Client of ModelScope's hub, with its package's cache folder and progress bar."""
 
     def listing(self, name: HubName) -> Listing:
-        """What the repository holds now.
+        """Files and commit of the repository, as the hub has them now.
 
         Raises:
-            HubError: it does not say.
+            HubError: the hub does not list them.
             MissingLibraryError: the client is not installed.
         """
         client = _client(name)
@@ -35,16 +35,16 @@ class ModelScope:
         return checked_listing(name, hashlib.sha256(state.encode()).hexdigest(), files)
 
     def folder(self, listing: Listing) -> Path:
-        """Where the files of ``listing`` lie; a folder that does not exist if they are nowhere."""
+        """Folder of the files of ``listing``; one that does not exist if none were fetched."""
         return Path(listing.folder or "/nonexistent")
 
     def fetch(
         self,
         listing: Listing,
         paths: Sequence[str],
-        report: Callable[[DownloadProgress], None],
+        report: Callable[[DownloadProgress], None] | None,
     ) -> Listing:
-        """Get files, those that are not there; the listing says where they are.
+        """Download the files that are missing; the listing that is returned has their folder.
 
         Raises:
             HubError: they cannot be had.

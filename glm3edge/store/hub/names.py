@@ -22,7 +22,7 @@ _GGUF = ".gguf"
 
 @dataclass(frozen=True)
 class HubName:
-    """A repository at a revision, and what to take of it."""
+    """A repository at a revision, and the file or type to take of it."""
 
     hub: HubKind
     repo: str
@@ -30,45 +30,45 @@ class HubName:
     choice: str | None = None
 
     def __str__(self) -> str:
-        """As it is written, without what goes without saying."""
+        """The name as a user writes it, without defaults."""
         return f"{self.repository}:{self.choice}" if self.choice else self.repository
 
     @property
     def repository(self) -> str:
-        """The repository and revision, as they are written."""
+        """The name without the choice: hub, repository and revision."""
         prefix = "" if self.hub == "huggingface" else f"{self.hub}:"
         is_default = self.revision == DEFAULT_REVISIONS[self.hub]
         return f"{prefix}{self.repo}{'' if is_default else f'@{self.revision}'}"
 
     @property
     def file_choice(self) -> str | None:
-        """The choice, if it is a file's name or a pattern."""
+        """The choice, if it is a file name or a pattern; else None."""
         choice = self.choice or ""
         is_file = choice.lower().endswith(_GGUF) or any(mark in choice for mark in "*?[")
         return choice if is_file else None
 
     @property
     def type_choice(self) -> str | None:
-        """The choice in lower case, if it is a type."""
+        """The choice in lower case, if it is a type; else None."""
         return self.choice.lower() if self.choice and not self.file_choice else None
 
     @property
     def whole(self) -> "HubName":
-        """The whole repository: the name without the choice."""
+        """The same name without the choice."""
         return replace(self, choice=None)
 
     def at(self, revision: str | None) -> "HubName":
-        """The same at another revision, unless that is None."""
+        """The same name at another revision, unless that is None."""
         return self if revision is None else replace(self, revision=revision)
 
 
 def parse_name(text: str) -> HubName | None:
-    """The name that ``text`` is; None if it is none, as most paths are."""
+    """Parse ``text`` as a name; None if it is none, as most paths are."""
     match = _NAME.fullmatch(text)
     if match is None:
         return None
     repo = match["repo"]
-    # The hub has no such names, and the first one is a file that is missing.
+    # The hub allows no such names; one that ends in .gguf is a missing file.
     if repo.lower().endswith((_GGUF, ".git")) or ".." in repo or "--" in repo:
         return None
     hub: HubKind = "modelscope" if match["modelscope"] else "huggingface"

@@ -1,14 +1,14 @@
-"""From a name to files on the disk: small ones first, so that what cannot work ends there.
+"""Downloads of repositories: the files a name needs, small ones first so that failures come early.
 
-A start with a name that was pulled before asks no one: what is needed is told by the listing kept
-then, and whether it is there by the disk.
+A name that was pulled before needs no network: the listing that was kept then says what is needed,
+and the disk whether it is there.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from glm3edge.store.hub.clients import Hub
 from glm3edge.store.hub.download import DownloadProgress
 from glm3edge.store.hub.errors import HubError, MissingFileError
 from glm3edge.store.hub.listing import Listing, Listings
@@ -19,22 +19,12 @@ from glm3edge_convert.convert import check_before_weights
 from glm3edge_convert.quantize.recipe import get_recipe
 
 
-class Hub(Protocol):
-    """Where repositories are had from; see ``HuggingFace``."""
-
-    def listing(self, name: HubName) -> Listing: ...
-    def folder(self, listing: Listing) -> Path: ...
-    def fetch(
-        self,
-        listing: Listing,
-        paths: Sequence[str],
-        report: Callable[[DownloadProgress], None],
-    ) -> Listing: ...
-
-
 @dataclass(frozen=True)
 class Pulled:
-    """What a name stands for: a GGUF file, or a checkpoint folder; at ``path``."""
+    """A pulled model: a GGUF file or a checkpoint folder at ``path``.
+
+    ``files`` are its files in the repository.
+    """
 
     path: Path
     is_gguf: bool
@@ -52,26 +42,36 @@ def pull(
     name: HubName,
     listings: Listings,
     *,
-    type: str | None = None,  # noqa: A002 - the option's name
-    report: Callable[[DownloadProgress], None],
+    quant_type: str | None = None,
+    report: Callable[[DownloadProgress], None] | None = None,
     check: Callable[[Path], None] | None = None,
 ) -> Pulled:
-    """Get what is missing of ``name``, at the commit that its revision has now.
+    """Download what is missing of ``name``, at the commit that its revision has now.
 
-    ``type`` is what it is for, if the name does not tell. ``check`` is shown a checkpoint's folder
-    before the weights are asked for, and raises for one that is not wanted.
+    Args:
+        hub: the client of its hub.
+        name: the repository, with the file or type to take of it.
+        listings: where the listing is kept for the next start.
+        quant_type: the type that is wanted, if the name has none.
+        report: called as the download goes on.
+        check: called with a checkpoint's folder before the weights are downloaded; raises for one
+            that is not wanted.
 
     Raises:
         HubError: it cannot be had.
-        ConvertError: it is a checkpoint that cannot be converted, which is known before the
-            weights are here.
+        ConvertError: it is a checkpoint that cannot be converted; raised before the weights are
+            downloaded.
     """
     listing = hub.listing(name)
-    selection = select(name, listing.files, type)
+    selection = select(name, listing.files, quant_type)
     if selection.kind == "checkpoint":
-        type = name.type_choice or type  # noqa: A001
         listing, files = _pull_checkpoint(
-            hub, listing, selection.files, type, report=report, check=check
+            hub,
+            listing,
+            selection.files,
+            name.type_choice or quant_type,
+            report=report,
+            check=check,
         )
     else:
         files = selection.files
@@ -85,14 +85,14 @@ def find_pulled(
     name: HubName,
     listings: Listings,
     *,
-    type: str | None = None,  # noqa: A002
+    quant_type: str | None = None,
 ) -> Pulled | None:
-    """What ``pull()`` gave for ``name`` before, if all of it is still there. Asks no one."""
+    """The result of an earlier ``pull()``, if all its files are there; needs no network."""
     listing = listings.get(name)
     if listing is None:
         return None
     try:
-        selection = select(name, listing.files, type)
+        selection = select(name, listing.files, quant_type)
     except HubError:  # the repository may have more by now
         return None
     folder, files = hub.folder(listing), selection.files
@@ -109,26 +109,26 @@ def _pull_checkpoint(
     hub: Hub,
     listing: Listing,
     files: tuple[str, ...],
-    type: str | None,  # noqa: A002
+    quant_type: str | None,
     *,
-    report: Callable[[DownloadProgress], None],
+    report: Callable[[DownloadProgress], None] | None,
     check: Callable[[Path], None] | None,
 ) -> tuple[Listing, tuple[str, ...]]:
-    if type is not None:
-        get_recipe(type)
+    if quant_type is not None:
+        get_recipe(quant_type)
     entry = weights_entry(listing.files) or ""
     small = [file for file in files if file != entry or entry.endswith(INDEX_SUFFIX)]
-    listing = hub.fetch(listing, small, _ignore)
+    listing = hub.fetch(listing, small, None)
     folder = hub.folder(listing)
     if check is not None:
         check(folder)
-    check_before_weights(folder, entry, type)
+    check_before_weights(folder, entry, quant_type)
     files = _with_shards(folder, listing, files)
     return hub.fetch(listing, files, report), files
 
 
 def _with_shards(folder: Path, listing: Listing, files: tuple[str, ...]) -> tuple[str, ...]:
-    """``files`` and what the weights' index among them names.
+    """``files`` with the shards that the weights' index among them names.
 
     Raises:
         MissingFileError: the repository lacks a shard.
@@ -155,7 +155,3 @@ def _are_there(listing: Listing, folder: Path, files: Sequence[str]) -> bool:
 def _pulled(folder: Path, selection: Selection, listing: Listing, files: tuple[str, ...]) -> Pulled:
     is_gguf = selection.kind == "gguf"
     return Pulled(folder / files[0] if is_gguf else folder, is_gguf, listing, files)
-
-
-def _ignore(progress: DownloadProgress) -> None:
-    """Small files come at once."""

@@ -1,4 +1,4 @@
-"""What of a repository is needed: one GGUF file, or a checkpoint and of its weights one kind."""
+"""Selection of a repository's files: one GGUF model, or a checkpoint with one kind of weights."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -28,7 +28,7 @@ CHECKPOINT_FILES = frozenset(
         "vocab.txt",
     }
 )
-"""What conversion reads, besides weights and how vectors are pooled."""
+"""Files that conversion reads, besides weights and the pooling config of encoders."""
 
 _POOLING_CONFIG = re.compile(r"\d+_Pooling/config\.json")
 _SPLIT = re.compile(r"-(\d{5})-of-\d{5}(?=\.gguf$)", re.IGNORECASE)
@@ -38,20 +38,20 @@ _SPLIT = re.compile(r"-(\d{5})-of-\d{5}(?=\.gguf$)", re.IGNORECASE)
 class Selection:
     """Files of a repository, by their paths in it.
 
-    ``files`` of kind ``gguf`` are one model, the first of them its first part; of ``checkpoint``
-    they are all but the shards that the weights' index names.
+    Those of kind ``gguf`` are the parts of one model, in order; those of kind ``checkpoint`` lack
+    the shards that the weights' index names.
     """
 
     kind: Literal["gguf", "checkpoint"]
     files: tuple[str, ...]
 
 
-def select(name: HubName, paths: Collection[str], type: str | None) -> Selection:  # noqa: A002
-    """What ``name`` takes of a repository that has ``paths``.
+def select(name: HubName, paths: Collection[str], quant_type: str | None) -> Selection:
+    """Select the files that ``name`` needs of a repository that has ``paths``.
 
-    Its choice goes before ``type``, and a GGUF file of that type before a checkpoint, which would
-    have to be converted. With neither, a checkpoint is taken, or else the only GGUF file, or else
-    the one of DEFAULT_TYPE.
+    The name's choice goes before ``quant_type``, and a GGUF file of that type before a checkpoint,
+    which would have to be converted. With neither, a checkpoint is taken, or else the only GGUF
+    file, or else the one of DEFAULT_TYPE.
 
     Raises:
         FileChoiceError: no GGUF file fits, or several do.
@@ -60,7 +60,7 @@ def select(name: HubName, paths: Collection[str], type: str | None) -> Selection
     models = _gguf_models(paths)
     if name.file_choice:
         return _only(name, models, [m for m in models if _matches(m[0], name.file_choice)])
-    wanted = name.type_choice or type
+    wanted = name.type_choice or quant_type
     fitting = [m for m in models if _is_of_type(m[0], wanted or DEFAULT_TYPE)]
     if CONFIG_FILE in paths and weights_entry(paths) and not (wanted and fitting):
         return Selection("checkpoint", tuple(_checkpoint_files(paths)))
@@ -72,7 +72,7 @@ def select(name: HubName, paths: Collection[str], type: str | None) -> Selection
 
 
 def _gguf_models(paths: Iterable[str]) -> list[tuple[str, ...]]:
-    """GGUF files; the parts of one that is split stand together."""
+    """GGUF models, each with its parts if it is split."""
     models: dict[str, list[str]] = {}
     for path in sorted(path for path in paths if path.lower().endswith(".gguf")):
         models.setdefault(_SPLIT.sub("", path), []).append(path)
@@ -80,16 +80,16 @@ def _gguf_models(paths: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def _matches(path: str, pattern: str) -> bool:
-    """Whether a file is meant by its path, by its name, or by a pattern of one of them."""
+    """Whether ``pattern`` is a file's path or name, or matches one of them."""
     return any(
         text == pattern or fnmatchcase(text.lower(), pattern.lower())
         for text in (path, path.rpartition("/")[2])
     )
 
 
-def _is_of_type(path: str, type: str) -> bool:  # noqa: A002
-    """Whether a file's name has ``type`` as a word of its own, in any case."""
-    word = re.escape(type.lower())
+def _is_of_type(path: str, quant_type: str) -> bool:
+    """Whether a file's name has ``quant_type`` as a word, in any case."""
+    word = re.escape(quant_type.lower())
     stem = path.rpartition("/")[2].lower().removesuffix(".gguf")
     return re.search(rf"(?<![a-z0-9]){word}(?![a-z0-9_])", stem) is not None
 

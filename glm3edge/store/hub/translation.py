@@ -1,4 +1,4 @@
-"""Errors of ``huggingface_hub`` and of the network as ours."""
+"""Translation of errors of ``huggingface_hub`` and of the network to ``HubError``."""
 
 import errno
 import shutil
@@ -30,11 +30,11 @@ from glm3edge.store.hub.names import HubName
 
 # httpx's, whatever that is called in this version of the library: connections fail with one.
 HTTP_ERROR: type[BaseException] = HfHubHTTPError.__bases__[0]
-"""Base of the library's errors that are no OSError."""
+"""Base of the library's errors that are not an OSError."""
 
 _Translation = Callable[[HubName, str], HubError]
 
-# The first that fits is taken: a gated repository is one that was not found, too.
+# The first match is taken: GatedRepoError is a RepositoryNotFoundError, too.
 _TRANSLATIONS: dict[type[BaseException], _Translation] = {
     OfflineModeIsEnabled: lambda name, _: HubOfflineError(str(name)),
     GatedRepoError: lambda name, hub: RepositoryGatedError(name.repo, f"{hub}/{name.repo}"),
@@ -45,9 +45,9 @@ _TRANSLATIONS: dict[type[BaseException], _Translation] = {
 
 
 def translated(exc: BaseException, name: HubName, *, endpoint: str, cache_dir: Path) -> HubError:
-    """What to tell the user who asked for ``name``."""
+    """The error to raise for ``exc``, which came up while ``name`` was pulled."""
     if isinstance(exc, LocalEntryNotFoundError) and exc.__cause__ is not None:
-        exc = exc.__cause__  # why the hub was not asked
+        exc = exc.__cause__  # the reason why the hub was not asked
     for kind, translation in _TRANSLATIONS.items():
         if isinstance(exc, kind):
             return translation(name, endpoint)

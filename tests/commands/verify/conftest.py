@@ -15,7 +15,7 @@ Demo = Callable[[str], Path]
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The built-in model's file of a type."""
     cache = tmp_path_factory.mktemp("demo")
-    return lambda type_name: Store(cache, type=type_name).find(None)
+    return lambda type_name: Store(cache, quant_type=type_name).find(None)
 
 
 @pytest.fixture(scope="session")

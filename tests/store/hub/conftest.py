@@ -8,9 +8,7 @@ import pytest
 from huggingface_hub import constants
 
 from glm3edge.store.hub.huggingface import HuggingFace
-from tests.support.hub_server import HubServer, hub_server
-
-CHUNK_BYTES = 2**14
+from tests.support.hub_server import CHUNK_BYTES, HubServer, hub_server
 
 
 @pytest.fixture

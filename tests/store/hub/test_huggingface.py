@@ -22,8 +22,7 @@ from glm3edge.store.hub.errors import (
 from glm3edge.store.hub.huggingface import MAX_STALLS, HuggingFace
 from glm3edge.store.hub.listing import Listing, RemoteFile
 from glm3edge.store.hub.names import HubName
-from tests.store.hub.conftest import CHUNK_BYTES
-from tests.support.hub_server import TOKEN, HubServer
+from tests.support.hub_server import CHUNK_BYTES, TOKEN, HubServer
 
 NAME = HubName("huggingface", "o/n", "main")
 BIG = random.Random(1).randbytes(5 * CHUNK_BYTES + 1000)

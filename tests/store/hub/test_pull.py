@@ -38,7 +38,7 @@ class Puller:
     listings: Listings
 
     def pull(self, text: str, type_name: str | None = None) -> Pulled:
-        return pull(self.client, named(text), self.listings, type=type_name, report=print)
+        return pull(self.client, named(text), self.listings, quant_type=type_name, report=print)
 
     def find(self, text: str) -> Path | None:
         there = find_pulled(self.client, named(text), self.listings)
