@@ -1,1 +1,1 @@
-"""OpenAI's routes, and Anthropic's, over HTTP."""
+"""HTTP server: OpenAI's API, Anthropic's, and the chat page."""

@@ -1,4 +1,4 @@
-"""API docs at /docs and /redoc, from files of the package: they work with no internet."""
+"""API docs at /docs and /redoc, served from the package's files without internet access."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        "style-src 'self' 'unsafe-inline'",  # both make style elements as they run
+        "style-src 'self' 'unsafe-inline'",  # both insert style elements
         "img-src 'self' data:",
         "connect-src 'self'",
         "worker-src blob:",  # Redoc's search
@@ -23,7 +23,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""The Content-Security-Policy of these pages: nothing comes from, or goes to, elsewhere."""
+"""The Content-Security-Policy of these pages: no requests to other origins."""
 
 _HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -33,7 +33,7 @@ _HEADERS = {
 
 
 def install(app: FastAPI) -> None:
-    """Serve Swagger UI and Redoc. ``app`` must have been made without pages of its own."""
+    """Serve Swagger UI and Redoc; ``app`` must have been made without FastAPI's own pages."""
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for path, file in _PAGES.items():
         app.add_api_route(path, _page(file), include_in_schema=False)

@@ -1,4 +1,4 @@
-"""create_app: the FastAPI application over a runtime."""
+"""The FastAPI application over the services of a model."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,13 +11,12 @@ from glm3edge import __version__
 from glm3edge.config.settings import Settings
 from glm3edge.server import api_docs, chat_page, error_responses
 from glm3edge.server.middleware import stack
-from glm3edge.server.routes import anthropic, completions, responses, tokenize
-from glm3edge.server.routes.openai import router
+from glm3edge.server.routes import anthropic, completions, health, openai, responses, tokenize
 from glm3edge.serving.services import Services
 
 
 def create_app(services: Services, settings: Settings) -> FastAPI:
-    """An application that serves ``services``; the engine runs while the application does."""
+    """Make the application; the engine of ``services`` runs as long as the application does."""
     app = FastAPI(
         title="glm3edge",
         summary="ChatGLM3 behind OpenAI's routes and Anthropic's.",
@@ -32,7 +31,8 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     error_responses.install(app)
     api_docs.install(app)
     chat_page.install(app)
-    app.include_router(router)
+    app.include_router(health.router, tags=["Server"])
+    app.include_router(openai.router, tags=["OpenAI"])
     app.include_router(completions.router, tags=["OpenAI"])
     app.include_router(anthropic.router, tags=["Anthropic"])
     app.include_router(responses.router, tags=["OpenAI"])
@@ -41,7 +41,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
 
 
 def _key_in_docs(settings: Settings) -> list[params.Depends]:
-    """Has the docs ask for the key, where there is one. The guard is what checks it."""
+    """Lets the API docs ask for the key, if there is one; the middleware checks it."""
     return [] if settings.api_key is None else [Depends(HTTPBearer(auto_error=False))]
 
 

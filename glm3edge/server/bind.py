@@ -1,4 +1,4 @@
-"""bind: the socket, before anything that takes long."""
+"""The listening socket, bound before the model is loaded."""
 
 import socket
 
@@ -7,10 +7,10 @@ from glm3edge.errors import ConfigError
 
 
 def bind(settings: Settings) -> socket.socket:
-    """A socket that listens on the configured address; port 0 takes any free one.
+    """Bind a socket to the configured address and listen; port 0 takes any free one.
 
-    Until it listens, Linux would let another process bind to the same port. Who connects while the
-    model is loaded waits for it.
+    It listens at once since Linux would let another process bind to the same port until then.
+    Clients that connect while the model is loaded wait for it.
 
     Raises:
         ConfigError: the address is in use, or not this machine's.

@@ -1,8 +1,8 @@
-"""The chat page at /, from files of the package: it works with no internet and asks no one else.
+"""The chat page at /, served from the package's files without internet access.
 
-`make page` builds the files from the sources in page/. Names of all but two hold a hash of what is
-in them, so browsers may keep those for good. The page runs no script but its own, whatever a model
-writes into it: its Content-Security-Policy forbids all that it does not need.
+`make page` builds the files from the sources in page/. All but two have a hash of their contents in
+their names, so browsers may cache those for good. The page runs no script but its own, whatever a
+model writes into it: its Content-Security-Policy forbids all that it does not need.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _FOLDER = Path(__file__).parent / "static" / "chat"
 _ROUTE = "/chat"
 _PAGE = "index.html"
 
-# Not the system's table, which a program may have changed: browsers are told not to guess.
+# Not the system's table, which a program may have changed: with nosniff the type must be right.
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -58,24 +58,31 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One of the page's files; ``etag`` is of what is in it."""
+    """One of the page's files.
+
+    Attributes:
+        body: its contents.
+        etag: a hash of them, in quotes.
+        type: its MIME type.
+        is_immutable: whether its name has a hash, so that it may be cached for good.
+    """
 
     body: bytes
     etag: str
     type: str
-    is_kept: bool
+    is_immutable: bool
 
     @property
     def headers(self) -> dict[str, str]:
-        cache = "public, max-age=31536000, immutable" if self.is_kept else "no-cache"
+        cache = "public, max-age=31536000, immutable" if self.is_immutable else "no-cache"
         return {**_HEADERS, "Cache-Control": cache, "ETag": self.etag}
 
 
 def _read(path: Path) -> _File:
     body = path.read_bytes()
     digest = hashlib.sha256(body).hexdigest()[:32]
-    is_kept = "-" in path.name  # name-HASH.js
-    return _File(body, f'"{digest}"', _TYPES[path.suffix], is_kept)
+    is_immutable = "-" in path.name  # name-HASH.js
+    return _File(body, f'"{digest}"', _TYPES[path.suffix], is_immutable)
 
 
 def _paths() -> Iterator[str]:
@@ -85,7 +92,7 @@ def _paths() -> Iterator[str]:
 
 
 PATHS = frozenset(_paths())
-"""The paths of the page and its files: they hold no secret and need no key."""
+"""Paths of the page and its files, which need no API key."""
 
 
 def install(app: FastAPI) -> None:
@@ -108,11 +115,11 @@ def install(app: FastAPI) -> None:
 
 
 _ABOUT = {"name": "glm3edge", "version": __version__, "api": "/v1", "docs": "/docs"}
-"""What a program reads at /, where a browser gets the page."""
+"""JSON body of /, for clients that ask for JSON instead of the page."""
 
 
 def _wants_json(accept: str) -> bool:
-    """Whether ``Accept`` names JSON and no HTML, as browsers do the other way round."""
+    """Whether an ``Accept`` header names JSON and not HTML; those of browsers name HTML."""
     types = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     return "application/json" in types and "text/html" not in types
 

@@ -1,7 +1,7 @@
-"""Exceptions to error bodies: one table gives each type its status.
+"""Error responses: exceptions to HTTP statuses and JSON bodies, by one table.
 
-Bodies are OpenAI's; below ``/v1/messages`` they are Anthropic's, whose types go by the status
-(https://docs.anthropic.com/en/api/errors).
+Bodies have OpenAI's form; below ``/v1/messages`` they have Anthropic's, whose types follow from the
+status (https://docs.anthropic.com/en/api/errors).
 """
 
 from http import HTTPStatus
@@ -36,7 +36,7 @@ from glm3edge.serving.responses.errors import PreviousResponseNotFoundError, Res
 _INVALID = "invalid_request_error"
 _SERVER = "server_error"
 
-# The first type that fits: status, OpenAI's type, OpenAI's code.
+# Exception, status, OpenAI's type, OpenAI's code; the first match counts.
 _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
     (ContextLengthExceededError, HTTPStatus.BAD_REQUEST, _INVALID, "context_length_exceeded"),
     (InvalidRequestError, HTTPStatus.BAD_REQUEST, _INVALID, None),
@@ -81,7 +81,7 @@ _ANTHROPIC_TYPES: dict[int, str] = {
 
 
 def describe(exc: Exception) -> tuple[HTTPStatus, ErrorReply]:
-    """Status and body for an exception. What is none of ours is not told to the client."""
+    """Status and body for an exception; the text of unexpected ones is kept from the client."""
     status, kind, code = next(row[1:] for row in _TABLE if isinstance(exc, row[0]))
     message = str(exc) if isinstance(exc, Glm3EdgeError) else "internal error; see the server's log"
     param = exc.param if isinstance(exc, RequestError) else None
@@ -89,16 +89,19 @@ def describe(exc: Exception) -> tuple[HTTPStatus, ErrorReply]:
 
 
 def message_error(exc: Exception) -> ErrorEvent:
-    """Anthropic's body for an exception, which is also the event that ends a stream."""
+    """Anthropic's body for an exception, which is also its error event in a stream."""
     return _anthropic(*describe(exc))
 
 
 def response(exc: Exception, *, path: str) -> Response:
-    """The reply that an exception becomes where ``path`` was asked for."""
+    """Response for an exception, with the headers that belong to it.
+
+    ``path`` is the request's, which decides between OpenAI's and Anthropic's form.
+    """
     made = _response(path, *describe(exc))
     if isinstance(exc, QueueFullError):
         made.headers["Retry-After"] = str(exc.retry_after)
-    if isinstance(exc, TimeoutExceededError):  # OpenAI's clients would try again, and in vain
+    if isinstance(exc, TimeoutExceededError):  # OpenAI's clients would retry, to no avail
         made.headers["x-should-retry"] = "false"
     if isinstance(exc, AuthenticationError):
         made.headers["WWW-Authenticate"] = "Bearer"
@@ -106,7 +109,7 @@ def response(exc: Exception, *, path: str) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every failure of ``app`` with an error body."""
+    """Answer every exception in ``app`` with an error body."""
     app.add_exception_handler(Glm3EdgeError, _on_exception)
     app.add_exception_handler(Exception, _on_exception)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -141,8 +144,8 @@ async def _on_validation_error(request: Request, exc: Exception) -> Response:
 def _path(location: tuple[str | int, ...], body: Any, *, is_missing: bool) -> str | None:
     """``("body", "messages", 0, "content", "str")`` as ``messages[0].content``.
 
-    Among the fields pydantic names the branches of unions that it tried; those are not in the body.
-    Of a field that is missing only the name, which comes last, is known.
+    pydantic's locations also have the branches of unions that it tried; those are left out, as they
+    are not in the body. A missing field is not in the body either, but it is the last part.
     """
     if location[0] != "body":
         return str(location[-1])
@@ -164,7 +167,7 @@ def _reply(message: str, kind: str, param: str | None, code: str | None) -> Erro
 
 
 def _shortened(text: str) -> str:
-    """A message may quote what was sent, of any length."""
+    """``text`` cut to a limit: a message may quote the request, of any length."""
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
 
 

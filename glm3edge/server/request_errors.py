@@ -1,21 +1,21 @@
-"""Errors of requests that no route ever sees.
+"""Errors of requests that middleware refuses before any route.
 
 RequestError
 ├── BodyTooLargeError
 ├── HeadersTooLargeError
 ├── AuthenticationError       no API key, or a wrong one
-├── HostNotAllowedError       sent to a name that is not this server's
-└── OriginNotAllowedError     sent by another's web page
+├── HostNotAllowedError       the Host header is not this server's
+└── OriginNotAllowedError     sent by a web page of another origin
 """
 
 from glm3edge.errors import RequestError
 
 
 class BodyTooLargeError(RequestError):
-    """The body is longer than bodies may be.
+    """The body exceeds the limit.
 
     Attributes:
-        max_bytes: how long they may be.
+        max_bytes: the limit.
     """
 
     def __init__(self, *, max_bytes: int) -> None:
@@ -26,11 +26,11 @@ class BodyTooLargeError(RequestError):
 
 
 class HeadersTooLargeError(RequestError):
-    """The request line and the headers are longer, or more, than they may be.
+    """The request line and the headers exceed their limits.
 
     Attributes:
-        max_bytes: how long they may be, together.
-        max_headers: how many headers there may be.
+        max_bytes: limit of their length, together.
+        max_headers: limit of the number of headers.
     """
 
     def __init__(self, *, max_bytes: int, max_headers: int) -> None:
@@ -43,7 +43,7 @@ class HeadersTooLargeError(RequestError):
 
 
 class AuthenticationError(RequestError):
-    """The request has no API key, or a wrong one, which is never repeated.
+    """The request has no API key, or a wrong one; the message never repeats it.
 
     Attributes:
         is_missing: whether there was none.
@@ -56,7 +56,7 @@ class AuthenticationError(RequestError):
 
 
 class HostNotAllowedError(RequestError):
-    """The request was sent to a name that is not known to be this server's.
+    """The request's Host header is not known as a name of this server.
 
     Attributes:
         host: the name in the Host header, None if there is no usable one.
@@ -75,7 +75,7 @@ class HostNotAllowedError(RequestError):
 
 
 class OriginNotAllowedError(RequestError):
-    """The request was sent by a web page that may not use this server.
+    """The request was sent by a web page whose origin is not allowed.
 
     Attributes:
         origin: the page's origin.

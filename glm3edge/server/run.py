@@ -1,4 +1,4 @@
-"""run: uvicorn around the application, from a bound socket to a clean end."""
+"""The uvicorn server: from a bound socket to a clean shutdown."""
 
 import signal
 import socket
@@ -8,15 +8,15 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from glm3edge.server.protocol import Protocol
+from glm3edge.server.http_protocol import LimitedHttpProtocol
 from glm3edge.serving.services import Services
 
 SHUTDOWN_SECONDS = 10
-"""How long open connections may take to read their ending."""
+"""Time that open connections have to receive the end of their streams."""
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens, and ends generations as soon as it is told to stop."""
+    """uvicorn's server, with callbacks once it serves and as soon as a signal stops it."""
 
     def __init__(
         self, config: uvicorn.Config, *, on_ready: Callable[[], None], on_exit: Callable[[], None]
@@ -38,21 +38,21 @@ class _Server(uvicorn.Server):
 def run(
     app: FastAPI, services: Services, sock: socket.socket, *, on_ready: Callable[[], None]
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Streams under way get an ending that says so."""
+    """Serve until SIGINT or SIGTERM. Open streams end with an error event then."""
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=LimitedHttpProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = _Server(config, on_ready=on_ready, on_exit=services.engine.request_close)
-    # uvicorn raises the signal again when it is done, for whoever handled it before: nobody here.
+    # uvicorn raises the signal again once it has shut down, for the handler that it replaced.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _ignore)
     server.run(sockets=[sock])
 
 
 def _ignore(_signal: int, _frame: FrameType | None) -> None:
-    """The server has stopped already."""
+    """Handler of the signal that uvicorn raises again: the server has stopped already."""

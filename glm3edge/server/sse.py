@@ -1,4 +1,4 @@
-"""Server-sent events as OpenAI's streams use them."""
+"""Server-sent events, as OpenAI's and Anthropic's streams use them."""
 
 import asyncio
 import logging
@@ -19,11 +19,11 @@ Body = TypeVar("Body", bound=BaseModel)
 
 PING_SECONDS = 15
 OR_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
-"""For a route's documentation: with ``stream: true`` the reply is a stream of events."""
+"""``responses`` of a route whose reply is a stream of events with ``stream: true``."""
 
 _DONE = b"data: [DONE]\n\n"
 
-# Line ends to str.splitlines, which some clients split streams with, and not to JSON.
+# Line ends to str.splitlines, which some clients split streams with, but not to JSON.
 _LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 # When the server stops, the engine ends every stream with an event that says so. The library would
@@ -32,7 +32,7 @@ AppStatus.enable_automatic_graceful_drain = False
 
 
 def event(body: BaseModel) -> bytes:
-    """``body`` as one event, on one line whatever splits the lines."""
+    """Encode ``body`` as one event, on one line by any definition of a line."""
     text = body.model_dump_json()
     for line_end, escaped in _LINE_ENDS.items():
         text = text.replace(line_end, escaped)
@@ -40,15 +40,15 @@ def event(body: BaseModel) -> bytes:
 
 
 def named_event(body: EventModel) -> bytes:
-    """``body`` as one event that is called what its ``type`` says."""
+    """Encode ``body`` as one event, named by its ``type``."""
     return f"event: {body.type}\n".encode() + event(body)
 
 
 def stream(items: AsyncGenerator[BaseModel, None]) -> EventSourceResponse:
-    """A response that sends ``items`` and ``[DONE]``, as chat completions are streamed.
+    """Response that sends ``items`` and then ``[DONE]``, as chat completions are streamed.
 
-    A failure on the way becomes an event with OpenAI's error body, which ends the stream. A client
-    that leaves ends ``items`` at once. While nothing comes, a comment keeps the connection alive.
+    An exception becomes an event with OpenAI's error body, which ends the stream. ``items`` is
+    closed as soon as the client disconnects. During pauses, comments keep the connection alive.
     """
     encoded = _encoded(items, event, on_error=lambda exc: describe(exc)[1], end=_DONE)
     return EventSourceResponse(_joined(encoded), sep="\n", ping=PING_SECONDS)
@@ -57,9 +57,9 @@ def stream(items: AsyncGenerator[BaseModel, None]) -> EventSourceResponse:
 def named_stream(
     items: AsyncGenerator[EventModel, None], *, on_error: Callable[[Exception], EventModel]
 ) -> EventSourceResponse:
-    """A response that sends ``items`` as events with names, and nothing after the last.
+    """Response that sends ``items`` as named events, and nothing after the last.
 
-    A failure on the way becomes the event that ``on_error`` makes of it; else as ``stream()``.
+    An exception becomes the event that ``on_error`` returns; else as ``stream()``.
     """
     encoded = _encoded(items, named_event, on_error=on_error, end=b"")
     return EventSourceResponse(_joined(encoded), sep="\n", ping=PING_SECONDS)
@@ -86,7 +86,7 @@ async def _encoded(
 
 
 async def _joined(parts: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    """What comes at once as one: each send is a call of the system, and wakes the client."""
+    """Join parts that are ready at once: each send is a system call, and wakes the client."""
     waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def fill() -> None:
@@ -100,7 +100,7 @@ async def _joined(parts: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
     task = asyncio.ensure_future(fill())
     try:
         while (part := await waiting.get()) is not None:
-            found = [part, *_taken(waiting)]
+            found = [part, *_drain(waiting)]
             yield b"".join(filter(None, found))
             if found[-1] is None:
                 return
@@ -109,5 +109,5 @@ async def _joined(parts: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _taken(queue: "asyncio.Queue[bytes | None]") -> list[bytes | None]:
+def _drain(queue: "asyncio.Queue[bytes | None]") -> list[bytes | None]:
     return [queue.get_nowait() for _ in range(queue.qsize())]

@@ -1,1 +1,1 @@
-"""ASGI middleware that refuses requests before any route reads them."""
+"""ASGI middleware that refuses requests before they reach a route."""

@@ -1,4 +1,4 @@
-"""The API key: who has none, or a wrong one, sees /health, the docs and the empty chat page."""
+"""API key check; /health, the API docs and the chat page need no key."""
 
 import hmac
 from collections.abc import Iterator
@@ -14,14 +14,17 @@ _PUBLIC_FOLDER = "/static/"
 
 
 class KeyCheck:
-    """Takes a key as OpenAI's clients send it, ``Authorization: Bearer KEY``, or as Anthropic's
-    do, ``x-api-key: KEY``."""
+    """Refuses requests without the API key.
+
+    It may come as OpenAI's clients send it, ``Authorization: Bearer KEY``, or as Anthropic's do,
+    ``x-api-key: KEY``.
+    """
 
     def __init__(self, key: SecretStr) -> None:
         self._key = key
 
     def __call__(self, connection: HTTPConnection) -> None:
-        """Look at one request.
+        """Check one request.
 
         Raises:
             AuthenticationError: it has no key, or a wrong one.
@@ -34,7 +37,7 @@ class KeyCheck:
             raise AuthenticationError(is_missing=not given)
 
     def _is_right(self, given: bytes) -> bool:
-        """In bytes, since a header may hold any; in a time that does not tell how much is right."""
+        """Compare in constant time; in bytes, since a header may hold any."""
         return hmac.compare_digest(given, self._key.get_secret_value().encode())
 
 

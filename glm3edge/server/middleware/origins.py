@@ -1,13 +1,13 @@
-"""Where a request comes from: what web pages of others could do through a browser, and may not.
+"""Host and Origin checks, against requests that other sites' pages make through a browser.
 
 A page of any site can make its visitor's browser send requests to this machine.
 
 * It can point its own name at 127.0.0.1 once it is loaded (DNS rebinding). To the browser the
-  server then is of the page's own origin, and CORS does not apply; but the Host header has the
-  page's name.
-* It can post without asking first, where the body poses as a form or as plain text. CORS keeps the
-  page from reading the reply, not the server from working; but the Origin header has the page's
-  origin.
+  server then has the page's own origin, and CORS does not apply; but the Host header has the page's
+  name.
+* It can post without a preflight, if the body is declared as a form or as plain text. CORS keeps
+  the page from reading the reply, not the server from doing the work; but the Origin header has the
+  page's origin.
 
 Programs that are no browsers (curl, OpenAI's clients) send the server's own Host and no Origin.
 """
@@ -22,19 +22,19 @@ from glm3edge.server.request_errors import HostNotAllowedError, OriginNotAllowed
 
 
 class HostCheck:
-    """Refuses requests to names that are not this server's."""
+    """Refuses requests whose Host header is not a name of this server."""
 
     def __init__(self, settings: Settings) -> None:
         self._allowed = {canonical(settings.host), *settings.allowed_hosts}
-        # Who listens on all addresses cannot know his names. A page has no key to send.
+        # A server on all addresses cannot know its names; and a page has no key to send.
         is_guarded = is_wildcard(settings.host) and settings.api_key is not None
         self._allows_all = is_guarded or "*" in self._allowed
 
     def __call__(self, connection: HTTPConnection) -> None:
-        """Look at one request.
+        """Check one request.
 
         Raises:
-            HostNotAllowedError: its Host header is missing, doubled, or another's name.
+            HostNotAllowedError: its Host header is missing, repeated, or not a name of this server.
         """
         if self._allows_all:
             return
@@ -45,19 +45,19 @@ class HostCheck:
 
 
 class OriginCheck:
-    """Refuses requests of pages that are neither of this machine, nor this server's, nor allowed.
+    """Refuses requests of web pages unless they are of this machine, this server, or allowed.
 
-    ``Origin: null`` (files, sandboxed frames) is anybody's, so it is refused unless configured.
+    ``Origin: null`` (files, sandboxed frames) can be any page's, so it is refused unless allowed.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._allowed = settings.cors_origins
 
     def __call__(self, connection: HTTPConnection) -> None:
-        """Look at one request.
+        """Check one request.
 
         Raises:
-            OriginNotAllowedError: it comes from another's page.
+            OriginNotAllowedError: it comes from a page whose origin is not allowed.
         """
         host = connection.headers.get("host", "")
         for origin in connection.headers.getlist("origin"):

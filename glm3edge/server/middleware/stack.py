@@ -1,12 +1,12 @@
-"""What stands between a socket and the application, and in which order.
+"""The middleware stack, in the order in which a request passes it.
 
-    OriginCheck   pages of others
-    CORS          answers preflights, which carry no key; lets allowed pages read what is refused
-    HostCheck     names of others
-    KeyCheck      callers without a key
-    BodyLimit     bodies that are too long, too deep or of too much
+    OriginCheck   refuses web pages of other origins
+    CORS          answers preflights, which carry no key; lets allowed pages read error bodies
+    HostCheck     refuses Host headers that are not this server's
+    KeyCheck      refuses requests without the API key
+    BodyLimit     refuses bodies that are too long, too deep or have too many values
 
-Each is plain ASGI: nothing is buffered on the way out, and a client that leaves is noticed.
+Each is plain ASGI: no response is buffered, and disconnects are noticed.
 """
 
 from collections.abc import Callable
@@ -24,8 +24,8 @@ from glm3edge.server.middleware.body_limit import BodyLimit
 from glm3edge.server.middleware.origins import HostCheck, OriginCheck
 
 
-class Guard:
-    """Shows each request to ``check``, and answers what that raises with an error body."""
+class CheckMiddleware:
+    """Calls ``check`` with each request, and answers the error it raises with an error body."""
 
     def __init__(self, app: ASGIApp, check: Callable[[HTTPConnection], None]) -> None:
         self._app = app
@@ -42,11 +42,11 @@ class Guard:
 
 
 def install(app: FastAPI, settings: Settings) -> None:
-    """Guard ``app`` as ``settings`` say. The last that is added is the first to see a request."""
+    """Add the middleware that ``settings`` ask for; the last added is the first to be called."""
     app.add_middleware(BodyLimit, max_bytes=settings.max_body)
     if settings.api_key is not None:
-        app.add_middleware(Guard, check=KeyCheck(settings.api_key))
-    app.add_middleware(Guard, check=HostCheck(settings))
+        app.add_middleware(CheckMiddleware, check=KeyCheck(settings.api_key))
+    app.add_middleware(CheckMiddleware, check=HostCheck(settings))
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -54,4 +54,4 @@ def install(app: FastAPI, settings: Settings) -> None:
         allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
         allow_headers=["*"],
     )
-    app.add_middleware(Guard, check=OriginCheck(settings))
+    app.add_middleware(CheckMiddleware, check=OriginCheck(settings))

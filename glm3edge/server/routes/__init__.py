@@ -1,1 +1,1 @@
-"""One router for each API, and what the routers share."""
+"""Routers: one for each API."""

@@ -1,4 +1,4 @@
-"""Anthropic's routes: each checks its body, hands it to the chat join and sends back a message."""
+"""Anthropic's routes: messages, made by the chat service."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from glm3edge.schema.messages import (
 from glm3edge.server import sse
 from glm3edge.server.error_responses import message_error
 from glm3edge.server.routes import examples
-from glm3edge.server.routes.openai import RunningServicesOf, ServicesOf, reply
+from glm3edge.server.routes.dependencies import RunningServicesOf, ServicesOf, reply
 from glm3edge.serving.anthropic.reply import message, message_events
 from glm3edge.serving.anthropic.request import chat_request, prompt_request
 from glm3edge.serving.chat.job import ChatJob
@@ -35,8 +35,8 @@ async def create_message(
 ) -> Response:
     """A reply in Anthropic's form, whole or (``stream: true``) in events as it is written.
 
-    ``max_tokens`` cannot be left out here, and clients set it to what larger models can do, so it
-    is a limit and no demand: a reply that fills the context ends with ``max_tokens``.
+    ``max_tokens`` is required here, and clients set it to what larger models can do. So more than
+    the context holds is no error: a reply that fills the context ends with ``max_tokens``.
     """
     job = await run_sync(lambda: services.chat.prepare(chat_request(body), clamp_max_tokens=True))
     services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
@@ -52,7 +52,7 @@ async def count_tokens(
     services: ServicesOf,
     body: Annotated[Conversation, Body(openapi_examples=examples.COUNT_TOKENS)],
 ) -> TokenCount:
-    """Tokens of a prompt, before it is sent."""
+    """Number of tokens of a prompt, without a reply."""
     num_tokens = await run_sync(lambda: services.chat.count_prompt_tokens(prompt_request(body)))
     return TokenCount(input_tokens=num_tokens)
 

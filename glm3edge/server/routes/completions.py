@@ -1,4 +1,4 @@
-"""OpenAI's older route for text, /v1/completions."""
+"""OpenAI's older route for plain text, /v1/completions."""
 
 from typing import Annotated
 
@@ -7,12 +7,11 @@ from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
 from glm3edge.schema.completions import CompletionReply, CompletionRequest
-from glm3edge.schema.errors import ErrorReply
 from glm3edge.server import sse
 from glm3edge.server.routes import examples
-from glm3edge.server.routes.openai import RunningServicesOf, reply
+from glm3edge.server.routes.dependencies import ERROR_REPLIES, RunningServicesOf, reply
 
-router = APIRouter(responses={"4XX": {"model": ErrorReply}, "5XX": {"model": ErrorReply}})
+router = APIRouter(responses=ERROR_REPLIES)
 
 
 @router.post("/v1/completions", response_model=CompletionReply, responses=sse.OR_EVENTS)
@@ -21,7 +20,7 @@ async def create_completion(
     services: RunningServicesOf,
     body: Annotated[CompletionRequest, Body(openapi_examples=examples.COMPLETIONS)],
 ) -> Response:
-    """Text that goes on from a prompt as it stands, with no roles; whole or in a stream."""
+    """Continuations of plain prompts, without roles; whole or (``stream: true``) in chunks."""
     job = await run_sync(services.texts.prepare, body)
     services.engine.check_capacity(job.num_at_once)  # before a stream's headers are out
     if body.stream:

@@ -1,4 +1,4 @@
-"""Work that stops when the client leaves before the reply is ready."""
+"""Cancellation of work whose client disconnects before the reply is ready."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,16 +10,16 @@ T = TypeVar("T")
 
 
 class ClientDisconnectedError(Exception):
-    """The client left; nobody will read the reply."""
+    """The client disconnected before the reply was ready."""
 
 
 async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, which is cancelled as soon as the client disconnects.
+    """Await ``work``, and cancel it as soon as the client disconnects.
 
     The request's body must have been read.
 
     Raises:
-        ClientDisconnectedError: the client left first.
+        ClientDisconnectedError: the client disconnected first.
     """
     task = asyncio.create_task(work)
     watcher = asyncio.create_task(_disconnect(request))

@@ -1,4 +1,4 @@
-"""Bodies that the API docs offer to send; each is answered by the built-in model too."""
+"""Example bodies in the API docs; the built-in model answers each of them, too."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def _example(summary: str, **value: Any) -> dict[str, Any]:
 CHAT: dict[str, Any] = {
     "chat": _example("A question", model=_MODEL, messages=_ABOUT, max_tokens=64),
     "stream": _example(
-        "A stream, with the tokens it took",
+        "A stream, with token usage",
         model=_MODEL,
         messages=_HELLO,
         max_tokens=64,

@@ -1,4 +1,4 @@
-"""OpenAI's responses: made by the chat join, and kept for those that follow."""
+"""OpenAI's responses: made by the chat service, and kept for requests that follow on them."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
@@ -9,22 +9,24 @@ from fastapi.responses import Response
 
 from glm3edge.errors import InvalidRequestError, RequestError
 from glm3edge.schema.base import EventModel
-from glm3edge.schema.errors import ErrorReply
 from glm3edge.schema.response_items import Item
 from glm3edge.schema.responses import DeletedResponse, ItemList, ResponseReply, ResponseRequest
 from glm3edge.server import sse
 from glm3edge.server.error_responses import describe
 from glm3edge.server.routes import examples
-from glm3edge.server.routes.openai import RunningServicesOf, ServicesOf, reply
+from glm3edge.server.routes.dependencies import (
+    ERROR_REPLIES,
+    RunningServicesOf,
+    ServicesOf,
+    reply,
+)
 from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.responses.events import EventWriter, response_events
 from glm3edge.serving.responses.reply import add_reply, new_response, page
 from glm3edge.serving.responses.request import chat_request, translate_error
 
-router = APIRouter(
-    prefix="/v1/responses", responses={"4XX": {"model": ErrorReply}, "5XX": {"model": ErrorReply}}
-)
+router = APIRouter(prefix="/v1/responses", responses=ERROR_REPLIES)
 
 
 @router.post("", response_model=ResponseReply, responses=sse.OR_EVENTS)
@@ -54,7 +56,7 @@ async def create_response(
 async def get_response(
     services: ServicesOf, response_id: str, *, stream: bool = False
 ) -> ResponseReply:
-    """A response that was made lately."""
+    """A response that was made recently and is still kept."""
     if stream:
         message = "stream: a response is streamed while it is made, not afterwards"
         raise InvalidRequestError(message, param="stream")
@@ -63,7 +65,7 @@ async def get_response(
 
 @router.delete("/{response_id}")
 async def delete_response(services: ServicesOf, response_id: str) -> DeletedResponse:
-    """Forget a response."""
+    """Delete a response."""
     services.responses.delete(response_id)
     return DeletedResponse(id=response_id)
 
@@ -77,7 +79,7 @@ async def list_input_items(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Literal["asc", "desc"] = "desc",
 ) -> ItemList:
-    """What a response was made from, its instructions excepted."""
+    """The input items of a response, without its instructions."""
     items = services.responses.get(response_id).items
     return page(items, after=after, limit=limit, descending=order == "desc")
 

@@ -1,11 +1,10 @@
-"""Texts to tokens and back, on the routes of llama.cpp's server."""
+"""Tokenization and detokenization, on the routes of llama.cpp's server."""
 
 from typing import Annotated
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body
 
-from glm3edge.schema.errors import ErrorReply
 from glm3edge.schema.tokenize import (
     DetokenizeReply,
     DetokenizeRequest,
@@ -13,9 +12,9 @@ from glm3edge.schema.tokenize import (
     TokenizeRequest,
 )
 from glm3edge.server.routes import examples
-from glm3edge.server.routes.openai import ServicesOf
+from glm3edge.server.routes.dependencies import ERROR_REPLIES, ServicesOf
 
-router = APIRouter(responses={"4XX": {"model": ErrorReply}, "5XX": {"model": ErrorReply}})
+router = APIRouter(responses=ERROR_REPLIES)
 
 
 @router.post("/tokenize")

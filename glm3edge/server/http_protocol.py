@@ -1,7 +1,7 @@
-"""Protocol: uvicorn's for HTTP, with a limit on what is no body, and with every end noticed.
+"""HTTP protocol for uvicorn that limits headers, and notices each disconnect.
 
-httptools keeps a line until it ends and copies it with each piece that comes, so that a header
-without an end would take the memory, and soon the event loop.
+httptools keeps an unfinished line and copies it with each piece that arrives, so a header without
+an end would take the memory, and soon all the time of the event loop.
 """
 
 from typing import TYPE_CHECKING
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
 MAX_HEAD_BYTES = 2**16
-"""Bytes that a request line and headers may have, and whatever else is between pieces of bodies:
-empty lines, extensions of chunks, trailers."""
+"""Limit of the request line and headers, and of all else that is not a body: empty lines,
+extensions of chunks, trailers."""
 
 MAX_HEADERS = 100
 
 
-class Protocol(HttpToolsProtocol):
-    """Answers 431 to too long or too many headers, and closes the connection."""
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which here answers 431 to headers that are too long or too many."""
 
-    _num_pending = 0  # bytes that have come since the last headers or the last piece of a body
+    _num_pending = 0  # bytes received since the last headers or the last piece of a body
     _error: RequestError | None = None
     _answering: RequestResponseCycle | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, and see how much it holds whose end has not come."""
+        """Feed the parser, and limit what it has received without an end."""
         self._num_pending += len(data)
         super().data_received(data)
         if self._num_pending > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -42,7 +42,7 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("")
 
     def on_headers_complete(self) -> None:
-        """Measure what may have come at once. uvicorn takes any error for bad HTTP."""
+        """Limit headers that arrived in one piece. uvicorn treats any exception as bad HTTP."""
         self._num_pending = 0
         num_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if num_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
@@ -51,13 +51,13 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A piece of a body, which has a limit of its own."""
+        """Take a piece of a body, which has a limit of its own."""
         self._num_pending = 0
         super().on_body(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request that is being answered: uvicorn tells the last that has come, which is
-        another where a client sends several without waiting."""
+        """Notify the request that is being answered. uvicorn notifies the one received last, which
+        is another if the client pipelines requests."""
         if self._answering is not None:
             self._answering.disconnected = True
             self._answering.message_event.set()
@@ -68,7 +68,7 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what goes no further, in the form of all errors, and close the connection."""
+        """Answer a request that cannot be parsed with an error body, and close the connection."""
         status, reply = describe(self._error or InvalidRequestError(msg))
         body = reply.model_dump_json().encode()
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
