@@ -11,8 +11,8 @@ import httpx
 import jsonschema
 import pytest
 
-from tests.server.test_connections import wait_for
 from tests.support.servers import Server, start_server, stop_server
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.live
 

@@ -18,8 +18,8 @@ from glm3edge.errors import (
 )
 from glm3edge.server.error_responses import message_error
 from glm3edge.serving.services import Services
-from tests.server.test_connections import is_freed, let_one_through, wait_for
 from tests.support.fakes import EOS, OBSERVATION, FakeBackend, spell
+from tests.support.waiting import LEAVING, SECONDS, is_freed, let_one_through, wait_for
 
 MESSAGES = "/v1/messages"
 COUNT = "/v1/messages/count_tokens"
@@ -266,7 +266,7 @@ def test_leaving_a_stream_frees_the_sequence(backend: FakeBackend, url: str) -> 
     backend.gate = threading.Semaphore(5)
     body = HELLO | {"stream": True, "max_tokens": 3500}
     with (
-        httpx.Client(base_url=url) as client,
+        httpx.Client(base_url=url, timeout=SECONDS) as client,
         client.stream("POST", MESSAGES, json=body) as reply,
     ):
         next(line for line in reply.iter_lines() if "content_block_delta" in line)
@@ -277,7 +277,7 @@ def test_leaving_a_plain_request_frees_the_sequence(backend: FakeBackend, url: s
     backend.reply_for = lambda _prompt: spell("x" * 3000)
     backend.gate = threading.Semaphore(3)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{url}{MESSAGES}", json=HELLO | {"max_tokens": 3500}, timeout=0.5)
+        httpx.post(f"{url}{MESSAGES}", json=HELLO | {"max_tokens": 3500}, timeout=LEAVING)
     wait_for(lambda: let_one_through(backend) or is_freed(backend))
     assert backend.samplers[0].position < 3000
 

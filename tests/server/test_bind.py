@@ -88,7 +88,7 @@ def test_a_port_is_held_while_the_model_is_loaded(tiny_gguf: Path, first: str) -
         early.join(60)
         assert replies == [200]
         holder.terminate()
-        assert holder.communicate(timeout=30)[1] == ""
+        assert holder.communicate(timeout=60)[1] == ""
         assert holder.returncode == 0
 
 
@@ -101,9 +101,9 @@ def test_of_two_that_start_together_one_serves(tiny_gguf: Path, attempt: int) ->
         lost, won = (one, other) if one.poll() is not None else (other, one)
         check_refused(lost, "127.0.0.1", port)
         wait_for(won, "stop")
-        assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{port}/health", timeout=60).status_code == 200
         won.terminate()
-        assert won.communicate(timeout=30)[1] == ""
+        assert won.communicate(timeout=60)[1] == ""
 
 
 @pytest.mark.parametrize("host", [*HOSTS, "localhost"])
@@ -120,9 +120,9 @@ def test_a_server_starts_again_where_one_has_just_stopped(tiny_gguf: Path) -> No
     """Connections that the server closed linger for a minute; they do not hold the port."""
     server = start_server(str(tiny_gguf))
     port = server.url.rpartition(":")[2]
-    with httpx.Client(base_url=server.url) as client:
-        assert client.get("/health").status_code == 200
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        assert client.get("/health", timeout=60).status_code == 200
         assert stop_server(server) == 0
     with start(tiny_gguf, int(port)) as again:
         wait_for(again, "stop")
-        assert httpx.get(f"{server.url}/health").status_code == 200
+        assert httpx.get(f"{server.url}/health", timeout=60).status_code == 200

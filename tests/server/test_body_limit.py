@@ -243,7 +243,7 @@ def test_pieces_are_counted(url: str) -> None:
         for start in range(0, len(content), 777):
             yield content[start : start + 777]
 
-    with httpx.Client(base_url=url, headers=JSON, timeout=20) as client:
+    with httpx.Client(base_url=url, headers=JSON, timeout=60) as client:
         assert client.post(CHAT, content=pieces(MAX_BYTES)).status_code == 200
         reply = client.post(CHAT, content=pieces(MAX_BYTES + 1))
         check_too_large(reply.status_code, reply.json())

@@ -208,7 +208,7 @@ def langchain_payload(prompt: str, *, max_tokens: int) -> dict[str, Any]:
 
 def post_as_langchain(url: str, payload: dict[str, Any]) -> httpx.Response:
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    return httpx.post(f"{url}/v1/chat/completions", headers=headers, json=payload, timeout=30)
+    return httpx.post(f"{url}/v1/chat/completions", headers=headers, json=payload, timeout=60)
 
 
 def test_langchain(url: str, backend: FakeBackend) -> None:

@@ -10,8 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from glm3edge.serving.services import Services
-from tests.server.test_connections import is_freed, let_one_through, wait_for
 from tests.support.fakes import EOS, FakeBackend, spell
+from tests.support.waiting import LEAVING, is_freed, let_one_through, wait_for
 
 COMPLETIONS = "/v1/completions"
 
@@ -121,6 +121,6 @@ def test_leaving_frees_the_sequence(backend: FakeBackend, url: str) -> None:
     backend.reply_for = lambda _prompt: spell("x" * 3000)
     backend.gate = threading.Semaphore(3)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{url}{COMPLETIONS}", json={"prompt": "a", "max_tokens": 3000}, timeout=0.5)
+        httpx.post(f"{url}{COMPLETIONS}", json={"prompt": "a", "max_tokens": 3000}, timeout=LEAVING)
     wait_for(lambda: let_one_through(backend) or is_freed(backend))
     assert backend.samplers[0].position < 3000

@@ -1,40 +1,22 @@
 """Clients that leave, on real sockets."""
 
 import threading
-from collections.abc import Callable
 
 import httpx
 import pytest
 
 from glm3edge.serving.services import Services
 from tests.support.fakes import EOS, FakeBackend, spell
+from tests.support.waiting import LEAVING, SECONDS, is_freed, let_one_through, wait_for
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it did not happen within ten seconds")
-
-
-def is_freed(backend: FakeBackend) -> bool:
-    return bool(backend.samplers) and backend.samplers[0].is_closed
-
-
-def let_one_through(backend: FakeBackend) -> bool:
-    assert backend.gate is not None
-    backend.gate.release()
-    return False
 
 
 def test_leaving_a_stream_frees_the_sequence(backend: FakeBackend, url: str) -> None:
     backend.reply_for = lambda _prompt: spell("\n" + "x" * 3000)
     backend.gate = threading.Semaphore(5)
     with (
-        httpx.Client(base_url=url) as client,
+        httpx.Client(base_url=url, timeout=SECONDS) as client,
         client.stream("POST", "/v1/chat/completions", json=BODY | {"stream": True}) as reply,
     ):
         next(line for line in reply.iter_lines() if '"x' in line)  # it has begun
@@ -45,7 +27,9 @@ def test_leaving_before_the_first_token_frees_the_sequence(backend: FakeBackend,
     backend.reply_for = lambda _prompt: spell("x" * 3000)
     backend.gate = threading.Semaphore(0)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{url}/v1/chat/completions", json=BODY | {"stream": True}, timeout=0.5).read()
+        httpx.post(
+            f"{url}/v1/chat/completions", json=BODY | {"stream": True}, timeout=LEAVING
+        ).read()
     wait_for(lambda: let_one_through(backend) or is_freed(backend))
     assert backend.samplers[0].position < 3000
 
@@ -54,7 +38,7 @@ def test_leaving_a_plain_request_frees_the_sequence(backend: FakeBackend, url: s
     backend.reply_for = lambda _prompt: spell("x" * 3000)
     backend.gate = threading.Semaphore(3)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{url}/v1/chat/completions", json=BODY, timeout=0.5)
+        httpx.post(f"{url}/v1/chat/completions", json=BODY, timeout=LEAVING)
     wait_for(lambda: let_one_through(backend) or is_freed(backend))
     assert backend.samplers[0].position < 3000
 
@@ -64,7 +48,7 @@ def test_leaving_an_embedding_frees_the_sequence(
 ) -> None:
     backend.gate = threading.Semaphore(1)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{url}/v1/embeddings", json={"input": "x" * 4000}, timeout=0.5)
+        httpx.post(f"{url}/v1/embeddings", json={"input": "x" * 4000}, timeout=LEAVING)
     wait_for(lambda: let_one_through(backend) or not services.engine.num_running)
     num_decoded = sum(len(span.token_ids) for batch in backend.batches for span in batch)
     assert num_decoded < 4000
@@ -75,9 +59,9 @@ def test_the_server_serves_on_after_clients_left(backend: FakeBackend, url: str)
     backend.reply_for = lambda _prompt: [*spell("\nok"), EOS]
     for _ in range(5):
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{url}/v1/chat/completions", json=BODY, timeout=0.1)
+            httpx.post(f"{url}/v1/chat/completions", json=BODY, timeout=LEAVING)
     backend.gate.release(10_000)
-    reply = httpx.post(f"{url}/v1/chat/completions", json=BODY, timeout=10)
+    reply = httpx.post(f"{url}/v1/chat/completions", json=BODY, timeout=SECONDS)
     assert reply.json()["choices"][0]["message"]["content"] == "ok"
 
 
@@ -87,7 +71,7 @@ def test_closing_the_engine_ends_open_streams(
     backend.reply_for = lambda _prompt: spell("\n" + "x" * 3000)
     backend.gate = threading.Semaphore(5)
     with (
-        httpx.Client(base_url=url) as client,
+        httpx.Client(base_url=url, timeout=SECONDS) as client,
         client.stream("POST", "/v1/chat/completions", json=BODY | {"stream": True}) as reply,
     ):
         lines = reply.iter_lines()

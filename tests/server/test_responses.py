@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
 from glm3edge.serving.services import Services
-from tests.server.test_connections import is_freed, let_one_through, wait_for
 from tests.support.fakes import EOS, OBSERVATION, FakeBackend, spell
+from tests.support.waiting import LEAVING, is_freed, let_one_through, wait_for
 
 URL = "/v1/responses"
 HELLO = {"input": "你好"}
@@ -249,7 +249,7 @@ def test_leaving_frees_the_sequence_and_keeps_nothing(
     backend.reply_for = lambda _prompt: spell("\n" + "x" * 3000)
     backend.gate = threading.Semaphore(3)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{url}{URL}", json=HELLO | {"stream": streamed}, timeout=0.5)
+        httpx.post(f"{url}{URL}", json=HELLO | {"stream": streamed}, timeout=LEAVING)
     wait_for(lambda: let_one_through(backend) or is_freed(backend))
     assert backend.samplers[0].position < 3000
     assert services.responses.num_bytes == 0

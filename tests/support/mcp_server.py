@@ -41,7 +41,7 @@ def picture() -> Image:
 @server.tool()
 def hang() -> str:
     """Take long."""
-    time.sleep(2)
+    time.sleep(5)
     return "late"
 
 

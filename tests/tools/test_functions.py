@@ -108,28 +108,28 @@ def test_a_call_has_a_limit(name: str) -> None:
     async def main() -> str:
         tool = function_tool(f"{SAMPLES}:{name}", seconds=0.1)
         with pytest.raises(ToolError) as caught:
-            await tool.run({"seconds": 60})
+            await tool.run({"seconds": 600})
         return str(caught.value)
 
     start = time.monotonic()
     assert asyncio.run(main()) == "it took longer than 0.1 s"
-    assert time.monotonic() - start < 30  # nothing waits for the thread
+    assert time.monotonic() - start < 100  # nothing waits for the thread
 
 
 def test_a_program_ends_though_a_tool_hangs() -> None:
     program = f"""
 import asyncio
-from glm3edge.errors import ToolError
+from glm3edge.tools.errors import ToolError
 from glm3edge.tools.functions import function_tool
 async def main():
-    await function_tool("{SAMPLES}:blocking", seconds=0.1).run({{"seconds": 60}})
+    await function_tool("{SAMPLES}:blocking", seconds=0.1).run({{"seconds": 600}})
 try:
     asyncio.run(main())
 except ToolError as exc:
     print(exc)
 """
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == ("it took longer than 0.1 s\n", "")
 
 

@@ -354,22 +354,20 @@ def test_memory_that_is_taken_in_small_pieces_has_the_same_limit() -> None:
     code = "kept = []\nwhile True:\n    kept.append(bytearray(1 << 16))"
     start = time.monotonic()
     assert "MemoryError" in run(code, limits=Limits(memory=256 << 20))[0]
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 100
 
 
-@pytest.mark.parametrize("code", ["while True: pass", "import time; time.sleep(60)"])
+@pytest.mark.parametrize("code", ["while True: pass", "import time; time.sleep(600)"])
 def test_what_takes_too_long_is_stopped(code: str) -> None:
     start = time.monotonic()
-    reply, after = run(
-        f"x = 1\nprint('begun')\n{code}", "'x' in vars()", limits=Limits(seconds=0.5)
-    )
-    assert reply == f"begun\n[stopped after 0.5 s; {LOST}"
+    reply, after = run(f"x = 1\nprint('begun')\n{code}", "'x' in vars()", limits=Limits(seconds=2))
+    assert reply == f"begun\n[stopped after 2 s; {LOST}"
     assert after == "False"
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 100
 
 
 def test_processor_time_has_a_limit_of_its_own() -> None:
-    limits = Limits(seconds=20, cpu_seconds=1)
+    limits = Limits(seconds=100, cpu_seconds=1)
     reply, after = run("while True: pass", "1", limits=limits)
     assert reply == f"[the process ended (killed: too much processor time, or memory); {LOST}"
     assert after == "1"
@@ -444,7 +442,7 @@ def sessions(mark: int) -> list[psutil.Process]:
 
 
 def wait(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition():
         if time.monotonic() > deadline:
             return False

@@ -102,7 +102,7 @@ def test_tools_are_listed_and_called_and_a_crash_leaves_the_chat_going(
 def test_a_call_that_takes_too_long_or_is_given_up_leaves_the_server_usable(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mcp_servers, "CALL_SECONDS", 0.5)
+    monkeypatch.setattr(mcp_servers, "CALL_SECONDS", 1.5)
 
     async def main() -> None:
         async with open_toolbox(mcp=[str(config)]) as toolbox:
@@ -118,7 +118,7 @@ def test_a_call_that_takes_too_long_or_is_given_up_leaves_the_server_usable(
 
     start = time.monotonic()
     asyncio.run(main())
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
     assert not psutil.pid_exists(pid(config))
 
 
