@@ -1,34 +1,34 @@
-"""Exceptions that several packages raise or catch; each other one stands with its owner.
+"""Exceptions that several packages share; all others are in their owner's ``errors`` module.
 
     Glm3EdgeError
-    ├── ConfigError               a setting that cannot work
+    ├── ConfigError               a setting is wrong
     │   └── SandboxError                                         tools/errors.py
     ├── ToolError                                                tools/errors.py
-    ├── ModelError                the model file, or llama.cpp with it
+    ├── ModelError                the model file, or llama.cpp with it, failed
     │   ├── ModelLoadError
-    │   ├── DeviceError           a GPU or worker that is not here, or cannot do it
-    │   ├── DoesNotFitError       more memory than there is
+    │   ├── DeviceError           a GPU or worker is missing or unsuitable
+    │   ├── DoesNotFitError       not enough memory
     │   ├── ResourceClosedError   used after close()
-    │   └── ModelFileError        a GGUF file that cannot be read
+    │   └── ModelFileError        a GGUF file cannot be read
     ├── HubError                  and those below it             store/hub/errors.py
-    ├── GrammarError              a grammar that cannot be followed
+    ├── GrammarError              a grammar is invalid or too large
     ├── ServerError, TranscriptError                             commands/chat/errors.py
     ├── VerifyError               and those below it             commands/verify/errors.py
-    ├── RequestError              the caller's to mend
+    ├── RequestError              the caller has to change the request
     │   ├── InvalidRequestError
     │   ├── ContextLengthExceededError
     │   ├── (Previous)ResponseNotFoundError                      serving/responses/errors.py
-    │   └── those that no route ever sees                        server/request_errors.py
-    └── EngineError               ours or the machine's
+    │   └── those refused before any route                       server/request_errors.py
+    └── EngineError               the server or the machine failed
         ├── EngineClosedError
-        ├── EngineLostError       its process has ended; it comes back
+        ├── EngineLostError       its process has ended; it is restarted
         ├── QueueFullError
         ├── TimeoutExceededError
         └── DecodeError
             └── DecodeAbortedError
 
-Exceptions carry fields; whoever needs a number reads the field, never the text. A class has the
-program's exit code; the server's table gives each its HTTP status.
+Exceptions carry fields: callers that need a number read the field, never the text. A class has the
+program's exit code; the table in server/error_responses.py gives each its HTTP status.
 """
 
 from pathlib import Path
@@ -39,13 +39,13 @@ class Glm3EdgeError(Exception):
     """Base of everything this package raises on purpose.
 
     Attributes:
-        exit_code: what the program ends with if nothing catches it.
+        exit_code: the program's exit code if nothing catches the error.
     """
 
     exit_code: ClassVar[int] = 1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Whole, from one process to another: what was made of the arguments, and the fields."""
+        """Pickle with the final message and the fields, so that it can cross processes."""
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
@@ -57,7 +57,7 @@ def _rebuilt(kind: type[Exception], args: tuple[Any, ...], fields: dict[str, Any
 
 
 class ConfigError(Glm3EdgeError):
-    """A setting is wrong; the message names it and says what is accepted."""
+    """A setting is wrong; the message names it and says which values are accepted."""
 
     exit_code = 2
 
@@ -83,16 +83,16 @@ class ModelLoadError(ModelError):
 
 
 class DeviceError(ModelError):
-    """A device is missing, or cannot be used as asked."""
+    """A device is missing, or cannot be used as requested."""
 
 
 class DoesNotFitError(ModelError):
-    """A model needs more memory than there is, wherever its parts are put.
+    """A model needs more memory than there is, however it is distributed.
 
     Attributes:
-        needed: bytes that would have to be on the CPU.
-        usable: bytes that may be taken there.
-        advice: what would fit, empty if nothing is known of.
+        needed: bytes needed in the CPU's memory.
+        usable: bytes available there.
+        advice: what would fit, empty if that is not known.
     """
 
     def __init__(self, *, needed: int, usable: int, advice: str = "") -> None:
@@ -110,7 +110,7 @@ class ResourceClosedError(ModelError):
 
 
 class ModelFileError(ModelError):
-    """A GGUF file is damaged, or is none.
+    """A file is damaged, or is not a GGUF file.
 
     Attributes:
         path: the file.
@@ -124,14 +124,14 @@ class ModelFileError(ModelError):
 
 
 class GrammarError(Glm3EdgeError):
-    """A grammar is too large, or no grammar."""
+    """A grammar is invalid or too large."""
 
 
 class RequestError(Glm3EdgeError):
     """The request cannot be served as it stands.
 
     Attributes:
-        param: the request field to blame, if there is one.
+        param: the request field at fault, None if there is none.
     """
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
@@ -140,15 +140,15 @@ class RequestError(Glm3EdgeError):
 
 
 class InvalidRequestError(RequestError):
-    """A request field has a value this server cannot serve."""
+    """A request field has an invalid or unsupported value."""
 
 
 class ContextLengthExceededError(RequestError):
-    """Prompt and requested reply do not fit the context.
+    """Prompt and requested reply exceed the context.
 
     Attributes:
         num_prompt_tokens: tokens in the prompt.
-        num_new_tokens: tokens asked for on top of it (``max_tokens``).
+        num_new_tokens: tokens requested for the reply (``max_tokens``).
         context_size: tokens the context holds.
     """
 
@@ -174,11 +174,11 @@ class EngineError(Glm3EdgeError):
 
 
 class EngineClosedError(EngineError):
-    """The engine is shutting down, or has."""
+    """The engine is shutting down, or has shut down."""
 
 
 class EngineLostError(EngineError):
-    """The process that computes has ended, or does not answer.
+    """The engine's process has ended, or does not respond.
 
     Attributes:
         reason: why, in one line.
@@ -190,10 +190,10 @@ class EngineLostError(EngineError):
 
 
 class QueueFullError(EngineError):
-    """As many requests wait as may.
+    """The queue of waiting requests is full.
 
     Attributes:
-        retry_after: seconds after which it is worth trying again.
+        retry_after: seconds after which a retry may succeed.
     """
 
     def __init__(self, *, num_waiting: int, retry_after: int) -> None:
@@ -204,10 +204,10 @@ class QueueFullError(EngineError):
 
 
 class TimeoutExceededError(EngineError):
-    """A request took longer than requests may.
+    """A request took longer than the time limit.
 
     Attributes:
-        seconds: how long they may take.
+        seconds: the limit.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -218,10 +218,10 @@ class TimeoutExceededError(EngineError):
 
 
 class DecodeError(EngineError):
-    """llama.cpp refused a batch.
+    """llama.cpp failed to decode a batch.
 
     Attributes:
-        code: what ``llama_decode`` returned.
+        code: return value of ``llama_decode``.
     """
 
     def __init__(self, code: int) -> None:
@@ -230,4 +230,4 @@ class DecodeError(EngineError):
 
 
 class DecodeAbortedError(DecodeError):
-    """A batch was stopped on request; what it computed does not count."""
+    """Decoding of a batch was aborted on request; its results are discarded."""

@@ -1,4 +1,4 @@
-"""Host names, whose machine they stand for, and addresses of workers."""
+"""Host names: parsing, whether they are local; addresses of workers."""
 
 import re
 from ipaddress import ip_address, ip_network
@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 DEFAULT_WORKER_PORT = 50052
 """Port of llama.cpp's RPC server."""
 
-# A Host header (RFC 9110, 7.2) without what no browser sends: percent signs, zones.
+# A Host header (RFC 9110, 7.2), except percent signs and zones, which no browser sends.
 _AUTHORITY = re.compile(
     r"(?P<host>\[[0-9a-f.]*:[0-9a-f:.]*\]|[a-z0-9._~-]+)(:[0-9]*)?", re.IGNORECASE
 )
@@ -14,13 +14,13 @@ _LOCAL_NETWORKS = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 def host_of(authority: str) -> str | None:
-    """The host of a Host header, in the spelling of ``canonical()``; None if it is none."""
+    """Host of a Host header, in the form of ``canonical()``; None if the header is invalid."""
     match = _AUTHORITY.fullmatch(authority)
     return None if match is None else canonical(match["host"])
 
 
 def canonical(host: str) -> str:
-    """One spelling for a name, or for an address with or without brackets: ``::1``."""
+    """Canonical form of a name or address: lower case, no brackets, IPv6 as short as ``::1``."""
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:
         return str(ip_address(bare))
@@ -47,10 +47,10 @@ def is_wildcard(host: str) -> bool:
 
 
 def parse_address(text: str) -> str:
-    """``host:port`` of a worker, with the usual port if it names none.
+    """Parse a worker's address to ``host:port``, with the default port if it has none.
 
     Raises:
-        ValueError: it is no such thing.
+        ValueError: it is no address.
     """
     host, colon, port = text.strip().rpartition(":")
     if not colon:

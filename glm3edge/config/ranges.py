@@ -1,4 +1,4 @@
-"""Ranges and shares: numbers as people write them in an option, ``0-3,7`` and ``3,1``."""
+"""Parsers of number lists in options: ranges (``0-3,7``) and shares (``3,1``)."""
 
 import math
 
@@ -6,10 +6,10 @@ _MOST = 9999
 
 
 def parse_ranges(text: str) -> frozenset[int]:
-    """The numbers that ``text`` names; none if it is empty.
+    """Parse ranges to the set of their numbers; empty text is an empty set.
 
     Raises:
-        ValueError: it is written in another way, or a range ends before it begins.
+        ValueError: the syntax is wrong, or a range ends before it begins.
     """
     numbers: set[int] = set()
     for part in filter(None, map(str.strip, text.split(","))):
@@ -26,10 +26,10 @@ def parse_ranges(text: str) -> frozenset[int]:
 
 
 def parse_shares(text: str) -> tuple[float, ...]:
-    """The shares that ``text`` names; none if it is empty.
+    """Parse shares to a tuple of numbers; empty text is an empty tuple.
 
     Raises:
-        ValueError: one is no number or below 0, or all are 0.
+        ValueError: one is not a number or below 0, or all are 0.
     """
     words = [word.strip() for word in text.split(",")] if text.strip() else []
     try:

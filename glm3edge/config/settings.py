@@ -1,4 +1,4 @@
-"""Settings: frozen, checked once, from options and ``GLM3EDGE_*`` environment variables."""
+"""Settings from options and ``GLM3EDGE_*`` environment variables, frozen and checked once."""
 
 import re
 from pathlib import Path
@@ -13,13 +13,13 @@ from glm3edge.config.ranges import parse_ranges, parse_shares
 from glm3edge.errors import ConfigError
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
-"""Origins that browsers may call from when none are configured: pages of this machine."""
+"""Regular expression of the origins that are always allowed: pages of this machine."""
 
 
 class Settings(BaseSettings):
-    """All that ``glm3edge serve`` can be told.
+    """Settings of ``glm3edge serve``; other commands use some of them.
 
-    An option wins over the environment variable of the same name (``GLM3EDGE_CTX_SIZE=4096``).
+    An option takes precedence over the environment variable of its name (``GLM3EDGE_CTX_SIZE``).
     """
 
     model_config = SettingsConfigDict(
@@ -27,50 +27,51 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         frozen=True,
         extra="forbid",
-        hide_input_in_errors=True,  # one of them is secret
+        hide_input_in_errors=True,  # the API key is secret
     )
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     ctx_size: Annotated[int, Field(ge=0, le=2**31 - 256)] = 0
-    """Tokens of context; 0 takes the model's own length, up to DEFAULT_CONTEXT_SIZE."""
+    """Tokens of context; 0 is the model's own length, up to DEFAULT_CONTEXT_SIZE."""
     parallel: Annotated[int, Field(ge=1, le=64)] = 4
-    """Requests that run at once; they share the context."""
+    """Requests that are processed at once; they share the context."""
     queue: Annotated[int, Field(ge=0, le=10_000)] = 64
     """Requests that may wait; more are refused with 429."""
     timeout: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds from its arrival after which a request ends with an error; 0 sets no limit."""
+    """Seconds from its arrival after which a request ends with an error; 0 is no limit."""
     clamp_max_tokens: bool = False
-    """Give what fits where ``max_tokens`` asks for more than the context has room for."""
+    """Reduce a ``max_tokens`` that exceeds the context to what fits, instead of an error."""
     drafts: bool = True
-    """Guess at tokens where the text repeats itself, and check the guesses in one batch."""
+    """Speculative decoding: draft tokens where text repeats, and verify them in one batch."""
     deterministic: bool = False
-    """One request at a time, in batches whose shape depends on nothing else: the same seed then
-    always gives the same text."""
+    """Process one request at a time, in batches of a shape that depends on it alone, so that the
+    same seed always gives the same text."""
     threads: Annotated[int, Field(ge=0, le=512)] = 0
-    """Compute threads; 0 takes one for each physical core this process may use."""
+    """Compute threads; 0 is one for each physical core this process may use."""
     gpu_layers: str = "auto"
-    """Layers on the GPUs, counted back from the output: a number, ``all``, or as many as fit."""
+    """Layers on the GPUs, counted back from the output: a number, ``all``, or ``auto``: all that
+    fit."""
     shrink_ctx: bool = False
-    """Take a smaller context, down to 2048 tokens, where all layers fit on the GPUs then."""
+    """Reduce the context, to 2048 tokens at least, if all layers fit on the GPUs then."""
     cpu_layers: str = ""
     """Layers that stay on the CPU, by number: ``0-3,7``."""
     tensor_placement: tuple[str, ...] = ()
-    """Pairs ``PATTERN=DEVICE``: where tensors are whose name contains a match."""
+    """Pairs ``PATTERN=DEVICE``: devices of tensors whose name contains a match."""
     kv_on_gpu: bool = True
-    """Keys and values are where their layer is; if not, all on the CPU."""
+    """Whether the KV cache is on the device of each layer, or all on the CPU."""
     tensor_split: str = ""
-    """Shares of the GPUs in their layers: ``3,1``; empty goes by what fits."""
+    """Proportions in which GPUs share layers: ``3,1``; empty goes by what fits."""
     main_gpu: Annotated[int, Field(ge=0)] | None = None
-    """The one GPU that takes all of these layers, by its number."""
+    """Number of the one GPU that takes all of these layers."""
     kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
-    """What keys and values are kept in."""
+    """Type of the KV cache."""
     rpc: tuple[str, ...] = ()
     """Workers on other machines that share the layers, ``host:port``."""
     type: str | None = None
-    """What a checkpoint folder is quantized to; None takes what suits the model."""
+    """Type that checkpoints are quantized to; None goes by the model."""
     embedding_model: str | None = None
-    """An encoder for /v1/embeddings: a GGUF file or a folder; None takes the chat model."""
+    """Encoder for /v1/embeddings: a GGUF file or a folder; None is the chat model."""
     lora: tuple[str, ...] = ()
     """LoRA adapters as ``FILE_OR_FOLDER[:SCALE]``; each is a model of its own for requests."""
     prefix: tuple[str, ...] = ()
@@ -78,21 +79,21 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = ()
     """Web origins allowed besides this machine's; ``*`` allows all."""
     api_key: SecretStr | None = None
-    """What callers have to send; None asks for nothing."""
+    """API key that requests must have; None requires no key."""
     no_auth: bool = False
-    """Serve other machines without a key."""
+    """Allow requests from other machines without a key."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names that requests may be sent to besides ``host`` and this machine's; ``*`` allows all."""
+    """Host headers allowed besides ``host`` and this machine's names; ``*`` allows all."""
     max_body: Annotated[ByteSize, Field(ge=1)] = ByteSize(32 * 2**20)
-    """Bytes that the body of a request may have."""
+    """Limit of a request's body, in bytes."""
     disk_cache: ByteSize = ByteSize(4 * 2**30)
-    """Bytes on disk for what conversations have computed; 0 keeps nothing."""
+    """Limit of the KV cache on disk, in bytes; 0 switches it off."""
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("glm3edge", appauthor=False))
 
     @field_validator("api_key")
     @classmethod
     def _check_key(cls, key: SecretStr | None) -> SecretStr | None:
-        """A header must be able to hold it."""
+        """Check that a header can hold the key."""
         text = None if key is None else key.get_secret_value()
         if text is not None and (not text or text != text.strip() or not text.isprintable()):
             raise ValueError("a key has one character or more, all printable, no spaces around it")
@@ -101,7 +102,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts")
     @classmethod
     def _split_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        """Names in one spelling; an entry may have several, with commas between."""
+        """Names in canonical form; an entry may have several, separated by commas."""
         return tuple(_host(name.strip()) for entry in entries for name in entry.split(","))
 
     @field_validator("gpu_layers")
@@ -139,7 +140,7 @@ class Settings(BaseSettings):
     @field_validator("rpc")
     @classmethod
     def _split_workers(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        """Addresses with their ports; an entry may have several, with commas between."""
+        """Addresses with their ports; an entry may have several, separated by commas."""
         addresses = [parse_address(part) for entry in entries for part in entry.split(",")]
         if len(set(addresses)) < len(addresses):
             raise ValueError("a worker is named twice")
@@ -147,10 +148,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(**options: object) -> Settings:
-    """Settings from ``options`` (None means not given) over the environment.
+    """Load settings from ``options``, where None is not given, and the environment.
 
     Raises:
-        ConfigError: naming the setting and what is wrong with it.
+        ConfigError: a setting is wrong; the message names it.
     """
     given = {name: value for name, value in options.items() if value is not None}
     try:
@@ -171,7 +172,7 @@ def _first_error(exc: ValidationError) -> str:
 
 
 def _check_exposure(settings: Settings) -> None:
-    """Refuse to let other machines in without a key, unless that is asked for."""
+    """Refuse an address that other machines can reach without a key, unless with ``no_auth``."""
     if settings.no_auth and settings.api_key is not None:
         raise ConfigError("--no-auth and an API key exclude each other: leave out one of them")
     if not (is_local(settings.host) or settings.api_key is not None or settings.no_auth):

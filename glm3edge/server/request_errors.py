@@ -1,4 +1,4 @@
-"""Errors of requests that middleware refuses before any route.
+"""Errors of requests that are refused before any route.
 
 RequestError
 ├── BodyTooLargeError

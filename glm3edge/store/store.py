@@ -21,7 +21,7 @@ from glm3edge_convert.progress import Step
 from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
 
 ENCODER_TYPE = "f16"
-"""What encoders are converted to."""
+"""Type that encoders are converted to."""
 
 
 class Store:
@@ -49,7 +49,7 @@ class Store:
 
         Args:
             cache_dir: the cache folder; it is made once something is converted or pulled.
-            quant_type: what checkpoints are converted to; without one that is ``DEFAULT_TYPE``,
+            quant_type: type that checkpoints are converted to; without one that is ``DEFAULT_TYPE``,
                 and q8_0 for the built-in model.
             progress: called during downloads and conversions.
             announce: called once before each of them.
@@ -72,7 +72,7 @@ class Store:
         Raises:
             ConfigError: there is no such file or folder, and it is no repository's name; or it
                 holds an encoder.
-            HubError: the repository cannot be had.
+            HubError: the repository cannot be pulled.
             ConvertError: the checkpoint could not be converted.
         """
         if name is None:
@@ -88,7 +88,7 @@ class Store:
         Raises:
             ConfigError: there is no such file or folder, and it is no repository's name; or it
                 holds no encoder.
-            HubError: the repository cannot be had.
+            HubError: the repository cannot be pulled.
             ConvertError: the checkpoint could not be converted.
         """
         if name is None:
@@ -96,11 +96,11 @@ class Store:
         return self._find(name, None, ENCODER_TYPE, partial(_check_encoder, name))
 
     def find_adapters(self, specs: Sequence[str]) -> list[AdapterFile]:
-        """As ``adapters.find_adapters()``, with this cache folder."""
+        """Find LoRA adapters; see ``adapters.find_adapters()``."""
         return find_adapters(specs, self._converter)
 
     def find_prefixes(self, paths: Sequence[str]) -> list[PrefixFile]:
-        """As ``adapters.find_prefixes()``, with this cache folder."""
+        """Find P-Tuning v2 prefixes; see ``adapters.find_prefixes()``."""
         return find_prefixes(paths, self._converter)
 
     def look_up(self, name: str) -> Path:
@@ -128,7 +128,7 @@ class Store:
         """Get a repository's model at the commit it has now, and convert it if its name has a type.
 
         Raises:
-            HubError: it cannot be had.
+            HubError: it cannot be pulled.
             ConvertError: the checkpoint cannot be converted.
         """
         pulled = pull(

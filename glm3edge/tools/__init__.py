@@ -1,1 +1,1 @@
-"""Tools that a chat can run: Python functions, MCP servers, the code interpreter."""
+"""Tools of the chat: Python functions, MCP servers, the code interpreter."""

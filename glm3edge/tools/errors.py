@@ -1,9 +1,9 @@
-"""The errors of tools.
+"""Errors of tools.
 
 Glm3EdgeError
 ├── ConfigError
-│   └── SandboxError          nothing here can shut a program in
-└── ToolError                 a tool's call that failed; the chat goes on
+│   └── SandboxError          this system has no sandbox for the code interpreter
+└── ToolError                 a call failed; the chat continues
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from glm3edge.errors import ConfigError, Glm3EdgeError
 
 
 class SandboxError(ConfigError):
-    """The code interpreter stays off: this system cannot shut it in.
+    """The code interpreter stays off, since no sandbox works on this system.
 
     Attributes:
-        reasons: what was tried, and why it does not work here.
+        reasons: why each sandbox that was tried does not work.
     """
 
     def __init__(self, reasons: Sequence[str], remedy: str) -> None:
@@ -24,4 +24,4 @@ class SandboxError(ConfigError):
 
 
 class ToolError(Glm3EdgeError):
-    """A tool's call failed; the message can be given to the model as its result."""
+    """A tool call failed; the message can be given to the model as the result."""

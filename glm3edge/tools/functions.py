@@ -1,6 +1,6 @@
 """Python functions as tools: ``module:function`` or ``path/to/file.py:function``.
 
-The schema comes from signature and docstring, by pydantic and docstring_parser:
+The schema is made from signature and docstring, with pydantic and docstring_parser:
 
     def weather(city: Annotated[str, "in Chinese or English"], days: int = 1) -> dict[str, Any]:
         \"\"\"The weather forecast of a city.
@@ -37,14 +37,14 @@ from glm3edge.tools.schemas import plain_schema
 from glm3edge.tools.tool import Tool
 
 SECONDS = 60.0
-"""What a call may take."""
+"""Timeout of a call."""
 
 Function = Callable[..., Any]
 _JSON_DEFAULTS = (str, int, float, bool, type(None), Enum)
 
 
 def function_tool(spec: str, *, seconds: float = SECONDS) -> Tool:
-    """The tool that ``spec`` names.
+    """Load the function that ``spec`` names, as a tool.
 
     Raises:
         ConfigError: there is no such function, or its signature cannot be described.
@@ -76,7 +76,7 @@ def _load(spec: str) -> Function:
 
 
 def _function_names(module: object) -> Iterator[str]:
-    """Its own, not those that it imports."""
+    """Names of the public functions that a module defines; imported ones are left out."""
     own = getattr(module, "__name__", None)
     for name, value in getattr(module, "__dict__", {}).items():
         if inspect.isfunction(value) and value.__module__ == own and not name.startswith("_"):
@@ -84,7 +84,7 @@ def _function_names(module: object) -> Iterator[str]:
 
 
 def _module(spec: str, place: str) -> types.ModuleType:
-    """Import by name, the working folder included, or from a file, as ``python file`` would."""
+    """Import by name, also from the working folder, or from a file, as ``python file`` would."""
     file = Path(place)
     is_file = file.suffix == ".py"
     if is_file and not file.is_file():
@@ -111,17 +111,17 @@ def _run_file(file: Path) -> types.ModuleType:
 
 
 def _model_of(spec: str, function: Function, docs: docstring_parser.Docstring) -> type[BaseModel]:
-    """A model with a field for each parameter.
+    """Pydantic model with a field for each parameter.
 
-    The fields have names of their own, and parameters are their aliases: a parameter may be called
-    what a field may not, ``_x`` or ``model_config``.
+    The parameter's name is the field's alias, since a parameter may have a name that a field may
+    not, such as ``_x`` or ``model_config``.
     """
     described = {param.arg_name: param.description for param in docs.params}
     fields: dict[str, Any] = {}
     for index, parameter in enumerate(_parameters(spec, function)):
         description = _annotated_text(parameter.annotation) or described.get(parameter.name)
         options = {"alias": parameter.name} | _default(parameter.default)
-        if description is not None:  # else what pydantic finds in the annotation counts
+        if description is not None:  # else pydantic takes it from the annotation
             options["description"] = description
         annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
         fields[f"p{index}"] = (annotation, Field(**options))
@@ -147,7 +147,7 @@ def _parameters(spec: str, function: Function) -> Iterator[inspect.Parameter]:
 
 
 def _annotated_text(annotation: object) -> str | None:
-    """``Annotated[str, "a city"]``; pydantic reads ``Field(description=...)`` itself."""
+    """Text of ``Annotated[str, "a city"]``; pydantic reads ``Field(description=...)`` itself."""
     if typing.get_origin(annotation) is not Annotated:
         return None
     texts = (note for note in typing.get_args(annotation)[1:] if isinstance(note, str))
@@ -155,8 +155,8 @@ def _annotated_text(annotation: object) -> str | None:
 
 
 def _default(default: object) -> dict[str, Any]:
-    """Options of the field; a default that JSON lacks is not shown, and the function has its own
-    in any case."""
+    """Field options for a default; one that JSON cannot express is left out of the schema, and the
+    function applies it itself."""
     if default is inspect.Parameter.empty:
         return {}
     if isinstance(default, _JSON_DEFAULTS):
@@ -175,7 +175,7 @@ def _schema_of(spec: str, model: type[BaseModel]) -> dict[str, Any]:
 async def _call(
     function: Function, model: type[BaseModel], seconds: float, arguments: dict[str, Any]
 ) -> str:
-    """Check the arguments, run, and put the result into text."""
+    """Check the arguments, run the function, and convert the result to text."""
     values = _checked(model, arguments)
     try:
         result = await asyncio.wait_for(_run(function, values), seconds)
@@ -210,8 +210,8 @@ async def _run(function: Function, values: dict[str, Any]) -> Any:
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:
-    """Run in a thread that nobody waits for in the end: a call that hangs must not keep the chat
-    from ending, as it would in asyncio's own pool."""
+    """Run in a daemon thread, since a call that hangs must not keep the chat from ending, as it
+    would in asyncio's own pool."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
 
@@ -227,8 +227,8 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
         result, error = None, None
         try:
             result = function()
-        except BaseException as exc:  # it is raised where the call is awaited
-            # Futures take no StopIteration, and the chat must not end with sys.exit() in a tool.
+        except BaseException as exc:  # raised where the call is awaited
+            # Futures take no StopIteration, and sys.exit() in a tool must not end the chat.
             is_plain = isinstance(exc, Exception) and not isinstance(exc, StopIteration)
             error = exc if is_plain else RuntimeError(repr(exc))
         if not loop.is_closed():

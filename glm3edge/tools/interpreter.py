@@ -1,10 +1,10 @@
-"""The code interpreter: the model's Python, in a process of its own, shut in.
+"""Code interpreter: runs the model's Python in a sandboxed process.
 
-    start -> READY -> cell ends               -> READY
-                   -> too long, too much said -> killed, started again for the next cell
-                   -> it ends, or is killed   -> started again for the next cell
+    start -> READY -> cell ends                  -> READY
+                   -> timeout, too much output   -> killed, started again for the next cell
+                   -> process ends, or is killed -> started again for the next cell
 
-Variables live as long as the process does; a result says when they are lost.
+Variables are kept as long as the process lives; a result says when they are lost.
 """
 
 import asyncio
@@ -18,7 +18,14 @@ from typing import Any
 
 from glm3edge.schema.chat import INTERPRETER
 from glm3edge.tools.errors import SandboxError, ToolError
-from glm3edge.tools.sandbox import ELSEWHERE, REMEDY, Limits, Walls, environment, find_walls
+from glm3edge.tools.sandbox import (
+    OTHER_SYSTEMS_REMEDY,
+    REMEDY,
+    Limits,
+    Sandbox,
+    environment,
+    find_sandboxes,
+)
 from glm3edge.tools.sanitize import printable, shortened
 from glm3edge.tools.tool import Tool
 
@@ -36,18 +43,18 @@ _PARAMETERS = {
 
 
 class _EndedError(Exception):
-    """The process ended before the cell did; the argument is what it wrote."""
+    """The process ended before the cell did."""
 
 
-class _TooMuchError(Exception):
-    """A cell wrote more than it may; the argument is what it wrote."""
+class _OutputLimitError(Exception):
+    """A cell wrote more than its limit."""
 
 
 class CodeInterpreter:
-    """Enter it, then run code; it goes on to the next wall only while it starts.
+    """A Python process in the first sandbox that works here; an async context manager.
 
     Attributes:
-        walls: what it is shut in by, once entered.
+        sandbox: the one that is used, once entered.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -55,29 +62,29 @@ class CodeInterpreter:
         self._process: Process | None = None
         self._lock = asyncio.Lock()
         self._output = bytearray()
-        self.walls: Walls | None = None
+        self.sandbox: Sandbox | None = None
 
     @property
     def tool(self) -> Tool:
-        """ChatGLM3's own tool."""
+        """The tool by which ChatGLM3 was trained to call it."""
         return Tool(INTERPRETER, _DESCRIPTION, _PARAMETERS, self._call)
 
     async def __aenter__(self) -> "CodeInterpreter":
-        """Start it.
+        """Start its process.
 
         Raises:
-            SandboxError: this system cannot shut it in.
+            SandboxError: no sandbox works on this system.
         """
-        candidates, reasons = find_walls(self._limits)
-        for walls in candidates:
-            self.walls = walls
+        candidates, reasons = find_sandboxes(self._limits)
+        for sandbox in candidates:
+            self.sandbox = sandbox
             try:
                 await self._start()
             except (OSError, ToolError) as exc:
-                reasons.append(f"{walls.name}: {exc}")
+                reasons.append(f"{sandbox.name}: {exc}")
             else:
                 return self
-        raise SandboxError(reasons, REMEDY if candidates else ELSEWHERE)
+        raise SandboxError(reasons, REMEDY if candidates else OTHER_SYSTEMS_REMEDY)
 
     async def __aexit__(
         self,
@@ -89,7 +96,7 @@ class CodeInterpreter:
         await self._kill()
 
     async def run(self, code: str) -> str:
-        """What ``code`` writes, the value of its last expression, a traceback.
+        """Run ``code``; returns its output with the value of its last expression, or a traceback.
 
         Raises:
             ToolError: its process cannot be started again.
@@ -108,17 +115,17 @@ class CodeInterpreter:
         return await self.run(code)
 
     async def _run_noted(self, code: str) -> tuple[str, str]:
-        """The output, and what else there is to say."""
+        """The output, and a note if the cell did not end by itself."""
         limits = self._limits
         try:
             return await asyncio.wait_for(self._exchange(code), limits.seconds), ""
         except asyncio.TimeoutError:
             note = f"stopped after {limits.seconds:g} s; {_LOST}"
-        except _TooMuchError:
+        except _OutputLimitError:
             note = f"stopped: it wrote more than {limits.output_bytes} bytes; {_LOST}"
         except _EndedError:
-            note = f"the process ended ({await self._how_it_ended()}); {_LOST}"
-        except BaseException:  # cancelled: it may be anywhere in the cell
+            note = f"the process ended ({await self._exit_reason()}); {_LOST}"
+        except BaseException:  # canceled in the middle of a cell
             await self._kill()
             raise
         text = self._output.decode(errors="replace")
@@ -126,32 +133,32 @@ class CodeInterpreter:
         return text, f"[{note}]"
 
     async def _start(self) -> None:
-        """Start the process and see it run an empty cell."""
-        assert self.walls is not None  # noqa: S101 - entered
+        """Start the process and let it run an empty cell."""
+        assert self.sandbox is not None  # noqa: S101 - entered
         self._process = await asyncio.create_subprocess_exec(
-            *self.walls.command,
+            *self.sandbox.command,
             stdin=PIPE,
             stdout=PIPE,
             stderr=STDOUT,
             env=environment(),
             cwd="/",
-            start_new_session=True,  # Ctrl-C is for the chat
+            start_new_session=True,  # Ctrl-C goes to the chat only
         )
         try:
             await asyncio.wait_for(self._exchange(""), _START_SECONDS)
         except asyncio.TimeoutError:
             await self._kill()
             raise ToolError(f"did not start within {_START_SECONDS:g} s") from None
-        except (_EndedError, _TooMuchError):
+        except (_EndedError, _OutputLimitError):
             lines = printable(self._output.decode(errors="replace")).strip().splitlines()
             await self._kill()
-            raise ToolError(lines[-1] if lines else "ended without a word") from None
+            raise ToolError(lines[-1] if lines else "ended without a message") from None
         except BaseException:
             await self._kill()
             raise
 
     async def _exchange(self, code: str) -> str:
-        """Send a cell and read up to its marker."""
+        """Send a cell and read its output up to the marker."""
         process = self._process
         assert process is not None  # noqa: S101
         assert process.stdin is not None  # noqa: S101
@@ -168,10 +175,10 @@ class CodeInterpreter:
             if (place := self._output.find(end, searched)) >= 0:
                 return self._output[:place].decode(errors="replace")
             if len(self._output) > self._limits.output_bytes:
-                raise _TooMuchError
+                raise _OutputLimitError
         raise _EndedError
 
-    async def _how_it_ended(self) -> str:
+    async def _exit_reason(self) -> str:
         assert self._process is not None  # noqa: S101
         code = await self._process.wait()
         number = -code if code < 0 else code - 128
@@ -182,7 +189,7 @@ class CodeInterpreter:
         return f"exit code {code}"
 
     async def _kill(self) -> None:
-        """End the process and all that it started: they go with it."""
+        """Kill the process; the sandbox ends all that it started, too."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -194,7 +201,7 @@ class CodeInterpreter:
 
 
 async def _read_to_end(process: Process) -> None:
-    """What was inside is gone when nothing can write any more."""
+    """Read until the pipe closes: then every process in the sandbox has ended."""
     assert process.stdout is not None  # noqa: S101
     while await process.stdout.read(65536):
         pass

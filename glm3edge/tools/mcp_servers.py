@@ -1,11 +1,7 @@
-"""Tools of MCP servers, which run as processes and speak over standard input and output.
+"""Tools of MCP servers, which run as child processes with standard input and output as transport.
 
-A server is had from a command line or from a file in the form that other programs use:
-
-    {"mcpServers": {"files": {"command": "npx", "args": ["-y", "a-server"], "env": {"KEY": "..."}}}}
-
-Each server has a task of its own that opens and closes it: the client's scopes must be left where
-they were entered, and what goes wrong with one server is not another's.
+Each server has a task of its own that opens and closes it: the client's cancel scopes must be
+exited in the task that entered them, and one server's failure must not affect another.
 """
 
 import asyncio
@@ -15,19 +11,15 @@ import json
 import logging
 import os
 import re
-import shlex
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glm3edge import __version__
 from glm3edge.errors import ConfigError
 from glm3edge.tools.errors import ToolError
+from glm3edge.tools.mcp_commands import ServerCommand
 from glm3edge.tools.sanitize import printable
 from glm3edge.tools.schemas import plain_schema, with_identifiers
 from glm3edge.tools.tool import Tool
@@ -38,86 +30,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
-"""A server may have to be downloaded first, as with npx."""
+"""Timeout of a server's start, in which npx may have to download it."""
 CALL_SECONDS = 120.0
 _MAX_TOOLS = 128
 _MAX_NAME_CHARS = 64
 
 
-class _Entry(BaseModel):
-    """A server as the file describes it; what else is said of it is for other programs."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    command: str | None = None
-    args: list[str] = []
-    env: dict[str, str] = {}
-    cwd: str | None = None
-    disabled: bool = False
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    mcpServers: dict[str, _Entry]  # noqa: N815 - the file's name for it
-
-
-@dataclass(frozen=True)
-class ServerCommand:
-    """How a server is started; ``env`` comes on top of a few harmless variables."""
-
-    name: str
-    command: str
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    cwd: str | None = None
-
-
-def server_commands(spec: str) -> list[ServerCommand]:
-    """The servers of ``--mcp SPEC``: a JSON file, or a command with its arguments.
-
-    Raises:
-        ConfigError: the file cannot be read or understood, or there is no command.
-    """
-    if spec.endswith(".json") and (Path(spec).is_file() or " " not in spec):
-        return list(_from_file(Path(spec)))
-    try:
-        words = shlex.split(spec, posix=os.name == "posix")
-    except ValueError as exc:
-        raise ConfigError(f"--mcp {spec}: {exc}") from exc
-    if not words:
-        raise ConfigError("--mcp needs a command or a JSON file")
-    return [ServerCommand(Path(words[-1]).stem or words[0], words[0], tuple(words[1:]))]
-
-
-def _from_file(path: Path) -> Iterator[ServerCommand]:
-    try:
-        entries = _File.model_validate_json(path.read_bytes()).mcpServers
-    except OSError as exc:
-        raise ConfigError(f"--mcp {path}: {exc.strerror or exc}") from exc
-    except ValidationError as exc:
-        error = exc.errors(include_url=False)[0]
-        place = ".".join(map(str, error["loc"]))
-        form = '{"mcpServers": {"NAME": {"command": "...", "args": [...], "env": {...}}}}'
-        fault = f"{place}: {error['msg']}" if place else error["msg"]
-        raise ConfigError(f"--mcp {path}: {fault}; it has to be {form}") from exc
-    for name, entry in entries.items():
-        if entry.disabled:
-            continue
-        if not entry.command:
-            raise ConfigError(
-                f"--mcp {path}: {name} has no command; only servers that run here and speak over "
-                "standard input and output can be used"
-            )
-        yield ServerCommand(name, entry.command, tuple(entry.args), entry.env, entry.cwd)
-
-
 class Server:
-    """A running server.
+    """A running MCP server.
 
     Attributes:
-        command: how it was started.
-        offered: its tools, as it describes them.
+        command: what it was started with.
+        offered: its tools, as it lists them.
     """
 
     def __init__(self, command: ServerCommand) -> None:
@@ -128,7 +52,7 @@ class Server:
         self._last_lines: deque[str] = deque(maxlen=1)
 
     def tools(self, taken: Collection[str]) -> list[Tool]:
-        """Its tools by names that can be called and that are not among those ``taken``."""
+        """Its tools, renamed where a name cannot be called or is among those ``taken``."""
         names = set(taken)
         tools = []
         for offered in self.offered:
@@ -141,7 +65,7 @@ class Server:
         return tools
 
     async def serve(self, ready: "asyncio.Future[None]") -> None:
-        """Run it until ``stop``; ``ready`` gets the outcome of its start."""
+        """Run the server until ``stop()``; ``ready`` gets the result of its start."""
         try:
             with _log_of(self.command.name, self._last_lines) as log:
                 async with self._opened(log) as client:
@@ -150,7 +74,7 @@ class Server:
                     if not ready.done():
                         ready.set_result(None)
                     await self._stop.wait()
-        except Exception as exc:  # a server's failure ends its calls, not the chat
+        except Exception as exc:  # a server's failure must not end the chat
             if ready.done():
                 logger.warning("MCP server %s: %s", self.command.name, _reason(exc))
             else:
@@ -159,11 +83,11 @@ class Server:
             self._client = None
 
     def stop(self) -> None:
-        """Let ``serve`` end."""
+        """Make ``serve()`` return."""
         self._stop.set()
 
     def _opened(self, log: TextIO) -> "mcp.Client":
-        import mcp  # noqa: PLC0415 - an extra, and slow to import
+        import mcp  # noqa: PLC0415 - optional, and slow to import
 
         command = self.command
         parameters = mcp.StdioServerParameters(
@@ -200,7 +124,7 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def open_servers(commands: Collection[ServerCommand]) -> AsyncIterator[list[Server]]:
-    """All servers, started side by side; they end with the context.
+    """Start all servers in parallel; they end with the context.
 
     Raises:
         ConfigError: the ``mcp`` package is missing, or a server cannot be started.
@@ -246,15 +170,15 @@ def _need_mcp() -> None:
 
 
 def _quiet_client() -> None:
-    """What a server prints where its messages go is no failure of the chat's; ``--log-level info``
-    shows it."""
+    """Hide the client's errors about lines on a server's standard output that are no messages,
+    unless the log level is info."""
     client_logger = logging.getLogger("mcp")
     if not client_logger.isEnabledFor(logging.INFO):
         client_logger.setLevel(logging.CRITICAL)
 
 
 async def _all_tools(client: "mcp.Client") -> list["mcp.Tool"]:
-    """All pages of them."""
+    """Tools of all pages of the server's list, up to a limit."""
     tools: list[mcp.Tool] = []
     cursor: str | None = None
     while len(tools) < _MAX_TOOLS:
@@ -269,8 +193,10 @@ async def _all_tools(client: "mcp.Client") -> list["mcp.Tool"]:
 
 
 def free_name(name: str, server: str, taken: Collection[str]) -> str:
-    """``name`` as letters, digits, ``_`` and ``-``, as OpenAI's API has names; the server's name
-    comes before it where it is taken, and a number after it where that is taken, too."""
+    """A name that is not ``taken``, of letters, digits, ``_`` and ``-`` as OpenAI's API requires.
+
+    If ``name`` is taken, the server's name is put before it, and a number after that if needed.
+    """
     plain = _plain_name(name)
     if plain not in taken:
         return plain
@@ -287,7 +213,7 @@ def _plain_name(name: str) -> str:
 
 
 def _content_text(content: Any) -> str:
-    """Text as it is; what is no text by its kind and name."""
+    """Text content as it is; of other content its kind, and its name if it has one."""
     match content.type:
         case "text":
             return str(content.text)
@@ -304,7 +230,7 @@ def _content_text(content: Any) -> str:
 
 
 def _reason(exc: BaseException) -> str:
-    """What was first to fail, of a group."""
+    """Message of an exception, of a group the first one's."""
     while inner := getattr(exc, "exceptions", None):
         exc = inner[0]
     return printable(str(exc)).strip() or type(exc).__name__
@@ -312,7 +238,7 @@ def _reason(exc: BaseException) -> str:
 
 @contextlib.contextmanager
 def _log_of(name: str, last_lines: deque[str]) -> Iterator[TextIO]:
-    """A file for a server's standard error: its lines go to the log, not to the screen."""
+    """File for a server's standard error, whose lines go to the log."""
     reading, writing = os.pipe()
 
     def read() -> None:

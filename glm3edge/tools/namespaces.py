@@ -1,12 +1,12 @@
-"""Shut a program in with Linux's namespaces, as ``bwrap`` does where it is installed.
+"""Sandbox of Linux namespaces, for where ``bwrap`` cannot be used.
 
-A program of its own, that imports nothing of this package: ``sandbox.py`` runs its text with
+A program of its own that imports nothing of this package: ``sandbox.py`` runs its source with
 ``python -I -S -c``. Its argument is JSON: ``binds``, paths that can be read; ``devices``; ``size``,
-bytes of the working folder; ``command``. What it runs has a file system of these paths alone, no
-network, no other processes to see, and goes when this process goes.
+bytes of the working folder; ``command``. The command has a file system of these paths only, no
+network, a PID namespace of its own, and is killed when this process ends.
 
-    this process        waits, gives the exit code on
-    └── process 1       makes the file system; reaps; its end is everybody's
+    this process        waits, passes the exit code on
+    └── process 1       mounts the file system; reaps; when it ends, the kernel kills the rest
         └── command
 """
 
@@ -38,7 +38,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
-    """Run the command and end as it ends."""
+    """Run the command in new namespaces, and exit with its exit code."""
     options = json.loads(sys.argv[1])
     _end_with_parent()
     is_root = os.geteuid() == 0
@@ -52,7 +52,7 @@ def main() -> None:
             if is_root:
                 _become_nobody()
             os._exit(_run_and_reap(options["command"]))
-        except BaseException as exc:  # this process must not go on as its parent's copy
+        except BaseException as exc:  # the child must not go on as a copy of its parent
             print(exc, file=sys.stderr, flush=True)
             os._exit(125)
     sys.exit(_code_of(os.waitpid(first, 0)[1]))
@@ -71,8 +71,8 @@ def _end_with_parent() -> None:
 
 
 def _unshare(is_root: bool) -> None:
-    """Root needs no user namespace, and does better without one: in it, it would still own what
-    root owns outside."""
+    """Enter new namespaces. Root needs no user namespace, and is safer without one: in it, it would
+    still own what root owns outside."""
     if is_root:
         _call("unshare", _NAMESPACES)
         return
@@ -84,7 +84,7 @@ def _unshare(is_root: bool) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "wb") as file:  # text would want its codec, which may be out of sight
+    with open(path, "wb") as file:  # text mode would import a codec, which may not be mounted
         file.write(text.encode())
 
 
@@ -92,15 +92,15 @@ def _become_nobody() -> None:
     os.setgroups([])
     os.setresgid(_NOBODY, _NOBODY, _NOBODY)
     os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-    _end_with_parent()  # forgotten with the user
+    _end_with_parent()  # the kernel resets it as the user changes
 
 
 def _make_file_system(binds: list[str], devices: list[str], size: int) -> None:
-    """A root of ``binds`` and ``devices``, of which only ``/tmp`` can be written."""
+    """Mount a root of ``binds`` and ``devices``, in which only ``/tmp`` can be written."""
     os.umask(0o022)
     _mount(None, "/", None, _RECURSIVE | _PRIVATE)
     _mount("tmpfs", "/tmp", "tmpfs", _NO_SUID | _NO_DEVICES, "size=1m,mode=755")
-    os.chdir("/tmp")  # what is there outside goes on to be there, under another mount
+    os.chdir("/tmp")  # the host's /tmp is unchanged, beneath this mount
     os.mkdir("old")
     _call("syscall", _pivot_root_number(), b".", b"old")
     os.chdir("/")
@@ -120,12 +120,12 @@ def _make_file_system(binds: list[str], devices: list[str], size: int) -> None:
 
 
 def _pivot_root_number() -> int:
-    """No C library has this call, and its number is the architecture's."""
+    """Number of the system call on this architecture; C libraries have no function for it."""
     return {"x86_64": 155, "aarch64": 41, "riscv64": 41}[os.uname().machine]
 
 
 def _bind(path: str) -> None:
-    """The same path as it was outside; a link stays a link."""
+    """Mount ``path`` of the host at the same path; a symbolic link is copied."""
     outside = "/old" + path
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.path.islink(outside):
@@ -158,7 +158,7 @@ def _set_attributes(path: str, attributes: int, flags: int) -> None:
 
 
 def _run_and_reap(command: list[str]) -> int:
-    """Run ``command``; everything that loses its parent becomes this process's child."""
+    """Run ``command`` as process 1, which has to reap all orphans; returns the exit code."""
     child = os.fork()
     if child == 0:
         try:
@@ -167,7 +167,7 @@ def _run_and_reap(command: list[str]) -> int:
             print(f"{command[0]}: {exc}", file=sys.stderr, flush=True)
         os._exit(125)
     with contextlib.suppress(OSError):
-        for number in (0, 1, 2):  # the pipes end with the command, not with its keeper
+        for number in (0, 1, 2):  # so that the pipes close when the command ends
             os.close(number)
     while True:
         pid, status = os.wait()

@@ -1,9 +1,9 @@
-"""Which walls this system can put around the code interpreter, and the commands that put them up.
+"""Sandboxes for the code interpreter: which ones this system offers, and their commands.
 
 Preferred is ``bwrap`` (bubblewrap), where it is installed: systems that forbid namespaces to
 programs in general often allow them to it. Else ``namespaces.py`` does the same. Inside,
-``sandboxed_session.py`` takes resources and system calls from itself. Where one of these fails,
-nothing runs.
+``sandboxed_session.py`` limits its own resources and system calls. If any of these fails, no code
+is run.
 """
 
 import json
@@ -21,28 +21,28 @@ REMEDY = (
     "Install bubblewrap and libseccomp (Debian, Ubuntu: sudo apt install bubblewrap libseccomp2), "
     "and see docs/security.md for systems that forbid user namespaces"
 )
-ELSEWHERE = "Run glm3edge chat on Linux, in WSL 2 or in a virtual machine"
+OTHER_SYSTEMS_REMEDY = "Run glm3edge chat on Linux, in WSL 2 or in a virtual machine"
 
 _MIB = 1024**2
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin")
 _SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
-"""Where libraries are, and the time zone; nothing else of /etc is there."""
+"""The paths of libraries, and the time zone; nothing else of /etc is visible."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a cell may use.
+    """Resource limits of the code interpreter.
 
     Attributes:
-        seconds: from its start to its end.
-        cpu_seconds: of processor time, by all its threads together.
-        total_cpu_seconds: of processor time for all cells of a process.
+        seconds: wall time of a cell.
+        cpu_seconds: processor time of a cell, of all its threads together.
+        total_cpu_seconds: processor time of all cells of a process.
         memory: bytes of address space.
         file_size: bytes of one file.
         disk: bytes of all files; they are in memory.
-        output_bytes: what it may write before it is stopped.
-        output_chars: what of it is kept.
+        output_bytes: output of a cell after which it is stopped.
+        output_chars: characters of the output that are kept.
     """
 
     seconds: float = 30.0
@@ -56,38 +56,38 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Walls:
-    """A command that runs the session shut in; ``name`` says by what."""
+class Sandbox:
+    """A sandbox by its name, and the command that runs the session in it."""
 
     name: str
     command: tuple[str, ...]
 
 
 def environment() -> dict[str, str]:
-    """All that the session has of one: no key, no token, no name of the user's."""
+    """Environment variables of the session, without keys, tokens or names of the user's."""
     threads = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
     return {"HOME": "/tmp", "USER": "user", "PATH": "/usr/bin", "LANG": "C.UTF-8", **threads}  # noqa: S108
 
 
-def find_walls(limits: Limits) -> tuple[list[Walls], list[str]]:
-    """What is worth trying, the best first, and why other things are not."""
+def find_sandboxes(limits: Limits) -> tuple[list[Sandbox], list[str]]:
+    """Sandboxes worth trying here, the best first, and why others are not."""
     if sys.platform != "linux":
-        return [], [f"{platform.system()} cannot shut a program in as Linux can"]
+        return [], [f"{platform.system()} cannot isolate a program as Linux can"]
     if platform.machine() not in MACHINES:
         return [], [f"its filter of system calls was not made for {platform.machine()}"]
-    walls, reasons = [], []
+    sandboxes, reasons = [], []
     try:
         binds = _binds()
     except OSError as exc:
-        return [], [f"Python's own files cannot be had: {exc}"]
+        return [], [f"Python's own files cannot be read: {exc}"]
     if os.geteuid() == 0:
         reasons.append("bwrap is for ordinary users, and this is root")
     elif bwrap := shutil.which("bwrap"):
-        walls.append(Walls("bubblewrap", tuple(_bwrap_command(bwrap, binds, limits))))
+        sandboxes.append(Sandbox("bubblewrap", tuple(_bwrap_command(bwrap, binds, limits))))
     else:
         reasons.append("bwrap is not installed")
-    walls.append(Walls("namespaces", tuple(_namespaces_command(binds, limits))))
-    return walls, reasons
+    sandboxes.append(Sandbox("namespaces", tuple(_namespaces_command(binds, limits))))
+    return sandboxes, reasons
 
 
 def _bwrap_command(bwrap: str, binds: list[Path], limits: Limits) -> Iterator[str]:
@@ -126,23 +126,23 @@ def _session_command(limits: Limits) -> Iterator[str]:
 
 
 def _python() -> tuple[str, ...]:
-    """The interpreter behind a virtual environment, reading neither variables nor sites."""
+    """Command of the base interpreter, isolated from environment variables and site-packages."""
     return (os.path.realpath(sys.executable), "-I", "-S", "-X", "utf8", "-c")
 
 
 def _source(name: str) -> str:
-    """The text of a program of this folder: inside, its file cannot be seen."""
+    """Source of a program of this folder, whose file is not visible in the sandbox."""
     return Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
 
 
 def _module_folders() -> list[Path]:
-    """Installed packages, numpy among them; those in the user's home for all Pythons are not."""
+    """Folders of installed packages, such as numpy; the user's site-packages are left out."""
     found = (Path(path).resolve() for path in site.getsitepackages())
     return list(dict.fromkeys(path for path in found if path.is_dir()))
 
 
 def _binds() -> list[Path]:
-    """What can be read: the system's programs and libraries, Python, and its packages."""
+    """Paths that can be read: the system's programs and libraries, Python, and its packages."""
     base = Path(sys.base_prefix).resolve()
     python = [Path(sys.executable).resolve(), *_libraries_of(base), *_module_folders()]
     wanted = [Path(path) for path in _SYSTEM + _SETTINGS if os.path.lexists(path)]
@@ -155,7 +155,7 @@ def _binds() -> list[Path]:
 
 
 def _libraries_of(prefix: Path) -> list[Path]:
-    """Python's own folders below ``prefix``, and the shared library that it may be."""
+    """Python's standard library below ``prefix``, and its shared library if there is one."""
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
     folders = [prefix / folder / name for folder in ("lib", "lib64")]
     shared = sorted((prefix / "lib").glob(f"lib{name}*.so*"))

@@ -1,12 +1,12 @@
-"""The code interpreter's process: it runs cells of Python, one after the other, in one namespace.
+"""The code interpreter's process in the sandbox: runs cells of Python in one namespace.
 
-A program of its own, that imports nothing of this package: ``sandbox.py`` runs its text with
-``python -I -S -c`` where only what it needs can be seen. Before it reads the first cell it gives up
-what is left to give up: resources, and the system calls that a single process without network does
-not need. Its argument is JSON: ``paths`` of modules, and the limits (bytes, seconds).
+A program of its own that imports nothing of this package: ``sandbox.py`` runs its source with
+``python -I -S -c`` in a file system that has only what it needs. Before it reads the first cell it
+limits its own resources, and gives up system calls that a single process without network does not
+need. Its argument is JSON: ``paths`` of modules, and the limits (bytes, seconds).
 
 Each line of its input is JSON: ``code``, and a ``marker`` that it writes on a line of its own after
-the code's output, so that whoever reads knows where it ends.
+the code's output, to mark the end.
 """
 
 import ast
@@ -31,16 +31,16 @@ _CLONE_THREAD = 0x10000
 _EPERM, _EACCES, _ENOSYS = 1, 13, 38
 
 _REFUSED_CALLS = (
-    # other programs and processes: there is one process, so that its limits are the whole's
+    # other programs and processes: limits are those of one process
     *("fork", "vfork", "execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev"),
     *("kcmp", "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "process_madvise"),
-    # memory that no limit counts
+    # memory outside the limits
     *("memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open"),
-    # another view of files and of names
+    # mounts and namespaces
     *("mount", "umount", "umount2", "pivot_root", "chroot", "unshare", "setns", "move_mount"),
     *("open_tree", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "mknod", "mknodat"),
     *("name_to_handle_at", "open_by_handle_at", "fanotify_init", "quotactl", "swapon", "swapoff"),
-    # wide parts of the kernel that calculations do not need
+    # large parts of the kernel that calculations do not need
     *("bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter"),
     *("io_uring_register", "keyctl", "add_key", "request_key", "personality", "syslog", "acct"),
     *("init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot"),
@@ -58,7 +58,7 @@ def main() -> None:
     _replace_streams()
     _limit_resources(options)
     _refuse_calls()
-    _check_walls()
+    _check_isolation()
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, exit=sys.exit, quit=sys.exit)
     sys.modules["__main__"] = module
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _replace_streams() -> None:
-    """Nothing to read; output and errors are one stream, in order."""
+    """Make standard input empty, and errors part of the output, in order."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(1, 2)
@@ -97,7 +97,7 @@ def _limit_resources(options: dict[str, Any]) -> None:
 
 
 def _limit_time(seconds: int) -> None:
-    """Processor time for the next cell, beyond what was used up."""
+    """Limit the processor time of the next cell, on top of what was used before."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     most = resource.getrlimit(resource.RLIMIT_CPU)[1]
     soft = min(int(used.ru_utime + used.ru_stime) + seconds, most)
@@ -105,7 +105,7 @@ def _limit_time(seconds: int) -> None:
 
 
 class _Comparison(ctypes.Structure):
-    """``struct scmp_arg_cmp``"""
+    """libseccomp's ``struct scmp_arg_cmp``."""
 
     _fields_ = (
         ("argument", ctypes.c_uint),
@@ -116,7 +116,7 @@ class _Comparison(ctypes.Structure):
 
 
 def _refuse_calls() -> None:
-    """Load a seccomp filter with libseccomp; there is no way back.
+    """Load a seccomp filter with libseccomp, for good.
 
     Raises:
         OSError: there is no libseccomp, or the kernel has no filters.
@@ -147,7 +147,7 @@ def _refuse_calls() -> None:
     for name in _REFUSED_CALLS:
         refuse(name, _EPERM)
     refuse("clone", _EPERM, _Comparison(0, _MASKED_EQUAL, _CLONE_THREAD, 0))
-    refuse("clone3", _ENOSYS)  # its flags are out of a filter's sight; C libraries fall back
+    refuse("clone3", _ENOSYS)  # filters cannot read its flags; C libraries fall back to clone
     for name in ("socket", "socketpair"):
         refuse(name, _EACCES, _Comparison(0, _NOT_EQUAL, socket.AF_UNIX, 0))
     refuse("connect", _EACCES)
@@ -161,8 +161,8 @@ def _check(name: str, result: int) -> None:
         raise OSError(-result, f"{name}: {os.strerror(abs(result))}")
 
 
-def _check_walls() -> None:
-    """Try what must fail, before anybody else does."""
+def _check_isolation() -> None:
+    """Try what must fail, before any cell runs."""
     seen = [path for path in ("/etc/passwd", "/proc/self", "/sys/kernel") if os.path.exists(path)]  # noqa: PTH110
     if seen:
         raise RuntimeError(f"{seen[0]} can be seen")
@@ -177,19 +177,19 @@ def _check_walls() -> None:
 
 
 def _run_cell(code: str, name: str, namespace: dict[str, Any]) -> None:
-    """Run ``code``; the value of a last expression is printed as an interactive Python does."""
+    """Run ``code`` and print the value of a last expression, as the interactive Python does."""
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     try:
         tree = ast.parse(code, name)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        exec(compile(tree, name, "exec"), namespace)  # noqa: S102 - that is what it is for
+        exec(compile(tree, name, "exec"), namespace)  # noqa: S102 - its purpose
         if isinstance(last, ast.Expr):
             expression = ast.Expression(last.value)
             value = eval(compile(expression, name, "eval"), namespace)  # noqa: S307
             if value is not None:
                 print(repr(value))  # noqa: T201
-    except BaseException as exc:  # SystemExit is no reason to end, either
+    except BaseException as exc:  # not even SystemExit ends the session
         trace = exc.__traceback__
         traceback.print_exception(type(exc), exc, trace and trace.tb_next)
 

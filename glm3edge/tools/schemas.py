@@ -1,4 +1,4 @@
-"""JSON schemas of arguments, as a small model reads them best and a ChatGLM3 call can meet them."""
+"""JSON schemas of arguments, simplified for a small model and for ChatGLM3's calls."""
 
 import keyword
 import re
@@ -7,15 +7,15 @@ from typing import Any
 Schema = dict[str, Any]
 
 _VALUES = {"enum", "const", "default", "examples"}
-"""Keywords whose values are no schemas."""
+"""Keywords whose values are not schemas."""
 _NAMED_SCHEMAS = {"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"}
 _LOCAL = ("#/$defs/", "#/definitions/")
 
 
 def plain_schema(schema: Schema) -> Schema:
-    """``schema`` without titles, and with what it refers to put in place: fewer tokens to read.
+    """``schema`` without titles and with its references inlined, which takes fewer prompt tokens.
 
-    One that contains itself keeps its references.
+    A recursive schema keeps its references.
     """
     try:
         plain: Schema = _plain(schema, schema, ())
@@ -42,7 +42,7 @@ def _plain_part(key: str, value: Any, root: Schema, within: tuple[str, ...]) -> 
     if key in _VALUES:
         return value
     if key in _NAMED_SCHEMAS and isinstance(value, dict):
-        # A name may be "title"; definitions are put where they are meant.
+        # A property may be named "title"; definitions are inlined.
         is_defined = key in {"$defs", "definitions"}
         return {} if is_defined else {k: _plain(one, root, within) for k, one in value.items()}
     return _plain(value, root, within)
@@ -58,8 +58,8 @@ def _target(ref: str, root: Schema, within: tuple[str, ...]) -> Any:
 
 
 def with_identifiers(schema: Schema) -> tuple[Schema, dict[str, str]]:
-    """``schema`` with arguments that a ChatGLM3 call, Python keywords, can name; and what the new
-    names stand for."""
+    """``schema`` with property names that are identifiers, since ChatGLM3 calls tools with Python
+    keyword arguments; and the original names by the new ones."""
     properties = schema.get("properties")
     if not isinstance(properties, dict):
         return schema, {}

@@ -1,4 +1,4 @@
-"""What a tool is to a chat, whatever runs it."""
+"""A tool of the chat, however it is implemented."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Something that the model may call.
+    """A function that the model may call.
 
     Attributes:
-        name: what the model calls it by.
-        description: for the model.
-        parameters: a JSON schema of an object.
-        run: what does it; takes the arguments, gives text, raises ``ToolError``.
+        name: the name in the model's calls.
+        description: tells the model what it does.
+        parameters: JSON schema of the arguments, an object.
+        run: runs it; takes the arguments, returns text, raises ``ToolError``.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Tool:
 
     @property
     def definition(self) -> dict[str, Any]:
-        """As OpenAI's API takes it."""
+        """The tool in the form of OpenAI's API."""
         function = {
             "name": self.name,
             "description": self.description,

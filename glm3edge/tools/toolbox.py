@@ -1,4 +1,4 @@
-"""All tools of a chat, opened and closed together."""
+"""Toolbox: all tools of a chat, opened and closed together."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,28 +9,29 @@ from glm3edge.schema.chat import INTERPRETER
 from glm3edge.tools.errors import ToolError
 from glm3edge.tools.functions import function_tool
 from glm3edge.tools.interpreter import CodeInterpreter
-from glm3edge.tools.mcp_servers import open_servers, server_commands
+from glm3edge.tools.mcp_commands import server_commands
+from glm3edge.tools.mcp_servers import open_servers
 from glm3edge.tools.sanitize import printable, shortened
 from glm3edge.tools.tool import Tool
 
 ALL = "*"
-"""Allows every tool."""
+"""Name that allows every tool."""
 
 
 class Toolbox(Protocol):
-    """What a chat knows of its tools."""
+    """Tools as the chat uses them."""
 
     def definitions(self) -> list[dict[str, Any]]:
-        """The tools as OpenAI's API takes them."""
+        """The tools in the form of OpenAI's API."""
 
     def is_allowed(self, name: str) -> bool:
-        """Whether the tool may run without a question."""
+        """Whether the tool may run without asking the user."""
 
     async def call(self, name: str, arguments: dict[str, Any]) -> str:
-        """The result as text that a terminal can show.
+        """Call a tool; returns the result as text that is safe on a terminal.
 
         Raises:
-            ToolError: it failed; the message can be the model's result.
+            ToolError: it failed; the message can be given to the model as the result.
         """
 
 
@@ -65,17 +66,17 @@ async def open_toolbox(
     code_interpreter: bool = False,
     allowed: Sequence[str] = (),
 ) -> AsyncIterator[Toolbox]:
-    """The tools of a chat; servers and interpreter end with the context.
+    """Open the tools of a chat; servers and interpreter end with the context.
 
     Args:
         functions: ``module:function`` or ``path/to/file.py:function``.
         mcp: commands of MCP servers, or JSON files that list them.
-        code_interpreter: whether the model's Python may be run, shut in.
-        allowed: names of tools that may run without a question; ``*`` is all.
+        code_interpreter: whether to offer the sandboxed code interpreter.
+        allowed: names of tools that may run without asking the user; ``*`` is all.
 
     Raises:
-        ConfigError: one of them cannot be had; ``SandboxError`` where the interpreter cannot be
-            shut in.
+        ConfigError: one of them cannot be opened; ``SandboxError`` if there is no sandbox for the
+            interpreter.
     """
     tools = [function_tool(spec) for spec in functions]
     names = [tool.name for tool in tools]
@@ -93,7 +94,7 @@ async def open_toolbox(
 
 
 def _check_allowed(allowed: Sequence[str], tools: Sequence[Tool]) -> None:
-    """A name that is no tool's is a slip, and would be asked about for ever."""
+    """Refuse a name that is no tool's: with a misspelled one the chat would keep asking."""
     known = {ALL, *(tool.name for tool in tools)}
     if unknown := [name for name in allowed if name not in known]:
         names = ", ".join(sorted(known - {ALL})) or "none"

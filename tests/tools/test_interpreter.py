@@ -1,6 +1,6 @@
 """The code interpreter: what it does, and attempts to get out of it or to take too much.
 
-Each attempt is code that a model could write. It runs in the real process behind the walls that
+Each attempt is code that a model could write. It runs in the real process in the sandbox that
 this system offers; what it must not reach is really there outside.
 """
 
@@ -44,7 +44,7 @@ def run(*cells: str, limits: Limits | None = None) -> list[str]:
 def _sandbox() -> None:
     """Ask the system itself, so that a fault of the interpreter's is no reason to skip."""
     if sys.platform != "linux" or platform.machine() not in MACHINES:
-        missing(f"no walls for {platform.system()} on {platform.machine()}")
+        missing(f"no sandbox for {platform.system()} on {platform.machine()}")
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     command = ["unshare", *user, "--mount", "--net", "--pid", "--fork", "true"]
     if subprocess.run(command, capture_output=True, check=False).returncode != 0:
@@ -501,7 +501,7 @@ def test_it_stays_off_on_systems_that_cannot_shut_it_in(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.platform", "darwin")
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     assert refusal(CodeInterpreter().__aenter__) == (
-        "the code interpreter stays off: Darwin cannot shut a program in as Linux can. "
+        "the code interpreter stays off: Darwin cannot isolate a program as Linux can. "
         "Run glm3edge chat on Linux, in WSL 2 or in a virtual machine"
     )
 

@@ -16,7 +16,7 @@ from glm3edge.errors import ConfigError
 from glm3edge.schema.chat import Tool
 from glm3edge.tools import mcp_servers
 from glm3edge.tools.errors import ToolError
-from glm3edge.tools.mcp_servers import ServerCommand, free_name, server_commands
+from glm3edge.tools.mcp_servers import free_name
 from glm3edge.tools.toolbox import Toolbox, open_toolbox
 from tests.support.optional import need_module
 from tests.support.paths import SUPPORT
@@ -176,39 +176,6 @@ def test_the_package_is_asked_for_where_it_is_missing(monkeypatch: pytest.Monkey
     assert refusal("server") == (
         "--mcp needs the mcp package, version 2: pip install 'glm3edge[mcp]'"
     )
-
-
-def test_commands_and_files_are_read(tmp_path: Path) -> None:
-    assert server_commands("npx -y '@org/a server'") == [
-        ServerCommand("a server", "npx", ("-y", "@org/a server"))
-    ]
-    path = tmp_path / "s.json"
-    path.write_text('{"mcpServers": {"a": {"command": "x", "env": {"K": "v"}, "cwd": "/"}}}')
-    assert server_commands(str(path)) == [ServerCommand("a", "x", (), {"K": "v"}, "/")]
-
-
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [
-        (None, "No such file or directory"),
-        ("{", "Invalid JSON"),
-        ("{}", "mcpServers: Field required"),
-        ('{"mcpServers": {"a": {"command": 1}}}', "mcpServers.a.command: Input should be"),
-        ('{"mcpServers": {"a": {"url": "http://x"}}}', "a has no command; only servers that run"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_told(
-    tmp_path: Path, content: str | None, fault: str
-) -> None:
-    path = tmp_path / "servers.json"
-    if content is not None:
-        path.write_text(content)
-    assert refusal(str(path)).startswith(f"--mcp {path}: {fault}")
-
-
-@pytest.mark.parametrize("spec", ["", "  ", "'open"])
-def test_a_command_that_is_none_is_told(spec: str) -> None:
-    assert refusal(spec).startswith("--mcp ")
 
 
 def test_names_are_made_free_and_plain() -> None:

@@ -89,7 +89,7 @@ class HuggingFace:
         """Download the files that are missing into ``folder(listing)``.
 
         Raises:
-            HubError: one of them cannot be had, or the disk has no space for them.
+            HubError: one of them cannot be downloaded, or the disk has no space for them.
         """
         files = [listing.files[path] for path in paths]
         num_bytes = sum(file.num_bytes for file in files)

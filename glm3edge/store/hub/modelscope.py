@@ -30,7 +30,7 @@ class ModelScope:
             for entry in found
             if entry.get("Type") != "tree"
         ]
-        # The client tells no commit: what tells two states of a repository apart is what it holds.
+        # The client gives no commit: a hash of names and sizes stands for the state of the repository.
         state = "\n".join(sorted(f"{file.path} {file.num_bytes}" for file in files))
         return checked_listing(name, hashlib.sha256(state.encode()).hexdigest(), files)
 
@@ -47,7 +47,7 @@ class ModelScope:
         """Download the files that are missing; the listing that is returned has their folder.
 
         Raises:
-            HubError: they cannot be had.
+            HubError: they cannot be downloaded.
             MissingLibraryError: the client is not installed.
         """
         name, client = listing.name, _client(listing.name)

@@ -58,7 +58,7 @@ def pull(
             that is not wanted.
 
     Raises:
-        HubError: it cannot be had.
+        HubError: it cannot be pulled.
         ConvertError: it is a checkpoint that cannot be converted; raised before the weights are
             downloaded.
     """
