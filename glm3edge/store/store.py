@@ -49,8 +49,8 @@ class Store:
 
         Args:
             cache_dir: the cache folder; it is made once something is converted or pulled.
-            quant_type: type that checkpoints are converted to; without one that is ``DEFAULT_TYPE``,
-                and q8_0 for the built-in model.
+            quant_type: type that checkpoints are converted to; None is ``DEFAULT_TYPE``, and q8_0
+                for the built-in model.
             progress: called during downloads and conversions.
             announce: called once before each of them.
         """

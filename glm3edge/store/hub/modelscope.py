@@ -30,7 +30,7 @@ class ModelScope:
             for entry in found
             if entry.get("Type") != "tree"
         ]
-        # The client gives no commit: a hash of names and sizes stands for the state of the repository.
+        # The client gives no commit, so a hash of names and sizes stands for the state.
         state = "\n".join(sorted(f"{file.path} {file.num_bytes}" for file in files))
         return checked_listing(name, hashlib.sha256(state.encode()).hexdigest(), files)
 
