@@ -177,8 +177,8 @@ class HubSpaceError(HubError):
     def __init__(self, folder: Path, *, num_bytes_needed: int | None, num_bytes_free: int) -> None:
         needed = num_bytes_needed and f"{num_bytes_needed / 2**20:,.0f} MiB are needed and "
         super().__init__(
-            f"not enough space in {folder}: {needed or ''}{num_bytes_free / 2**20:,.0f} MiB are "
-            "free; free some, or set HF_HOME to another disk"
+            f"no room in {folder}: {needed or ''}{num_bytes_free / 2**20:,.0f} MiB are free; "
+            "make room, or set HF_HOME to another disk"
         )
         self.folder = folder
         self.num_bytes_needed = num_bytes_needed
