@@ -13,6 +13,7 @@ import pytest
 from glm3edge.config.settings import Settings
 from tests.support.optional import missing
 from tests.support.paths import ROOT
+from tests.support.waiting import SECONDS
 
 yaml: Any = importlib.import_module("yaml")  # huggingface-hub brings it, without types
 
@@ -73,7 +74,7 @@ def test_the_health_check_runs(server: Any) -> None:
             [sys.executable, "-c", code],
             env={"GLM3EDGE_PORT": value},
             capture_output=True,
-            timeout=30,
+            timeout=SECONDS,
             check=False,
         )
         assert result.returncode == code_expected

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from tests.support.servers import Server, start_server, stop_server
-from tests.support.waiting import wait_for
+from tests.support.waiting import SECONDS, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -236,7 +236,7 @@ def test_leaving_a_stream_frees_the_server(tiny_gguf: Path) -> None:
     server = start_server(str(tiny_gguf), "--ctx-size", "65536")
 
     def num_running() -> int:
-        return int(httpx.get(f"{server.url}/health").json()["running"])
+        return int(httpx.get(f"{server.url}/health", timeout=SECONDS).json()["running"])
 
     endless: Any = {"model": "m", "max_tokens": 60_000, "messages": HELLO, **GREEDY}
     with anthropic.Anthropic(base_url=server.url, api_key="none", max_retries=0) as client:

@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from tests.support.servers import Server, start_server, stop_server
+from tests.support.waiting import SECONDS
 
 pytestmark = pytest.mark.live
 
@@ -136,7 +137,9 @@ def test_the_async_client(server: Server) -> None:
 def test_half_of_a_surrogate_pair(server: Server) -> None:
     content = b'{"prompt": "\\ud83d", "echo": true, "max_tokens": 2}'
     headers = {"Content-Type": "application/json"}
-    reply = httpx.post(f"{server.base_url}/completions", content=content, headers=headers)
+    reply = httpx.post(
+        f"{server.base_url}/completions", content=content, headers=headers, timeout=SECONDS
+    )
     assert reply.status_code == 200
     assert reply.json()["choices"][0]["text"].startswith("?")
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.support.servers import Server
+from tests.support.waiting import SECONDS
 
 pytestmark = pytest.mark.live
 
@@ -25,7 +26,7 @@ WANTED = {
 @pytest.fixture(scope="module")
 def examples(server: Server) -> dict[str, dict[str, Any]]:
     """Path to name to body."""
-    paths = httpx.get(f"{server.url}/openapi.json").json()["paths"]
+    paths = httpx.get(f"{server.url}/openapi.json", timeout=SECONDS).json()["paths"]
     found = {}
     for path, operations in paths.items():
         if body := operations.get("post", {}).get("requestBody"):

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.support.servers import Server
+from tests.support.waiting import SECONDS
 
 pytestmark = pytest.mark.live
 
@@ -30,7 +31,7 @@ def watched(server: Server) -> Iterator[None]:
     memory, statuses, ended = [before], [], threading.Event()
 
     def watch() -> None:
-        with httpx.Client(base_url=server.url, timeout=5) as client:
+        with httpx.Client(base_url=server.url, timeout=SECONDS) as client:
             while not ended.wait(0.01):
                 memory.append(process.memory_info().rss)
                 try:
@@ -47,8 +48,12 @@ def watched(server: Server) -> Iterator[None]:
         thread.join()
     assert set(statuses) <= {200}
     assert max(memory) - before < MAX_GROWTH
-    assert httpx.get(f"{server.url}/health").json() == {"status": "ok", "running": 0, "waiting": 0}
-    assert httpx.post(f"{server.url}{CHAT}", json=HELLO, timeout=30).status_code == 200
+    assert httpx.get(f"{server.url}/health", timeout=SECONDS).json() == {
+        "status": "ok",
+        "running": 0,
+        "waiting": 0,
+    }
+    assert httpx.post(f"{server.url}{CHAT}", json=HELLO, timeout=SECONDS).status_code == 200
 
 
 LONG = "长" * 5 * 10**6
@@ -79,7 +84,7 @@ BODIES: dict[str, tuple[str, Callable[[], object]]] = {
 
 
 def test_every_route_is_tried(server: Server) -> None:
-    paths = httpx.get(f"{server.url}/openapi.json").json()["paths"]
+    paths = httpx.get(f"{server.url}/openapi.json", timeout=SECONDS).json()["paths"]
     posts = {path for path, methods in paths.items() if "post" in methods}
     assert posts == {path for path, _ in BODIES.values()}
 
@@ -123,7 +128,7 @@ def send_on(server: Server, start: bytes, piece: bytes, limit: int) -> tuple[int
     """Send ``piece`` until the server hangs up; how much was sent, and the reply."""
     port = int(server.url.rpartition(":")[2])
     num_sent, reply = 0, b""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as sock:
         with suppress(ConnectionError):
             sock.sendall(start)
             while num_sent < limit:
@@ -173,7 +178,7 @@ def test_heads_at_the_limit(server: Server, head: bytes, is_taken: bool, size: i
     request = head + b"Connection: close\r\n\r\n"
     port = int(server.url.rpartition(":")[2])
     reply = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as sock:
         with suppress(ConnectionError):
             for start in range(0, len(request), size):
                 sock.sendall(request[start : start + size])
@@ -194,7 +199,7 @@ def test_a_long_head_after_good_requests(server: Server) -> None:
         f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"X: {'a' * 30_000}\r\nContent-Length: {len(content)}\r\n\r\n"
     ).encode() + content
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as sock:
         for _ in range(5):
             sock.sendall(post)
             reply = sock.recv(65536)

@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from tests.support.servers import Server, start_server, stop_server
+from tests.support.waiting import SECONDS
 
 pytestmark = pytest.mark.live
 
@@ -221,7 +222,7 @@ def test_the_async_client(server: Server) -> None:
 def test_leaving_a_stream_frees_the_server(tiny_gguf: Path) -> None:
     """The reply left behind would take minutes; the next one comes at once."""
     server = start_server(str(tiny_gguf), "--ctx-size", "65536")
-    client = openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0, timeout=30)
+    client = openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0, timeout=SECONDS)
     endless = {"temperature": 0, "extra_body": {"repetition_penalty": 1}}
     for _ in range(3):
         stream = client.chat.completions.create(

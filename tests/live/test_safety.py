@@ -14,6 +14,7 @@ import openai
 import pytest
 
 from tests.support.servers import Server, start_server, stop_server
+from tests.support.waiting import SECONDS
 
 pytestmark = pytest.mark.live
 
@@ -47,7 +48,7 @@ def port_of(server: Server) -> int:
 
 def exchange(server: Server, request: bytes) -> bytes:
     """What a server says to bare bytes."""
-    with socket.create_connection(("127.0.0.1", port_of(server)), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", port_of(server)), timeout=SECONDS) as sock:
         sock.sendall(request)
         reply = b""
         while part := sock.recv(65536):
@@ -85,10 +86,10 @@ def test_a_wrong_key(guarded: Server, stream: bool) -> None:
 
 def test_the_key_as_anthropic_sends_it(guarded: Server) -> None:
     url = f"{guarded.base_url}/models"
-    assert httpx.get(url, headers={"x-api-key": KEY}).status_code == 200
-    assert httpx.get(url, headers={"x-api-key": "wrong"}).status_code == 401
-    assert httpx.get(url).status_code == 401
-    assert httpx.get(f"{guarded.url}/health").status_code == 200
+    assert httpx.get(url, headers={"x-api-key": KEY}, timeout=SECONDS).status_code == 200
+    assert httpx.get(url, headers={"x-api-key": "wrong"}, timeout=SECONDS).status_code == 401
+    assert httpx.get(url, timeout=SECONDS).status_code == 401
+    assert httpx.get(f"{guarded.url}/health", timeout=SECONDS).status_code == 200
 
 
 def test_the_banner_names_the_variable_and_not_the_key(guarded: Server) -> None:
@@ -146,7 +147,7 @@ def test_a_body_that_never_ends(guarded: Server, length: bytes) -> None:
     piece = (
         b"x" * 50_000 if length.startswith(b"Content") else b"c350\r\n" + b"x" * 50_000 + b"\r\n"
     )
-    with socket.create_connection(("127.0.0.1", port_of(guarded)), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", port_of(guarded)), timeout=SECONDS) as sock:
         sock.sendall(head + piece * (MAX_BYTES // 50_000 + 1))
         assert sock.recv(65536).split()[1] == b"413"
 
@@ -157,7 +158,9 @@ def test_a_body_that_never_ends(guarded: Server, length: bytes) -> None:
 def test_a_body_that_is_too_deep(guarded: Server, content: bytes) -> None:
     headers = {"x-api-key": KEY, "Content-Type": "application/json"}
     for path in ("/chat/completions", "/embeddings"):
-        reply = httpx.post(guarded.base_url + path, content=content, headers=headers)
+        reply = httpx.post(
+            guarded.base_url + path, content=content, headers=headers, timeout=SECONDS
+        )
         assert reply.status_code == 400
         assert "100 levels" in reply.json()["error"]["message"]
 
@@ -181,7 +184,7 @@ def test_deep_schemas(guarded: Server, field: str, levels: int, status: int) -> 
     assert reply.status_code == status, reply.text
     if status == 400:
         assert "100 levels" in reply.json()["error"]["message"]
-    assert httpx.get(f"{guarded.url}/health").json()["status"] == "ok"
+    assert httpx.get(f"{guarded.url}/health", timeout=SECONDS).json()["status"] == "ok"
 
 
 def ask_everything(server: Server) -> list[str]:
@@ -231,7 +234,7 @@ def test_logs(level: str | None, tmp_path: Path) -> None:
         )
         replies = ask_everything(server)
         server.process.terminate()
-        stdout = server.process.communicate(timeout=30)[0]
+        stdout = server.process.communicate(timeout=SECONDS)[0]
         log.seek(0)
         said = server.banner + stdout + log.read()
     assert server.process.returncode == 0
@@ -254,7 +257,7 @@ def test_clients_that_send_nothing_do_not_stop_a_shutdown(tiny_gguf: Path) -> No
     assert b"200" in sockets[2].recv(100)  # and kept alive
     start = time.monotonic()
     server.process.terminate()
-    stdout, stderr = server.process.communicate(timeout=30)
+    stdout, stderr = server.process.communicate(timeout=SECONDS)
     assert time.monotonic() - start < 5
     assert (server.process.returncode, stderr) == (0, "")
     assert stdout.endswith("stopped\n")
@@ -270,7 +273,7 @@ def test_a_body_that_stops_on_its_way_does_not_stop_a_shutdown(tiny_gguf: Path) 
         sock.sendall(head)
         time.sleep(0.2)
         server.process.terminate()
-        stdout, stderr = server.process.communicate(timeout=30)
+        stdout, stderr = server.process.communicate(timeout=SECONDS)
     assert server.process.returncode == 0, stderr
     assert stdout.endswith("stopped\n")
 
@@ -280,8 +283,8 @@ def test_all_addresses_with_a_key(tiny_gguf: Path) -> None:
     server = start_server(str(tiny_gguf), "--host", "0.0.0.0", GLM3EDGE_API_KEY=KEY)
     url = f"http://127.0.0.1:{port_of(server)}/v1/models"
     headers = {"Host": "box.example", "Authorization": f"Bearer {KEY}"}
-    assert httpx.get(url, headers=headers).status_code == 200
-    assert httpx.get(url, headers={"Host": "box.example"}).status_code == 401
+    assert httpx.get(url, headers=headers, timeout=SECONDS).status_code == 200
+    assert httpx.get(url, headers={"Host": "box.example"}, timeout=SECONDS).status_code == 401
     assert stop_server(server) == 0
 
 
@@ -292,6 +295,6 @@ def test_all_addresses_without_one(tiny_gguf: Path) -> None:
     )
     assert "whoever reaches this address can use it" in server.banner
     url = f"http://127.0.0.1:{port_of(server)}/v1/models"
-    assert httpx.get(url, headers={"Host": "box.example"}).status_code == 200
-    assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 403
+    assert httpx.get(url, headers={"Host": "box.example"}, timeout=SECONDS).status_code == 200
+    assert httpx.get(url, headers={"Host": "evil.example"}, timeout=SECONDS).status_code == 403
     assert stop_server(server) == 0

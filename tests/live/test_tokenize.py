@@ -7,6 +7,7 @@ import openai
 import pytest
 
 from tests.support.servers import Server
+from tests.support.waiting import SECONDS
 
 pytestmark = pytest.mark.live
 
@@ -14,7 +15,7 @@ TEXTS = ["床前明月光，疑是地上霜。", " a  b\n", "🙂 e\u0301", "<|u
 
 
 def post(server: Server, route: str, **body: Any) -> Any:
-    reply = httpx.post(f"{server.url}{route}", json=body)
+    reply = httpx.post(f"{server.url}{route}", json=body, timeout=SECONDS)
     assert reply.status_code == 200, reply.text
     return reply.json()
 
@@ -40,7 +41,7 @@ def test_pieces_spell_the_text(server: Server, text: str) -> None:
 
 
 def test_an_unknown_token(server: Server) -> None:
-    reply = httpx.post(f"{server.url}/detokenize", json={"tokens": [10_000_000]})
+    reply = httpx.post(f"{server.url}/detokenize", json={"tokens": [10_000_000]}, timeout=SECONDS)
     assert reply.status_code == 400
     assert reply.json()["error"]["param"] == "tokens"
 

@@ -111,7 +111,7 @@ def test_a_worker_killed_in_a_stream(served: Server, worker: Worker) -> None:
         reply = httpx.post(f"{served.base_url}/chat/completions", json=hello, timeout=SECONDS)
         assert reply.status_code == 200
         assert reply.json()["usage"]["completion_tokens"] == 4
-    metrics = httpx.get(f"{served.url}/metrics").text
+    metrics = httpx.get(f"{served.url}/metrics", timeout=SECONDS).text
     assert f"glm3edge_engine_restarts_total {float(NUM_KILLS)}" in metrics
 
 

@@ -10,37 +10,7 @@ import pytest
 
 from glm3edge.errors import DecodeError, EngineLostError, ModelLoadError, ResourceClosedError
 from glm3edge.llama.child_process import ChildProcess, run_in_child
-
-
-class Target:
-    """The object in the child process."""
-
-    def __init__(self, word: str = "") -> None:
-        self.words = [word]
-        self.is_signaled = threading.Event()
-
-    def add(self, word: str) -> list[str]:
-        self.words.append(word)
-        return self.words
-
-    def fail(self) -> None:
-        raise DecodeError(3)
-
-    def end(self, words: str) -> None:
-        os.write(2, words.encode())
-        os.abort()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    def wake(self) -> None:
-        self.is_signaled.set()
-
-    def wait_for_signal(self) -> bool:
-        return self.is_signaled.wait(60)
-
-    def process_id(self) -> int:
-        return os.getpid()
+from tests.support.child_target import Target
 
 
 def refuse() -> None:
@@ -115,7 +85,7 @@ def test_a_process_is_not_left_to_itself() -> None:
     """A program that forgets to close it ends, and the process with it."""
     code = (
         "from glm3edge.llama.child_process import ChildProcess; "
-        "from tests.llama.test_child_process import Target; "
+        "from tests.support.child_target import Target; "
         "print(ChildProcess(Target).wait_ready().call('process_id'))"
     )
     done = subprocess.run(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.conftest import Open
+from tests.support.browser import Open
 from tests.support.servers import Server
 
 pytestmark = pytest.mark.live

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.conftest import Open, Serve
+from tests.support.browser import Open
 from tests.support.chinese_text import ROWS, in_terminal, marked, random_markdown
 from tests.support.fakes import EOS, FakeBackend, spell
+from tests.support.scripted_server import Serve
 from tests.support.terminal import Terminal
 
 POEM = """**《静夜思》**李白

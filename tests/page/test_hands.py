@@ -7,8 +7,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.page.conftest import Open, Serve
+from tests.support.browser import Open
 from tests.support.fakes import EOS, FakeBackend, spell
+from tests.support.scripted_server import Serve
 
 REPLY = """# Title
 

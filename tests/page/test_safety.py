@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.conftest import Open, Serve
+from tests.support.browser import Open
 from tests.support.fakes import EOS, FakeBackend, spell
+from tests.support.scripted_server import Serve
 
 HOSTILE = """
 <script>window.hacked = 1</script>

@@ -10,8 +10,10 @@ from playwright.sync_api import Route, expect
 
 from glm3edge.errors import EngineLostError, QueueFullError, TimeoutExceededError
 from glm3edge.server.error_responses import response
-from tests.page.conftest import Open, Scripted, Serve
+from tests.support.browser import Open
 from tests.support.fakes import EOS, FakeBackend, spell
+from tests.support.scripted_server import Scripted, Serve
+from tests.support.waiting import SECONDS
 
 CHAT = "/v1/chat/completions"
 ROUTE = f"**{CHAT}"
@@ -27,7 +29,7 @@ def backend() -> FakeBackend:
 
 
 def until(is_true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + SECONDS
     while not is_true():
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -1,25 +1,17 @@
 """The application over a scripted backend, in this process or on a real socket."""
 
-import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from glm3edge.config.settings import load_settings
 from glm3edge.engine.engine import Engine
-from glm3edge.schema.models import ModelCard
 from glm3edge.server.app import create_app
-from glm3edge.serving.chat.service import ChatService
-from glm3edge.serving.completions import CompletionService
-from glm3edge.serving.embedders import ChatModelEmbedder
-from glm3edge.serving.embeddings import EmbeddingService
 from glm3edge.serving.services import Services
-from glm3edge.serving.tokenization import TokenizationService
-from tests.support.fakes import FakeBackend, FakeVocabulary
+from tests.support.fakes import FakeBackend
+from tests.support.scripted_server import running, scripted_services
 
 
 @pytest.fixture
@@ -35,24 +27,8 @@ def clamp_max_tokens() -> bool:
 
 @pytest.fixture
 def services(backend: FakeBackend, clamp_max_tokens: bool) -> Services:
-    clamp: Any = {"clamp_max_tokens": clamp_max_tokens}
     engine = Engine(backend, use_drafts=False)
-    vocabulary = FakeVocabulary()
-    return Services(
-        engine=engine,
-        chat=ChatService(engine, vocabulary, model_id="fake", **clamp),
-        texts=CompletionService(engine, vocabulary, model_id="fake", **clamp),
-        embeddings=EmbeddingService(
-            ChatModelEmbedder(
-                engine,
-                vocabulary,
-                model_id="fake",
-                embedding_length=backend.embedding_length,
-            )
-        ),
-        tokens=TokenizationService(vocabulary),
-        cards=(ModelCard(id="fake", created=1, context_length=backend.context_size),),
-    )
+    return scripted_services(engine, backend, clamp_max_tokens=clamp_max_tokens)
 
 
 @pytest.fixture
@@ -73,13 +49,5 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 @pytest.fixture
 def url(app: FastAPI) -> Iterator[str]:
     """The application on a socket, for what only a real connection shows."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(60)
-    assert not thread.is_alive()
+    with running(app) as url:
+        yield url

@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import TextIO
 
+from tests.support.waiting import SECONDS
+
 
 @dataclass(frozen=True)
 class Server:
@@ -54,7 +56,7 @@ def stop_server(server: Server) -> int:
     """End a server as a service manager would; returns its exit code."""
     server.process.terminate()
     try:
-        server.process.communicate(timeout=30)
+        server.process.communicate(timeout=SECONDS)
     finally:
         server.process.kill()
     return server.process.returncode
