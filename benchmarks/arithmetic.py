@@ -10,7 +10,7 @@ import argparse
 import math
 from collections.abc import Iterator
 
-from glm3edge.llama.context import KV_TYPES
+from glm3edge.config.kv_types import KV_TYPES
 from glm3edge_convert.checkpoint.chatglm_tensors import chatglm_mappings
 from glm3edge_convert.checkpoint.hparams import HParams
 from glm3edge_convert.quantize.recipe import RECIPES, row_num_bytes, tensor_type

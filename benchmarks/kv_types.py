@@ -26,9 +26,10 @@ from typing import Any
 
 from glm3edge.chatglm3.prompt import encode_turns
 from glm3edge.chatglm3.vocabulary import SpecialTokens
+from glm3edge.config.kv_types import KV_TYPES
 from glm3edge.config.settings import load_settings
 from glm3edge.core import SamplingParams, Span
-from glm3edge.llama.context import KV_TYPES, Context
+from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 from glm3edge.store.store import Store
 from glm3edge_convert.convert import convert

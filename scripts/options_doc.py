@@ -22,11 +22,10 @@ _HEAD = """\
 
 <!-- Made by `python scripts/options_doc.py --write docs/options.md`; a test compares it. -->
 
-Every option of every command, as `glm3edge COMMAND --help` has them. In brackets: what holds if
-nothing is said. An option wins over the environment variable. Variables that hold several values
-are JSON lists: `GLM3EDGE_RPC='["192.168.0.7:50052"]'`.
+Every option of every command, as `glm3edge COMMAND --help` has them. In brackets: the default.
+An option wins over the environment variable. Variables that hold several values are JSON lists:
+`GLM3EDGE_RPC='["192.168.0.7:50052"]'`.
 """
-_RENAMED = {"cors_origin": "cors_origins"}
 _SETTINGS_COMMANDS = {"serve", "chat"}
 
 
@@ -101,7 +100,7 @@ def _row(parameter: Any, context: Any) -> tuple[str, str, str] | None:
 
 
 def _variable(parameter: Any, context: Any) -> str:
-    name = _RENAMED.get(parameter.name, parameter.name)
+    name = parameter.name
     if context.info_name in _SETTINGS_COMMANDS and name in Settings.model_fields:
         return f"`{Settings.model_config['env_prefix']}{name.upper()}`"
     named = getattr(parameter, "envvar", None)

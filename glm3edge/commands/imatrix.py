@@ -1,5 +1,6 @@
-"""The ``imatrix`` command: a model and a text in, an importance matrix out."""
+"""``glm3edge imatrix``: an importance matrix from a model and a text."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,8 @@ from rich.console import Console
 
 from glm3edge.chatglm3.calibration import DEFAULT_TEXT, encode
 from glm3edge.commands.logs import start_logging
-from glm3edge.commands.options import LogLevel
+from glm3edge.commands.options import LogLevelOptions
+from glm3edge.commands.signature import takes
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
@@ -23,56 +25,63 @@ if TYPE_CHECKING:
     from glm3edge.llama.model import Model
 
 
-def imatrix_command(
+@dataclass(frozen=True, kw_only=True)
+class ImatrixOptions(LogLevelOptions):
+    """Options of ``glm3edge imatrix``."""
+
     model: Annotated[
         str, typer.Argument(help="A GGUF file, or a checkpoint folder to convert once.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="GGUF file to write.")],
+    ]
+    output: Annotated[Path, typer.Option("--output", "-o", help="GGUF file to write.")]
     text: Annotated[
         Path | None,
         typer.Option(
-            help="What the model will be used for, as text in UTF-8. [glm3edge's own, bilingual]"
+            help="UTF-8 text of the kind that the model will be used for. "
+            "[glm3edge's own, bilingual]"
         ),
-    ] = None,
-    type: Annotated[  # noqa: A002 - the option's name
-        str, typer.Option(help="Quantization of a checkpoint.")
-    ] = "q8_0",
+    ] = None
+    type: Annotated[str, typer.Option(help="Quantization of a checkpoint.")] = "q8_0"
     chunk_size: Annotated[
-        int, typer.Option(min=32, help="Tokens that are read at once, as a text of their own.")
-    ] = 512,
+        int, typer.Option(min=32, help="Tokens of a chunk of the text, which is one context.")
+    ] = 512
     chunks: Annotated[
-        int | None, typer.Option(min=1, help="Read no more than so many. [all]")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the output file.")
-    ] = False,
-    log_level: LogLevel = "warning",
-) -> None:
-    """Find out which columns of a model's matrices matter, for `convert --imatrix`."""
-    start_logging(log_level)
-    # Other commands do without llama.cpp.
+        int | None, typer.Option(min=1, help="Maximum number of chunks to compute. [all]")
+    ] = None
+    threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file.")] = False
+
+
+@takes(ImatrixOptions)
+def imatrix_command(options: ImatrixOptions) -> None:
+    """Compute an importance matrix: which columns of a model's matrices matter most.
+
+    `glm3edge convert --imatrix` takes it.
+    """
+    start_logging(options.log_level)
+    # Imports llama.cpp, which takes long.
     from glm3edge.llama.model import Model  # noqa: PLC0415
 
-    check_output(output, overwrite=overwrite)
-    settings = load_settings(threads=threads, type=type)
-    text = text or DEFAULT_TEXT
+    check_output(options.output, overwrite=options.overwrite)
+    settings = load_settings(threads=options.threads, type=options.type)
+    text = options.text or DEFAULT_TEXT
     with progress_bar() as progress:
-        path = Store(settings.cache_dir, quant_type=type, progress=progress).find(model)
-    with Model(path) as opened:
-        chunk_size = min(chunk_size, opened.context_length)
-        pieces = _chunks(opened, _read(text), chunk_size)[:chunks]
-        found = _collected(opened, pieces, num_threads=num_threads(settings.threads))
+        path = Store(settings.cache_dir, quant_type=options.type, progress=progress).find(
+            options.model
+        )
+    with Model(path) as model:
+        chunk_size = min(options.chunk_size, model.context_length)
+        chunks = _chunks(model, _read(text), chunk_size)[: options.chunks]
+        found = _collected(model, chunks, num_threads=num_threads(settings.threads))
     write_imatrix(
-        output,
+        options.output,
         found.sums,
         found.counts,
         datasets=[text.name],
-        num_chunks=len(pieces),
+        num_chunks=len(chunks),
         chunk_size=chunk_size,
-        overwrite=overwrite,
+        overwrite=options.overwrite,
     )
-    print(f"{output}: {len(found.sums)} matrices, from {len(pieces)} x {chunk_size} tokens")
+    print(f"{options.output}: {len(found.sums)} matrices, from {len(chunks)} x {chunk_size} tokens")
 
 
 def _read(path: Path) -> str:

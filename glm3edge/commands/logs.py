@@ -35,7 +35,7 @@ class JsonFormatter(logging.Formatter):
 def start_logging(level: str, *, as_json: bool = False) -> None:
     """Write the log to standard error, from ``level`` on.
 
-    ``as_json`` writes warnings of Python, and what ``say()`` is told, there too.
+    ``as_json`` writes warnings of Python, and what ``announce()`` is given, there too.
 
     Raises:
         ConfigError: there is no such level.
@@ -56,7 +56,7 @@ def is_json() -> bool:
     return any(isinstance(handler.formatter, JsonFormatter) for handler in handlers)
 
 
-def say(label: str, text: str = "") -> None:
+def announce(label: str, text: str = "") -> None:
     """Tell on standard output, or in a log of JSON, what goes on; at once."""
     if is_json():
         logger.info("%s", f"{label}: {text}" if text else label)

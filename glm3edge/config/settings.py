@@ -2,13 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from platformdirs import user_cache_path
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from glm3edge.config import defaults
 from glm3edge.config.addresses import host_of, is_local, parse_address
+from glm3edge.config.kv_types import DEFAULT_KV_TYPE, KVType
 from glm3edge.config.ranges import parse_ranges, parse_shares
 from glm3edge.errors import ConfigError
 
@@ -30,15 +32,15 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # the API key is secret
     )
 
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    host: Annotated[str, Field(min_length=1)] = defaults.HOST
+    port: Annotated[int, Field(ge=0, le=65535)] = defaults.PORT
     ctx_size: Annotated[int, Field(ge=0, le=2**31 - 256)] = 0
-    """Tokens of context; 0 is the model's own length, up to DEFAULT_CONTEXT_SIZE."""
-    parallel: Annotated[int, Field(ge=1, le=64)] = 4
+    """Tokens of context; 0 is the model's own length, up to ``defaults.CONTEXT_SIZE``."""
+    parallel: Annotated[int, Field(ge=1, le=64)] = defaults.PARALLEL
     """Requests that are processed at once; they share the context."""
-    queue: Annotated[int, Field(ge=0, le=10_000)] = 64
+    queue: Annotated[int, Field(ge=0, le=10_000)] = defaults.QUEUE
     """Requests that may wait; more are refused with 429."""
-    timeout: Annotated[float, Field(ge=0)] = 0.0
+    timeout: Annotated[float, Field(ge=0)] = defaults.TIMEOUT
     """Seconds from its arrival after which a request ends with an error; 0 is no limit."""
     clamp_max_tokens: bool = False
     """Reduce a ``max_tokens`` that exceeds the context to what fits, instead of an error."""
@@ -64,7 +66,7 @@ class Settings(BaseSettings):
     """Proportions in which GPUs share layers: ``3,1``; empty goes by what fits."""
     main_gpu: Annotated[int, Field(ge=0)] | None = None
     """Number of the one GPU that takes all of these layers."""
-    kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
+    kv_type: KVType = DEFAULT_KV_TYPE
     """Type of the KV cache."""
     rpc: tuple[str, ...] = ()
     """Workers on other machines that share the layers, ``host:port``."""
@@ -84,9 +86,9 @@ class Settings(BaseSettings):
     """Allow requests from other machines without a key."""
     allowed_hosts: tuple[str, ...] = ()
     """Host headers allowed besides ``host`` and this machine's names; ``*`` allows all."""
-    max_body: Annotated[ByteSize, Field(ge=1)] = ByteSize(32 * 2**20)
+    max_body: Annotated[ByteSize, Field(ge=1)] = ByteSize(defaults.MAX_BODY_BYTES)
     """Limit of a request's body, in bytes."""
-    disk_cache: ByteSize = ByteSize(4 * 2**30)
+    disk_cache: ByteSize = ByteSize(defaults.DISK_CACHE_BYTES)
     """Limit of the KV cache on disk, in bytes; 0 switches it off."""
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("glm3edge", appauthor=False))
 

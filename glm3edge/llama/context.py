@@ -11,6 +11,7 @@ import llama_cpp.llama_cpp as native
 import numpy as np
 from numpy.typing import NDArray
 
+from glm3edge.config.kv_types import KV_TYPES
 from glm3edge.core import Mask, SamplingParams, Span, TokenLogprobs
 from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, ResourceClosedError
 from glm3edge.llama import library
@@ -26,12 +27,9 @@ from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.prefixed_sequences import PrefixedSequences
 from glm3edge.llama.sampler import Sampler
 
-KV_TYPES = {
-    "f16": native.GGML_TYPE_F16,
-    "q8_0": native.GGML_TYPE_Q8_0,
-    "q4_0": native.GGML_TYPE_Q4_0,
+_GGML_TYPES: dict[str, int] = {
+    name: getattr(native, f"GGML_TYPE_{name.upper()}") for name in KV_TYPES
 }
-"""Types of the KV cache: 2 bytes a value, 34 bytes for 32 of them, or 18."""
 
 _ABORTED = 2  # what llama_decode returns then
 
@@ -319,7 +317,7 @@ def _kv_options(kv_type: str, *, precise: bool) -> dict[str, int]:
     if precise:
         number, flash_attention = native.GGML_TYPE_F32, native.LLAMA_FLASH_ATTN_TYPE_DISABLED
     elif kv_type != "f16":  # values in blocks cannot be kept transposed
-        number, flash_attention = KV_TYPES[kv_type], native.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        number, flash_attention = _GGML_TYPES[kv_type], native.LLAMA_FLASH_ATTN_TYPE_ENABLED
     else:
         return {}
     return {"type_k": number, "type_v": number, "flash_attn_type": flash_attention}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from glm3edge.config import defaults
 from glm3edge.config.settings import Settings
 from glm3edge.engine.kv_cache import num_slots
 from glm3edge.errors import DoesNotFitError, EngineLostError, ModelError
@@ -30,9 +31,6 @@ from glm3edge.placement.machine.cores import num_threads
 from glm3edge.placement.machine.memory import system_memory
 from glm3edge.placement.memory_usage import ContextParams
 from glm3edge.store.adapters import AdapterFile, PrefixFile
-
-DEFAULT_CONTEXT_SIZE = 8192
-"""Default context size, in tokens: 224 MiB of memory for ChatGLM3-6B."""
 
 _CONTEXT_STEP = 256  # contexts are multiples of it
 
@@ -173,7 +171,7 @@ def _load(model: Model, file: AdapterFile | PrefixFile) -> Adapter | Prefix:
 
 
 def _context_params(model: Model, settings: Settings) -> ContextParams:
-    size = settings.ctx_size or min(model.context_length, DEFAULT_CONTEXT_SIZE)
+    size = settings.ctx_size or min(model.context_length, defaults.CONTEXT_SIZE)
     return ContextParams(size, BATCH_SIZE, num_slots(settings.parallel), settings.kv_type)
 
 

@@ -1,10 +1,11 @@
-"""``glm3edge bench``: options in, a table out."""
+"""The command line of ``glm3edge bench``."""
 
 import json
 import os
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,8 @@ import typer
 
 from glm3edge.commands.bench.scenarios import SCENARIOS, Load
 from glm3edge.commands.logs import start_logging
-from glm3edge.commands.options import LogLevel
+from glm3edge.commands.options import LogLevelOptions, Out, Threads
+from glm3edge.commands.signature import takes
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from glm3edge.commands.bench.run import Results
 
 
-def bench_command(
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(LogLevelOptions):
+    """Options of ``glm3edge bench``."""
+
     model: Annotated[
         str | None,
         typer.Argument(
@@ -31,61 +36,76 @@ def bench_command(
             help="A GGUF file, a checkpoint folder or a repository. Default: the built-in demo.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
     scenario: Annotated[
         list[str] | None,
         typer.Option(help=f"One of {', '.join(SCENARIOS)}. Repeatable. [all]"),
-    ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Numbers of each scenario.")] = 3,
-    tokens: Annotated[int, typer.Option(min=2, help="Tokens of a reply.")] = 64,
-    requests: Annotated[int, typer.Option(min=1, help="Replies of one stream.")] = 8,
-    clients: Annotated[int, typer.Option(min=1, help="Clients at once.")] = 16,
-    sentences: Annotated[int, typer.Option(min=1, help="Sentences of a long prompt.")] = 24,
-    ctx_size: Annotated[int, typer.Option(min=256, help="Tokens of context.")] = 4096,
-    threads: Annotated[int | None, typer.Option(help="Compute threads. [physical cores]")] = None,
+    ] = None
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each scenario.")] = 3
+    tokens: Annotated[int, typer.Option(min=2, help="Tokens of a reply.")] = 64
+    requests: Annotated[int, typer.Option(min=1, help="Replies of one stream.")] = 8
+    clients: Annotated[int, typer.Option(min=1, help="Clients at once.")] = 16
+    sentences: Annotated[int, typer.Option(min=1, help="Sentences of a long prompt.")] = 24
+    ctx_size: Annotated[int, typer.Option(min=256, help="Tokens of context.")] = 4096
+    threads: Threads = None
     llama_server: Annotated[
         str | None, typer.Option(help="llama.cpp's server, to compare with. [the one on PATH]")
-    ] = None,
-    options: Annotated[
-        str, typer.Option(help="More options of `glm3edge serve`.")
-    ] = "--no-drafts --disk-cache 0",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for results.json, table.md and plot.svg.")
-    ] = None,
-    log_level: LogLevel = "warning",
-) -> None:
-    """Measure this machine: the server, and peers that are installed, against the bare engine."""
-    start_logging(log_level)
-    # What takes long to import is imported once there is something to wait for.
-    from glm3edge.commands.bench import systems as known  # noqa: PLC0415
+    ] = None
+    serve_options: Annotated[
+        str, typer.Option("--options", help="More options for `glm3edge serve`.")
+    ] = "--no-drafts --disk-cache 0"
+    out: Out = None
+
+    @property
+    def load(self) -> Load:
+        """Load of the scenarios."""
+        return Load(
+            num_tokens=self.tokens,
+            num_requests=self.requests,
+            num_clients=self.clients,
+            num_prompt_sentences=self.sentences,
+        )
+
+
+@takes(BenchOptions)
+def bench_command(options: BenchOptions) -> None:
+    """Benchmark the server on this machine, and other servers that are installed.
+
+    Each is compared with the bare engine, which decodes and samples and does nothing else.
+    """
+    start_logging(options.log_level)
+    # Import llama.cpp, which takes long.
     from glm3edge.commands.bench.report import markdown  # noqa: PLC0415
-    from glm3edge.commands.bench.run import run  # noqa: PLC0415
     from glm3edge.store.store import Store  # noqa: PLC0415
 
-    names = _known_names(scenario)
-    settings = load_settings(threads=threads)
-    path = Store(settings.cache_dir, quant_type=settings.type).find(model)
-    load = Load(
-        num_tokens=tokens,
-        num_requests=requests,
-        num_clients=clients,
-        num_prompt_sentences=sentences,
-    )
-    common = {"context_size": ctx_size, "threads": num_threads(settings.threads)}
-    with tempfile.TemporaryDirectory() as cache:
-        ours = known.glm3edge(path, parallel=clients, cache=Path(cache), options=options, **common)
-        peers = known.peers(path, program=llama_server, parallel=clients, **common)
-        results = run(
-            [ours, *peers],
-            partial(_bare_loop, path, num_sequences=clients, **common),
-            names,
-            load=load,
-            num_rounds=rounds,
-            say=_say,
-        )
+    names = _known_names(options.scenario)
+    settings = load_settings(threads=options.threads)
+    path = Store(settings.cache_dir, quant_type=settings.type).find(options.model)
+    results = _measure(options, path, names, threads=num_threads(settings.threads))
     print(markdown(results), end="")
-    if out is not None:
-        _write(results, out, path)
+    if options.out is not None:
+        _write(results, options.out, path)
+
+
+def _measure(options: BenchOptions, path: Path, names: list[str], *, threads: int) -> "Results":
+    from glm3edge.commands.bench import systems  # noqa: PLC0415
+    from glm3edge.commands.bench.run import run  # noqa: PLC0415
+
+    parallel = options.clients
+    common = {"context_size": options.ctx_size, "threads": threads}
+    with tempfile.TemporaryDirectory() as cache:
+        ours = systems.glm3edge(
+            path, parallel=parallel, cache=Path(cache), options=options.serve_options, **common
+        )
+        peers = systems.peers(path, program=options.llama_server, parallel=parallel, **common)
+        return run(
+            [ours, *peers],
+            partial(_bare_loop, path, num_sequences=parallel, **common),
+            names,
+            load=options.load,
+            num_rounds=options.rounds,
+            on_progress=_print_error,
+        )
 
 
 def _known_names(given: list[str] | None) -> list[str]:
@@ -120,8 +140,8 @@ def _write(results: "Results", out: Path, model: Path) -> None:
     try:
         plot(results, out / "plot.svg")
     except ConfigError as exc:
-        _say(f"no plot.svg: {exc}")
+        _print_error(f"no plot.svg: {exc}")
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     print(text, file=sys.stderr)

@@ -48,7 +48,7 @@ def run(
     *,
     load: Load,
     num_rounds: int,
-    say: Callable[[str], object],
+    on_progress: Callable[[str], object],
 ) -> Results:
     """Measure ``systems`` and the bare loop.
 
@@ -58,7 +58,7 @@ def run(
         names: of scenarios.
         load: how much is asked.
         num_rounds: numbers of each scenario.
-        say: is told what is going on.
+        on_progress: called with a line on what is measured next.
     """
     results = Results()
     with ExitStack() as stack:
@@ -66,7 +66,7 @@ def run(
         stack.callback(bare.close)
         servers: dict[System, int] = {}
         for system in systems:
-            say(f"starting {system.name}")
+            on_progress(f"starting {system.name}")
             try:
                 port = stack.enter_context(running(system)).port
                 asyncio.run(warm_up(port))
@@ -76,7 +76,7 @@ def run(
                 servers[system] = port
         for name in names:
             for number in range(num_rounds):
-                say(f"{name}, round {number + 1} of {num_rounds}")
+                on_progress(f"{name}, round {number + 1} of {num_rounds}")
                 _round(name, bare, servers, load=load, results=results)
     return results
 

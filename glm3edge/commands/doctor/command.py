@@ -1,4 +1,4 @@
-"""``glm3edge doctor``: options in, a report and an exit code out."""
+"""The command line of ``glm3edge doctor``."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ import typer
 from glm3edge.commands.doctor.advice import gpu_advice
 from glm3edge.commands.doctor.gpus import look_around
 from glm3edge.commands.logs import start_logging
-from glm3edge.commands.options import LogLevel
+from glm3edge.commands.options import AsJson, LogLevel
 from glm3edge.config.addresses import parse_address
 from glm3edge.errors import ConfigError, DeviceError
 from glm3edge.llama.backends import installed_backends
@@ -21,14 +21,14 @@ def doctor_command(
         typer.Option(metavar="HOST:PORT", help="Worker to ask for its devices. Repeatable."),
     ] = None,
     bandwidth: Annotated[
-        bool, typer.Option("--bandwidth/--no-bandwidth", help="Measure how fast memory is read.")
+        bool, typer.Option("--bandwidth/--no-bandwidth", help="Measure memory bandwidth.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: AsJson = False,
     log_level: LogLevel = "warning",
 ) -> None:
-    """Show the devices that llama.cpp sees, this machine, and what is missing to use its GPU.
+    """Show this machine, the devices that llama.cpp finds, and what is missing to use its GPU.
 
-    Exit codes: 0 all could be asked, 2 wrong usage, 8 a worker or llama.cpp could not.
+    Exit codes: 0 all of them answered, 2 wrong usage, 8 a worker or llama.cpp did not answer.
     """
     start_logging(log_level)
     addresses = _addresses(rpc or [])

@@ -1,113 +1,102 @@
-"""``glm3edge plan``: what fits on a machine, where, and how fast it will be."""
+"""The command line of ``glm3edge plan``."""
 
 import json
 import shutil
 import sys
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from glm3edge.commands.logs import start_logging
-from glm3edge.commands.options import LogLevel
-from glm3edge.config.settings import load_settings
+from glm3edge.commands.options import (
+    AsJson,
+    CacheDir,
+    CtxSize,
+    KVCacheType,
+    LogLevelOptions,
+    Parallel,
+    Rpc,
+    Threads,
+)
+from glm3edge.commands.signature import takes
 from glm3edge.errors import ConfigError
 
 _SIZE = TypeAdapter(ByteSize)
 
 
-def plan_command(
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions(LogLevelOptions):
+    """Options of ``glm3edge plan``."""
+
     model: Annotated[
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A GGUF file, a checkpoint folder (its config.json will do) or a repository that "
-            "was pulled. Default: ChatGLM3-6B.",
+            help="A GGUF file, a checkpoint folder (its config.json is enough) or a repository "
+            "that was pulled. Default: ChatGLM3-6B.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
     vram: Annotated[
         str | None,
         typer.Option(
             metavar="4GiB[,6GiB]",
-            help="Memory of each GPU of a machine that is described; 0 for none. [this machine's]",
+            help="Memory of each GPU to plan for; 0 for no GPU. [this machine's]",
         ),
-    ] = None,
+    ] = None
     ram: Annotated[
         str | None,
-        typer.Option(
-            metavar="8GiB", help="Memory of it that is free for a model. [this machine's]"
-        ),
-    ] = None,
-    ctx_size: Annotated[
-        int | None, typer.Option(help="Tokens of context. [the model's own, up to 8192]")
-    ] = None,
-    parallel: Annotated[
-        int | None, typer.Option(help="Requests that run at once and share the context. [4]")
-    ] = None,
-    kv_type: Annotated[
-        str | None,
-        typer.Option(metavar="f16|q8_0|q4_0", help="What keys and values are kept in. [f16]"),
-    ] = None,
-    type: Annotated[  # noqa: A002 - the option's name
+        typer.Option(metavar="8GiB", help="Free memory of the CPU to plan for. [this machine's]"),
+    ] = None
+    ctx_size: CtxSize = None
+    parallel: Parallel = None
+    kv_type: KVCacheType = None
+    types: Annotated[
         list[str] | None,
-        typer.Option(help="Quantization to look at. Repeatable. [one of each size]"),
-    ] = None,
-    rpc: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Worker (glm3edge worker) on another machine that shares the layers. Repeatable.",
-        ),
-    ] = None,
+        typer.Option("--type", help="Quantization to plan for. Repeatable. [one of each size]"),
+    ] = None
+    rpc: Rpc = None
     bandwidth: Annotated[
         str | None,
         typer.Option(metavar="30GB/s", help="Memory bandwidth of the CPU. [measured here]"),
-    ] = None,
+    ] = None
     gpu_bandwidth: Annotated[
         str | None,
         typer.Option(metavar="200GB/s", help="Memory bandwidth of the GPUs. [not known]"),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Compute threads. [physical cores]")] = None,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Where converted models are kept. [the platform's]")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON, with sizes in bytes, instead of a table.")
-    ] = False,
-    log_level: LogLevel = "warning",
-) -> None:
-    """Tell which quantizations of a model fit, what goes where, and how fast it will be.
+    ] = None
+    threads: Threads = None
+    cache_dir: CacheDir = None
+    as_json: AsJson = False
 
-    Memory is reckoned by llama.cpp itself, with nothing loaded; some is left free on each device.
+
+@takes(PlanOptions)
+def plan_command(options: PlanOptions) -> None:
+    """Estimate which quantizations of a model fit, on which devices, and how fast they run.
+
+    llama.cpp itself computes the memory, with nothing loaded; some is left free on each device.
     """
-    start_logging(log_level)
-    # What takes long to import is imported once there is something to do.
+    start_logging(options.log_level)
+    # Import llama.cpp, which takes long.
     from glm3edge.commands.plan.report import as_text  # noqa: PLC0415
     from glm3edge.commands.plan.run import find_planned_model, make_report  # noqa: PLC0415
 
-    settings = load_settings(
-        ctx_size=ctx_size,
-        parallel=parallel,
-        kv_type=kv_type,
-        rpc=rpc or None,
-        threads=threads,
-        cache_dir=cache_dir,
-    )
-    gpus = None if vram is None else _gpu_sizes(vram)
-    free = None if ram is None else _size("--ram", ram)
-    cpu_bandwidth = None if bandwidth is None else _rate("--bandwidth", bandwidth)
+    settings = options.settings()
+    gpus = None if options.vram is None else _gpu_sizes(options.vram)
+    ram = None if options.ram is None else _size("--ram", options.ram)
+    bandwidth = _rate("--bandwidth", options.bandwidth)
+    gpu_bandwidth = _rate("--gpu-bandwidth", options.gpu_bandwidth)
     report = make_report(
-        find_planned_model(model, settings),
+        find_planned_model(options.model, settings),
         settings,
-        types=type or (),
+        types=options.types or (),
         gpus=gpus,
-        ram=free,
-        cpu_bandwidth=cpu_bandwidth,
-        gpu_bandwidth=None if gpu_bandwidth is None else _rate("--gpu-bandwidth", gpu_bandwidth),
+        ram=ram,
+        cpu_bandwidth=bandwidth,
+        gpu_bandwidth=gpu_bandwidth,
     )
-    if as_json:
+    if options.as_json:
         print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
         print(as_text(report, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
@@ -127,7 +116,9 @@ def _size(option: str, text: str) -> int:
     return size
 
 
-def _rate(option: str, text: str) -> float:
+def _rate(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
     try:
         rate = float(_SIZE.validate_python(text.strip().removesuffix("/s")))
     except ValidationError:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from glm3edge.commands.plan.report import PlanReport
+from glm3edge.config import defaults
 from glm3edge.config.settings import Settings
 from glm3edge.engine.kv_cache import num_slots
 from glm3edge.errors import ConfigError, EngineLostError
@@ -15,7 +16,7 @@ from glm3edge.placement.machine.bandwidth import read_bandwidth
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.placement.memory_usage import ContextParams
 from glm3edge.placement.variants import PlannedModel, opened_variants, read_planned_model
-from glm3edge.serving.backend import BATCH_SIZE, DEFAULT_CONTEXT_SIZE
+from glm3edge.serving.backend import BATCH_SIZE
 from glm3edge.store.store import Store
 
 MAX_CONTEXT_SIZE = 2**20
@@ -66,7 +67,7 @@ def make_report(
         raise ConfigError(f"--ctx-size {settings.ctx_size}: at most {MAX_CONTEXT_SIZE} is planned")
     most = planned.hparams.context_size
     context_params = ContextParams(
-        settings.ctx_size or min(most, DEFAULT_CONTEXT_SIZE),
+        settings.ctx_size or min(most, defaults.CONTEXT_SIZE),
         BATCH_SIZE,
         num_slots(settings.parallel),
         settings.kv_type,

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glm3edge.commands.logs import is_json, say
+from glm3edge.commands.logs import announce, is_json
 from glm3edge.config.settings import Settings
 from glm3edge.server.bind import bind
 
@@ -47,7 +47,7 @@ def serve(model: str | None, settings: Settings) -> None:
     with bind(settings) as sock:
         files = _find(model, settings)
         for path in files:
-            say("load", f"{path}, {path.stat().st_size / 2**20:,.1f} MiB")
+            announce("load", f"{path}, {path.stat().st_size / 2**20:,.1f} MiB")
         from glm3edge.server.app import create_app  # noqa: PLC0415
         from glm3edge.server.run import run  # noqa: PLC0415
         from glm3edge.serving.runtime import Runtime  # noqa: PLC0415
@@ -62,9 +62,9 @@ def serve(model: str | None, settings: Settings) -> None:
         ) as runtime:
             app = create_app(runtime.services, settings)
             port = sock.getsockname()[1]
-            announce = partial(_announce, runtime, settings, port, is_demo=model is None)
-            run(app, runtime.services, sock, on_ready=announce)
-    say("stopped")
+            on_ready = partial(_announce_ready, runtime, settings, port, is_demo=model is None)
+            run(app, runtime.services, sock, on_ready=on_ready)
+    announce("stopped")
 
 
 def _find(model: str | None, settings: Settings) -> _Files:
@@ -72,8 +72,10 @@ def _find(model: str | None, settings: Settings) -> _Files:
     from glm3edge.store.store import Store  # noqa: PLC0415
     from glm3edge_convert.progress import progress_bar  # noqa: PLC0415
 
-    with progress_bar(partial(say, "done") if is_json() else None) as progress:
-        store = Store(settings.cache_dir, quant_type=settings.type, progress=progress, announce=say)
+    with progress_bar(partial(announce, "done") if is_json() else None) as progress:
+        store = Store(
+            settings.cache_dir, quant_type=settings.type, progress=progress, announce=announce
+        )
         return _Files(
             model=store.find(model),
             encoder=store.find_encoder(settings.embedding_model),
@@ -81,10 +83,10 @@ def _find(model: str | None, settings: Settings) -> _Files:
         )
 
 
-def _announce(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool) -> None:
+def _announce_ready(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool) -> None:
     if is_json():
         models = ", ".join(card.id for card in runtime.services.cards)
-        say("ready", f"{models} on {_base_url(settings, port)}")
+        announce("ready", f"{models} on {_base_url(settings, port)}")
     else:
         print(_banner(runtime, settings, port, is_demo=is_demo), flush=True)
 

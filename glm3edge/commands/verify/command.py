@@ -1,10 +1,10 @@
-"""``glm3edge verify``: files in, a table and an exit code out."""
+"""The command line of ``glm3edge verify``."""
 
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +12,10 @@ import typer
 
 from glm3edge.chatglm3.calibration import DEFAULT_TEXT, MIN_WINDOW, read_text
 from glm3edge.commands.logs import start_logging
-from glm3edge.commands.options import LogLevel
+from glm3edge.commands.options import AsJson, LogLevelOptions, Out, Threads
+from glm3edge.commands.signature import takes
 from glm3edge.commands.verify.errors import DivergenceError
+from glm3edge.commands.verify.limits import EXACT, FILE_KV_TYPES
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
@@ -22,96 +24,101 @@ if TYPE_CHECKING:
     from glm3edge.commands.verify.run import Progress, Report
 
 
-class KvType(str, Enum):
-    """What keys and values can be kept in: f32, or one of ``context.KV_TYPES``."""
-
-    F32 = "f32"
-    F16 = "f16"
-    Q8_0 = "q8_0"
-    Q4_0 = "q4_0"
+def _check_kv_types(names: list[str] | None) -> list[str] | None:
+    for name in names or ():
+        if name not in FILE_KV_TYPES:
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join(FILE_KV_TYPES)}")
+    return names
 
 
-def verify_command(
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions(LogLevelOptions):
+    """Options of ``glm3edge verify``."""
+
     files: Annotated[
-        list[Path], typer.Argument(metavar="GGUF...", help="Files to look at.", show_default=False)
-    ],
+        list[Path], typer.Argument(metavar="GGUF...", help="Files to verify.", show_default=False)
+    ]
     against: Annotated[
         str,
         typer.Option(
             metavar="ORIGINAL", help="What they were made from: a checkpoint folder or a GGUF file."
         ),
-    ],
+    ]
     text: Annotated[
-        Path | None, typer.Option(help="UTF-8 text to compare over. [glm3edge's own, bilingual]")
-    ] = None,
+        Path | None, typer.Option(help="UTF-8 text to predict. [glm3edge's own, bilingual]")
+    ] = None
     window: Annotated[
         int | None,
-        typer.Option(min=MIN_WINDOW, help="Tokens that are computed together. [512]"),
-    ] = None,
-    windows: Annotated[int, typer.Option(min=0, help="Windows of the text; 0 takes all.")] = 0,
+        typer.Option(min=MIN_WINDOW, help="Tokens of a window, which is one batch. [512]"),
+    ] = None
+    windows: Annotated[
+        int, typer.Option(min=0, help="Windows of the text to compute; 0 takes all.")
+    ] = 0
     max_kl: Annotated[
         float | None,
-        typer.Option(min=0, help="What the mean KL divergence may be. [by type: docs/models.md]"),
-    ] = None,
+        typer.Option(min=0, help="Limit of the mean KL divergence. [by type: docs/models.md]"),
+    ] = None
     kv_type: Annotated[
-        list[KvType] | None,
+        list[str] | None,
         typer.Option(
-            help="What the files' keys and values are kept in; may be given several times. [f32]"
+            metavar=f"<list[{'|'.join(FILE_KV_TYPES)}]>",
+            help=f"Data type of the files' KV cache. Repeatable. [{EXACT}]",
+            callback=_check_kv_types,
+            autocompletion=lambda: list(FILE_KV_TYPES),
         ),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Compute threads. [physical cores]")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for results.json, table.md and plot.svg.")
-    ] = None,
-    log_level: LogLevel = "warning",
-) -> None:
-    """Does a converted file still think as its original?
+    ] = None
+    threads: Threads = None
+    as_json: AsJson = False
+    out: Out = None
 
-    Compares vocabulary, token ids and predictions. With a checkpoint as the original, its
-    predictions come from NumPy and SentencePiece, without llama.cpp: about a minute a window for
-    the 6B on one core, in 0.4 GB of memory. --windows 4 takes a sample of the text.
 
-    Keys and values are kept in f32, so that what is found is due to the weights. With --kv-type
-    they are kept as the server can keep them. What they alone cost is found by comparing a file
-    with itself: verify FILE --against FILE --kv-type q8_0.
+@takes(VerifyOptions)
+def verify_command(options: VerifyOptions) -> None:
+    """Check that GGUF files predict as the original that they were converted from.
+
+    Compares vocabulary, token ids and predictions. If the original is a checkpoint, NumPy and
+    SentencePiece compute its predictions, without llama.cpp: about a minute a window for the 6B on
+    one core, in 0.4 GB of memory. --windows 4 takes a sample of the text.
+
+    The KV cache is kept in f32, so that differences are due to the weights. --kv-type keeps it as
+    the server can. To see what that alone costs, compare a file with itself: verify FILE --against
+    FILE --kv-type q8_0.
 
     Exit codes: 0 all is as it should be, 2 wrong usage or text, 3 to 5 the checkpoint cannot be
     used, 8 a file cannot be loaded or computed, 9 sizes, vocabulary or token ids differ, 10 a mean
     KL divergence is beyond its limit, 130 interrupted.
     """
-    start_logging(log_level)
-    # What takes long to import is imported once there is something to wait for.
+    start_logging(options.log_level)
+    report = _compare(options)
+    _show(report, as_json=options.as_json)
+    if options.out is not None:
+        _write(report, options.out)
+    _judge(report)
+
+
+def _compare(options: VerifyOptions) -> "Report":
+    # Import llama.cpp, which takes long.
     from glm3edge.commands.verify.run import verify  # noqa: PLC0415
     from glm3edge.commands.verify.sources import GgufSource, open_original  # noqa: PLC0415
 
-    num_compute_threads = num_threads(load_settings(threads=threads).threads)
-    content = read_text(text or DEFAULT_TEXT)
+    threads = num_threads(load_settings(threads=options.threads).threads)
+    text = read_text(options.text or DEFAULT_TEXT)
     with ExitStack() as stack:
-        original = stack.enter_context(
-            closing(open_original(against, num_threads=num_compute_threads))
-        )
+        original = stack.enter_context(closing(open_original(options.against, num_threads=threads)))
         sources = [
-            stack.enter_context(
-                closing(GgufSource(path, num_threads=num_compute_threads, kv_type=kept_in.value))
-            )
-            for path in dict.fromkeys(files)
-            for kept_in in dict.fromkeys(kv_type or [KvType.F32])
+            stack.enter_context(closing(GgufSource(path, num_threads=threads, kv_type=kv_type)))
+            for path in dict.fromkeys(options.files)
+            for kv_type in dict.fromkeys(options.kv_type or [EXACT])
         ]
-        progress = stack.enter_context(_progress())
-        report = verify(
+        return verify(
             sources,
             original,
-            content,
-            window=window,
-            most=windows,
-            max_kl=max_kl,
-            progress=progress,
+            text,
+            window=options.window,
+            most=options.windows,
+            max_kl=options.max_kl,
+            progress=stack.enter_context(_progress()),
         )
-    _show(report, as_json=as_json)
-    if out is not None:
-        _write(report, out)
-    _judge(report)
 
 
 def _show(report: "Report", *, as_json: bool) -> None:
@@ -138,7 +145,7 @@ def _write(report: "Report", out: Path) -> None:
     try:
         form.plot(report, out / "plot.svg")
     except ConfigError as exc:
-        _say(f"no plot.svg: {exc}")
+        _print_error(f"no plot.svg: {exc}")
 
 
 def _judge(report: "Report") -> None:
@@ -146,7 +153,7 @@ def _judge(report: "Report") -> None:
     errors = []
     for result in report.results:
         if result.limit is None:
-            _say(f"{result.path}: no limit is known for {result.type}; --max-kl sets one")
+            _print_error(f"{result.path}: no limit is known for {result.type}; --max-kl sets one")
         elif not result.is_within_limit:
             mean_kl = result.summary.mean_kl.value
             errors.append(
@@ -155,7 +162,7 @@ def _judge(report: "Report") -> None:
                 )
             )
     for error in errors[:-1]:
-        _say(f"error: {error}")
+        _print_error(f"error: {error}")
     if errors:
         raise errors[-1]
 
@@ -168,7 +175,7 @@ def _progress() -> Iterator["Progress"]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _say_begin
+        yield _print_start
         return
     columns = (
         rich.progress.TextColumn("{task.description}", markup=False),
@@ -183,10 +190,10 @@ def _progress() -> Iterator["Progress"]:
         )
 
 
-def _say_begin(path: Path, num_done: int, total: int) -> None:
+def _print_start(path: Path, num_done: int, total: int) -> None:
     if num_done == 0:
-        _say(f"{path.name}: {total} windows")
+        _print_error(f"{path.name}: {total} windows")
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     print(text, file=sys.stderr)

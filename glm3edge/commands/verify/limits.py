@@ -9,7 +9,14 @@ Keys and values of a type may cost as much as weights of that type, and both tog
 measured on glm3-tiny, divergences of weights and of keys and values add up to a tenth.
 """
 
+from glm3edge.config.kv_types import KV_TYPES
 from glm3edge_convert.quantize.recipe import RECIPES
+
+EXACT = "f32"
+"""Data type of a KV cache that loses nothing."""
+
+FILE_KV_TYPES = (EXACT, *KV_TYPES)
+"""Data types of the KV cache that a file can be verified with."""
 
 MAX_MEAN_KL = {
     "f32": 1e-5,
@@ -46,7 +53,7 @@ SMALL_MODEL_FACTOR = 3
 def max_mean_kl(
     type: str,  # noqa: A002 - the option's name
     num_params: int,
-    kv_type: str = "f32",
+    kv_type: str = EXACT,
 ) -> float | None:
     """What a file of an output type may reach; None if no limit is known for the type.
 
@@ -58,7 +65,7 @@ def max_mean_kl(
     if type not in MAX_MEAN_KL:
         return None
     limit = MAX_MEAN_KL[type]
-    if kv_type != "f32":
+    if kv_type != EXACT:
         limit += MAX_MEAN_KL[kv_type]
     return limit if num_params >= SMALL_MODEL else SMALL_MODEL_FACTOR * limit
 

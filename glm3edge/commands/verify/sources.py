@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge.chatglm3.calibration import Windows
-from glm3edge.commands.verify.limits import max_mean_kl, type_name
+from glm3edge.commands.verify.limits import EXACT, max_mean_kl, type_name
 from glm3edge.commands.verify.reference import Reference
 from glm3edge.commands.verify.shape import KEYS, shape_of
 from glm3edge.commands.verify.vocabulary import CheckpointVocabulary, ListedVocabulary
@@ -22,9 +22,6 @@ from glm3edge.llama.model import Model
 from glm3edge_convert.checkpoint.hparams import ARCHITECTURE
 
 Array = NDArray[np.float32]
-
-EXACT = "f32"
-"""What keys and values are kept in where nothing of them is to be lost."""
 
 
 class Source(Protocol):
@@ -69,7 +66,7 @@ class GgufSource:
         Args:
             path: the file.
             num_threads: compute threads.
-            kv_type: what keys and values are kept in: f32, or one of ``context.KV_TYPES``.
+            kv_type: what keys and values are kept in: f32, or one of ``KV_TYPES``.
 
         Raises:
             ModelLoadError: it is no GGUF file, of another architecture, or damaged.

@@ -1,14 +1,16 @@
-"""``glm3edge worker``: options in, a banner, and serving until a signal comes."""
+"""The command line of ``glm3edge worker``, and its banner."""
 
-import dataclasses
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import psutil
 import typer
 
-from glm3edge.commands.logs import is_json, say, start_logging
-from glm3edge.commands.options import JsonLogs, LogLevel
+from glm3edge.commands.logs import announce, is_json, start_logging
+from glm3edge.commands.options import LogFormatOptions, LogLevelOptions, Threads
+from glm3edge.commands.signature import takes
+from glm3edge.config import defaults
 from glm3edge.config.addresses import DEFAULT_WORKER_PORT, is_local, is_wildcard
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
@@ -30,61 +32,64 @@ _WARNING = (
 )
 
 
-def worker_command(
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions(LogLevelOptions, LogFormatOptions):
+    """Options of ``glm3edge worker``."""
+
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 is all of this machine's.")
-    ] = "127.0.0.1",
+    ] = defaults.HOST
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")
-    ] = DEFAULT_WORKER_PORT,
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = DEFAULT_WORKER_PORT
     device: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Device to offer, as glm3edge doctor names them. Repeatable. "
+            help="Device to offer, by its name in glm3edge doctor. Repeatable. "
             "[the GPUs, or else the CPU]",
         ),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Compute threads of the CPU. [physical cores]")
-    ] = None,
+    ] = None
+    threads: Threads = None
     cache: Annotated[
         bool,
         typer.Option(
             "--cache/--no-cache",
             help="Keep tensors of more than 10 MiB on disk, so that they need not be sent again: "
-            "as much as the layers it gets, for each model.",
+            "for each model as much as its layers on this worker.",
         ),
-    ] = False,
+    ] = False
     cache_dir: Annotated[
-        Path | None, typer.Option(help="Where they are kept, in rpc-tensors. [the platform's]")
-    ] = None,
-    log_level: LogLevel = "warning",
-    json_logs: JsonLogs = False,
-) -> None:
+        Path | None,
+        typer.Option(help="Cache folder; tensors are in rpc-tensors there. [the platform's]"),
+    ] = None
+
+
+@takes(WorkerOptions)
+def worker_command(options: WorkerOptions) -> None:
     """Offer this machine's devices to a server elsewhere: glm3edge serve --rpc HOST:PORT.
 
-    It is llama.cpp's own RPC server. One client is served at a time; others wait until it goes.
+    It is llama.cpp's own RPC server. One client is served at a time; others wait until it leaves.
     Both sides need the same version of llama.cpp. It serves until Ctrl-C or SIGTERM.
     """
-    # What takes long to import is imported once there is something to wait for.
+    # Import llama.cpp, which takes long.
     from glm3edge.commands.worker.rpc_process import WorkerConfig  # noqa: PLC0415
     from glm3edge.commands.worker.run import free_address, run  # noqa: PLC0415
 
-    start_logging(log_level, as_json=json_logs)
-    settings = load_settings(threads=threads, cache_dir=cache_dir)
-    tensors = _tensor_cache(settings.cache_dir) if cache else None
-    address, port = free_address(host, port)
-    offer = WorkerConfig(address, port, tuple(device or ()), num_threads(settings.threads))
+    start_logging(options.log_level, as_json=options.json_logs)
+    settings = load_settings(threads=options.threads, cache_dir=options.cache_dir)
+    cache = _tensor_cache(settings.cache_dir) if options.cache else None
+    host, port = free_address(options.host, options.port)
+    config = WorkerConfig(host, port, tuple(options.device or ()), num_threads(settings.threads))
 
-    def announce(devices: "list[Device]") -> None:
+    def on_ready(devices: "list[Device]") -> None:
         if is_json():
-            say("ready", f"{', '.join(device.name for device in devices)} on {offer.address}")
+            announce("ready", f"{', '.join(device.name for device in devices)} on {config.address}")
         else:
-            print(_banner(offer, devices, tensors), flush=True)
+            print(_banner(config, devices, cache), flush=True)
 
-    run(offer, tensors, on_ready=announce)
-    say("stopped")
+    run(config, cache, on_ready=on_ready)
+    announce("stopped")
 
 
 def _tensor_cache(folder: Path) -> "TensorCache":
@@ -103,12 +108,14 @@ def _tensor_cache(folder: Path) -> "TensorCache":
     return cache
 
 
-def _banner(offer: "WorkerConfig", devices: "Sequence[Device]", cache: "TensorCache | None") -> str:
+def _banner(
+    config: "WorkerConfig", devices: "Sequence[Device]", cache: "TensorCache | None"
+) -> str:
     lines = [
-        f"worker   {offer.address}  (one client at a time)",
-        *([] if is_local(offer.host) else [_WARNING]),
+        f"worker   {config.address}  (one client at a time)",
+        *([] if is_local(config.host) else [_WARNING]),
         *_device_lines(devices),
-        *_use_lines(offer),
+        *_use_lines(config),
         "stop     Ctrl-C",
     ]
     if cache is not None:
@@ -132,12 +139,12 @@ def _with_free_memory(device: "Device") -> "Device":
     if device.is_offload:
         return device
     memory = system_memory()
-    return dataclasses.replace(device, memory_free=memory.available, memory_total=memory.total)
+    return replace(device, memory_free=memory.available, memory_total=memory.total)
 
 
-def _use_lines(offer: "WorkerConfig") -> list[str]:
-    hosts = _own_addresses() if is_wildcard(offer.host) else [offer.host]
-    lines = [f"         glm3edge serve --rpc {host}:{offer.port}" for host in hosts]
+def _use_lines(config: "WorkerConfig") -> list[str]:
+    hosts = _own_addresses() if is_wildcard(config.host) else [config.host]
+    lines = [f"         glm3edge serve --rpc {host}:{config.port}" for host in hosts]
     return ["use" + lines[0][3:], *lines[1:]]
 
 

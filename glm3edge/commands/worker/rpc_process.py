@@ -52,8 +52,8 @@ class WorkerConfig:
 class RpcServerProcess:
     """A running process; ``fileno()`` can be waited on for what it says and for its end."""
 
-    def __init__(self, offer: WorkerConfig, *, cache_folder: Path | None = None) -> None:
-        self._address = offer.address
+    def __init__(self, config: WorkerConfig, *, cache_folder: Path | None = None) -> None:
+        self._address = config.address
         self._process = subprocess.Popen(
             [sys.executable, "-m", "glm3edge.commands.worker.child"],
             stdin=subprocess.PIPE,
@@ -69,9 +69,9 @@ class RpcServerProcess:
         self._reader = threading.Thread(target=self._read_lines, daemon=True)
         self._reader.start()
         options = {
-            "address": offer.address,
-            "devices": offer.devices,
-            "num_threads": offer.num_threads,
+            "address": config.address,
+            "devices": config.devices,
+            "num_threads": config.num_threads,
             "cache_folder": cache_folder and str(cache_folder),
             "log_level": logging.getLogger().getEffectiveLevel(),
         }

@@ -51,12 +51,12 @@ def free_address(host: str, port: int) -> tuple[str, int]:
 
 
 def run(
-    offer: WorkerConfig, cache: TensorCache | None, *, on_ready: Callable[[list[Device]], None]
+    config: WorkerConfig, cache: TensorCache | None, *, on_ready: Callable[[list[Device]], None]
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        offer: what to serve, and where.
+        config: what to serve, and where.
         cache: where tensors are kept; None for nowhere.
         on_ready: called once, with the devices, when clients may come.
 
@@ -68,7 +68,7 @@ def run(
     with _stop_signals() as stop:
         while not stop:
             try:
-                with _session(offer, cache) as serving:
+                with _session(config, cache) as serving:
                     devices = serving.devices() if stop.wait(serving) and not stop else None
                     if devices is None:
                         break
@@ -79,7 +79,7 @@ def run(
                     reason = serving.last_words() if not stop else ""
             except DeviceError as exc:
                 if not has_begun:
-                    free_address(offer.host, offer.port)  # it may have been taken meanwhile
+                    free_address(config.host, config.port)  # it may have been taken meanwhile
                     raise
                 reason = str(exc)
             if not stop:
@@ -98,9 +98,9 @@ def _wait(stop: Stop, serving: RpcServerProcess, cache: TensorCache | None) -> N
 
 
 @contextmanager
-def _session(offer: WorkerConfig, cache: TensorCache | None) -> Iterator[RpcServerProcess]:
+def _session(config: WorkerConfig, cache: TensorCache | None) -> Iterator[RpcServerProcess]:
     """A process that serves, and its part of the cache, which is kept if nothing failed."""
-    serving = RpcServerProcess(offer, cache_folder=None if cache is None else cache.open())
+    serving = RpcServerProcess(config, cache_folder=None if cache is None else cache.open())
     is_alive = False
     unfinished: list[Path] = []
     try:

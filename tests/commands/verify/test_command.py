@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from glm3edge.commands.app import app
-from glm3edge.commands.verify.command import KvType
-from glm3edge.llama.context import KV_TYPES
+from glm3edge.commands.verify.limits import FILE_KV_TYPES
+from glm3edge.config.kv_types import KV_TYPES
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.commands.verify.conftest import Demo
 from tests.support.gguf_files import SPACE_PREFIX, fill_tensor, set_bool, set_uint32, truncate
@@ -69,7 +69,7 @@ def test_keys_and_values_beyond_the_limit(demo: Demo) -> None:
 
 
 def test_all_types_of_keys_and_values_can_be_asked_for(demo: Demo) -> None:
-    assert [kv_type.value for kv_type in KvType] == ["f32", *KV_TYPES]
+    assert list(FILE_KV_TYPES) == ["f32", *KV_TYPES]
     result = verify(demo("f16"), "--against", demo("f16"), "--kv-type", "q5_1")
     assert (result.exit_code, "'q5_1' is not one of" in result.stderr) == (2, True)
 

@@ -15,8 +15,8 @@ from glm3edge.commands.verify.errors import MismatchError
 from glm3edge.commands.verify.limits import MAX_MEAN_KL, max_mean_kl, type_name
 from glm3edge.commands.verify.run import Report, verify
 from glm3edge.commands.verify.sources import GgufSource, open_original
+from glm3edge.config.kv_types import KV_TYPES
 from glm3edge.errors import ConfigError, ModelError, ModelLoadError
-from glm3edge.llama.context import KV_TYPES
 from glm3edge_convert.convert import convert
 from glm3edge_convert.quantize.recipe import RECIPES
 from glm3edge_convert.synth.random_checkpoint import SHAPES, Shape, make_checkpoint

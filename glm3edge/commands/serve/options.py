@@ -1,0 +1,213 @@
+"""Options of ``glm3edge serve``, a class for each section of its help."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from glm3edge.commands.options import (
+    CacheDir,
+    CtxSize,
+    GpuLayers,
+    KVCacheType,
+    LogFormatOptions,
+    LogLevelOptions,
+    Parallel,
+    QuantType,
+    Rpc,
+    Threads,
+)
+from glm3edge.commands.signature import Options
+from glm3edge.config import defaults
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestOptions(Options, heading="Requests"):
+    """Limits of requests, and how they are generated."""
+
+    queue: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Requests that may wait; further ones get status 429. [{defaults.QUEUE}]"
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Seconds that a request may take; 0 sets no limit. [{defaults.TIMEOUT:g}]"
+        ),
+    ] = None
+    clamp_max_tokens: Annotated[
+        bool | None,
+        typer.Option(
+            help="Reduce max_tokens to what the context has space for, instead of refusing the "
+            "request. [off]"
+        ),
+    ] = None
+    drafts: Annotated[
+        bool | None,
+        typer.Option(help="Speculative decoding, with drafts from text that repeats. [on]"),
+    ] = None
+    deterministic: Annotated[
+        bool | None,
+        typer.Option(
+            help="Always give the same text for the same seed; one request runs at a time. [off]"
+        ),
+    ] = None
+    max_body: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Maximum size of a request body. [{defaults.MAX_BODY_BYTES // 2**20}MiB]"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions(Options, heading="Devices"):
+    """Placement of layers, tensors and KV cache on CPU, GPUs and workers."""
+
+    threads: Threads = None
+    gpu_layers: GpuLayers = None
+    shrink_ctx: Annotated[
+        bool | None,
+        typer.Option(
+            help="Use a smaller context, of 2048 tokens at least, if all layers fit on the GPUs "
+            "then. [off]"
+        ),
+    ] = None
+    cpu_layers: Annotated[
+        str | None, typer.Option(metavar="0-3,7", help="Layers that stay on the CPU. [none]")
+    ] = None
+    tensor_placement: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN=DEVICE",
+            help="Put the tensors whose name matches a regular expression on a device, such as "
+            "'ffn_.*=CPU'. Repeatable; the first match counts.",
+        ),
+    ] = None
+    kv_on_gpu: Annotated[
+        bool | None,
+        typer.Option(
+            "--kv-on-gpu/--kv-on-cpu",
+            help="Keep each layer's KV cache on the device of the layer, or all of it on the CPU.",
+        ),
+    ] = None
+    tensor_split: Annotated[
+        str | None, typer.Option(metavar="3,1", help="Shares of the GPUs. [what fits]")
+    ] = None
+    main_gpu: Annotated[
+        int | None, typer.Option(help="The only GPU to use, by its number. [all of them]")
+    ] = None
+    kv_type: KVCacheType = None
+    rpc: Rpc = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherModelOptions(Options, heading="Other models"):
+    """Models that are served beside the chat model."""
+
+    embedding_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Encoder for embeddings (BERT, XLM-RoBERTa): a GGUF file, a checkpoint folder or "
+            "a repository. [the chat model]",
+        ),
+    ] = None
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADAPTER[:SCALE]",
+            help="LoRA adapter to serve as a model of its own name: a GGUF file or a PEFT folder. "
+            "Repeatable.",
+        ),
+    ] = None
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PREFIX",
+            help="P-Tuning v2 prefix to serve as a model of its own name: a GGUF file or a "
+            "checkpoint folder. Repeatable.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions(Options, heading="Files"):
+    """Folders and disk space."""
+
+    disk_cache: Annotated[
+        str | None,
+        typer.Option(
+            help="Disk space for the KV cache of conversations, 0 for none. "
+            f"[{defaults.DISK_CACHE_BYTES // 2**30}GiB]"
+        ),
+    ] = None
+    cache_dir: CacheDir = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessOptions(Options, heading="Access"):
+    """Who may use the server."""
+
+    cors_origins: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cors-origin",
+            help="Web origin that browsers may call from, besides this machine's; * allows all. "
+            "Repeatable.",
+        ),
+    ] = None
+    api_key: Annotated[
+        str | None,
+        typer.Option(help="API key that clients must send; better set GLM3EDGE_API_KEY. [none]"),
+    ] = None
+    no_auth: Annotated[
+        bool | None,
+        typer.Option("--no-auth", help="Let other machines in without an API key. [off]"),
+    ] = None
+    allowed_hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name that requests may give this server, besides --host; * allows all. "
+            "Repeatable."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(
+    RequestOptions,
+    DeviceOptions,
+    OtherModelOptions,
+    FileOptions,
+    AccessOptions,
+    LogLevelOptions,
+    LogFormatOptions,
+):
+    """All options of ``glm3edge serve``."""
+
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A GGUF file, a checkpoint folder to convert once, or a repository to pull once: "
+            "owner/name[@revision][:type]. Default: a built-in demo.",
+            show_default=False,
+        ),
+    ] = None
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address to listen on; one that other machines can reach needs an API key. "
+            f"[{defaults.HOST}]"
+        ),
+    ] = None
+    port: Annotated[
+        int | None,
+        typer.Option(help=f"Port to listen on; 0 takes a free one. [{defaults.PORT}]"),
+    ] = None
+    ctx_size: CtxSize = None
+    type: QuantType = None
+    parallel: Parallel = None
