@@ -7,8 +7,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.markup import escape
 
-from glm3edge.commands.chat.conversation import Call
-from glm3edge.commands.chat.offers import tool_names
+from glm3edge.commands.chat.conversation import Call, tool_names
 from glm3edge.commands.chat.terminal.interrupt import interruptible
 from glm3edge.commands.chat.terminal.markdown import plain_of
 from glm3edge.commands.chat.terminal.translations import Texts

@@ -1,89 +1,112 @@
-"""Options: how replies are asked for, as ``/set`` and ``--set`` take it."""
+"""Options of ``glm3edge chat``."""
 
-import difflib
-import json
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+import typer
 
-from glm3edge.commands.chat.sources.validation import first_fault
-from glm3edge.errors import ConfigError
-from glm3edge.schema.chat import ChatOptions
-
-NAMES = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "seed",
-    "max_tokens",
-    "stop",
-    "truncation",
-)
-"""Fields of a request that can be set."""
-
-DEFAULT = "default"
-"""The value that takes a setting back."""
+from glm3edge.commands.logs import LOG_LEVELS
+from glm3edge.commands.options import CtxSize, GpuLayers, QuantType, Rpc, Threads
+from glm3edge.commands.signature import Options
 
 
-class Options:
-    """Fields of a request that were set; the others are the server's to choose."""
+@dataclass(frozen=True, kw_only=True)
+class ChatOptions(Options):
+    """All options of ``glm3edge chat``."""
 
-    def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
-
-    def __iter__(self) -> Iterator[tuple[str, Any]]:
-        return iter(self._values.items())
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """The fields, to be sent."""
-        return dict(self._values)
-
-    @property
-    def max_tokens(self) -> int | None:
-        """Tokens that a reply may have, if that was set."""
-        return self._values.get("max_tokens")
-
-    @property
-    def is_shortening(self) -> bool:
-        """Whether conversations that do not fit are shortened by who replies."""
-        return self._values.get("truncation") == "auto"
-
-    def set(self, name: str, text: str) -> None:
-        """Set ``name`` to what ``text`` says, or take it back with ``default``.
-
-        Raises:
-            ConfigError: there is no such option, or the value is none for it.
-        """
-        if name not in NAMES:
-            raise ConfigError(f"there is no setting {name}{_nearest(name)}")
-        if text.lower() == DEFAULT:
-            self._values.pop(name, None)
-            return
-        try:
-            ChatOptions.model_validate({name: value_of(text)})
-        except ValidationError as exc:
-            raise ConfigError(first_fault(exc)) from exc
-        self._values[name] = value_of(text)
-
-    def replace(self, values: dict[str, Any]) -> None:
-        """Set all at once, to values that were checked."""
-        self._values = {name: value for name, value in values.items() if name in NAMES}
-
-
-def value_of(text: str) -> Any:
-    """A number or a JSON value; what is neither is text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _nearest(name: str) -> str:
-    found = difflib.get_close_matches(name, NAMES, n=1)
-    return f"; is {found[0]} meant?" if found else f": choose from {', '.join(NAMES)}"
+    prompt: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PROMPT]...",
+            help="Message to reply to on standard output; piped text is appended to it. Without "
+            "either: a conversation.",
+            show_default=False,
+        ),
+    ] = None
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="A GGUF file, a checkpoint folder or a repository, as for serve; with --base-url "
+            "one of the server's models. [the built-in demo; the server's first]",
+        ),
+    ] = None
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Use a server, such as http://127.0.0.1:8000/v1, instead of loading a model.",
+        ),
+    ] = None
+    api_key: Annotated[
+        str | None,
+        typer.Option(help="API key of the server; better set GLM3EDGE_API_KEY. [none]"),
+    ] = None
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="System prompt. [none]")] = None
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Generation option, such as temperature=0.7 or max_tokens=200. Repeatable.",
+        ),
+    ] = None
+    tools: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON list of tools that the model may call. [none]"),
+    ] = None
+    tool: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="Python function that the model may call; FILE.py:FUNCTION too. Repeatable.",
+        ),
+    ] = None
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="MCP server whose tools the model may call: its command, or a JSON file of "
+            "servers. Repeatable.",
+        ),
+    ] = None
+    code_interpreter: Annotated[
+        bool,
+        typer.Option("--code-interpreter", help="Let the model run Python in a sandbox. [off]"),
+    ] = False
+    allow_tool: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Tool that runs without confirmation; * allows all. Repeatable."
+        ),
+    ] = None
+    load: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Continue a saved conversation.")
+    ] = None
+    ctx_size: CtxSize = None
+    threads: Threads = None
+    gpu_layers: GpuLayers = None
+    rpc: Rpc = None
+    type: QuantType = None
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADAPTER[:SCALE]", help="LoRA adapter, to be chosen with /model. Repeatable."
+        ),
+    ] = None
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PREFIX", help="P-Tuning v2 prefix, to be chosen with /model. Repeatable."
+        ),
+    ] = None
+    lang: Annotated[
+        str | None, typer.Option(metavar="en|zh", help="Language of the chat. [the locale's]")
+    ] = None
+    history: Annotated[
+        bool, typer.Option("--history/--no-history", help="Keep input lines for the next chat.")
+    ] = True
+    log_level: Annotated[str, typer.Option(help=f"One of {', '.join(LOG_LEVELS)}.")] = "error"

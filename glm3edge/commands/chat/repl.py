@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from glm3edge.commands.chat.calls import InteractiveCaller
-from glm3edge.commands.chat.offers import tool_names
-from glm3edge.commands.chat.options import NAMES
+from glm3edge.commands.chat.conversation import tool_names
+from glm3edge.commands.chat.generation_options import NAMES
 from glm3edge.commands.chat.reply import Reply
 from glm3edge.commands.chat.slash_commands import ARGUMENTS, Command, parse_command
 from glm3edge.commands.chat.terminal.display import Display

@@ -1,6 +1,7 @@
 """run_chat: who replies is opened, talked to, and closed."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -10,17 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
-from glm3edge.commands.chat.offers import offered_tools
-from glm3edge.commands.chat.one_shot import run_once
-from glm3edge.commands.chat.options import Options
+from glm3edge.commands.chat.calls import UnattendedCaller
+from glm3edge.commands.chat.conversation import offered_tools
+from glm3edge.commands.chat.generation_options import GenerationOptions
 from glm3edge.commands.chat.repl import Repl, load_into
 from glm3edge.commands.chat.sources.base import Source
 from glm3edge.commands.chat.terminal.display import Display, MarkdownDisplay, PlainDisplay
 from glm3edge.commands.chat.terminal.translations import Texts
 from glm3edge.commands.chat.transcript import load_tools
-from glm3edge.commands.chat.turn import Chat
+from glm3edge.commands.chat.turn import Chat, describe_excess, take_turn
 from glm3edge.config.settings import Settings
+from glm3edge.errors import ContextLengthExceededError, Glm3EdgeError
 from glm3edge.store.built_in import DEFAULT_NAME
 from glm3edge.store.store import Store
 from glm3edge.tools.toolbox import Toolbox
@@ -29,6 +32,9 @@ from glm3edge_convert.progress import progress_bar
 if TYPE_CHECKING:
     from glm3edge.serving.runtime import Runtime
     from glm3edge.store.adapters import AdapterFile, PrefixFile
+
+INTERRUPTED = 128 + signal.SIGINT
+_BROKEN_PIPE = 128 + 13  # SIGPIPE, as a shell tells it; Windows has no such signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +50,7 @@ class ChatPlan:
     model: str | None = None
     base_url: str | None = None
     settings: Settings
-    options: Options = field(default_factory=Options)
+    generation: GenerationOptions = field(default_factory=GenerationOptions)
     system: str | None = None
     tools: Path | None = None
     load: Path | None = None
@@ -70,7 +76,7 @@ async def _talk(
     async with toolbox as opened:
         offered_tools(tools, opened)
         async with _source(plan) as source:
-            chat = Chat(source, options=plan.options, file_tools=tools, toolbox=opened)
+            chat = Chat(source, options=plan.generation, file_tools=tools, toolbox=opened)
             if plan.load is not None:
                 load_into(chat, plan.load)
             if plan.system is not None:
@@ -79,6 +85,33 @@ async def _talk(
                 return await run_once(chat, plan.message, texts, Console(stderr=True))
             await _repl(chat, plan, texts).run()
             return 0
+
+
+async def run_once(chat: Chat, text: str, texts: Texts, console: Console) -> int:
+    """Reply to ``text`` on standard output; the exit code. All else goes to ``console``.
+
+    Raises:
+        Glm3EdgeError: there is no reply, or not all of it.
+    """
+    chat.conversation.ask(text)
+    caller = UnattendedCaller(console, texts, chat.toolbox)
+    try:
+        reply = await take_turn(chat, PlainDisplay(sys.stdout), caller, texts)
+    except BrokenPipeError:  # who reads has seen enough
+        discard_output()
+        return _BROKEN_PIPE
+    except ContextLengthExceededError as exc:
+        raise Glm3EdgeError(describe_excess(exc, texts)) from exc
+    if reply.reason == "stopped":
+        return INTERRUPTED
+    if reply.reason == "length":
+        console.print(escape(texts("cut")), style="yellow", highlight=False)
+    return 0
+
+
+def discard_output() -> None:
+    """Nobody reads standard output any more: what is left in it must not fail at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @asynccontextmanager

@@ -19,8 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from glm3edge.chatglm3.prompt import turns_by_message
 from glm3edge.commands.chat.errors import TranscriptError
-from glm3edge.commands.chat.options import NAMES
-from glm3edge.commands.chat.sources.validation import first_fault
+from glm3edge.commands.chat.generation_options import NAMES
+from glm3edge.commands.chat.sources.base import first_fault
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest, Tool
 

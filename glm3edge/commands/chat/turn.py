@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glm3edge.commands.chat.calls import MAX_ROUNDS, Caller, CallGivenUpError
-from glm3edge.commands.chat.conversation import Conversation
-from glm3edge.commands.chat.offers import offered_tools
-from glm3edge.commands.chat.options import Options
-from glm3edge.commands.chat.reply import Reply
+from glm3edge.commands.chat.conversation import Conversation, offered_tools
+from glm3edge.commands.chat.generation_options import GenerationOptions
+from glm3edge.commands.chat.reply import Reply, Stats
 from glm3edge.commands.chat.sources.base import Source, TextPiece
-from glm3edge.commands.chat.stats import Stats
 from glm3edge.commands.chat.terminal.display import Display
 from glm3edge.commands.chat.terminal.interrupt import InterruptedByUserError, interruptible
 from glm3edge.commands.chat.terminal.translations import Texts
@@ -25,7 +23,7 @@ class Chat:
 
     source: Source
     conversation: Conversation = field(default_factory=Conversation)
-    options: Options = field(default_factory=Options)
+    options: GenerationOptions = field(default_factory=GenerationOptions)
     file_tools: list[dict[str, Any]] = field(default_factory=list)
     toolbox: Toolbox | None = None
     stats: Stats = field(default_factory=Stats)

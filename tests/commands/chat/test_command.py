@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from glm3edge.commands.app import app
-from glm3edge.commands.chat.asked import message_of, read_piped
+from glm3edge.commands.chat.command import message_of, read_piped
 from glm3edge.errors import ConfigError
 
 

@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 
 from glm3edge.commands.chat.calls import pretty
-from glm3edge.commands.chat.conversation import Call, Conversation
+from glm3edge.commands.chat.conversation import Call, Conversation, offered_tools, tool_names
 from glm3edge.commands.chat.errors import TranscriptError
-from glm3edge.commands.chat.offers import offered_tools, tool_names
-from glm3edge.commands.chat.options import Options
-from glm3edge.commands.chat.reply import Reply
+from glm3edge.commands.chat.generation_options import GenerationOptions
+from glm3edge.commands.chat.reply import Reply, Stats
 from glm3edge.commands.chat.slash_commands import ARGUMENTS, Command, parse_command
 from glm3edge.commands.chat.sources.base import CallPiece, Ended, TextPiece, Used, read_chunk
-from glm3edge.commands.chat.stats import Stats
 from glm3edge.commands.chat.terminal.reader import PrivateHistory, goes_on, message_of
 from glm3edge.commands.chat.terminal.translations import TEXTS, Texts, user_language
 from glm3edge.commands.chat.transcript import Transcript, load, load_tools, save
@@ -50,7 +48,7 @@ def test_nearest_command() -> None:
 
 
 def test_options() -> None:
-    options = Options()
+    options = GenerationOptions()
     options.set("temperature", "0.7")
     options.set("stop", "END")
     options.set("max_tokens", "5")

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
@@ -102,3 +104,16 @@ def read_chunk(chunk: Mapping[str, Any]) -> Iterator[ReplyEvent]:
             cached=int(details.get("cached_tokens") or 0),
             completion=int(usage.get("completion_tokens") or 0),
         )
+
+
+def first_fault(exc: ValidationError) -> str:
+    """The first thing that is wrong, and where: ``messages[1].role: Input should be ...``."""
+    first = exc.errors(include_url=False, include_input=False)[0]
+    where = ""
+    for part in first["loc"]:
+        if isinstance(part, int):
+            where += f"[{part}]"
+        elif not part.startswith("<"):  # a tag that names the branch of a union
+            where += f".{part}" if where else part
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

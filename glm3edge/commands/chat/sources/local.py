@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from glm3edge.commands.chat.sources.base import ReplyEvent, read_chunk
-from glm3edge.commands.chat.sources.validation import first_fault
+from glm3edge.commands.chat.sources.base import ReplyEvent, first_fault, read_chunk
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest
 from glm3edge.schema.tokenize import TokenizeRequest

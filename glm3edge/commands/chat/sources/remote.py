@@ -10,8 +10,7 @@ from pydantic import ValidationError
 
 from glm3edge.chatglm3.prompt import build_turns
 from glm3edge.commands.chat.errors import ServerError
-from glm3edge.commands.chat.sources.base import Ended, ReplyEvent, read_chunk
-from glm3edge.commands.chat.sources.validation import first_fault
+from glm3edge.commands.chat.sources.base import Ended, ReplyEvent, first_fault, read_chunk
 from glm3edge.config.addresses import is_local
 from glm3edge.errors import ConfigError, InvalidRequestError
 from glm3edge.schema.chat import ChatRequest

@@ -13,7 +13,7 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output
 
-from glm3edge.commands.chat.options import NAMES
+from glm3edge.commands.chat.generation_options import NAMES
 from glm3edge.commands.chat.slash_commands import ARGUMENTS, TAKES_FILE
 
 QUOTES = '"""'
