@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from glm3edge.commands.chat.terminal.markdown import rendered
+from glm3edge.commands.chat.terminal.markdown import render
 
 ROWS = [
     # Punctuation before the end of bold text, a character after it.
@@ -158,7 +158,7 @@ def _ordered(tags: Iterable[str]) -> tuple[str, ...]:
 def in_terminal(markdown: str) -> str:
     """The lines that ``markdown`` is in a terminal, as in ``ROWS``."""
     console = Console(force_terminal=True, width=100, color_system="standard")
-    lines = [Text.from_ansi(line) for line in rendered(markdown, console)]
+    lines = [Text.from_ansi(line) for line in render(markdown, console)]
     return "\n".join(_terminal_line(line, console) for line in lines if line.plain.strip())
 
 

@@ -1,4 +1,4 @@
-"""What becomes of the calls in a reply: shown, run or typed, and their results."""
+"""Handling of tool calls: shown, run or answered by the user, and their results."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -9,17 +9,17 @@ from rich.markup import escape
 
 from glm3edge.commands.chat.conversation import Call, tool_names
 from glm3edge.commands.chat.terminal.interrupt import interruptible
-from glm3edge.commands.chat.terminal.markdown import plain_of
+from glm3edge.commands.chat.terminal.markdown import printable
 from glm3edge.commands.chat.terminal.translations import Texts
 from glm3edge.errors import Glm3EdgeError
 from glm3edge.tools.errors import ToolError
 from glm3edge.tools.toolbox import Toolbox
 
 REFUSED = "The user does not allow this call."
-"""The result of a call that the user does not let run."""
+"""Result of a call that the user does not allow."""
 
 MAX_ROUNDS = 8
-"""Replies with calls, one after another, before the user is asked whether to go on."""
+"""Replies with calls in a row, before the user is asked whether to continue."""
 
 _MAX_SHOWN_CHARS = 2000
 _YES = ("y", "yes", "是", "好")
@@ -28,28 +28,28 @@ _ALWAYS = ("a", "always", "总是")
 Ask = Callable[[str], Awaitable[str]]
 
 
-class CallGivenUpError(Exception):
-    """The user gives a call up, and the reply that made it."""
+class CallCanceledError(Exception):
+    """The user cancels a call, and the reply that made it."""
 
 
-class Caller(Protocol):
-    """Who sees to calls."""
+class CallHandler(Protocol):
+    """Handler of tool calls."""
 
     async def result(self, call: Call) -> str:
-        """The result of a call.
+        """Result of a call.
 
         Raises:
-            CallGivenUpError: there is none, and the reply shall not go on.
-            InterruptedByUserError: the user stopped what ran.
-            Glm3EdgeError: there cannot be one.
+            CallCanceledError: the user cancels the call and the reply.
+            InterruptedByUserError: the user stopped the tool.
+            Glm3EdgeError: the call cannot be run here.
         """
 
-    async def may_go_on(self, num_rounds: int) -> bool:
-        """Whether the model may call tools once more, after so many rounds."""
+    async def may_continue(self, num_rounds: int) -> bool:
+        """Whether the model may call tools again, after ``num_rounds`` replies with calls."""
 
 
 async def run_call(toolbox: Toolbox, call: Call) -> str:
-    """Run a call; what is wrong with it is its result, for the model to mend."""
+    """Result of running a call; an error is a result too, so that the model can correct it."""
     try:
         arguments = json.loads(call.arguments or "{}")
     except ValueError as exc:
@@ -62,11 +62,11 @@ async def run_call(toolbox: Toolbox, call: Call) -> str:
         return f"error: {exc}"
 
 
-class InteractiveCaller:
-    """Asks before a call runs, and for results of tools that are not here. See ``Caller``."""
+class InteractiveCallHandler:
+    """Handler that asks the user before a call runs, and for results of tools that are not here."""
 
     def __init__(self, console: Console, texts: Texts, ask: Ask, toolbox: Toolbox | None) -> None:
-        """Show calls on ``console``; ``ask`` gets an answer to a question."""
+        """Show calls on ``console``; ``ask`` asks the user a question."""
         self._console = console
         self._texts = texts
         self._ask = ask
@@ -74,18 +74,18 @@ class InteractiveCaller:
         self._always: set[str] = set()
 
     async def result(self, call: Call) -> str:
-        """See ``Caller``."""
+        """See ``CallHandler``."""
         show_call(self._console, self._texts("call"), call)
         try:
             if self._toolbox is None or call.name not in tool_names(self._toolbox.definitions()):
-                self._say(self._texts("ask_result_help"))
-                return await self._ask(self._texts("ask_result", name=plain_of(call.name)))
+                self._print_note(self._texts("ask_result_help"))
+                return await self._ask(self._texts("ask_result", name=printable(call.name)))
             if not await self._may_run(self._toolbox, call.name):
                 return REFUSED
         except (KeyboardInterrupt, EOFError):
-            self._say(self._texts("given_up"))
-            raise CallGivenUpError from None
-        self._say(self._texts("running", name=call.name))
+            self._print_note(self._texts("call_canceled"))
+            raise CallCanceledError from None
+        self._print_note(self._texts("running", name=call.name))
         result = await interruptible(run_call(self._toolbox, call))
         show_result(self._console, self._texts("result"), result)
         return result
@@ -98,29 +98,29 @@ class InteractiveCaller:
             self._always.add(name)
         return answer in (*_YES, *_ALWAYS)
 
-    async def may_go_on(self, num_rounds: int) -> bool:
-        """See ``Caller``."""
+    async def may_continue(self, num_rounds: int) -> bool:
+        """See ``CallHandler``."""
         try:
             answer = await self._ask(self._texts("ask_more", count=num_rounds))
         except (KeyboardInterrupt, EOFError):
             return False
         return answer.strip().lower() in _YES
 
-    def _say(self, text: str) -> None:
+    def _print_note(self, text: str) -> None:
         self._console.print(escape(text), style="dim", highlight=False)
 
 
-class UnattendedCaller:
-    """Runs what may run without asking; nobody is there to ask. See ``Caller``."""
+class UnattendedCallHandler:
+    """Handler for one-shot chats, where no user can be asked: runs the tools that are allowed."""
 
     def __init__(self, console: Console, texts: Texts, toolbox: Toolbox | None) -> None:
-        """Show calls on ``console``, which is not where the reply goes."""
+        """Show calls on ``console``, apart from the reply."""
         self._console = console
         self._texts = texts
         self._toolbox = toolbox
 
     async def result(self, call: Call) -> str:
-        """See ``Caller``."""
+        """See ``CallHandler``."""
         show_call(self._console, self._texts("call"), call)
         toolbox = self._toolbox
         if toolbox is None or call.name not in tool_names(toolbox.definitions()):
@@ -134,28 +134,28 @@ class UnattendedCaller:
         show_result(self._console, self._texts("result"), result)
         return result
 
-    async def may_go_on(self, num_rounds: int) -> bool:
-        """See ``Caller``."""
+    async def may_continue(self, num_rounds: int) -> bool:
+        """See ``CallHandler``."""
         raise Glm3EdgeError(f"the model has called tools {num_rounds} times and did not answer")
 
 
 def show_call(console: Console, label: str, call: Call) -> None:
-    """A call with its arguments, as the model wrote them."""
+    """Print a call and its arguments, as the model wrote them."""
     console.print(
-        f"[bold cyan]→ {escape(label)}[/] [bold]{escape(plain_of(call.name))}[/]", highlight=False
+        f"[bold cyan]→ {escape(label)}[/] [bold]{escape(printable(call.name))}[/]", highlight=False
     )
     _show_indented(console, pretty(call.arguments))
 
 
 def show_result(console: Console, label: str, result: str) -> None:
-    """The result of a call, the beginning of it if it is long."""
+    """Print the result of a call; only its beginning if it is long."""
     console.print(f"[bold cyan]← {escape(label)}[/]", highlight=False)
     is_cut = len(result) > _MAX_SHOWN_CHARS
     _show_indented(console, result[:_MAX_SHOWN_CHARS] + (" ..." if is_cut else ""))
 
 
 def pretty(arguments: str) -> str:
-    """Arguments for the eye: JSON with line ends, and code as it is; what is no JSON as it came."""
+    """Arguments for display: indented JSON; a ``code`` argument and invalid JSON as they are."""
     try:
         found: Any = json.loads(arguments)
     except ValueError:
@@ -166,5 +166,5 @@ def pretty(arguments: str) -> str:
 
 
 def _show_indented(console: Console, text: str) -> None:
-    for line in plain_of(text).split("\n"):
+    for line in printable(text).split("\n"):
         console.print(f"  {line}", markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""Conversation: what was said, in OpenAI's messages."""
+"""Conversation: its messages in OpenAI's form, and the tools that it offers the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from glm3edge.tools.toolbox import Toolbox
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a tool; ``arguments`` is JSON text."""
+    """Tool call; ``arguments`` is JSON text."""
 
     id: str
     name: str
@@ -20,10 +20,10 @@ class Call:
 
 @dataclass(slots=True)
 class Conversation:
-    """Messages, and the system prompt apart from them.
+    """Messages of a conversation, and its system prompt.
 
-    After a failure, or a reply that was stopped before it began, the last message is a question
-    without an answer; it stays to be sent again, and gives way to the next one.
+    After a failure, or a reply that was stopped before it began, the last message is the user's. It
+    stays so that it can be sent again, and the user's next message replaces it.
     """
 
     system: str = ""
@@ -31,28 +31,28 @@ class Conversation:
 
     @property
     def all_messages(self) -> list[dict[str, Any]]:
-        """As they are sent: with the system prompt, if there is one."""
+        """Messages as they are sent: with the system prompt, if there is one."""
         first = [{"role": "system", "content": self.system}] if self.system else []
         return [*first, *self.messages]
 
     @property
     def has_question(self) -> bool:
-        """Whether there is anything to reply to."""
+        """Whether there is a message of the user, to reply to."""
         return any(message["role"] == "user" for message in self.messages)
 
     @property
     def num_exchanges(self) -> int:
-        """Questions that were asked."""
+        """Number of the user's messages."""
         return sum(message["role"] == "user" for message in self.messages)
 
     def ask(self, text: str) -> None:
-        """Add a question; one that got no answer is replaced."""
+        """Add a message of the user; it replaces one that got no reply."""
         if self.messages and self.messages[-1]["role"] == "user":
             self.messages.pop()
         self.messages.append({"role": "user", "content": text})
 
     def add_reply(self, text: str, calls: Sequence[Call] = ()) -> None:
-        """Add what was replied; nothing, if that is nothing."""
+        """Add the model's reply, unless it is empty."""
         message: dict[str, Any] = {"role": "assistant", "content": text or None}
         if calls:
             message["tool_calls"] = [
@@ -71,7 +71,7 @@ class Conversation:
         self.messages.append({"role": "tool", "tool_call_id": call.id, "content": text})
 
     def rewind(self) -> bool:
-        """Take back what followed the last question; whether there is one."""
+        """Remove what followed the user's last message; False if there is none."""
         if not self.has_question:
             return False
         while self.messages[-1]["role"] != "user":
@@ -79,18 +79,18 @@ class Conversation:
         return True
 
     def undo(self) -> str | None:
-        """Take back the last question and what followed; its text, None if there is none."""
+        """Remove the user's last message and what followed; its text, None if there is none."""
         if not self.rewind():
             return None
         return str(self.messages.pop()["content"] or "")
 
     def reset(self) -> None:
-        """Forget all messages; the system prompt stays."""
+        """Remove all messages; the system prompt stays."""
         self.messages.clear()
 
 
 def tool_names(definitions: Sequence[dict[str, Any]]) -> list[str]:
-    """The names that ``definitions`` can be called by; ``code_interpreter`` has one of its own."""
+    """Names of the tools in ``definitions``; the code interpreter's definition has none."""
     functions = (definition.get("function") for definition in definitions)
     return [str(function["name"]) if function else INTERPRETER for function in functions]
 
@@ -98,10 +98,10 @@ def tool_names(definitions: Sequence[dict[str, Any]]) -> list[str]:
 def offered_tools(
     definitions: Sequence[dict[str, Any]], toolbox: Toolbox | None
 ) -> list[dict[str, Any]]:
-    """Tools of a file, then those that can be run here.
+    """Definitions of the tools of a file, whose results the user types, and of those that run here.
 
     Raises:
-        ConfigError: two have one name.
+        ConfigError: two have the same name.
     """
     offered = [*definitions, *(toolbox.definitions() if toolbox is not None else [])]
     seen: set[str] = set()

@@ -1,8 +1,8 @@
-"""The errors of the terminal chat.
+"""Errors of the terminal chat.
 
 Glm3EdgeError
-├── ServerError               a server that is asked refuses, fails or is not there
-└── TranscriptError           a file of a conversation or of tools that cannot be used
+├── ServerError               a server refuses a request, fails or cannot be reached
+└── TranscriptError           a file of a conversation or of tools cannot be used
 """
 
 from pathlib import Path
@@ -11,11 +11,11 @@ from glm3edge.errors import Glm3EdgeError
 
 
 class ServerError(Glm3EdgeError):
-    """A server that was asked for a reply gave none.
+    """A server did not answer a request, or answered with an error.
 
     Attributes:
-        status: the HTTP status it answered with, None if it did not answer.
-        code: what its error body calls the failure, None if it does not say.
+        status: HTTP status of its answer, None if it did not answer.
+        code: error code in the body of its answer, None without one.
     """
 
     def __init__(self, message: str, *, status: int | None = None, code: str | None = None) -> None:

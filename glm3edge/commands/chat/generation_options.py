@@ -1,4 +1,4 @@
-"""GenerationOptions: how replies are asked for, as ``/set`` and ``--set`` take it."""
+"""Generation options of a request, as ``/set`` and ``--set`` take them."""
 
 import difflib
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from glm3edge.commands.chat.sources.base import first_fault
+from glm3edge.commands.chat.sources.base import first_error
 from glm3edge.errors import ConfigError
 from glm3edge.schema.chat import ChatOptions
 
@@ -27,11 +27,11 @@ NAMES = (
 """Fields of a request that can be set."""
 
 DEFAULT = "default"
-"""The value that takes a setting back."""
+"""Value that resets an option."""
 
 
 class GenerationOptions:
-    """Fields of a request that were set; the others are the server's to choose."""
+    """Options that were set, by name; the server has defaults for the others."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
@@ -41,24 +41,24 @@ class GenerationOptions:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The fields, to be sent."""
+        """Fields for the body of a request."""
         return dict(self._values)
 
     @property
     def max_tokens(self) -> int | None:
-        """Tokens that a reply may have, if that was set."""
+        """Maximum tokens of a reply, if set."""
         return self._values.get("max_tokens")
 
     @property
-    def is_shortening(self) -> bool:
-        """Whether conversations that do not fit are shortened by who replies."""
+    def truncates(self) -> bool:
+        """Whether the server truncates conversations that are too long for the context."""
         return self._values.get("truncation") == "auto"
 
     def set(self, name: str, text: str) -> None:
-        """Set ``name`` to what ``text`` says, or take it back with ``default``.
+        """Set ``name`` to the value ``text``, or reset it with ``default``.
 
         Raises:
-            ConfigError: there is no such option, or the value is none for it.
+            ConfigError: there is no such option, or it cannot have the value.
         """
         if name not in NAMES:
             raise ConfigError(f"there is no setting {name}{_nearest(name)}")
@@ -68,16 +68,16 @@ class GenerationOptions:
         try:
             ChatOptions.model_validate({name: value_of(text)})
         except ValidationError as exc:
-            raise ConfigError(first_fault(exc)) from exc
+            raise ConfigError(first_error(exc)) from exc
         self._values[name] = value_of(text)
 
     def replace(self, values: dict[str, Any]) -> None:
-        """Set all at once, to values that were checked."""
+        """Replace all options by ``values``, which have been validated."""
         self._values = {name: value for name, value in values.items() if name in NAMES}
 
 
 def value_of(text: str) -> Any:
-    """A number or a JSON value; what is neither is text."""
+    """Value of ``text``: parsed as JSON, or else ``text`` itself."""
     try:
         return json.loads(text)
     except ValueError:

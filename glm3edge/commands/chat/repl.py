@@ -1,4 +1,4 @@
-"""Repl: reads messages and commands, and shows replies, until the user leaves."""
+"""Read-eval-print loop of the chat: messages and commands in, replies out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from glm3edge.commands.chat.calls import InteractiveCaller
+from glm3edge.commands.chat.calls import InteractiveCallHandler
 from glm3edge.commands.chat.conversation import tool_names
 from glm3edge.commands.chat.generation_options import NAMES
 from glm3edge.commands.chat.reply import Reply
 from glm3edge.commands.chat.slash_commands import ARGUMENTS, Command, parse_command
 from glm3edge.commands.chat.terminal.display import Display
-from glm3edge.commands.chat.terminal.markdown import plain_of
+from glm3edge.commands.chat.terminal.markdown import printable
 from glm3edge.commands.chat.terminal.reader import Reader, message_of
 from glm3edge.commands.chat.terminal.translations import Texts
-from glm3edge.commands.chat.terminal.wrapping import wrapped
+from glm3edge.commands.chat.terminal.wrapping import wrap
 from glm3edge.commands.chat.transcript import Transcript, load, load_tools, save
-from glm3edge.commands.chat.turn import Chat, describe_excess, take_turn
+from glm3edge.commands.chat.turn import Chat, describe_overflow, take_turn
 from glm3edge.errors import ContextLengthExceededError, Glm3EdgeError
 
 if TYPE_CHECKING:
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 PROMPT = "> "
 NONE = "none"
-"""What takes a system prompt or tools away."""
+"""Argument of ``/system`` and ``/tools`` that removes them."""
 
 _UNDONE_CHARS = 60
 
 
 class Repl:
-    """A conversation in a terminal."""
+    """Interactive conversation in a terminal."""
 
     def __init__(
         self, chat: Chat, *, console: Console, reader: Reader, display: Display, texts: Texts
     ) -> None:
-        """Of ``chat``, with what it is typed into and shown on."""
+        """Chat on ``console``: input from ``reader``, replies to ``display``."""
         self._chat = chat
         self._console = console
         self._reader = reader
         self._display = display
         self._texts = texts
-        self._caller = InteractiveCaller(console, texts, reader.answer, chat.toolbox)
+        self._call_handler = InteractiveCallHandler(console, texts, reader.answer, chat.toolbox)
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "help": self._help,
             "system": self._system,
@@ -58,7 +58,7 @@ class Repl:
         }
 
     async def run(self) -> None:
-        """Until Ctrl-D, Ctrl-C twice or ``/exit``."""
+        """Run until Ctrl-D, Ctrl-C twice or ``/exit``."""
         self._greet()
         is_leaving = False
         while True:
@@ -71,7 +71,7 @@ class Repl:
                     return
                 if not str(exc).strip():
                     is_leaving = True
-                    self._say("leave_hint")
+                    self._print_note("leave_hint")
                 continue
             is_leaving = False
             command = parse_command(line)
@@ -80,50 +80,50 @@ class Repl:
             await self._handle(line, command)
 
     async def _handle(self, line: str, command: Command | None) -> None:
-        """Do what a line says. What fails is told, and the next line is read."""
+        """Run a command or send a message; an error is printed."""
         try:
             if command is not None:
-                await self._obey(command)
+                await self._run_command(command)
             elif text := message_of(line):
                 before = list(self._chat.conversation.messages)
                 self._chat.conversation.ask(text)
                 await self._reply(before)
         except Glm3EdgeError as exc:
-            self._fail(self._texts("error", error=exc))
+            self._print_error(self._texts("error", error=exc))
 
-    async def _obey(self, command: Command) -> None:
+    async def _run_command(self, command: Command) -> None:
         if not command.is_known:
             near = command.nearest
             nearest = self._texts("nearest", name=near) if near else ""
-            self._fail(self._texts("unknown_command", name=command.name, nearest=nearest))
+            self._print_error(self._texts("unknown_command", name=command.name, nearest=nearest))
         elif command.argument and not ARGUMENTS[command.name]:
-            self._fail(self._texts("takes_no_argument", name=command.name))
+            self._print_error(self._texts("takes_no_argument", name=command.name))
         elif not command.argument and command.name in ("save", "load"):
-            self._fail(self._texts("needs_argument", name=command.name, what="FILE"))
+            self._print_error(self._texts("needs_argument", name=command.name, what="FILE"))
         else:
             await self._commands[command.name](command.argument)
 
     async def _reply(self, before: list[dict[str, object]]) -> None:
-        """Reply to the last message; ``before`` comes back if that does not fit the context."""
+        """Reply to the last message; restore ``before`` if it is too long for the context."""
         try:
-            reply = await take_turn(self._chat, self._display, self._caller, self._texts)
+            reply = await take_turn(self._chat, self._display, self._call_handler, self._texts)
         except ContextLengthExceededError as exc:
             self._chat.conversation.messages[:] = before
-            self._fail(describe_excess(exc, self._texts))
+            self._print_error(describe_overflow(exc, self._texts))
         except Glm3EdgeError as exc:
-            self._fail(self._texts("error", error=exc))
-            self._say("kept")
+            self._print_error(self._texts("error", error=exc))
+            self._print_note("kept")
         else:
-            self._tell_ending(reply)
+            self._print_finish(reply)
         self._console.print()
 
-    def _tell_ending(self, reply: Reply) -> None:
-        if reply.reason == "stopped":
-            self._say("stopped")
-        elif reply.reason == "length":
-            self._print(self._ending(reply), style="yellow")
+    def _print_finish(self, reply: Reply) -> None:
+        if reply.finish_reason == "stopped":
+            self._print_note("stopped")
+        elif reply.finish_reason == "length":
+            self._print(self._truncation_note(reply), style="yellow")
 
-    def _ending(self, reply: Reply) -> str:
+    def _truncation_note(self, reply: Reply) -> str:
         limit, size = self._chat.options.max_tokens, self._chat.source.context_length
         if limit is not None and reply.num_tokens == limit:
             return self._texts("cut_limit", count=limit)
@@ -180,12 +180,12 @@ class Repl:
 
     async def _reset(self, _: str) -> None:
         self._chat.conversation.reset()
-        self._say("was_reset")
+        self._print_note("was_reset")
 
     async def _model(self, name: str) -> None:
         source = self._chat.source
         if name and source.models and name not in source.models:
-            self._fail(self._texts("models_are", name=name, names=", ".join(source.models)))
+            self._print_error(self._texts("models_are", name=name, names=", ".join(source.models)))
             return
         source.model = name or source.model
         others = [other for other in source.models if other != source.model]
@@ -212,14 +212,14 @@ class Repl:
     async def _regenerate(self, _: str) -> None:
         before = list(self._chat.conversation.messages)
         if not self._chat.conversation.rewind():
-            self._say("nothing_yet")
+            self._print_note("nothing_yet")
             return
         await self._reply(before)
 
     async def _undo(self, _: str) -> None:
         text = self._chat.conversation.undo()
         if text is None:
-            self._say("nothing_yet")
+            self._print_note("nothing_yet")
             return
         line = " ".join(text.split())
         short = line if len(line) <= _UNDONE_CHARS else f"{line[:_UNDONE_CHARS]}..."
@@ -231,23 +231,23 @@ class Repl:
         key = "ready_unknown" if size is None else "ready"
         self._print(self._texts(key, model=source.model, size=size), style="dim")
 
-    def _say(self, key: str) -> None:
+    def _print_note(self, key: str) -> None:
         self._print(self._texts(key), style="dim")
 
-    def _fail(self, text: str) -> None:
+    def _print_error(self, text: str) -> None:
         self._print(text, style="red")
 
     def _print(self, text: str, *, style: str = "") -> None:
-        line = Text(plain_of(text), style=style)
-        self._console.print(wrapped(line, self._console.width - 1), highlight=False)
+        line = Text(printable(text), style=style)
+        self._console.print(wrap(line, self._console.width - 1), highlight=False)
 
 
 def load_into(chat: Chat, path: Path) -> None:
-    """Go on with the conversation in ``path``: its messages, system prompt, settings and tools.
+    """Load the conversation in ``path``: its messages, system prompt, options and tools.
 
     Raises:
-        TranscriptError: it cannot be read, or is none.
-        ConfigError: one of its tools has the name of another.
+        TranscriptError: the file cannot be read, or is no conversation.
+        ConfigError: two of the tools have the same name.
     """
     found = load(path)
     before, chat.file_tools = chat.file_tools, found.tools

@@ -1,4 +1,4 @@
-"""Reply: what the events of a reply have led to, and how long they took."""
+"""Reply being received, and statistics of replies."""
 
 import time
 import uuid
@@ -6,86 +6,86 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from glm3edge.commands.chat.conversation import Call
-from glm3edge.commands.chat.sources.base import CallPiece, Ended, ReplyEvent, TextPiece, Used
+from glm3edge.commands.chat.sources.base import CallDelta, Finished, ReplyEvent, TextDelta, Usage
 from glm3edge.commands.chat.terminal.translations import Texts
 
 
 @dataclass(slots=True)
 class Reply:
-    """A reply that is on its way. Times are monotonic seconds.
+    """Reply assembled from its events. Times are monotonic seconds.
 
     Attributes:
-        num_prompt_tokens: as counted before it was sent, until the usage says it.
-        reason: OpenAI's finish reason, ``stopped`` if the user has stopped it.
+        num_prompt_tokens: counted before the request is sent, until the usage arrives.
+        finish_reason: OpenAI's, or ``stopped`` if the user has stopped it.
     """
 
     num_prompt_tokens: int | None = None
     num_cached_tokens: int | None = None
     num_tokens: int | None = None
-    reason: str = ""
-    started: float = field(default_factory=time.monotonic)
-    first: float | None = None
-    ended: float | None = None
+    finish_reason: str = ""
+    started_at: float = field(default_factory=time.monotonic)
+    first_delta_at: float | None = None
+    ended_at: float | None = None
     _texts: list[str] = field(default_factory=list)
     _calls: list[tuple[str, str, list[str]]] = field(default_factory=list)
 
     def feed(self, event: ReplyEvent) -> None:
-        """Take one more event."""
+        """Add an event."""
         now = time.monotonic()
         match event:
-            case TextPiece(text):
+            case TextDelta(text):
                 self._texts.append(text)
-                self.first = self.first or now
-            case CallPiece():
+                self.first_delta_at = self.first_delta_at or now
+            case CallDelta():
                 self._feed_call(event)
-                self.first = self.first or now
-            case Ended(reason):
-                self.reason = reason
-                self.ended = now
-            case Used(prompt, cached, completion):
+                self.first_delta_at = self.first_delta_at or now
+            case Finished(reason):
+                self.finish_reason = reason
+                self.ended_at = now
+            case Usage(prompt, cached, completion):
                 self.num_prompt_tokens, self.num_cached_tokens = prompt, cached
                 self.num_tokens = completion
 
-    def _feed_call(self, piece: CallPiece) -> None:
-        if piece.name is not None:
-            call_id = piece.id or f"call_{uuid.uuid4().hex[:24]}"
-            self._calls.append((call_id, piece.name, []))
+    def _feed_call(self, delta: CallDelta) -> None:
+        if delta.name is not None:
+            call_id = delta.id or f"call_{uuid.uuid4().hex[:24]}"
+            self._calls.append((call_id, delta.name, []))
         if self._calls:
-            self._calls[-1][2].append(piece.arguments)
+            self._calls[-1][2].append(delta.arguments)
 
     def stop(self) -> None:
-        """The user has stopped it: calls are not whole, and count for nothing."""
-        self.reason = "stopped"
-        self.ended = time.monotonic()
+        """Finish a reply that the user has stopped; its calls are incomplete and dropped."""
+        self.finish_reason = "stopped"
+        self.ended_at = time.monotonic()
         self._calls.clear()
 
     @property
     def text(self) -> str:
-        """The prose so far."""
+        """Text so far."""
         return "".join(self._texts)
 
     @property
     def calls(self) -> list[Call]:
-        """The calls so far; whole, once it has ended with ``tool_calls``."""
+        """Calls so far; they are complete once the finish reason is ``tool_calls``."""
         return [Call(id, name, "".join(arguments)) for id, name, arguments in self._calls]  # noqa: A001
 
     @property
     def seconds_to_first(self) -> float | None:
-        """From sending to the first piece, in seconds."""
-        return None if self.first is None else self.first - self.started
+        """Seconds from sending to the first delta."""
+        return None if self.first_delta_at is None else self.first_delta_at - self.started_at
 
     @property
     def tokens_per_second(self) -> float | None:
-        """How fast it was written, the time before the first piece left out."""
-        if self.num_tokens is None or self.first is None or self.ended is None:
+        """Decoding speed, without the time to the first token."""
+        if self.num_tokens is None or self.first_delta_at is None or self.ended_at is None:
             return None
-        seconds = self.ended - self.first
+        seconds = self.ended_at - self.first_delta_at
         return (self.num_tokens - 1) / seconds if seconds > 0 and self.num_tokens > 1 else None
 
 
 @dataclass(slots=True)
 class Stats:
-    """Tokens of replies, of the last and of all since the program began."""
+    """Statistics of the last reply, and of all since the program started."""
 
     last: Reply | None = None
     num_replies: int = 0
@@ -93,14 +93,14 @@ class Stats:
     num_tokens: int = 0
 
     def add(self, reply: Reply) -> None:
-        """Count a reply."""
+        """Add a reply."""
         self.last = reply
         self.num_replies += 1
         self.num_prompt_tokens += reply.num_prompt_tokens or 0
         self.num_tokens += reply.num_tokens or 0
 
     def lines(self, texts: Texts, context_length: int | None) -> Iterator[str]:
-        """What ``/stats`` shows; what is not known is left out."""
+        """Lines of ``/stats``, without what is not known."""
         last = self.last
         if last is None:
             yield texts("nothing_yet")

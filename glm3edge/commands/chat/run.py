@@ -1,4 +1,4 @@
-"""run_chat: who replies is opened, talked to, and closed."""
+"""Run of ``glm3edge chat``: opens a source of replies, and chats once or interactively."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from glm3edge.commands.chat.calls import UnattendedCaller
+from glm3edge.commands.chat.calls import UnattendedCallHandler
 from glm3edge.commands.chat.conversation import offered_tools
 from glm3edge.commands.chat.generation_options import GenerationOptions
 from glm3edge.commands.chat.repl import Repl, load_into
@@ -21,7 +21,7 @@ from glm3edge.commands.chat.sources.base import Source
 from glm3edge.commands.chat.terminal.display import Display, MarkdownDisplay, PlainDisplay
 from glm3edge.commands.chat.terminal.translations import Texts
 from glm3edge.commands.chat.transcript import load_tools
-from glm3edge.commands.chat.turn import Chat, describe_excess, take_turn
+from glm3edge.commands.chat.turn import Chat, describe_overflow, take_turn
 from glm3edge.config.settings import Settings
 from glm3edge.errors import ContextLengthExceededError, Glm3EdgeError
 from glm3edge.store.built_in import DEFAULT_NAME
@@ -39,11 +39,18 @@ _BROKEN_PIPE = 128 + 13  # SIGPIPE, as a shell tells it; Windows has no such sig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatPlan:
-    """What ``glm3edge chat`` was told.
+    """Parameters of a chat.
 
     Attributes:
-        message: what is sent in one shot; None for a conversation.
-        base_url: the server that is talked to; None for a model in this process.
+        message: message of a one-shot chat; None for a conversation.
+        model: name of the model; None takes the default.
+        base_url: of the server; None loads the model in this process.
+        settings: how the model is loaded.
+        generation: options of each request.
+        system: system prompt.
+        tools: file of tool definitions.
+        load: file of a conversation to continue.
+        keep_history: whether input lines are saved.
     """
 
     message: str | None
@@ -60,18 +67,18 @@ class ChatPlan:
 def run_chat(
     plan: ChatPlan, texts: Texts, toolbox: AbstractAsyncContextManager[Toolbox | None]
 ) -> int:
-    """Talk, and return the exit code.
+    """Chat, and return the exit code.
 
     Raises:
-        Glm3EdgeError: there is nobody to talk to, or in one shot no reply.
+        Glm3EdgeError: the model or server cannot be used, or a one-shot chat gets no reply.
     """
-    return asyncio.run(_talk(plan, texts, toolbox))
+    return asyncio.run(_chat(plan, texts, toolbox))
 
 
-async def _talk(
+async def _chat(
     plan: ChatPlan, texts: Texts, toolbox: AbstractAsyncContextManager[Toolbox | None]
 ) -> int:
-    # What is quickly refused comes first: a model may take long to load.
+    # What is quickly checked comes first: a model may take long to load.
     tools = [] if plan.tools is None else load_tools(plan.tools)
     async with toolbox as opened:
         offered_tools(tools, opened)
@@ -88,29 +95,29 @@ async def _talk(
 
 
 async def run_once(chat: Chat, text: str, texts: Texts, console: Console) -> int:
-    """Reply to ``text`` on standard output; the exit code. All else goes to ``console``.
+    """Reply to ``text`` on standard output, everything else on ``console``; the exit code.
 
     Raises:
-        Glm3EdgeError: there is no reply, or not all of it.
+        Glm3EdgeError: there is no reply, or only a part of it.
     """
     chat.conversation.ask(text)
-    caller = UnattendedCaller(console, texts, chat.toolbox)
+    handler = UnattendedCallHandler(console, texts, chat.toolbox)
     try:
-        reply = await take_turn(chat, PlainDisplay(sys.stdout), caller, texts)
-    except BrokenPipeError:  # who reads has seen enough
+        reply = await take_turn(chat, PlainDisplay(sys.stdout), handler, texts)
+    except BrokenPipeError:  # the reader has closed the pipe
         discard_output()
         return _BROKEN_PIPE
     except ContextLengthExceededError as exc:
-        raise Glm3EdgeError(describe_excess(exc, texts)) from exc
-    if reply.reason == "stopped":
+        raise Glm3EdgeError(describe_overflow(exc, texts)) from exc
+    if reply.finish_reason == "stopped":
         return INTERRUPTED
-    if reply.reason == "length":
+    if reply.finish_reason == "length":
         console.print(escape(texts("cut")), style="yellow", highlight=False)
     return 0
 
 
 def discard_output() -> None:
-    """Nobody reads standard output any more: what is left in it must not fail at the end."""
+    """Send what is left in standard output to nowhere, so that flushing it at exit cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -140,7 +147,7 @@ async def _source(plan: ChatPlan) -> AsyncIterator[Source]:
 
 @contextmanager
 def _ended_by_interrupt() -> Iterator[None]:
-    """Ctrl-C ends the program, though the event loop is blocked and would not see it."""
+    """Let Ctrl-C end the program while the event loop is blocked and would not see it."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -149,7 +156,7 @@ def _ended_by_interrupt() -> Iterator[None]:
 
 
 def _runtime(plan: ChatPlan) -> "Runtime":
-    """The model, as ``glm3edge serve`` loads it."""
+    """Model loaded as ``glm3edge serve`` does."""
     from glm3edge.serving.runtime import Runtime  # noqa: PLC0415 - takes long to import
 
     settings = plan.settings

@@ -1,4 +1,4 @@
-"""Lines that begin with a slash: which command they are, and with what."""
+"""Slash commands of the chat, and their parser."""
 
 import difflib
 import re
@@ -18,9 +18,10 @@ ARGUMENTS: dict[str, str] = {
     "undo": "",
     "exit": "",
 }
-"""The commands, and what is written after each."""
+"""Commands, and the argument of each."""
 
 TAKES_FILE = ("tools", "save", "load")
+"""Commands whose argument is a file."""
 
 _COMMAND = re.compile(r"/([A-Za-z_-]+)(?:\s+(.*))?", re.DOTALL)
 _ALSO = {"quit": "exit", "bye": "exit", "q": "exit", "clear": "reset", "retry": "regenerate"}
@@ -28,27 +29,27 @@ _ALSO = {"quit": "exit", "bye": "exit", "q": "exit", "clear": "reset", "retry": 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command and what was written after it. ``name`` may be none that there is."""
+    """Command and its argument; ``name`` may be unknown."""
 
     name: str
     argument: str = ""
 
     @property
     def is_known(self) -> bool:
-        """Whether there is such a command."""
+        """Whether the command exists."""
         return self.name in ARGUMENTS
 
     @property
     def nearest(self) -> str | None:
-        """The command that may have been meant."""
+        """Name of the most similar command."""
         found = difflib.get_close_matches(self.name, ARGUMENTS, n=1, cutoff=0.5)
         return found[0] if found else None
 
 
 def parse_command(line: str) -> Command | None:
-    """The command that ``line`` is; None if it is a message.
+    """Command in ``line``; None if it is a message.
 
-    A path such as ``/usr/bin`` is none, and no line is one that begins with a space.
+    A path such as ``/usr/bin`` is a message, and so is a line that begins with a space.
     """
     match = _COMMAND.fullmatch(line.rstrip())
     if match is None:

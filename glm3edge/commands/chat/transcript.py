@@ -1,10 +1,10 @@
-"""Files of the chat: conversations saved and loaded, and definitions of tools.
+"""Transcript files: saved conversations, and tool definitions.
 
     {"format": "glm3edge-chat", "version": 1, "model": "chatglm3-6b", "system": "...",
      "settings": {"temperature": 0.7}, "tools": [...], "messages": [...]}
 
-``messages`` and ``tools`` are OpenAI's. A body of a request, or its list of messages alone, can be
-loaded too.
+``messages`` and ``tools`` are in OpenAI's form. The body of a request, or its list of messages
+alone, can be loaded too.
 """
 
 import json
@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from glm3edge.chatglm3.prompt import turns_by_message
 from glm3edge.commands.chat.errors import TranscriptError
 from glm3edge.commands.chat.generation_options import NAMES
-from glm3edge.commands.chat.sources.base import first_fault
+from glm3edge.commands.chat.sources.base import first_error
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest, Tool
 
@@ -33,7 +33,7 @@ _TOOLS: TypeAdapter[list[Tool]] = TypeAdapter(list[Tool])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """A conversation with what it was held with."""
+    """Conversation with its system prompt, options, tools and model."""
 
     system: str = ""
     messages: list[dict[str, Any]]
@@ -43,10 +43,10 @@ class Transcript:
 
 
 def save(transcript: Transcript, path: Path) -> None:
-    """Write a file that only its owner can read, whole or not at all.
+    """Write a transcript atomically, readable by its owner only.
 
     Raises:
-        TranscriptError: it cannot be written, or a file is there that holds something else.
+        TranscriptError: it cannot be written, or the file exists and is no transcript.
     """
     if path.exists() and not _is_transcript(path):
         raise TranscriptError(path, "a file is there that is no saved chat; choose another name")
@@ -67,10 +67,10 @@ def save(transcript: Transcript, path: Path) -> None:
 
 
 def load(path: Path) -> Transcript:
-    """Read what ``save()`` wrote, the body of a request, or a list of messages.
+    """Read a transcript, the body of a request, or a list of messages.
 
     Raises:
-        TranscriptError: it cannot be read, or is nothing of these.
+        TranscriptError: the file cannot be read, or is none of these.
     """
     body = _read_json(path)
     if isinstance(body, list):
@@ -92,16 +92,16 @@ def load(path: Path) -> Transcript:
 
 
 def load_tools(path: Path) -> list[dict[str, Any]]:
-    """Definitions of tools: a JSON list in OpenAI's form.
+    """Read tool definitions: a JSON list in OpenAI's form.
 
     Raises:
-        TranscriptError: it cannot be read, or is none.
+        TranscriptError: the file cannot be read, or is no such list.
     """
     body = _read_json(path)
     try:
         _TOOLS.validate_python(body)
     except ValidationError as exc:
-        raise TranscriptError(path, f"no list of tools: {first_fault(exc)}") from exc
+        raise TranscriptError(path, f"no list of tools: {first_error(exc)}") from exc
     tools: list[dict[str, Any]] = body
     return tools
 
@@ -115,13 +115,13 @@ def _check(transcript: Transcript, path: Path) -> None:
     try:
         turns_by_message(ChatRequest.model_validate(request).messages)
     except ValidationError as exc:
-        raise TranscriptError(path, first_fault(exc)) from exc
+        raise TranscriptError(path, first_error(exc)) from exc
     except InvalidRequestError as exc:
         raise TranscriptError(path, str(exc)) from exc
 
 
 def _without_system(transcript: Transcript) -> Transcript:
-    """System messages become the system prompt, where they stand apart."""
+    """Transcript whose system messages are merged into the system prompt."""
     is_system = [message["role"] in ("system", "developer") for message in transcript.messages]
     request = ChatRequest.model_validate({"messages": transcript.messages or [{"role": "user"}]})
     texts = [message.text for message in request.messages if message.is_system]
@@ -156,7 +156,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _write(path: Path, text: str) -> None:
-    """Under another name first: what is there stays whole until the new file is."""
+    """Write under another name and rename, so that an old file stays until the new one is whole."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

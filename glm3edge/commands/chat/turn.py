@@ -1,15 +1,15 @@
-"""One turn: a question that was asked, up to the reply that has no calls."""
+"""Turn of a chat: from the user's message to the first reply without tool calls."""
 
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from glm3edge.commands.chat.calls import MAX_ROUNDS, Caller, CallGivenUpError
+from glm3edge.commands.chat.calls import MAX_ROUNDS, CallCanceledError, CallHandler
 from glm3edge.commands.chat.conversation import Conversation, offered_tools
 from glm3edge.commands.chat.generation_options import GenerationOptions
 from glm3edge.commands.chat.reply import Reply, Stats
-from glm3edge.commands.chat.sources.base import Source, TextPiece
+from glm3edge.commands.chat.sources.base import Source, TextDelta
 from glm3edge.commands.chat.terminal.display import Display
 from glm3edge.commands.chat.terminal.interrupt import InterruptedByUserError, interruptible
 from glm3edge.commands.chat.terminal.translations import Texts
@@ -19,7 +19,7 @@ from glm3edge.tools.toolbox import Toolbox
 
 @dataclass(slots=True)
 class Chat:
-    """All that a turn needs: who replies, what was said, and how to reply."""
+    """State of a chat: source of replies, conversation, options, tools and statistics."""
 
     source: Source
     conversation: Conversation = field(default_factory=Conversation)
@@ -30,42 +30,42 @@ class Chat:
 
     @property
     def tools(self) -> Sequence[dict[str, Any]]:
-        """What the model may call."""
+        """Definitions of the tools that the model may call."""
         return offered_tools(self.file_tools, self.toolbox)
 
     @property
     def body(self) -> dict[str, Any]:
-        """The request for the next reply."""
+        """Body of the request for the next reply."""
         body = {"messages": self.conversation.all_messages, **self.options.body}
         if tools := self.tools:
             body["tools"] = list(tools)
         return body
 
 
-async def take_turn(chat: Chat, display: Display, caller: Caller, texts: Texts) -> Reply:
+async def take_turn(chat: Chat, display: Display, handler: CallHandler, texts: Texts) -> Reply:
     """Reply to the last message, and to the results of calls, until a reply has no calls.
 
-    What has come of a reply that is stopped or fails is kept in the conversation; of calls
-    nothing is, unless they have their results.
+    The text of a reply that is stopped or fails is kept in the conversation; calls are kept only
+    if they have results.
 
     Raises:
-        ContextLengthExceededError: what is to be sent does not fit; it was not sent.
+        ContextLengthExceededError: the request does not fit the context; it was not sent.
         Glm3EdgeError: the source failed.
     """
     num_rounds = 0
     while True:
         reply = await _reply(chat, display, texts)
-        if not reply.calls or reply.reason == "length":
+        if not reply.calls or reply.finish_reason == "length":
             return reply
-        if not await _answer_calls(chat, reply, caller):
+        if not await _answer_calls(chat, reply, handler):
             return reply
         num_rounds += 1
-        if num_rounds % MAX_ROUNDS == 0 and not await caller.may_go_on(num_rounds):
+        if num_rounds % MAX_ROUNDS == 0 and not await handler.may_continue(num_rounds):
             return reply
 
 
 async def _reply(chat: Chat, display: Display, texts: Texts) -> Reply:
-    """One reply, shown and kept."""
+    """Stream one reply to ``display`` and add it to the conversation."""
     body = chat.body
     reply = Reply()
     try:
@@ -74,7 +74,7 @@ async def _reply(chat: Chat, display: Display, texts: Texts) -> Reply:
         reply.stop()
     finally:
         await display.finish()
-        is_whole = reply.reason not in ("", "stopped", "length")
+        is_whole = reply.finish_reason not in ("", "stopped", "length")
         chat.conversation.add_reply(reply.text, reply.calls if is_whole else ())
     await _count(chat, reply)
     chat.stats.add(reply)
@@ -95,23 +95,23 @@ async def _stream(
     async with aclosing(chat.source.stream(body)) as events:
         async for event in events:
             reply.feed(event)
-            if isinstance(event, TextPiece):
+            if isinstance(event, TextDelta):
                 display.feed(event.text)
 
 
 async def _count(chat: Chat, reply: Reply) -> None:
-    """A reply that was stopped has no usage: its tokens are counted."""
-    if reply.num_tokens is None and reply.reason == "stopped":
+    """Count the tokens of a stopped reply, which has no usage."""
+    if reply.num_tokens is None and reply.finish_reason == "stopped":
         reply.num_tokens = await chat.source.count_text(reply.text) if reply.text else 0
 
 
-async def _answer_calls(chat: Chat, reply: Reply, caller: Caller) -> bool:
-    """Put the results of a reply's calls into the conversation; whether there are all of them."""
+async def _answer_calls(chat: Chat, reply: Reply, handler: CallHandler) -> bool:
+    """Add the results of a reply's calls to the conversation; False if a call was canceled."""
     results: list[str] = []
     try:
         while len(results) < len(reply.calls):
-            results.append(await caller.result(reply.calls[len(results)]))
-    except (CallGivenUpError, InterruptedByUserError):
+            results.append(await handler.result(reply.calls[len(results)]))
+    except (CallCanceledError, InterruptedByUserError):
         return False
     finally:
         if len(results) < len(reply.calls):  # a call without a result has no place in a prompt
@@ -123,14 +123,14 @@ async def _answer_calls(chat: Chat, reply: Reply, caller: Caller) -> bool:
 
 
 async def check_length(chat: Chat, body: dict[str, Any]) -> int | None:
-    """Tokens of the prompt, None if nobody can tell.
+    """Number of prompt tokens, None if the source cannot count them.
 
     Raises:
-        ContextLengthExceededError: it does not fit, or its reply does not.
+        ContextLengthExceededError: prompt and reply do not fit the context.
     """
     count = await chat.source.count_prompt(body)
     size = chat.source.context_length
-    if count is None or size is None or chat.options.is_shortening:
+    if count is None or size is None or chat.options.truncates:
         return count
     wanted = chat.options.max_tokens or 1
     if count + wanted > size:
@@ -140,7 +140,7 @@ async def check_length(chat: Chat, body: dict[str, Any]) -> int | None:
     return count
 
 
-def describe_excess(exc: ContextLengthExceededError, texts: Texts) -> str:
-    """What is too long, by how much, and what can be done."""
+def describe_overflow(exc: ContextLengthExceededError, texts: Texts) -> str:
+    """Message on a prompt that is too long: by how much, and what to do."""
     key = "too_long" if exc.num_new_tokens == 1 else "too_long_reply"
     return texts(key, count=exc.num_prompt_tokens, wanted=exc.num_new_tokens, size=exc.context_size)

@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from glm3edge.commands.chat.terminal.markdown import rendered
+from glm3edge.commands.chat.terminal.markdown import render
 from tests.support.chinese_text import ROWS, in_terminal
 
 
@@ -17,7 +17,7 @@ def test_lines_and_bold_text(markdown: str, shown: str) -> None:
 )
 def test_bold_text_in_a_table(cell: str) -> None:
     console = Console(force_terminal=True, width=40, color_system="standard")
-    lines = rendered(f"| a | b |\n| --- | --- |\n| {cell} | ~~删除。~~然后 |", console)
+    lines = render(f"| a | b |\n| --- | --- |\n| {cell} | ~~删除。~~然后 |", console)
     bold = cell.split("**")[1]
     assert f"\x1b[1m{bold}\x1b[0m" in lines[-1]
     assert "\x1b[9m删除。\x1b[0m" in lines[-1]

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console, ConsoleDimensions
 
 from glm3edge.commands.chat.terminal.display import MarkdownDisplay, PlainDisplay
-from glm3edge.commands.chat.terminal.markdown import plain_of, split_blocks
-from glm3edge.commands.chat.terminal.wrapping import breaks
+from glm3edge.commands.chat.terminal.markdown import printable, split_blocks
+from glm3edge.commands.chat.terminal.wrapping import break_offsets
 
 REPLY = """# 标题 Title
 
@@ -194,7 +194,7 @@ def test_elsewhere_a_reply_is_written_as_it_is() -> None:
 
 def test_plain_of_keeps_text() -> None:
     text = "你好 👍🏽 नमस्ते\tcafé\n"
-    assert plain_of(text) == text
+    assert printable(text) == text
 
 
 def test_blocks_are_split_for_good() -> None:
@@ -220,5 +220,5 @@ def test_blocks_are_split_for_good() -> None:
     ],
 )
 def test_lines_are_broken_where_they_may(text: str, width: int, lines: list[str]) -> None:
-    offsets = [0, *breaks(text, width), len(text)]
+    offsets = [0, *break_offsets(text, width), len(text)]
     assert [text[a:b] for a, b in pairwise(offsets)] == lines

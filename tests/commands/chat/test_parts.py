@@ -13,8 +13,8 @@ from glm3edge.commands.chat.errors import TranscriptError
 from glm3edge.commands.chat.generation_options import GenerationOptions
 from glm3edge.commands.chat.reply import Reply, Stats
 from glm3edge.commands.chat.slash_commands import ARGUMENTS, Command, parse_command
-from glm3edge.commands.chat.sources.base import CallPiece, Ended, TextPiece, Used, read_chunk
-from glm3edge.commands.chat.terminal.reader import PrivateHistory, goes_on, message_of
+from glm3edge.commands.chat.sources.base import CallDelta, Finished, TextDelta, Usage, read_chunk
+from glm3edge.commands.chat.terminal.reader import PrivateHistory, is_unfinished, message_of
 from glm3edge.commands.chat.terminal.translations import TEXTS, Texts, user_language
 from glm3edge.commands.chat.transcript import Transcript, load, load_tools, save
 from glm3edge.errors import ConfigError
@@ -176,16 +176,16 @@ def test_a_reply_is_put_together() -> None:
         ]
     }
     events = list(read_chunk(chunk))
-    assert events == [TextPiece("a"), CallPiece(0, "c", "f", "{")]
-    for event in [*events, CallPiece(0, None, None, "}"), Ended("tool_calls"), Used(9, 4, 3)]:
+    assert events == [TextDelta("a"), CallDelta(0, "c", "f", "{")]
+    for event in [*events, CallDelta(0, None, None, "}"), Finished("tool_calls"), Usage(9, 4, 3)]:
         reply.feed(event)
     assert (reply.text, reply.calls) == ("a", [Call("c", "f", "{}")])
-    assert list(read_chunk({"choices": [], "usage": {"prompt_tokens": 1}})) == [Used(1, 0, 0)]
+    assert list(read_chunk({"choices": [], "usage": {"prompt_tokens": 1}})) == [Usage(1, 0, 0)]
     stats = Stats()
     assert list(stats.lines(Texts("en"), 100)) == ["Nothing has been said yet."]
     stats.add(reply)
     lines = "\n".join(stats.lines(Texts("en"), 100))
-    assert "9 tokens, 4 of them in memory" in lines
+    assert "9 tokens, 4 of them from the KV cache" in lines
     assert "12 of 100 tokens used (12 %)" in lines
     reply.stop()
     assert reply.calls == []
@@ -198,9 +198,9 @@ def test_arguments_for_the_eye() -> None:
 
 
 def test_messages_in_quotes() -> None:
-    assert goes_on('"""one')
-    assert goes_on('"""')
-    assert not goes_on('"""one\n"""')
+    assert is_unfinished('"""one')
+    assert is_unfinished('"""')
+    assert not is_unfinished('"""one\n"""')
     assert message_of('"""\none\n  two\n"""') == "one\n  two"
     assert message_of(" one ") == "one"
 

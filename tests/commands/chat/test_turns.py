@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from glm3edge.commands.chat.calls import REFUSED, InteractiveCaller, UnattendedCaller
+from glm3edge.commands.chat.calls import REFUSED, InteractiveCallHandler, UnattendedCallHandler
 from glm3edge.commands.chat.errors import ServerError
 from glm3edge.commands.chat.reply import Reply
-from glm3edge.commands.chat.sources.base import Used
+from glm3edge.commands.chat.sources.base import Usage
 from glm3edge.commands.chat.sources.remote import RemoteSource
 from glm3edge.commands.chat.terminal.display import PlainDisplay
 from glm3edge.commands.chat.terminal.translations import Texts
@@ -88,7 +88,7 @@ def talk(
         return next(typed)
 
     async def work(chat: Chat) -> Reply:
-        caller = InteractiveCaller(console, texts, ask, toolbox)
+        caller = InteractiveCallHandler(console, texts, ask, toolbox)
         for _ in range(questions):
             chat.conversation.reset()
             chat.conversation.ask(QUESTION)
@@ -138,7 +138,7 @@ def test_nobody_can_be_asked(server: Server) -> None:
 
     async def work(chat: Chat) -> None:
         chat.conversation.ask(QUESTION)
-        caller = UnattendedCaller(console, Texts("en"), chat.toolbox)
+        caller = UnattendedCallHandler(console, Texts("en"), chat.toolbox)
         await take_turn(chat, PlainDisplay(io.StringIO()), caller, Texts("en"))
 
     toolbox = Weather()
@@ -161,7 +161,7 @@ def test_prompts_are_counted_to_the_token(server: Server) -> None:
             chat.file_tools = tools
             count = await chat.source.count_prompt(chat.body)
             used = [event async for event in chat.source.stream(chat.body)][-1]
-            assert isinstance(used, Used)
+            assert isinstance(used, Usage)
             assert used.prompt == count
         assert count is not None
         chat.options.set("max_tokens", str(1024 - count))
@@ -215,7 +215,7 @@ def test_a_stream_breaks_off() -> None:
         async with _answering(data) as url, aclosing(RemoteSource(url)) as source:
             chat = Chat(source)
             chat.conversation.ask("hi")
-            caller = UnattendedCaller(Console(file=io.StringIO()), Texts("en"), None)
+            caller = UnattendedCallHandler(Console(file=io.StringIO()), Texts("en"), None)
             with pytest.raises(ServerError, match=message.replace("breaks off", "broke off")):
                 await take_turn(chat, PlainDisplay(io.StringIO()), caller, Texts("en"))
             return str(chat.conversation.messages[-1]["content"])

@@ -1,1 +1,1 @@
-"""Sources of replies: a model in this process, or a server."""
+"""Sources of replies: a model in this process, or a server with OpenAI's routes."""

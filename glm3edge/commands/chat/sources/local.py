@@ -1,4 +1,4 @@
-"""LocalSource: replies of a model that is loaded in this process."""
+"""Source of replies with a model that is loaded in this process."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from glm3edge.commands.chat.sources.base import ReplyEvent, first_fault, read_chunk
+from glm3edge.commands.chat.sources.base import ReplyEvent, first_error, read_chunk
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest
 from glm3edge.schema.tokenize import TokenizeRequest
@@ -15,23 +15,23 @@ from glm3edge.serving.services import Services
 
 
 class LocalSource:
-    """The joins that serve ``/v1/chat/completions``, without HTTP. See ``Source``."""
+    """The services behind ``/v1/chat/completions``, without HTTP. See ``Source``."""
 
     def __init__(self, services: Services) -> None:
-        """Start the engine of ``services``; needs a running event loop, which gets its events."""
+        """Start the engine of ``services``; the running event loop gets its events."""
         self._services = services
         self.model = services.card.id
         services.engine.start(asyncio.get_running_loop().call_soon_threadsafe)
 
     @property
     def models(self) -> Sequence[str]:
-        """The model and its adapters."""
+        """Names of the model and its adapters."""
         base = self._services.card.id
         return [card.id for card in self._services.cards if base in (card.id, card.parent)]
 
     @property
     def context_length(self) -> int | None:
-        """Tokens of the context."""
+        """Context size, in tokens."""
         return self._services.card.context_length
 
     async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[ReplyEvent, None]:
@@ -54,7 +54,7 @@ class LocalSource:
         return len((await asyncio.to_thread(self._services.tokens.tokenize, request)).tokens)
 
     async def aclose(self) -> None:
-        """End what runs; the runtime is closed by who made it."""
+        """Close the engine; the runtime is closed by its owner."""
         await asyncio.to_thread(self._services.engine.close)
 
     def _request(self, body: Mapping[str, Any]) -> ChatRequest:
@@ -62,4 +62,4 @@ class LocalSource:
         try:
             return ChatRequest.model_validate({**body, **options})
         except ValidationError as exc:
-            raise InvalidRequestError(first_fault(exc)) from exc
+            raise InvalidRequestError(first_error(exc)) from exc

@@ -1,4 +1,4 @@
-"""RemoteSource: replies of a server with OpenAI's routes."""
+"""Source of replies on a server with OpenAI's routes."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from glm3edge.chatglm3.prompt import build_turns
 from glm3edge.commands.chat.errors import ServerError
-from glm3edge.commands.chat.sources.base import Ended, ReplyEvent, first_fault, read_chunk
+from glm3edge.commands.chat.sources.base import Finished, ReplyEvent, first_error, read_chunk
 from glm3edge.config.addresses import is_local
 from glm3edge.errors import ConfigError, InvalidRequestError
 from glm3edge.schema.chat import ChatRequest
@@ -21,19 +21,19 @@ _EVENT_BYTES = 2**24  # a line longer than this is no event of a chat
 
 
 class RemoteSource:
-    """A server at ``base_url``. See ``Source``.
+    """Server at ``base_url``. See ``Source``.
 
-    Prompts are counted by the token where the server is glm3edge, whose prompts are known; other
-    servers say themselves what is too long.
+    Prompt tokens are counted if the server is glm3edge, whose prompt format is known; other servers
+    report themselves what is too long.
     """
 
     def __init__(
         self, base_url: str, *, api_key: str | None = None, model: str | None = None
     ) -> None:
-        """Talk to ``base_url`` (``/v1`` may be left out), with ``api_key`` if it asks for one.
+        """Use the server at ``base_url``; its ``/v1`` may be left out.
 
         Raises:
-            ConfigError: it is no address.
+            ConfigError: it is no URL, or the proxy of the environment cannot be used.
         """
         url = _base_url(base_url)
         self.model = model or ""
@@ -53,10 +53,10 @@ class RemoteSource:
             raise ConfigError(f"the proxy of the environment cannot be used: {exc}") from exc
 
     async def open(self) -> None:
-        """Ask for the models that are served; the first is talked to unless one was named.
+        """List the server's models, and take the first unless a model was named.
 
         Raises:
-            ServerError: the server refuses, or is not there.
+            ServerError: the server refuses, or cannot be reached.
             ConfigError: it does not serve the model that was named.
         """
         listed = await self._json("GET", f"{self._base_url}/models")
@@ -72,12 +72,12 @@ class RemoteSource:
 
     @property
     def models(self) -> Sequence[str]:
-        """What the server says it serves."""
+        """Names of the server's models."""
         return [str(card["id"]) for card in self._cards]
 
     @property
     def context_length(self) -> int | None:
-        """What the server says of its model."""
+        """Context length of the model, as the server gives it."""
         length = self._card.get("context_length")
         return length if isinstance(length, int) else None
 
@@ -95,7 +95,7 @@ class RemoteSource:
                 if data == b"[DONE]":
                     return
                 for event in read_chunk(self._chunk(data)):
-                    has_ended |= isinstance(event, Ended)
+                    has_ended |= isinstance(event, Finished)
                     yield event
         if not has_ended:
             raise ServerError("the connection broke off before the reply was complete")
@@ -118,7 +118,7 @@ class RemoteSource:
         try:
             request = ChatRequest.model_validate(body)
         except ValidationError as exc:
-            raise InvalidRequestError(first_fault(exc)) from exc
+            raise InvalidRequestError(first_error(exc)) from exc
         # As chatglm3.prompt has it: a prefix of two, and for each turn its role, its metadata with
         # a line end, and its content; at the end the assistant's role, and a line end where no
         # tool may be called.
@@ -132,7 +132,7 @@ class RemoteSource:
         return total
 
     async def count_text(self, text: str) -> int | None:
-        """See ``Source``. What was counted before is not asked for again."""
+        """See ``Source``. Counts are cached by text."""
         if text not in self._sizes:
             url = f"{self._base_url.removesuffix('/v1')}/tokenize"
             try:
@@ -161,7 +161,11 @@ class RemoteSource:
     async def _sent(
         self, method: str, url: str, body: Mapping[str, Any] | None
     ) -> AsyncIterator[httpx.Response]:
-        """A response that is none of an error."""
+        """Response to a request, with a status of success.
+
+        Raises:
+            ServerError: the server answers with an error, or not at all.
+        """
         try:
             async with self._client.stream(method, url, json=body) as response:
                 if response.status_code >= 400:
@@ -201,7 +205,7 @@ def _base_url(text: str) -> httpx.URL:
 
 
 def _error(body: Mapping[str, Any], status: int | None) -> ServerError:
-    """What OpenAI's error body says."""
+    """Error from OpenAI's error body."""
     error = body["error"]
     if not isinstance(error, dict):
         return ServerError(str(error), status=status)
@@ -215,7 +219,7 @@ def _reason(exc: Exception) -> str:
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The data of server-sent events. Only line feeds end lines: JSON may hold other line ends."""
+    """Data of server-sent events. Only line feeds end lines: JSON may contain other line ends."""
     rest = b""
     async for data in response.aiter_bytes():
         *lines, rest = (rest + data).split(b"\n")

@@ -30,7 +30,7 @@ _Rule = Callable[[StateInline, bool], bool]
 
 
 def cjk(md: MarkdownIt) -> None:
-    """A plug-in for ``MarkdownIt.use``."""
+    """Plug-in for ``MarkdownIt.use`` with these rules."""
     md.inline.ruler.at("emphasis", partial(_tokenize, emphasis.tokenize))
     md.inline.ruler.at("strikethrough", partial(_tokenize, strikethrough.tokenize))
     md.core.ruler.after("block", "indent", _keep_indent)
@@ -50,7 +50,7 @@ def _tokenize(rule: _Rule, state: StateInline, silent: bool) -> bool:
 
 
 def _keep_indent(state: StateCore) -> None:
-    """Full-width spaces, of which markdown-it-py trims those of a paragraph's first line alone."""
+    """Restore the full-width spaces that markdown-it-py trims from a paragraph's first line."""
     lines = state.src.split("\n")
     for opening, token in pairwise(state.tokens):
         if opening.type == "paragraph_open" and opening.map:

@@ -1,4 +1,4 @@
-"""How a reply is shown while it comes: as Markdown on a terminal, as it is elsewhere."""
+"""Displays for a reply while it streams: Markdown on a terminal, plain text elsewhere."""
 
 import asyncio
 import time
@@ -9,33 +9,33 @@ from typing import Protocol, TextIO
 from rich.console import Console
 
 from glm3edge.commands.chat.terminal.live import LiveLines
-from glm3edge.commands.chat.terminal.markdown import is_table, plain_of, rendered, split_blocks
+from glm3edge.commands.chat.terminal.markdown import is_table, printable, render, split_blocks
 
 FRAME_SECONDS = 1 / 15
-"""How often a reply is redrawn at the most."""
+"""Minimum seconds between two redraws of a reply."""
 
-_WAIT_SECONDS = 1.0  # a reply that begins sooner needs no excuse
-_DRAWING_SHARE = 8  # of the time, at the most one part in so many is spent with drawing
+_WAIT_SECONDS = 1.0  # before the user is told that the model is reading the prompt
+_DRAWING_SHARE = 8  # at most one part in so many of the time is spent on drawing
 
 
 class Display(Protocol):
-    """Where the prose of a reply goes."""
+    """Display of a reply's text."""
 
     async def start(self, waiting: Callable[[int], str]) -> None:
-        """A reply was asked for; ``waiting`` says so, after a number of seconds."""
+        """Begin a reply; ``waiting`` gives the note to show until its first text, by seconds."""
 
     def feed(self, text: str) -> None:
-        """More of its text has come."""
+        """Add text."""
 
     async def finish(self) -> None:
-        """Nothing more comes. Idempotent."""
+        """End the reply. Idempotent."""
 
 
 class PlainDisplay:
-    """Writes a reply as it comes, and a line end after it. See ``Display``."""
+    """Display that writes the text as it is, and a line end after it. See ``Display``."""
 
     def __init__(self, file: TextIO) -> None:
-        """To ``file``; what a terminal obeys is left out if it is one."""
+        """Write to ``file``; without control characters if it is a terminal."""
         self._file = file
         self._is_terminal = file.isatty()
         self._last = "\n"
@@ -45,7 +45,7 @@ class PlainDisplay:
 
     def feed(self, text: str) -> None:
         """See ``Display``."""
-        self._file.write(plain_of(text) if self._is_terminal else text)
+        self._file.write(printable(text) if self._is_terminal else text)
         self._file.flush()
         self._last = text[-1:] or self._last
 
@@ -58,13 +58,13 @@ class PlainDisplay:
 
 
 class MarkdownDisplay:
-    """Shows Markdown while it is written. Blocks that are complete are drawn once. See ``Display``.
+    """Display that renders Markdown while it streams. Complete blocks are drawn once.
 
-    A table that is larger than the screen shows its end until it is complete.
+    Of a table that is larger than the screen only the end is shown until it is complete.
     """
 
     def __init__(self, console: Console) -> None:
-        """On a terminal that can move its cursor."""
+        """Draw on ``console``, a terminal that can move its cursor."""
         self._console = console
         self._lines = LiveLines(console.file)
         self._text = ""
@@ -81,7 +81,7 @@ class MarkdownDisplay:
 
     def feed(self, text: str) -> None:
         """See ``Display``."""
-        self._text += plain_of(text)
+        self._text += printable(text)
         self._is_dirty = True
 
     async def finish(self) -> None:
@@ -125,7 +125,7 @@ class MarkdownDisplay:
         self._is_first = self._is_first and not block.strip()
 
     def _rendered(self, block: str) -> list[str]:
-        lines = rendered(block, self._console) if block.strip() else []
+        lines = render(block, self._console) if block.strip() else []
         return lines if self._is_first or not lines else ["", *lines]
 
     def _show(self, lines: list[str]) -> None:

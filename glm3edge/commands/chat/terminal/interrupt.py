@@ -1,4 +1,4 @@
-"""Ctrl-C while something runs: it ends that, not the program."""
+"""Ctrl-C that cancels a task instead of the program."""
 
 import asyncio
 import signal
@@ -16,10 +16,10 @@ class InterruptedByUserError(Exception):
 
 
 async def interruptible(work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, which SIGINT cancels. Keys that are pressed meanwhile are not shown.
+    """Await ``work``, which SIGINT cancels. Keys pressed meanwhile are not echoed.
 
     Raises:
-        InterruptedByUserError: it was cancelled so.
+        InterruptedByUserError: SIGINT has canceled it.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
@@ -36,7 +36,7 @@ async def interruptible(work: Coroutine[Any, Any, T]) -> T:
     # Not the loop's own add_signal_handler(), which Windows lacks.
     previous = signal.signal(signal.SIGINT, on_signal)
     try:
-        with _silent_keys():
+        with _no_echo():
             return await task
     except asyncio.CancelledError:
         if not is_interrupted:
@@ -48,8 +48,8 @@ async def interruptible(work: Coroutine[Any, Any, T]) -> T:
 
 
 @contextmanager
-def _silent_keys() -> Iterator[None]:
-    """Keys wait for the next line instead of showing up in the reply."""
+def _no_echo() -> Iterator[None]:
+    """Keep keys for the next input line, instead of echoing them into the reply."""
     if sys.platform == "win32" or not sys.stdin.isatty():
         yield
         return

@@ -1,4 +1,4 @@
-"""LiveLines: lines at the end of the terminal that may still change."""
+"""Lines at the end of the terminal that are redrawn in place."""
 
 import re
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ _INVISIBLE = re.compile(r"\x1b\[[0-9;]*m|\s+")
 
 
 class LiveLines:
-    """Draws lines and redraws what changes of them, in one write, so that nothing flickers.
+    """Lines that are updated in place, each time in one write, so that nothing flickers.
 
-    Only lines that are on the screen can be redrawn; what has scrolled off it stays as it is. The
+    Only lines on the screen can be redrawn; those that have scrolled off stay as they are. The
     cursor is always at the end of the last line.
     """
 
     def __init__(self, file: IO[str]) -> None:
-        """On the terminal that ``file`` writes to."""
+        """Draw on the terminal that ``file`` writes to."""
         self._file = file
         self._shown: list[str] = []
 
     def update(self, lines: Sequence[str], *, height: int) -> None:
-        """Show ``lines`` in place of those before, on a screen of ``height`` rows."""
+        """Replace the lines shown by ``lines``, on a screen of ``height`` rows."""
         shown, first = self._shown, 0
         while first < min(len(shown), len(lines)) and shown[first] == lines[first]:
             first += 1
@@ -32,9 +32,9 @@ class LiveLines:
         self._shown = list(lines)
 
     def redraw(self, lines: Sequence[str], *, height: int) -> None:
-        """``update()`` for a window that has another width, so that no line is as it was.
+        """``update()`` after the window's width has changed, when every line has to be redrawn.
 
-        What has scrolled off the screen stays as it was laid out; what followed it is drawn anew.
+        Lines that have scrolled off the screen stay as they are; those after them are redrawn.
         """
         shown = self._shown
         num_kept = max(len(shown) - max(height - 1, 1), 0)
@@ -48,7 +48,7 @@ class LiveLines:
         self._shown = list(lines)
 
     def _redrawn(self, lines: Sequence[str], first: int) -> str:
-        """What brings the lines from ``first`` on to the screen."""
+        """Text and escape codes that redraw the lines from ``first`` on."""
         num_shown = len(self._shown)
         start = ""
         if first < num_shown:
@@ -62,7 +62,7 @@ class LiveLines:
         return start + "".join(f"\x1b[K{line}\n" for line in others) + f"\x1b[J{last}"
 
     def finish(self) -> None:
-        """What is shown stays; the next line begins after it."""
+        """Leave the lines as they are; what follows is a new block."""
         if self._shown:
             self._write("\n")
         self._shown = []
@@ -73,5 +73,5 @@ class LiveLines:
 
 
 def _num_visible(line: str) -> int:
-    """Characters of a line that can be seen."""
+    """Number of visible characters of a line."""
     return len(_INVISIBLE.sub("", line))

@@ -1,4 +1,4 @@
-"""Markdown of replies, for terminals: blocks, and how each looks."""
+"""Markdown rendering for terminals."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from glm3edge.commands.chat.terminal.cjk import cjk
-from glm3edge.commands.chat.terminal.wrapping import wrapped
+from glm3edge.commands.chat.terminal.wrapping import wrap
 
 # HTML is text like any other here, so that nothing of a reply vanishes.
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).use(cjk)
@@ -22,8 +22,8 @@ _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "ta
 _TRAILING = re.compile(r"(?: |\x1b\[[0-9;]*m)+$")
 
 
-def plain_of(text: str) -> str:
-    """``text`` without what a terminal obeys: control characters, marks that turn lines round."""
+def printable(text: str) -> str:
+    """``text`` without control characters and bidirectional controls, which terminals obey."""
     return "".join(char for char in text if char in "\n\t" or not _is_control(char))
 
 
@@ -37,7 +37,7 @@ def _is_control(char: str) -> bool:
 
 
 def split_blocks(text: str) -> tuple[list[str], str]:
-    """The blocks of Markdown that are complete, and the last, which may still grow."""
+    """Complete blocks of Markdown, and the last one, which may still grow."""
     starts = [
         token.map[0] for token in _PARSER.parse(text) if token.level == 0 and token.map is not None
     ]
@@ -57,21 +57,21 @@ def is_table(block: str) -> bool:
 
 
 class _Paragraph(Paragraph):
-    """Text that is broken between Chinese characters too."""
+    """Paragraph that wraps between Chinese characters too."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield wrapped(self.text, options.max_width)
+        yield wrap(self.text, options.max_width)
 
 
 class _Heading(Heading):
-    """All headings begin at the left."""
+    """Heading that is aligned left."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield wrapped(self.text, options.max_width)
+        yield wrap(self.text, options.max_width)
 
 
 class _CodeBlock(CodeBlock):
-    """Code between its fences, as it is written: what is copied from the screen is code."""
+    """Code block between its fences, so that what is copied from the screen is code."""
 
     @classmethod
     def create(cls, markdown: Markdown, token: Token) -> "_CodeBlock":
@@ -90,7 +90,7 @@ class _CodeBlock(CodeBlock):
 
 
 class ReplyMarkdown(Markdown):
-    """Markdown as models write it: their line ends stay, and links show where they lead."""
+    """Markdown as models write it: line ends are kept, and links show their target."""
 
     elements: ClassVar[dict[str, type[MarkdownElement]]] = {
         **Markdown.elements,
@@ -110,8 +110,8 @@ class ReplyMarkdown(Markdown):
                     child.type = "hardbreak"
 
 
-def rendered(markup: str, console: Console) -> list[str]:
-    """The lines that ``markup`` is on ``console``, with its colours."""
+def render(markup: str, console: Console) -> list[str]:
+    """Lines of ``markup`` on ``console``, with escape codes for colors."""
     width = max(console.width - 1, 1)  # in the last column, terminals differ
     with console.capture() as capture:
         console.print(Padding(ReplyMarkdown(markup), 0), width=width, end="")

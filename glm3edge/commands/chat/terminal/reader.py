@@ -1,4 +1,4 @@
-"""Reader: lines that the user types, with history, completion and lines that go on."""
+"""Input from the terminal, with history, completion and multi-line messages."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -22,18 +22,18 @@ _MAX_ENTRIES = 1000
 
 
 def history_path() -> Path:
-    """Where lines are kept."""
+    """File of the input history."""
     return user_state_path("glm3edge", appauthor=False) / "chat-history"
 
 
-def goes_on(text: str) -> bool:
-    """Whether a message that begins with quotes has not come to their end."""
+def is_unfinished(text: str) -> bool:
+    """Whether a message that begins with triple quotes lacks the closing ones."""
     body = text.strip()
     return body.startswith(QUOTES) and (len(body) < 6 or not body.endswith(QUOTES))
 
 
 def message_of(text: str) -> str:
-    """What is sent for a text that was typed: without the quotes around it."""
+    """Message of a text that was typed: without the triple quotes around it."""
     body = text.strip()
     if body.startswith(QUOTES) and body.endswith(QUOTES) and len(body) >= 6:
         return body[3:-3].strip("\n")
@@ -41,13 +41,13 @@ def message_of(text: str) -> str:
 
 
 class PrivateHistory(FileHistory):
-    """A history that only its owner can read, and that lines with a space in front stay out of."""
+    """History that only its owner can read. Lines that begin with a space are not saved."""
 
     def __init__(self, path: Path) -> None:
-        """In ``path``, cut to its last entries.
+        """Use the file ``path``, cut to its last entries.
 
         Raises:
-            OSError: there can be no such file.
+            OSError: the file cannot be made.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
@@ -60,18 +60,18 @@ class PrivateHistory(FileHistory):
                 self.store_string(entry)
 
     def append_string(self, string: str) -> None:
-        """Keep a line, unless it begins with a space."""
+        """Add a line, unless it begins with a space."""
         if not string.startswith(" "):
             super().append_string(string)
 
     def store_string(self, string: str) -> None:
-        """To the disk, if that is possible."""
+        """Write a line to the disk, if that is possible."""
         with suppress(OSError):
             super().store_string(string)
 
 
 class _CommandCompleter(Completer):
-    """Names of commands, and of what they take."""
+    """Completer of commands and their arguments."""
 
     def __init__(self, models: Callable[[], Sequence[str]]) -> None:
         self._models = models
@@ -100,7 +100,7 @@ def _matching(words: Iterable[str], start: str) -> Iterable[Completion]:
 
 
 class Reader:
-    """Reads messages, and answers to questions, from the terminal."""
+    """Reader of messages, and of answers to questions, from the terminal."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Reader:
         input: Input | None = None,  # noqa: A002 - the library's name
         output: Output | None = None,
     ) -> None:
-        """From ``input``, the terminal unless a test says otherwise."""
+        """Read from ``input`` and echo to ``output``, by default the terminal."""
         self._messages = PromptSession[str](
             history=_history() if keep_history else InMemoryHistory(),
             completer=_CommandCompleter(models),
@@ -132,10 +132,10 @@ class Reader:
         )
 
     async def message(self, prompt: str) -> str:
-        """What was typed, as it was typed; see ``message_of()``.
+        """Read a message, as it was typed; see ``message_of()``.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed; its argument is what was in the line.
+            KeyboardInterrupt: Ctrl-C was pressed; its argument is the text of the line.
             EOFError: Ctrl-D was pressed on an empty line.
         """
         try:
@@ -144,7 +144,7 @@ class Reader:
             raise KeyboardInterrupt(self._messages.default_buffer.text) from None
 
     async def answer(self, prompt: str) -> str:
-        """An answer to a question, kept in no file.
+        """Read an answer to a question, which is not saved in the history.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed.
@@ -161,7 +161,7 @@ def _history() -> History:
 
 
 def _continuation(width: int, _line: int, _is_soft: int) -> str:
-    """What stands before lines that go on; nothing before those that were only too wide."""
+    """Prompt of a continued line; spaces where a line was only wrapped."""
     return " " * width if _is_soft else "… ".rjust(width)
 
 
@@ -174,7 +174,7 @@ def _key_bindings() -> KeyBindings:
         if buffer.document.text_after_cursor == "" and buffer.text.endswith("\\"):
             buffer.delete_before_cursor()
             buffer.insert_text("\n")
-        elif goes_on(buffer.text):
+        elif is_unfinished(buffer.text):
             buffer.insert_text("\n")
         else:
             buffer.validate_and_handle()

@@ -1,4 +1,4 @@
-"""Where lines of text may be broken: between words, and between Chinese characters."""
+"""Line wrapping, between words and between Chinese characters."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ _NOT_FIRST = frozenset("，。！？、；：）」』】》〉”’…—～·
 _NOT_LAST = frozenset("（「『【《〈“‘([{")
 
 
-def wrapped(text: Text, width: int) -> Text:
-    """``text`` with line ends where it would be wider than ``width`` cells."""
+def wrap(text: Text, width: int) -> Text:
+    """``text`` wrapped to ``width`` cells."""
     return Text("\n").join(
         line
         for paragraph in text.split("\n", allow_blank=True)
@@ -20,15 +20,15 @@ def wrapped(text: Text, width: int) -> Text:
 
 
 def _lines(text: Text, width: int) -> Iterator[Text]:
-    for line in text.divide(breaks(text.plain, width)):
+    for line in text.divide(break_offsets(text.plain, width)):
         line.rstrip()
         yield line
 
 
-def breaks(text: str, width: int) -> list[int]:
-    """Offsets at which a line that is ``width`` cells wide has to be broken.
+def break_offsets(text: str, width: int) -> list[int]:
+    """Offsets at which ``text`` is broken into lines of ``width`` cells.
 
-    No line begins with a closing mark or ends with an opening one, unless nothing else is left.
+    No line begins with a closing mark or ends with an opening one, unless it cannot be avoided.
     """
     offsets: list[int] = []
     start = used = 0
