@@ -1,6 +1,7 @@
 """The measuring client against small servers that say what a test tells them to."""
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -20,8 +21,18 @@ EVENTS = [
 ]
 
 
+class _Clock:
+    """Stands in for ``time``: each reading is a second after the last."""
+
+    def __init__(self) -> None:
+        self._seconds = itertools.count(1)
+
+    def perf_counter(self) -> float:
+        return next(self._seconds)
+
+
 def served(parts: list[str], work: Callable[[int], Coroutine[Any, Any, Any]]) -> Any:
-    """The result of ``work`` with the port of a server that sends ``parts``, a little apart."""
+    """The result of ``work`` with the port of a server that sends ``parts`` one by one."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -46,13 +57,12 @@ def served(parts: list[str], work: Callable[[int], Coroutine[Any, Any, Any]]) ->
     return asyncio.run(main())
 
 
-def test_a_stream() -> None:
+def test_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is read when the request is sent, at each event with choices, and at the end."""
+    monkeypatch.setattr("glm3edge.commands.bench.client.time", _Clock())
     timing = served([HEAD + "\r\n", *EVENTS], lambda port: stream(port, "/", {}))
-    assert isinstance(timing, Timing)
-    assert len(timing.arrivals) == 2
-    assert 0.015 < timing.first_token < timing.seconds
-    assert timing.gaps[0] > 0.015
-    assert timing.usage == {"completion_tokens": 3}
+    assert timing == Timing(1, arrivals=[3, 4], ended=7, usage={"completion_tokens": 3})
+    assert (timing.first_token, timing.gaps, timing.seconds) == (2, [1], 6)
 
 
 def test_deltas_that_come_together_have_no_gap() -> None:
