@@ -1,4 +1,4 @@
-"""Writes docs/options.md: every option of every command, from the code.
+"""Write docs/options.md from the code: every option of every command.
 
 python scripts/options_doc.py --write docs/options.md
 python scripts/options_doc.py --check docs/options.md
@@ -42,7 +42,7 @@ def main() -> int:
     if arguments.check.read_text(encoding="utf-8") == page():
         return 0
     print(
-        f"{arguments.check} is not what the code says: "
+        f"{arguments.check} differs from the code; update it with "
         f"python scripts/options_doc.py --write {arguments.check}",
         file=sys.stderr,
     )
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def page() -> str:
-    """The whole page."""
+    """Text of the page."""
     group = get_command(app)
     context = group.make_context("glm3edge", [], resilient_parsing=True)
     sections = list(_sections(group, context))

@@ -1,1 +1,1 @@
-"""The commands: what a user runs, and the only place that knows Typer."""
+"""Commands that a user can run; the only package that imports Typer."""

@@ -1,4 +1,4 @@
-"""The ``glm3edge`` command: what all of its commands share."""
+"""Typer application of the ``glm3edge`` command, and its entry point."""
 
 import os
 from typing import Annotated
@@ -21,8 +21,8 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    if _COMPLETION in os.environ:  # fish takes each line for a candidate: help must not be wrapped
+    """Run the command line: entry point of the console script."""
+    if _COMPLETION in os.environ:  # fish takes each line for a candidate, so none may be wrapped
         os.environ["COLUMNS"] = "1000"
     app(prog_name="glm3edge", complete_var=_COMPLETION)  # also as python -m glm3edge
 

@@ -1,7 +1,7 @@
-"""The group of commands: each is imported when it is used, and its failures are a line and a code.
+"""Command group that imports each command when it is used, and turns errors into exit codes.
 
-Names, help and completion of names go by the table alone, so they come at once: the imports of all
-commands take a second.
+Names, help and completion of names come from the registry alone, without the imports of the
+commands, which take a second.
 """
 
 import importlib
@@ -24,10 +24,10 @@ _INTERRUPTED = 130
 
 
 class PlainCommand(TyperCommand):
-    """A command whose options stand in ``--help`` under the headings that they name."""
+    """Command whose ``--help`` has a section for each ``rich_help_panel`` of its options."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the arguments, then the options by their ``rich_help_panel``."""
+        """Write the arguments, then the sections of options."""
         panels: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             if (record := param.get_help_record(ctx)) is not None:
@@ -41,7 +41,7 @@ class PlainCommand(TyperCommand):
 
 
 class CommandGroup(TyperGroup):
-    """The commands of the table: each is imported once it is to run."""
+    """Group of the commands in the registry, which are imported on use."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -50,25 +50,25 @@ class CommandGroup(TyperGroup):
         )
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that ``args`` begin with, and the arguments that are its own."""
+        """Name and command that ``args`` begin with, and its arguments."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name in COMMANDS else command, rest
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the names under their headings."""
+        """Write the commands by section."""
         width = max(map(len, COMMANDS))
         for panel, names in groupby(COMMANDS, key=lambda name: COMMANDS[name].panel):
             with formatter.section(panel):
                 formatter.write_dl([(name.ljust(width), COMMANDS[name].help) for name in names])
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; what fails on purpose ends the program with a line and a code."""
+        """Run a command; an error of ours ends the program with one line and its exit code."""
         try:
             return super().invoke(ctx)
         except (Glm3EdgeError, ConvertError) as exc:
             _fail(exc, exc.exit_code)
         except OSError as exc:
-            if exc.filename is None:  # nothing that tells the user more than the traceback
+            if exc.filename is None:  # without a file's name, the traceback says more
                 raise
             logger.debug("%s", exc, exc_info=exc)
             _fail(OSError(_described(exc)), 1)
@@ -77,7 +77,7 @@ class CommandGroup(TyperGroup):
 
 
 def load_command(name: str) -> Any:
-    """The command of that name in the table, which is imported for it."""
+    """Import the command of a name in the registry."""
     module, _, attribute = COMMANDS[name].place.partition(":")
     found = getattr(importlib.import_module(module), attribute)
     if not isinstance(found, typer.Typer):

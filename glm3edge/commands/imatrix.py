@@ -94,7 +94,7 @@ def _read(path: Path) -> str:
 
 
 def _chunks(model: "Model", text: str, size: int) -> list[list[int]]:
-    """The text in pieces of ``size`` tokens, each behind the prefix that the model expects."""
+    """Chunks of ``size`` tokens of a text, each after the prefix that the model expects."""
     from glm3edge.chatglm3.vocabulary import SpecialTokens  # noqa: PLC0415
 
     prefix = list(SpecialTokens.of(model).prefix)

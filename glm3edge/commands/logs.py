@@ -1,4 +1,4 @@
-"""Python's log, and what a command says beside it while it runs: as text, or as JSON lines."""
+"""Logging, and status lines of commands: as text, or as JSON lines."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from glm3edge.errors import ConfigError
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
-"""What ``--log-level`` takes."""
+"""Values of ``--log-level``."""
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as a JSON object in a line: time (UTC), level, logger, message, exception."""
+    """Formatter of records as JSON objects: time (UTC), level, logger, message, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Line of a record."""
         time = datetime.fromtimestamp(record.created, timezone.utc)
         value = {
             "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -35,7 +35,7 @@ class JsonFormatter(logging.Formatter):
 def start_logging(level: str, *, as_json: bool = False) -> None:
     """Write the log to standard error, from ``level`` on.
 
-    ``as_json`` writes warnings of Python, and what ``announce()`` is given, there too.
+    With ``as_json``, Python's warnings and the lines of ``announce()`` are written there too.
 
     Raises:
         ConfigError: there is no such level.
@@ -57,7 +57,7 @@ def is_json() -> bool:
 
 
 def announce(label: str, text: str = "") -> None:
-    """Tell on standard output, or in a log of JSON, what goes on; at once."""
+    """Print a status line at once: to standard output, or to a JSON log."""
     if is_json():
         logger.info("%s", f"{label}: {text}" if text else label)
     else:

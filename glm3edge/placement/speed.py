@@ -15,6 +15,10 @@ shape on two cores; the same is assumed for GPUs. An H100 used a third."""
 USED_CONTEXT = 1024
 """Tokens in the context that are assumed."""
 
+CHATGLM3_READ_BYTES = (3699 - 143) * 2**20
+"""Bytes that a token reads of ChatGLM3-6B in q4_k_m: all of the file but the embedding, of which it
+takes a row (65,024 x 4,096 values in q4_k are 143 MiB). The KV cache adds 28 KiB a token."""
+
 
 @dataclass(frozen=True, slots=True)
 class Speed:
@@ -49,3 +53,12 @@ def expected_speed(
     return Speed(
         1 / seconds, any(read_bytes[device] for device in read_bytes if device not in known)
     )
+
+
+def cpu_tokens_per_second(bandwidth: float) -> float:
+    """Decoding speed of one stream of ChatGLM3-6B in q4_k_m on the CPU, with a short context.
+
+    Args:
+        bandwidth: bytes per second of all compute threads together.
+    """
+    return bandwidth * EFFICIENCY / CHATGLM3_READ_BYTES

@@ -1,31 +1,19 @@
 """The command as a user meets it: exit codes, one-line errors, the banner."""
 
-import os
 import shlex
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from glm3edge import __version__
+from tests.support.cli import HANG_SECONDS, run
 from tests.support.lora_adapters import layer_modules, make_adapter
 from tests.support.prefixes import make_prefix
 from tests.support.servers import Server, start_server
-
-
-def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "glm3edge", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_version() -> None:
@@ -133,7 +121,7 @@ def test_the_banner_has_a_request_that_works(server: Server) -> None:
     assert "toy" in server.banner
     command = server.banner.partition("try      ")[2].partition("stop")[0]
     words = [word for word in shlex.split(command) if word.strip()]  # less the continued line's end
-    result = subprocess.run(words, capture_output=True, text=True, check=True, timeout=100)
+    result = subprocess.run(words, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)
     assert '"object":"chat.completion"' in result.stdout
 
 
@@ -152,7 +140,7 @@ def test_signals_end_it_cleanly(tiny_gguf: Path, number: signal.Signals) -> None
         next(lines)
         server.process.send_signal(number)
         rest = "".join(lines)
-    stdout, stderr = server.process.communicate(timeout=30)
+    stdout, stderr = server.process.communicate(timeout=HANG_SECONDS)
     assert server.process.returncode == 0, stderr
     assert stdout.endswith("stopped\n")
     assert "Traceback" not in stderr

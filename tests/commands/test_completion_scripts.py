@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cli import HANG_SECONDS
 from tests.support.optional import missing
 
 CASES = {
@@ -46,7 +47,7 @@ def run_in(shell: str, script: str, environment: dict[str, str]) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert result.returncode == 0, result.stderr
@@ -80,7 +81,7 @@ def test_what_zsh_is_told(environment: dict[str, str]) -> None:
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG_SECONDS,
             check=True,
         ).stdout
         for word in expected:

@@ -6,7 +6,7 @@ import pytest
 
 from glm3edge.llama.model import Model
 from glm3edge_convert.quantize.imatrix import read_imatrix
-from tests.commands.test_app import run
+from tests.support.cli import run
 
 TEXT = "你好，世界！今天的天气怎么样？ The quick brown fox jumps over the lazy dog.\n" * 40
 

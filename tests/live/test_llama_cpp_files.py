@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from glm3edge_convert.convert import convert
-from tests.commands.test_app import run
+from tests.support.cli import run
 from tests.support.llama_cpp_files import as_llama_cpp_writes
 from tests.support.paths import GLM3_TINY
 from tests.support.rpc_workers import new_worker

@@ -293,7 +293,7 @@ def test_all_addresses_without_one(tiny_gguf: Path) -> None:
     server = start_server(
         str(tiny_gguf), "--host", "0.0.0.0", "--no-auth", "--allowed-hosts", "box.example"
     )
-    assert "whoever reaches this address can use it" in server.banner
+    assert "anyone who can reach this address can use it" in server.banner
     url = f"http://127.0.0.1:{port_of(server)}/v1/models"
     assert httpx.get(url, headers={"Host": "box.example"}, timeout=SECONDS).status_code == 200
     assert httpx.get(url, headers={"Host": "evil.example"}, timeout=SECONDS).status_code == 403

@@ -15,7 +15,7 @@ from types import TracebackType
 import pyte
 from pyte.screens import Char
 
-from tests.support.waiting import SECONDS
+from tests.support.cli import HANG_SECONDS
 
 KEYS = {"enter": "\r", "up": "\x1b[A", "ctrl-c": "\x03", "ctrl-d": "\x04", "alt-enter": "\x1b\r"}
 
@@ -64,7 +64,7 @@ class Terminal:
         """Type text and wait until it is in the line."""
         is_empty = self._is_at_prompt()
         self._write(text)
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while is_empty and self._is_at_prompt():
             if not self._read(deadline - time.monotonic()):
                 raise AssertionError(f"typed {text!r} and saw\n{self.text}")
@@ -73,7 +73,7 @@ class Terminal:
         """Send keys. What the program writes meanwhile is read: neither can wait for the other."""
         data = text.encode()
         while data:
-            readable, writable, _ = select.select([self._file], [self._file], [], SECONDS)
+            readable, writable, _ = select.select([self._file], [self._file], [], HANG_SECONDS)
             if readable:
                 self._read(0.1)
             elif writable:
@@ -124,7 +124,7 @@ class Terminal:
         cells = (row[column] for row in rows for column in range(self._screen.columns))
         return "".join(cell.data for cell in cells if getattr(cell, look))
 
-    def wait_for(self, *texts: str, times: int = 1, seconds: float = SECONDS) -> str:
+    def wait_for(self, *texts: str, times: int = 1, seconds: float = HANG_SECONDS) -> str:
         """Read until all ``texts`` are there, the last as many ``times``; returns all text."""
         deadline = time.monotonic() + seconds
         while True:
@@ -136,7 +136,7 @@ class Terminal:
 
     def wait_prompt(self) -> str:
         """Read until the program waits for a line."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while not self._is_at_prompt():
             if not self._read(deadline - time.monotonic()):
                 raise AssertionError(f"waited for a prompt and saw\n{self.text}")
@@ -153,7 +153,7 @@ class Terminal:
 
     def wait_end(self) -> int:
         """Read to the end; the exit code."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while self._read(deadline - time.monotonic()):
             pass
         if time.monotonic() > deadline:

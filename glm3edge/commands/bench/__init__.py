@@ -1,1 +1,1 @@
-"""Measuring: this server against the bare engine and its peers, as ratios within one run."""
+"""``glm3edge bench``: this server against the bare engine and peers, as ratios within one run."""

@@ -1,4 +1,4 @@
-"""The ceiling: nothing but decoding and sampling, without a server or a scheduler."""
+"""Baseline of the benchmark: decoding and sampling alone, without a server or a scheduler."""
 
 import time
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 
 
 class BareLoop:
-    """A model that takes token ids and gives tokens, greedily."""
+    """Loop of greedy decoding over a model."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class BareLoop:
         self.model.close()
 
     def tokenize(self, text: str) -> list[int]:
-        """Ids of a text."""
+        """Token ids of a text."""
         return self.model.tokenize(text)
 
     def generate(self, prompts: Sequence[Sequence[int]], num_tokens: int) -> float:
-        """Seconds for ``num_tokens`` to each of ``prompts``, all in one batch."""
+        """Seconds to generate ``num_tokens`` for each of ``prompts``, all in one batch."""
         context, sequences = self._context, range(len(prompts))
         samplers = [context.new_sampler(GREEDY, prompt) for prompt in prompts]
         start = time.perf_counter()
@@ -66,7 +66,7 @@ class BareLoop:
         return seconds
 
     def _prefill(self, number: int, prompt: Sequence[int], sampler: Sampler) -> int:
-        """The first token after ``prompt``, computed in pieces."""
+        """First token after ``prompt``, which is prefilled in batches."""
         size = self._context.batch_size
         for start in range(0, len(prompt), size):
             piece = prompt[start : start + size]

@@ -1,4 +1,4 @@
-"""A client that costs little: what is measured is the server, and both share the cores."""
+"""HTTP client of the benchmark, which takes little of the cores that it shares with the server."""
 
 import asyncio
 import json
@@ -9,22 +9,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _TOGETHER_SECONDS = 0.0005
-"""Deltas that are closer were sent at once."""
+"""Deltas that are closer count as sent together."""
 
 
 class BenchError(Exception):
-    """A server answered what no measurement can be made of."""
+    """A server cannot be measured."""
 
 
 @dataclass
 class Timing:
-    """What one request took.
+    """Times of one request, in monotonic seconds.
 
     Attributes:
-        started: when it was sent, in monotonic seconds.
-        arrivals: when each event with a delta came.
-        ended: when the last byte came.
-        usage: the reply's usage, if it told.
+        started: when it was sent.
+        arrivals: when each event with a delta arrived.
+        ended: when the last byte arrived.
+        usage: the reply's usage, if it has one.
     """
 
     started: float
@@ -34,7 +34,7 @@ class Timing:
 
     @property
     def seconds(self) -> float:
-        """From request to last byte."""
+        """Seconds from the request to the last byte."""
         return self.ended - self.started
 
     @property
@@ -46,7 +46,7 @@ class Timing:
 
     @property
     def gaps(self) -> list[float]:
-        """Seconds between deltas, those that came together counted once."""
+        """Seconds between deltas; deltas that were sent together count once."""
         gaps = [b - a for a, b in zip(self.arrivals, self.arrivals[1:], strict=False)]
         return [gap for gap in gaps if gap > _TOGETHER_SECONDS]
 
@@ -91,7 +91,7 @@ def _read_event(line: bytes, timing: Timing) -> None:
 
 @asynccontextmanager
 async def connection(port: int, path: str, data: bytes) -> AsyncIterator[asyncio.StreamReader]:
-    """A connection of its own, over which ``data`` was posted; gives where the reply comes."""
+    """Post ``data`` over a new connection, and give the reader of the reply."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -110,7 +110,7 @@ async def connection(port: int, path: str, data: bytes) -> AsyncIterator[asyncio
 async def _sent(
     port: int, path: str, body: dict[str, Any]
 ) -> AsyncIterator[tuple[Timing, asyncio.StreamReader]]:
-    """``connection()`` with a body that the server takes, and the time it was sent."""
+    """Post ``body`` and give its timing and the reader, once the server has answered 200."""
     data = json.dumps(body, ensure_ascii=False).encode()
     timing = Timing(time.perf_counter())
     async with connection(port, path, data) as reader:
@@ -122,7 +122,7 @@ async def _sent(
 
 
 async def _read_body(reader: asyncio.StreamReader) -> bytes:
-    """The body after the status line: all of it, chunked or not, up to the end."""
+    """Read the headers and the whole body, chunked or not."""
     is_chunked = False
     while (line := await reader.readline()).strip():
         is_chunked |= line.lower().startswith(b"transfer-encoding: chunked")

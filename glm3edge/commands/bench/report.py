@@ -1,4 +1,4 @@
-"""Results as a table and a plot."""
+"""Report of the benchmark: a table in Markdown, and a plot."""
 
 import statistics
 from collections.abc import Sequence
@@ -6,11 +6,15 @@ from pathlib import Path
 
 from glm3edge.commands.bench.run import BARE, Results
 from glm3edge.commands.bench.scenarios import SCENARIOS
+from glm3edge.commands.plots import new_plot
+from glm3edge.commands.tables import markdown_table
 from glm3edge.errors import ConfigError
+
+_COLUMNS = ("scenario", "system", "median (range)", "to the bare loop")
 
 
 def rows(results: Results) -> list[tuple[str, str, str, str]]:
-    """Scenario, system, number with its spread, ratio to the bare loop with its spread."""
+    """Rows: scenario, system, its numbers and their ratio to the bare loop's, each with a range."""
     found = []
     for name, by_system in results.numbers.items():
         scenario = SCENARIOS[name]
@@ -22,18 +26,14 @@ def rows(results: Results) -> list[tuple[str, str, str, str]]:
 
 
 def markdown(results: Results) -> str:
-    """A table, and what failed."""
-    lines = [
-        "| scenario | system | median (range) | to the bare loop |",
-        "| --- | --- | --- | --- |",
-    ]
-    lines += [f"| {' | '.join(row)} |" for row in rows(results)]
+    """Table of the results, and the failures."""
+    lines = markdown_table(_COLUMNS, rows(results))
     lines += ["", *(f"- {what}: {why}" for what, why in results.failures.items())]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def spread(numbers: Sequence[float]) -> str:
-    """The median, and between which numbers the others are."""
+    """Median of ``numbers``, and their range."""
     median = statistics.median(numbers)
     digits = 0 if median >= 100 else 1 if median >= 10 else 3
     low, high = min(numbers), max(numbers)
@@ -41,21 +41,16 @@ def spread(numbers: Sequence[float]) -> str:
 
 
 def plot(results: Results, path: Path) -> None:
-    """Ratios to the bare loop as bars, their ranges as lines: an SVG.
+    """Write an SVG with the ratios to the bare loop as bars, and their ranges as lines.
 
     Raises:
         ConfigError: matplotlib is not installed, or there are no ratios.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as exc:
-        raise ConfigError("a plot needs matplotlib: pip install 'glm3edge[bench]'") from exc
+    figure, axes = new_plot(3.5)
     names = [name for name in results.numbers if BARE in results.numbers[name]]
     if not names:
         raise ConfigError("nothing was compared with the bare loop")
     systems = list(dict.fromkeys(s for n in names for s in results.numbers[n] if s != BARE))
-    figure = Figure(figsize=(7, 3.5), layout="constrained")
-    axes = figure.add_subplot()
     width = 0.8 / max(len(systems), 1)
     for number, system in enumerate(systems):
         here = [n for n in names if system in results.numbers[n]]

@@ -1,4 +1,4 @@
-"""One run: all systems up at once, their scenarios in turn, so that noise hits all alike."""
+"""Benchmark run: all servers are up at once and measured in turn, so that noise hits all alike."""
 
 import asyncio
 import json
@@ -17,26 +17,28 @@ BARE = "bare loop"
 
 @dataclass
 class Results:
-    """Numbers by scenario and system: one for each round.
+    """Results of a run.
 
-    ``failures`` say why a number is missing.
+    Attributes:
+        numbers: by scenario and system, one for each round.
+        failures: why numbers are missing, by what failed.
     """
 
     numbers: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
     def add(self, scenario: str, system: str, number: float) -> None:
-        """One more round."""
+        """Add the number of a round."""
         self.numbers.setdefault(scenario, {}).setdefault(system, []).append(number)
 
     def ratios(self, scenario: str, system: str) -> list[float]:
-        """Numbers of ``system`` to the bare loop's of the same round; empty without those."""
+        """Ratios of ``system`` to the bare loop in the same round; empty without the latter."""
         by_system = self.numbers[scenario]
         pairs = zip(by_system[system], by_system.get(BARE, []), strict=False)
         return [number / bare for number, bare in pairs]
 
     def write(self, path: Path) -> None:
-        """As JSON."""
+        """Write the results as JSON."""
         data = {"numbers": self.numbers, "failures": self.failures}
         path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
@@ -56,8 +58,8 @@ def run(
         systems: servers; one that does not start is left out, and ``failures`` says why.
         make_bare: loads the model for the bare loop.
         names: of scenarios.
-        load: how much is asked.
-        num_rounds: numbers of each scenario.
+        load: of the scenarios.
+        num_rounds: rounds of each scenario.
         on_progress: called with a line on what is measured next.
     """
     results = Results()
@@ -84,7 +86,7 @@ def run(
 def _round(
     name: str, bare: BareLoop, servers: Mapping[System, int], *, load: Load, results: Results
 ) -> None:
-    """One number of each; the bare loop's is the mean of before and after."""
+    """Measure each system once; the bare loop's number is the mean of before and after."""
     scenario = SCENARIOS[name]
     before = scenario.bare(bare, load) if scenario.bare else 0.0
     for system, port in servers.items():

@@ -1,4 +1,4 @@
-"""What is measured of a server: each scenario gives one number."""
+"""Scenarios of the benchmark; each measures one number of a server."""
 
 import asyncio
 import statistics
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 _CHAT = "/v1/chat/completions"
 _SENTENCE = "请用几句话介绍这个地方的历史、风景和美食，并说明怎样去那里最方便。"
-_numbers = count(1)  # no two prompts begin alike, so that none is known already
+_numbers = count(1)  # no two prompts begin alike, so that none is in the KV cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How much is asked.
+    """Load of the scenarios.
 
     Attributes:
         num_tokens: tokens of each reply.
         num_requests: replies one after another.
         num_clients: clients at once.
-        num_rounds: requests of each of them.
+        num_rounds: requests of each client.
         num_prompt_sentences: length of a long prompt.
         num_texts: texts to embed.
     """
@@ -41,14 +41,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A measurement.
+    """Scenario of the benchmark.
 
     Attributes:
-        name: what it is called in tables.
+        name: in tables.
         unit: of its number.
-        measure: of the server on a port.
-        bare: the same of the bare loop, where that has a meaning.
-        measure_restart: of a system that this starts itself; then there is no ``measure``.
+        measure: measures the server on a port.
+        bare: measures the bare loop, where that makes sense.
+        measure_restart: measures a system that it starts itself; then there is no ``measure``.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Scenario:
 
 
 def body(text: str, num_tokens: int, **fields: Any) -> dict[str, Any]:
-    """A greedy request for so many tokens."""
+    """Body of a request for ``num_tokens`` tokens, decoded greedily."""
     return {
         "model": "any",
         "messages": [{"role": "user", "content": text}],
@@ -71,14 +71,14 @@ def body(text: str, num_tokens: int, **fields: Any) -> dict[str, Any]:
 
 
 def prompt(num_sentences: int = 1) -> str:
-    """A text that no other begins as."""
+    """Prompt that shares no prefix with another."""
     return f"{next(_numbers)}。" + _SENTENCE * num_sentences
 
 
 def _num_tokens(timing: Timing) -> int:
     number = timing.usage.get("completion_tokens")
     if not isinstance(number, int):
-        raise BenchError("a reply told no completion_tokens")
+        raise BenchError("a reply has no completion_tokens")
     return number
 
 
@@ -113,7 +113,7 @@ async def _many_clients(port: int, load: Load) -> float:
 
 
 async def _worst_gap(port: int, load: Load) -> float:
-    """The longest pause of three streams while a long prompt arrives, to their usual one."""
+    """Ratio of the longest gap in three streams while a long prompt arrives, to the usual gap."""
     alone = await asyncio.gather(*[_streamed(port, prompt(), load.num_tokens) for _ in range(3)])
     usual = statistics.median(gap for timing in alone for gap in timing.gaps)
     streams = [
@@ -127,7 +127,7 @@ async def _worst_gap(port: int, load: Load) -> float:
 
 
 async def _second_turn(port: int, load: Load) -> float:
-    """Seconds to the first token of a second turn, to those of the first."""
+    """Ratio of the time to first token in a second turn, to that in a first."""
     first = prompt(load.num_prompt_sentences)
     messages = [{"role": "user", "content": first}]
     _, reply = await post(port, _CHAT, body(first, 16))
@@ -140,7 +140,7 @@ async def _second_turn(port: int, load: Load) -> float:
 
 
 async def _restart(system: System, load: Load) -> float:
-    """Seconds to the first token of a conversation after a restart, to those before it."""
+    """Ratio of the time to first token after a restart, to that before it."""
     text = prompt(load.num_prompt_sentences)
     with running(system) as server:
         await warm_up(server.port)
@@ -152,7 +152,7 @@ async def _restart(system: System, load: Load) -> float:
 
 
 async def warm_up(port: int) -> None:
-    """Let a server do everything once that is slower the first time."""
+    """Warm a server up: the first requests are slower."""
     for _ in range(2):
         await post(port, _CHAT, body(prompt(), 8))
 
@@ -185,4 +185,4 @@ SCENARIOS: Mapping[str, Scenario] = {
     "restart": Scenario("after a restart / before", "", measure_restart=_restart),
     "embeddings": Scenario("embeddings", "texts/s", _embeddings),
 }
-"""By the names that ``glm3edge bench --scenario`` takes."""
+"""By their names for ``glm3edge bench --scenario``."""

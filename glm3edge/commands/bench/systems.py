@@ -1,4 +1,4 @@
-"""Servers to measure: this one, and the peers that are installed."""
+"""Servers to benchmark: this one, and peers that are installed."""
 
 import importlib.util
 import os
@@ -22,9 +22,13 @@ _START_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A server and how to start it; ``{port}`` in its command is filled in.
+    """Server to benchmark.
 
-    ``keeping`` are options with which it knows its conversations after a restart, if it can.
+    Attributes:
+        name: in tables.
+        command: starts it; ``{port}`` is filled in.
+        health: path that answers once it is ready.
+        keeping: options with which it restores its KV cache after a restart, if it can.
     """
 
     name: str
@@ -34,14 +38,14 @@ class System:
 
     @property
     def kept(self) -> "System | None":
-        """The same, keeping its conversations."""
+        """The same server with a KV cache that survives a restart; None if it cannot."""
         return replace(self, command=self.command + self.keeping) if self.keeping else None
 
 
 def glm3edge(
     model: Path, *, context_size: int, parallel: int, threads: int, cache: Path, options: str = ""
 ) -> System:
-    """This server."""
+    """glm3edge's server."""
     command = (
         *(sys.executable, "-m", "glm3edge", "serve", str(model)),
         *("--host", "127.0.0.1", "--port", "{port}"),
@@ -55,7 +59,7 @@ def glm3edge(
 def llama_server(
     program: str, model: Path, *, context_size: int, parallel: int, threads: int
 ) -> System:
-    """llama.cpp's own server, with one memory for all its slots as ours has."""
+    """llama.cpp's own server, with one KV cache for all its slots, as ours has."""
     command = (
         *(program, "-m", str(model), "--port", "{port}", "-c", str(context_size)),
         *("-np", str(parallel), "--kv-unified", "-t", str(threads), "--embeddings", "--pooling"),
@@ -65,7 +69,7 @@ def llama_server(
 
 
 def llama_cpp_server(model: Path, *, context_size: int, threads: int) -> System:
-    """The server of llama-cpp-python."""
+    """llama-cpp-python's server."""
     command = (
         *(sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--port", "{port}"),
         *("--n_ctx", str(context_size), "--n_threads", str(threads)),
@@ -77,7 +81,7 @@ def llama_cpp_server(model: Path, *, context_size: int, threads: int) -> System:
 def peers(
     model: Path, *, program: str | None, context_size: int, parallel: int, threads: int
 ) -> Sequence[System]:
-    """Those that are installed. ``program`` is llama-server's path, if it is not on PATH."""
+    """Peers that are installed; ``program`` is llama-server's path if it is not on PATH."""
     found = []
     if (path := program or shutil.which("llama-server")) is not None:
         found.append(
@@ -90,7 +94,7 @@ def peers(
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers."""
+    """Running server."""
 
     port: int
     pid: int
@@ -107,10 +111,10 @@ def running(system: System) -> Iterator[Running]:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
     command = [part.replace("{port}", str(port)) for part in system.command]
-    with tempfile.TemporaryFile("w+") as said:  # a pipe that nobody reads would fill up
-        process = subprocess.Popen(command, stdout=said, stderr=said, env=_environment())
+    with tempfile.TemporaryFile("w+") as output:  # a pipe that is not read would fill up
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=_environment())
         try:
-            _wait_for(system, port, process, said)
+            _wait_for(system, port, process, output)
             yield Running(port, process.pid)
         finally:
             process.terminate()
@@ -121,16 +125,18 @@ def running(system: System) -> Iterator[Running]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without the API key, which the client that measures does not send."""
+    """Environment of this process without the API key, which the benchmark does not send."""
     return {name: value for name, value in os.environ.items() if name != "GLM3EDGE_API_KEY"}
 
 
-def _wait_for(system: System, port: int, process: "subprocess.Popen[bytes]", said: TextIO) -> None:
+def _wait_for(
+    system: System, port: int, process: "subprocess.Popen[bytes]", output: TextIO
+) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            said.seek(0)
-            lines = said.read().strip().splitlines()[-3:]
+            output.seek(0)
+            lines = output.read().strip().splitlines()[-3:]
             raise BenchError(f"{system.name} ended at once: {' '.join(lines)}")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{system.health}", timeout=5):

@@ -127,7 +127,7 @@ class UnattendedCallHandler:
             raise ToolError(f"the model calls {call.name}, which cannot be run here")
         if not toolbox.is_allowed(call.name):
             raise ToolError(
-                f"the model calls {call.name}, and nobody can be asked: allow it by name "
+                f"the model calls {call.name}, and no user can be asked: allow it by name "
                 f"with --allow-tool {call.name}"
             )
         result = await interruptible(run_call(toolbox, call))

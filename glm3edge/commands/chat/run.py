@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from glm3edge.store.adapters import AdapterFile, PrefixFile
 
 INTERRUPTED = 128 + signal.SIGINT
-_BROKEN_PIPE = 128 + 13  # SIGPIPE, as a shell tells it; Windows has no such signal
+_BROKEN_PIPE = 128 + 13  # SIGPIPE, as shells report it; Windows has no such signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

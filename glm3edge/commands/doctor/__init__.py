@@ -1,1 +1,1 @@
-"""``glm3edge doctor``: what this machine has, what llama.cpp makes of it, and what is missing."""
+"""``glm3edge doctor``: this machine, its devices, and what is missing to use them."""

@@ -1,7 +1,7 @@
-"""What is missing and the command for it: pure functions over facts.
+"""Advice on what is missing, with commands: pure functions over facts.
 
-For each vendor's GPUs there is one way, in steps; the first that has not been taken is what is
-advised, and those after it that can be foreseen.
+For each vendor's GPUs there is a sequence of steps. The advice is the first that is missing, and
+those after it that can be foreseen.
 
     NVIDIA   driver -> nvcc -> make serve CUDA=1 -> a device
     others   driver -> Vulkan's driver -> glslc -> make serve VULKAN=1 -> a device
@@ -11,7 +11,7 @@ advised, and those after it that can be foreseen.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from glm3edge.commands.doctor.gpus import Gpu, Surroundings, Vendor
+from glm3edge.commands.doctor.gpus import Gpu, GpuSetup, Vendor
 
 CUDA, VULKAN, METAL = "cuda", "vulkan", "metal"
 
@@ -43,19 +43,19 @@ _WORDS = {
     Vendor.INTEL: ("intel",),
     Vendor.APPLE: ("apple",),
 }
-"""What a product of the vendor has in its name."""
+"""Words in the names of a vendor's products."""
 
 _TITLES = {CUDA: "CUDA", VULKAN: "Vulkan", METAL: "Metal"}
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Something to know about this machine.
+    """Advice on this machine.
 
     Attributes:
-        text: what it is, in a sentence or two.
-        commands: what to run, in this order; none where there is nothing to do.
-        is_fault: whether something is missing that would make use of what is there.
+        text: a sentence or two.
+        commands: to run, in this order; none if there is nothing to do.
+        is_fault: whether hardware is unused because something is missing.
     """
 
     text: str
@@ -64,31 +64,30 @@ class Advice:
 
 
 def gpu_advice(
-    around: Surroundings, backends: Collection[str], devices: Sequence[tuple[str, str]]
+    setup: GpuSetup, backends: Collection[str], devices: Sequence[tuple[str, str]]
 ) -> list[Advice]:
-    """What to do about the GPUs of this machine.
+    """Advice on the GPUs of this machine.
 
     Args:
-        around: what there is.
-        backends: what llama.cpp was built for: ``cuda``, ``vulkan``, ``metal``.
-        devices: GPUs that llama.cpp has found: the backend, in the same words, and what it calls
-            the product.
+        setup: GPUs, drivers and compilers.
+        backends: backends that llama.cpp was built with: ``cuda``, ``vulkan``, ``metal``.
+        devices: GPUs that llama.cpp has found: the backend, by the same names, and the product.
     """
-    if not around.gpus:
+    if not setup.gpus:
         return [_no_gpu(backends)]
     advice = []
-    for vendor in dict.fromkeys(gpu.vendor for gpu in around.gpus):
-        gpus = [gpu for gpu in around.gpus if gpu.vendor is vendor]
-        advice.append(_vendor_advice(vendor, gpus, around, backends, devices))
+    for vendor in dict.fromkeys(gpu.vendor for gpu in setup.gpus):
+        gpus = [gpu for gpu in setup.gpus if gpu.vendor is vendor]
+        advice.append(_vendor_advice(vendor, gpus, setup, backends, devices))
     return advice
 
 
 def processor_advice(unused: Sequence[str], backends: Collection[str]) -> list[Advice]:
-    """What to do about instruction sets that the processor has and llama.cpp does not use.
+    """Advice on instruction sets that the processor has and llama.cpp was built without.
 
     Args:
         unused: such instruction sets.
-        backends: what llama.cpp was built for.
+        backends: backends that llama.cpp was built with.
     """
     if not unused:
         return []
@@ -96,7 +95,7 @@ def processor_advice(unused: Sequence[str], backends: Collection[str]) -> list[A
     again = ["rm -r .venv", " ".join(["make serve", *gpu_options])]  # is never from a cache
     return [
         Advice(
-            f"llama.cpp makes no use of this processor's {', '.join(unused)}: it was built for "
+            f"llama.cpp does not use this processor's {', '.join(unused)}: it was built for "
             "another. Build it here, to read prompts faster.",
             tuple(again) if gpu_options else _REBUILD,
             is_fault=True,
@@ -105,7 +104,7 @@ def processor_advice(unused: Sequence[str], backends: Collection[str]) -> list[A
 
 
 def rpc_advice(backends: Collection[str]) -> list[Advice]:
-    """What to do if workers cannot be used."""
+    """Advice if llama.cpp was built without support for workers."""
     if "rpc" in backends:
         return []
     text = "llama.cpp was built without RPC: it can use no worker and be none."
@@ -113,7 +112,7 @@ def rpc_advice(backends: Collection[str]) -> list[Advice]:
 
 
 def _no_gpu(backends: Collection[str]) -> Advice:
-    text = "No GPU of NVIDIA, AMD, Intel or Apple is to be seen here: the CPU computes."
+    text = "No GPU of NVIDIA, AMD, Intel or Apple was found: the CPU computes."
     built = [title for name, title in _TITLES.items() if name in backends]
     if built:
         text += f" llama.cpp is built for {' and '.join(built)} all the same."
@@ -123,25 +122,25 @@ def _no_gpu(backends: Collection[str]) -> Advice:
 def _vendor_advice(
     vendor: Vendor,
     gpus: Sequence[Gpu],
-    around: Surroundings,
+    setup: GpuSetup,
     backends: Collection[str],
     devices: Sequence[tuple[str, str]],
 ) -> Advice:
-    """The first step that has not been taken."""
-    name, at_work = _gpu_name(vendor, gpus), _at_work(vendor, devices)
-    if at_work is not None:
-        return Advice(f"{name}: llama.cpp has found it, and uses {_TITLES[at_work]}.")
+    """Advice on the first step that is missing."""
+    name, in_use = _gpu_name(vendor, gpus), _backend_in_use(vendor, devices)
+    if in_use is not None:
+        return Advice(f"{name}: llama.cpp has found it, and uses {_TITLES[in_use]}.")
     if devices and VULKAN in backends and all(gpu.is_integrated for gpu in gpus):
         return Advice(f"{name}: llama.cpp leaves it alone, since there is another GPU.")
     if vendor is Vendor.NVIDIA:
-        return _nvidia_advice(name, around, backends)
+        return _nvidia_advice(name, setup, backends)
     if vendor is Vendor.APPLE:
-        return _apple_advice(name, around, backends)
-    return _vulkan_advice(name, gpus, around, backends)
+        return _apple_advice(name, setup, backends)
+    return _vulkan_advice(name, gpus, setup, backends)
 
 
-def _at_work(vendor: Vendor, devices: Sequence[tuple[str, str]]) -> str | None:
-    """The backend that a vendor's GPUs were found by; Vulkan's may be of any."""
+def _backend_in_use(vendor: Vendor, devices: Sequence[tuple[str, str]]) -> str | None:
+    """Backend that has found a vendor's GPUs; Vulkan finds those of any vendor."""
     own = {Vendor.NVIDIA: CUDA, Vendor.APPLE: METAL}.get(vendor)
     for backend, product in devices:
         is_vendors = any(word in product.lower() for word in _WORDS[vendor])
@@ -150,12 +149,12 @@ def _at_work(vendor: Vendor, devices: Sequence[tuple[str, str]]) -> str | None:
     return None
 
 
-def _nvidia_advice(name: str, around: Surroundings, backends: Collection[str]) -> Advice:
-    builds = [] if {CUDA, VULKAN} & set(backends) else _cuda_build(around)
-    if not around.has_cuda_driver:
-        return _nvidia_driver_advice(name, around, builds)
+def _nvidia_advice(name: str, setup: GpuSetup, backends: Collection[str]) -> Advice:
+    builds = [] if {CUDA, VULKAN} & set(backends) else _cuda_build(setup)
+    if not setup.has_cuda_driver:
+        return _nvidia_driver_advice(name, setup, builds)
     if builds:
-        lacks = "" if around.has_nvcc else " CUDA's compiler is missing too."
+        lacks = "" if setup.has_nvcc else " CUDA's compiler is missing too."
         return Advice(
             f"{name}: the driver is there, but llama.cpp was not built for it.{lacks}",
             tuple(builds),
@@ -163,15 +162,15 @@ def _nvidia_advice(name: str, around: Surroundings, backends: Collection[str]) -
         )
     return Advice(
         f"{name}: driver and build are there, but llama.cpp finds no GPU. Driver and kernel may "
-        "differ since an update (start the machine anew), the driver may be older than the CUDA "
+        "differ since an update (restart the machine), the driver may be older than the CUDA "
         "that llama.cpp was built with, or CUDA_VISIBLE_DEVICES may hide it.",
         ("nvidia-smi",),
         is_fault=True,
     )
 
 
-def _nvidia_driver_advice(name: str, around: Surroundings, builds: Sequence[str]) -> Advice:
-    if around.has_nvidia_kernel or (around.is_container and not around.is_wsl):
+def _nvidia_driver_advice(name: str, setup: GpuSetup, builds: Sequence[str]) -> Advice:
+    if setup.has_nvidia_kernel or (setup.is_container and not setup.is_wsl):
         return Advice(
             f"{name}: libcuda, the driver's part for programs, is missing here. A container has it "
             "if it is started with the GPUs (NVIDIA's container toolkit): docker run --gpus all.",
@@ -179,33 +178,33 @@ def _nvidia_driver_advice(name: str, around: Surroundings, builds: Sequence[str]
             is_fault=True,
         )
     return Advice(
-        f"{name}: NVIDIA's driver is not installed. Start the machine anew when it is.",
-        (_install("driver", around), *builds),
+        f"{name}: NVIDIA's driver is not installed. Restart the machine once it is.",
+        (_install("driver", setup), *builds),
         is_fault=True,
     )
 
 
-def _cuda_build(around: Surroundings) -> list[str]:
-    return [*([] if around.has_nvcc else [_install("nvcc", around)]), "make serve CUDA=1"]
+def _cuda_build(setup: GpuSetup) -> list[str]:
+    return [*([] if setup.has_nvcc else [_install("nvcc", setup)]), "make serve CUDA=1"]
 
 
 def _vulkan_advice(
-    name: str, gpus: Sequence[Gpu], around: Surroundings, backends: Collection[str]
+    name: str, gpus: Sequence[Gpu], setup: GpuSetup, backends: Collection[str]
 ) -> Advice:
     commands, faults = [], []
-    if not any(gpu.driver for gpu in gpus) and not around.is_wsl:
+    if not any(gpu.driver for gpu in gpus) and not setup.is_wsl:
         faults.append("the kernel has no driver for it (a newer kernel, or its firmware, may help)")
-    if not around.has_vulkan_driver:
+    if not setup.has_vulkan_driver:
         faults.append("Vulkan's driver is missing")
-        commands.append(_install("mesa", around))
+        commands.append(_install("mesa", setup))
     if VULKAN not in backends:
         faults.append("llama.cpp was not built for Vulkan")
-        if not around.has_glslc:
-            commands.append(_install("vulkan", around))
+        if not setup.has_glslc:
+            commands.append(_install("vulkan", setup))
         commands.append("make serve VULKAN=1")
     if not faults:
         faults.append(
-            "driver and build are there, but llama.cpp finds no GPU: may this user open it?"
+            "driver and build are there, but llama.cpp finds no GPU: may this user access it?"
         )
         commands.append("ls -l /dev/dri && id")
     text = f"{name}: {'; '.join(faults)}."
@@ -217,13 +216,13 @@ def _vulkan_advice(
     return Advice(text, tuple(commands), is_fault=not all(gpu.is_integrated for gpu in gpus))
 
 
-def _apple_advice(name: str, around: Surroundings, backends: Collection[str]) -> Advice:
+def _apple_advice(name: str, setup: GpuSetup, backends: Collection[str]) -> Advice:
     if METAL in backends:
         return Advice(
             f"{name}: llama.cpp is built for Metal but finds no GPU; virtual machines have none.",
             is_fault=True,
         )
-    tools = [] if around.has_xcode else ["xcode-select --install"]
+    tools = [] if setup.has_xcode else ["xcode-select --install"]
     return Advice(
         f"{name}: llama.cpp was not built for Metal.", (*tools, "make serve METAL=1"), is_fault=True
     )
@@ -239,6 +238,6 @@ def _gpu_name(vendor: Vendor, gpus: Sequence[Gpu]) -> str:
     return f"{vendor.value} {number}{' at ' if places else ''}{', '.join(places)}"
 
 
-def _install(what: str, around: Surroundings) -> str:
-    packager = around.packager if around.packager in _INSTALL else "apt"
+def _install(what: str, setup: GpuSetup) -> str:
+    packager = setup.packager if setup.packager in _INSTALL else "apt"
     return f"{_INSTALL[packager]} {_PACKAGES[what][packager]}"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from glm3edge.commands.doctor.advice import gpu_advice
-from glm3edge.commands.doctor.gpus import look_around
+from glm3edge.commands.doctor.gpus import detect_gpu_setup
 from glm3edge.commands.logs import start_logging
 from glm3edge.commands.options import AsJson, LogLevel
 from glm3edge.config.addresses import parse_address
@@ -50,7 +50,7 @@ def doctor_command(
 
 
 def _addresses(texts: list[str]) -> list[str]:
-    """Of ``--rpc``, where commas may part them."""
+    """Addresses in ``--rpc``, which may be separated by commas."""
     try:
         return [parse_address(part) for text in texts for part in text.split(",")]
     except ValueError as exc:
@@ -58,10 +58,10 @@ def _addresses(texts: list[str]) -> list[str]:
 
 
 def _cannot_load(exc: Exception) -> DeviceError:
-    """What to do where the library of llama.cpp cannot be loaded, as without a GPU's driver."""
+    """Error if llama.cpp's library cannot be loaded, such as without a GPU's driver."""
     backends = installed_backends()
     lines = [f"llama.cpp cannot be loaded: {exc}"]
-    for advice in gpu_advice(look_around(), backends, ()):
+    for advice in gpu_advice(detect_gpu_setup(), backends, ()):
         lines += [advice.text, *(f"    {command}" for command in advice.commands)]
-    lines.append("To do without a GPU, or if nothing else helps, install anew:")
+    lines.append("To use no GPU, or if nothing else helps, install again:")
     return DeviceError("\n".join([*lines, "    rm -r .venv && make serve"]))

@@ -1,4 +1,4 @@
-"""examine: all facts about this machine, llama.cpp and the workers, gathered once."""
+"""Examination of this machine, of llama.cpp's build and devices, and of workers."""
 
 import time
 from collections.abc import Sequence
@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 import psutil
 
 from glm3edge.commands.doctor.advice import Advice, gpu_advice, processor_advice, rpc_advice
-from glm3edge.commands.doctor.gpus import Gpu, look_around
+from glm3edge.commands.doctor.gpus import Gpu, detect_gpu_setup
 from glm3edge.commands.doctor.processor import (
     Processor,
     instruction_sets,
     read_processor,
     unused_sets,
 )
-from glm3edge.commands.doctor.speed import tokens_per_second
 from glm3edge.errors import DeviceError, EngineLostError
 from glm3edge.llama.build import Build, read_build
 from glm3edge.llama.child_process import ChildProcess, run_in_child
@@ -23,17 +22,18 @@ from glm3edge.llama.workers import worker_problem
 from glm3edge.placement.machine.bandwidth import read_bandwidth
 from glm3edge.placement.machine.cores import num_compute_cores
 from glm3edge.placement.machine.memory import SystemMemory, system_memory
+from glm3edge.placement.speed import cpu_tokens_per_second
 
 _MEASURE_SECONDS = 0.3
 WORKER_SECONDS = 10.0
-"""How long a worker may take to tell its devices."""
+"""Timeout for a worker's list of devices."""
 
 _WORD_OF = {"CUDA": "cuda", "Vulkan": "vulkan", "MTL": "metal", "Metal": "metal"}
 
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Processor cores: what the machine has, and what this process computes on by default."""
+    """Processor cores of the machine, and those that this process computes on by default."""
 
     logical: int
     physical: int
@@ -49,13 +49,13 @@ class Bandwidth:
 
     @property
     def tokens_per_second(self) -> float:
-        """What to expect of ChatGLM3-6B in q4_k_m, one stream on the CPU."""
-        return tokens_per_second(self.all_threads)
+        """Expected decoding speed of ChatGLM3-6B in q4_k_m, one stream on the CPU."""
+        return cpu_tokens_per_second(self.all_threads)
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker that was asked for: its devices, or why it has none to show."""
+    """Worker: its devices, or the reason why it gave none."""
 
     address: str
     devices: tuple[Device, ...] = ()
@@ -64,7 +64,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found; ``unused_sets`` are instruction sets that llama.cpp was built without."""
+    """Facts about a machine; llama.cpp was built without the ``unused_sets`` of instructions."""
 
     devices: tuple[Device, ...]
     workers: tuple[Worker, ...]
@@ -80,26 +80,26 @@ class Examination:
 
 
 def examine(workers: Sequence[str], *, with_bandwidth: bool) -> Examination:
-    """Gather everything.
+    """Examine this machine and ``workers``.
 
     Args:
-        workers: addresses of those to ask for their devices.
-        with_bandwidth: whether to measure how fast memory is read, for about a second.
+        workers: addresses of workers to ask for their devices.
+        with_bandwidth: whether to measure memory bandwidth, for about a second.
 
     Raises:
-        DeviceError: llama.cpp does not get as far as listing its devices.
+        DeviceError: llama.cpp cannot list its devices.
     """
     try:
-        build, found = run_in_child(_ask_llama)
+        build, found = run_in_child(_read_build_and_devices)
     except EngineLostError as exc:
         raise DeviceError(
             f"llama.cpp ended while it looked for devices ({exc.reason}); it may have been built "
             "for another processor, or a GPU's driver may fail"
         ) from exc
     memory, threads, processor = system_memory(), _threads(), read_processor()
-    around = look_around()
+    setup = detect_gpu_setup()
     unused = unused_sets(processor, build.features.get(CPU, {}))
-    at_work = [(_WORD_OF.get(d.backend, d.backend), d.description) for d in found if d.is_offload]
+    in_use = [(_WORD_OF.get(d.backend, d.backend), d.description) for d in found if d.is_offload]
     return Examination(
         devices=tuple(_with_free_memory(device, memory) for device in found),
         workers=_ask_workers(workers),
@@ -110,22 +110,22 @@ def examine(workers: Sequence[str], *, with_bandwidth: bool) -> Examination:
         threads=threads,
         memory=memory,
         bandwidth=_measure(threads) if with_bandwidth else None,
-        gpus=around.gpus,
+        gpus=setup.gpus,
         advice=(
-            *gpu_advice(around, build.backends, at_work),
+            *gpu_advice(setup, build.backends, in_use),
             *processor_advice(unused, build.backends),
             *rpc_advice(build.backends),
         ),
     )
 
 
-def _ask_llama() -> tuple[Build, list[Device]]:
-    """In a process of its own, which a GPU's driver or an unknown instruction may end."""
+def _read_build_and_devices() -> tuple[Build, list[Device]]:
+    """Runs in a child process, which a GPU's driver or an illegal instruction may end."""
     return read_build(), devices()
 
 
 def _with_free_memory(device: Device, memory: SystemMemory) -> Device:
-    """llama.cpp takes all of the machine's memory for free."""
+    """``device`` with the memory that is available; llama.cpp reports all of the CPU's as free."""
     if device.name != CPU:
         return device
     return replace(device, memory_free=memory.available, memory_total=memory.total)
@@ -143,7 +143,7 @@ def _measure(threads: Threads) -> Bandwidth:
 
 
 def _ask_workers(addresses: Sequence[str]) -> tuple[Worker, ...]:
-    """Each in a process of its own; devices are named as when all are used together."""
+    """Ask each worker in a child process; devices are named as if all workers were in use."""
     workers: list[Worker] = []
     for address in addresses:
         number = sum(len(worker.devices) for worker in workers)
@@ -157,29 +157,29 @@ def _ask_workers(addresses: Sequence[str]) -> tuple[Worker, ...]:
 def _ask_worker(address: str) -> Worker:
     if (reason := worker_problem([address])) is not None:
         return Worker(address, fault=reason)
-    apart = ChildProcess(_Client, timeout=WORKER_SECONDS).wait_ready()
-    began = time.monotonic()
+    child = ChildProcess(_Client, timeout=WORKER_SECONDS).wait_ready()
+    started = time.monotonic()
     try:
-        return Worker(address, devices=tuple(apart.call("devices", address)))
+        return Worker(address, devices=tuple(child.call("devices", address)))
     except EngineLostError as exc:
-        is_late = time.monotonic() - began >= WORKER_SECONDS
-        return Worker(address, fault=_fault(address, None if is_late else exc.reason))
+        has_timed_out = time.monotonic() - started >= WORKER_SECONDS
+        return Worker(address, fault=_fault(address, None if has_timed_out else exc.reason))
     except DeviceError as exc:
         return Worker(address, fault=str(exc))
     finally:
-        apart.kill()
-        apart.close()
+        child.kill()
+        child.close()
 
 
 class _Client:
-    """What the process does that may end with a worker."""
+    """Target of the child process, which may end with a worker."""
 
     def devices(self, address: str) -> list[Device]:
         return add_worker(address)
 
 
 def _fault(address: str, reason: str | None) -> str:
-    """Why a worker that takes connections has told nothing; None says that it kept silent."""
+    """Fault of a worker that accepts connections but fails; ``reason`` is None after a timeout."""
     if reason is None:
         return (
             f"the worker {address} does not answer; it may be busy: it serves one client at a time"

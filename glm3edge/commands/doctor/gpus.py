@@ -1,4 +1,4 @@
-"""GPUs and what they need, as the operating system knows them, without llama.cpp."""
+"""GPUs, drivers and compilers of this machine, detected without llama.cpp."""
 
 import ctypes
 import os
@@ -17,7 +17,7 @@ _NVCC_FOLDERS = ("/usr/local/cuda/bin", "/opt/cuda/bin")
 
 
 class Vendor(Enum):
-    """Whose GPUs llama.cpp can compute on; values are names."""
+    """Vendors of GPUs that llama.cpp can use; values are their names."""
 
     NVIDIA = "NVIDIA"
     AMD = "AMD"
@@ -30,13 +30,13 @@ _VENDORS = {"0x10de": Vendor.NVIDIA, "0x1002": Vendor.AMD, "0x8086": Vendor.INTE
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A GPU.
+    """GPU found by the operating system.
 
     Attributes:
-        vendor: who made it.
-        place: its PCI address; '' where there is none to tell.
-        device_id: the vendor's number of the product, '' likewise.
-        driver: the kernel's driver that has it, '' for none.
+        vendor: its vendor.
+        place: PCI address, '' if it has none.
+        device_id: PCI device id, '' if it has none.
+        driver: name of the kernel's driver, '' for none.
         is_integrated: whether it is a part of the processor and has no memory of its own.
     """
 
@@ -48,21 +48,21 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """All that advice about GPUs needs to know.
+class GpuSetup:
+    """GPUs of a machine, and the software that llama.cpp needs to use them.
 
     Attributes:
-        system: ``linux``, ``darwin`` or another's name, as Python has it.
+        system: ``sys.platform``: ``linux``, ``darwin`` or another.
         packager: command that installs packages, ``apt``, ``dnf``, ``pacman`` or '' for unknown.
-        gpus: what is there.
+        gpus: those that were found.
         has_cuda_driver: whether NVIDIA's library for programs (libcuda) can be loaded.
         has_nvidia_kernel: whether NVIDIA's driver runs in the kernel.
         has_vulkan_driver: whether there is a Vulkan driver for programs.
-        has_nvcc: whether CUDA's compiler is there.
-        has_glslc: whether the compiler of Vulkan's shaders is there.
-        has_xcode: whether Apple's compilers are there.
-        is_wsl: whether this is Linux in Windows, which sees GPUs in its own way.
-        is_container: whether this is a container, which has what it was started with.
+        has_nvcc: whether CUDA's compiler is installed.
+        has_glslc: whether the compiler of Vulkan's shaders is installed.
+        has_xcode: whether Apple's compilers are installed.
+        is_wsl: whether this is Linux in Windows, where GPUs are not on the PCI bus.
+        is_container: whether this is a container, which sees only the GPUs it was started with.
     """
 
     system: str
@@ -78,11 +78,11 @@ class Surroundings:
     is_container: bool = False
 
 
-def look_around() -> Surroundings:
-    """What is to be seen of this machine."""
+def detect_gpu_setup() -> GpuSetup:
+    """Detect the setup of this machine."""
     has_cuda_driver = _can_load("libcuda.so.1")
     is_wsl = Path("/dev/dxg").exists()
-    return Surroundings(
+    return GpuSetup(
         system=sys.platform,
         packager=next(filter(shutil.which, ("apt", "dnf", "pacman")), ""),
         gpus=_gpus(has_cuda_driver=has_cuda_driver, is_wsl=is_wsl),
@@ -98,7 +98,7 @@ def look_around() -> Surroundings:
 
 
 def pci_gpus(folder: Path = _PCI) -> tuple[Gpu, ...]:
-    """GPUs on the PCI bus, from Linux's sysfs; others' than ``Vendor`` are left out."""
+    """GPUs on the PCI bus, from Linux's sysfs; only those of a ``Vendor``."""
     gpus = []
     for device in sorted(folder.iterdir()) if folder.is_dir() else []:
         vendor = _VENDORS.get(_read(device / "vendor"))

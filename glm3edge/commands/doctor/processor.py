@@ -1,4 +1,4 @@
-"""Which instruction sets the processor has, and which of them llama.cpp was built without."""
+"""Instruction sets of the processor, and those that llama.cpp was built without."""
 
 import platform
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
 
-# What llama.cpp's CPU backend calls them (ggml-cpu.cpp), and the flags of Linux that they need.
+# By their names in llama.cpp's CPU backend (ggml-cpu.cpp): the flags of Linux that they need.
 _X86 = {
     "AVX": {"avx"},
     "AVX2": {"avx2"},
@@ -50,12 +50,12 @@ _MAC_ARM_FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """The processor.
+    """Processor of a machine.
 
     Attributes:
-        name: the product's.
-        machine: the architecture, such as ``x86_64``.
-        flags: what it can do, in the words of Linux; none if they cannot be told.
+        name: of the product.
+        machine: architecture, such as ``x86_64``.
+        flags: features, by Linux's names; none if unknown.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Processor:
 
 
 def read_processor() -> Processor:
-    """The one this runs on."""
+    """Read the processor of this machine."""
     machine = platform.machine()
     if sys.platform == "darwin":
         texts = _sysctl("machdep.cpu") + _sysctl("hw.optional")
@@ -76,23 +76,23 @@ def read_processor() -> Processor:
 
 
 def instruction_sets(processor: Processor) -> tuple[str, ...]:
-    """Those that llama.cpp can use and the processor has, by llama.cpp's names."""
+    """Instruction sets that the processor has and llama.cpp can use, by llama.cpp's names."""
     table = _TABLES.get(processor.machine.lower(), {})
     return tuple(name for name, needed in table.items() if needed <= processor.flags)
 
 
 def unused_sets(processor: Processor, features: Collection[str]) -> tuple[str, ...]:
-    """Those the processor has and llama.cpp was built without.
+    """Instruction sets that the processor has and llama.cpp was built without.
 
     Args:
         processor: the processor.
-        features: what the CPU backend says it was built with.
+        features: of the build, as the CPU backend reports them.
     """
     return tuple(name for name in instruction_sets(processor) if name not in features)
 
 
 def cpuinfo_field(text: str, name: str) -> str:
-    """The first value of a field of /proc/cpuinfo; '' if it has none."""
+    """First value of a field of /proc/cpuinfo; '' if there is none."""
     for line in text.splitlines():
         key, colon, value = line.partition(":")
         if colon and key.strip() == name:
@@ -101,7 +101,7 @@ def cpuinfo_field(text: str, name: str) -> str:
 
 
 def mac_flags(text: str) -> frozenset[str]:
-    """Flags in the words of Linux, from what ``sysctl machdep.cpu hw.optional`` prints."""
+    """Flags by Linux's names, from the output of ``sysctl machdep.cpu hw.optional``."""
     flags: set[str] = set()
     for line in text.splitlines():
         key, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""An examination as text for people, and as data."""
+"""Report of an examination: as text, and as JSON."""
 
 import json
 import sys
@@ -27,7 +27,7 @@ _KINDS = {
 
 
 def as_json(found: Examination) -> dict[str, Any]:
-    """All of it; sizes in bytes, bandwidth in bytes per second."""
+    """Data for JSON; sizes are in bytes, bandwidth in bytes per second."""
     value: dict[str, Any] = json.loads(json.dumps(asdict(found), default=_plain))
     value["version"] = __version__
     if found.bandwidth is not None:
@@ -42,26 +42,26 @@ def _plain(value: object) -> object:
         return value.value
     if isinstance(value, frozenset):
         return sorted(value)
-    raise TypeError(f"{type(value)} is no data")
+    raise TypeError(f"{type(value)} cannot be written as JSON")
 
 
 def show(found: Examination, console: Console | None = None) -> None:
-    """Print it."""
+    """Print an examination."""
     width = None if sys.stdout.isatty() else _WIDTH
     console = console or Console(width=width, highlight=False, markup=False, emoji=False)
     console.print("Devices", style="bold")
     console.print(Padding(_device_table(found), (0, 0, 0, 2), expand=False))
     console.print()
     console.print("Machine", style="bold")
-    console.print(Padding(_pairs(_machine(found)), (0, 0, 0, 2), expand=False))
+    console.print(Padding(_two_columns(_machine(found)), (0, 0, 0, 2), expand=False))
     console.print()
     console.print("llama.cpp", style="bold")
-    console.print(Padding(_pairs(_build(found)), (0, 0, 0, 2), expand=False))
+    console.print(Padding(_two_columns(_build(found)), (0, 0, 0, 2), expand=False))
     console.print()
     console.print("Advice", style="bold")
     for advice in found.advice:
         mark = "!" if advice.is_fault else "-"
-        console.print(Padding(_marked(mark, advice.text), (0, 0, 0, 2), expand=False))
+        console.print(Padding(_two_columns([(mark, advice.text)]), (0, 0, 0, 2), expand=False))
         for command in advice.commands:  # whole, to be copied
             console.print(f"      {command}", soft_wrap=True)
 
@@ -86,21 +86,12 @@ def _cells(device: Device, kind: str) -> list[Text]:
     return [Text(cell) for cell in cells + sizes]
 
 
-def _pairs(lines: list[tuple[str, str]]) -> Table:
+def _two_columns(lines: list[tuple[str, str]]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", max_width=_WIDTH)
     for label, text in lines:
         table.add_row(Text(label), Text(text))
-    return table
-
-
-def _marked(mark: str, text: str) -> Table:
-    """A paragraph behind its mark."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold", max_width=_WIDTH)
-    table.add_row(Text(mark), Text(text))
     return table
 
 

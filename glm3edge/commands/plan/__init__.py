@@ -1,1 +1,1 @@
-"""``glm3edge plan``: which quantization fits this machine, in which layers, how fast."""
+"""``glm3edge plan``: which quantizations fit a machine, on which devices, and how fast."""

@@ -1,13 +1,13 @@
-"""The report of ``glm3edge plan``: a table for people, data for programs, and a command to run."""
+"""Report of ``glm3edge plan``: as text, as JSON, and a command that serves as recommended."""
 
 import shlex
 import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from glm3edge.commands.tables import new_table, render_table
 from glm3edge.llama.devices import CPU
 from glm3edge.placement.budgets import DeviceBudget
 from glm3edge.placement.compare import (
@@ -23,28 +23,28 @@ from glm3edge.placement.variants import PlannedModel
 from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
 
 EXAMPLE_MODEL = "zai-org/chatglm3-6b"
-"""What the command to run names if the user has named no model."""
+"""Model that the recommended command names if the user has named none."""
 
 _GIB, _MIB, _GB = 2**30, 2**20, 1e9
-_MAX_WIDTH, _UNLIMITED = 100, 10_000
+_MAX_WIDTH = 100
 _HEAD_WIDTH = len("memory   ")
 
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """All that is told.
+    """Report of a plan.
 
     Attributes:
-        planned: the model.
-        request: what to plan.
-        result: the plans.
+        model: the model.
+        request: parameters of the plan.
+        result: plans of each quantization.
         parallel: requests at once.
         cpu_bandwidth: bytes per second.
         is_measured: whether that was measured, on this machine.
-        gpu_bandwidth: of each GPU, None if it is not known.
+        gpu_bandwidth: bytes per second of each GPU, None if unknown.
     """
 
-    planned: PlannedModel
+    model: PlannedModel
     request: PlanRequest
     result: PlanResult
     parallel: int
@@ -54,7 +54,7 @@ class PlanReport:
 
     @property
     def budgets(self) -> tuple[DeviceBudget, ...]:
-        """Of all devices, the CPU's last."""
+        """Budgets of all devices, the CPU's last."""
         return (*self.result.budgets, self.result.cpu)
 
     @property
@@ -65,18 +65,18 @@ class PlanReport:
 
     @property
     def recommended(self) -> TypePlan | None:
-        """The plan to follow, None if none fits."""
+        """Recommended plan, None if none fits."""
         return recommended(self.result.plans, DEFAULT_TYPE)
 
     def label(self, device: str) -> str:
-        """What the user calls a device."""
+        """Label of a device."""
         return self.result.labels.get(device, device)
 
     def command(self, plan: TypePlan) -> str:
-        """What to run to have it so."""
+        """Command that serves the model as planned."""
         context_params = self.request.context_params
-        words = ["glm3edge", "serve", self.planned.name or EXAMPLE_MODEL]
-        if self.planned.file is None:
+        words = ["glm3edge", "serve", self.model.name or EXAMPLE_MODEL]
+        if self.model.file is None:
             words += ["--type", plan.variant.type]
         if self.result.budgets and plan.fit is not None:
             words += self._placement_options(plan.fit)
@@ -88,9 +88,9 @@ class PlanReport:
         return shlex.join(words)
 
     def _placement_options(self, fit: Fit) -> list[str]:
-        """The layers in numbers, where the options can say it; what fits is found anew elsewhere.
+        """Options for a placement; ``auto`` if no options can express it.
 
-        Their shares count devices in llama.cpp's order, and all of them.
+        Shares are given for all devices, in llama.cpp's order.
         """
         placement, names = fit.placement, [budget.device for budget in self.result.budgets]
         if placement.is_on_cpu:
@@ -106,10 +106,10 @@ class PlanReport:
         return words
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, sizes in bytes."""
+        """Data for JSON, with sizes in bytes."""
         context_params, best = self.request.context_params, self.recommended
         return {
-            "model": self.planned.name or EXAMPLE_MODEL,
+            "model": self.model.name or EXAMPLE_MODEL,
             "context_size": context_params.context_size,
             "parallel": self.parallel,
             "kv_type": context_params.kv_type,
@@ -160,16 +160,16 @@ class PlanReport:
 
 
 def as_text(report: PlanReport, width: int | None) -> str:
-    """A table, with what it is about above and what to do below.
+    """Report as text: a heading, a table, notes and the recommended command.
 
     Args:
-        report: what to show.
-        width: of the terminal, None where lines may be as long as they like.
+        report: the report.
+        width: of the terminal; None sets no limit.
     """
     paragraphs = [
         *(_wrapped(line, width) for line in _head(report)),
         "",
-        _rendered(_table(report), width),
+        render_table(_table(report), width),
         "",
         _wrapped(_notes(report), width),
         "",
@@ -187,24 +187,22 @@ def _head(report: PlanReport) -> list[str]:
     context_params, kv_bytes = report.request.context_params, report.result.kv_bytes
     keys_values = " or ".join(f"{kv_bytes[t] / _MIB:,.0f} MiB in {t}" for t in COMPARED_KV_TYPES)
     budgets = ", ".join(
-        f"{report.label(budget.device)} {budget.free / _GIB:.1f} GiB free "
-        f"and {budget.margin / _GIB:.1f} of it left alone"
+        f"{report.label(budget.device)} {budget.free / _GIB:.1f} GiB free, of which "
+        f"{budget.margin / _GIB:.1f} are kept free"
         for budget in report.budgets
     )
     size = context_params.context_size
     return [
-        f"model    {report.planned.name or 'ChatGLM3-6B'}, {report.parallel} requests at once",
+        f"model    {report.model.name or 'ChatGLM3-6B'}, {report.parallel} requests at once",
         f"context  {size} tokens: keys and values take {keys_values} as {context_params.kv_type}",
         f"memory   {budgets}",
     ]
 
 
 def _table(report: PlanReport) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="")
-    table.add_column("TYPE")
     gpus = [report.label(budget.device) for budget in report.result.budgets]
-    for heading in ("FILE", "LAYERS", *gpus, CPU, "BUFFERS", "CONTEXT", "TOKENS/S", "FITS"):
-        table.add_column(heading, justify="right")
+    numbers = ("FILE", "LAYERS", *gpus, CPU, "BUFFERS", "CONTEXT", "TOKENS/S", "FITS")
+    table = new_table("TYPE", *(f">{heading}" for heading in numbers), overflow="ellipsis")
     for plan in report.result.plans:
         table.add_row(*_row(report, plan))
     usable = [f"{budget.usable / _GIB:.2f}" for budget in report.budgets]
@@ -220,9 +218,10 @@ def _row(report: PlanReport, plan: TypePlan) -> list[str]:
         cells += [f"{plan.failure.needed / _GIB:.2f}" if plan.failure else "", ""]
     else:
         cells.append("+".join(str(fit.layers.count(budget.device)) for budget in report.budgets))
-        usage = fit.memory_usage
-        cells += [f"{usage[budget.device].total / _GIB:.2f}" for budget in report.budgets]
-        buffers = sum(device.compute + device.output for device in usage.devices)
+        cells += [
+            f"{fit.memory_usage[budget.device].total / _GIB:.2f}" for budget in report.budgets
+        ]
+        buffers = sum(device.compute + device.output for device in fit.memory_usage.devices)
         cells.append(f"{buffers / _GIB:.2f}")
     return [
         *cells,
@@ -240,10 +239,10 @@ def _speed(report: PlanReport, plan: TypePlan) -> str:
 
 
 def _notes(report: PlanReport) -> str:
-    where = "measured on this machine" if report.is_measured else "as told"
+    where = "measured on this machine" if report.is_measured else "as given"
     rates = f"{report.cpu_bandwidth / _GB:.1f} GB/s of the CPU's memory, {where}"
     if report.gpu_bandwidth:
-        rates += f", and {report.gpu_bandwidth / _GB:.0f} GB/s of the GPUs', as told"
+        rates += f", and {report.gpu_bandwidth / _GB:.0f} GB/s of the GPUs', as given"
     elif report.result.budgets:
         rates += "; the GPUs' is not known (--gpu-bandwidth), so their time comes on top"
     return (
@@ -276,10 +275,3 @@ def _advice(report: PlanReport) -> str:
         return f"{best.variant.type} does with --ctx-size {best.largest_context}."
     least = min(plan.failure.needed for plan in report.result.plans if plan.failure)
     return f"{least / _GIB:.2f} GiB of memory are needed besides the GPUs' at least."
-
-
-def _rendered(table: Table, width: int | None) -> str:
-    console = Console(width=width or _UNLIMITED, markup=False, emoji=False, highlight=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -1,4 +1,4 @@
-"""Makes the report of ``glm3edge plan``: asks llama.cpp what fits, and measures bandwidth."""
+"""Run of ``glm3edge plan``: asks llama.cpp what fits, and measures bandwidth."""
 
 from collections.abc import Sequence
 
@@ -20,26 +20,26 @@ from glm3edge.serving.backend import BATCH_SIZE
 from glm3edge.store.store import Store
 
 MAX_CONTEXT_SIZE = 2**20
-"""Tokens; llama.cpp's own account takes memory for each."""
+"""Tokens; llama.cpp's estimate itself takes memory for each."""
 
 
 def find_planned_model(model: str | None, settings: Settings) -> PlannedModel:
-    """What is planned for: a model that is here, or ChatGLM3-6B's shape.
+    """Model to plan for: a local one, or one of ChatGLM3-6B's shape.
 
     Raises:
-        ConfigError: there is no such model here.
-        ModelError: it is none.
+        ConfigError: there is no such model on this machine.
+        ModelError: the file is no model of ChatGLM3.
     """
     path = None if model is None else Store(settings.cache_dir).look_up(model)
-    planned = read_planned_model(model, path)
-    if planned.file is not None:
-        with Model(planned.file, vocab_only=True) as opened:
+    found = read_planned_model(model, path)
+    if found.file is not None:
+        with Model(found.file, vocab_only=True) as opened:
             _ = opened.vocab_handle  # serve refuses another vocabulary than ChatGLM3's
-    return planned
+    return found
 
 
 def make_report(
-    planned: PlannedModel,
+    model: PlannedModel,
     settings: Settings,
     *,
     types: Sequence[str],
@@ -48,39 +48,39 @@ def make_report(
     cpu_bandwidth: float | None,
     gpu_bandwidth: float | None,
 ) -> PlanReport:
-    """Ask what becomes of each type, and measure bandwidth where it is not given.
+    """Plan each quantization, and measure bandwidth where it is not given.
 
     Args:
-        planned: the model.
-        settings: context, requests at once, keys and values, workers, threads.
-        types: which quantizations; none takes the usual ones.
-        gpus: bytes of each GPU of a machine that is described, None for those here.
-        ram: bytes for the CPU, None for what is available here.
-        cpu_bandwidth: bytes per second, None to measure.
-        gpu_bandwidth: bytes per second, None where it is not known.
+        model: the model.
+        settings: context, requests at once, KV cache type, workers, threads.
+        types: quantizations; none takes the usual ones.
+        gpus: bytes of each GPU to plan for; None takes this machine's.
+        ram: bytes for the CPU; None takes what is available on this machine.
+        cpu_bandwidth: bytes per second; None measures it.
+        gpu_bandwidth: bytes per second, None if unknown.
 
     Raises:
-        ConfigError: a worker or device cannot be asked, or the context is beyond all reason.
+        ConfigError: a worker or device cannot be asked, or the context is too large to plan.
         ModelError: the model cannot be read.
     """
     if settings.ctx_size > MAX_CONTEXT_SIZE:
         raise ConfigError(f"--ctx-size {settings.ctx_size}: at most {MAX_CONTEXT_SIZE} is planned")
-    most = planned.hparams.context_size
+    most = model.hparams.context_size
     context_params = ContextParams(
         settings.ctx_size or min(most, defaults.CONTEXT_SIZE),
         BATCH_SIZE,
         num_slots(settings.parallel),
         settings.kv_type,
     )
-    with opened_variants(planned, types) as variants:
+    with opened_variants(model, types) as variants:
         if (reason := worker_problem(settings.rpc)) is not None:
             raise ConfigError(f"{reason}: start it with glm3edge worker")
         request = PlanRequest(variants, context_params, most, gpus, ram, settings.rpc)
-        result = _compare(request)
+        found = _compare(request)
     return PlanReport(
-        planned,
+        model,
         request,
-        result,
+        found,
         parallel=settings.parallel,
         cpu_bandwidth=cpu_bandwidth or read_bandwidth(num_threads(settings.threads)),
         is_measured=cpu_bandwidth is None,
@@ -89,7 +89,7 @@ def make_report(
 
 
 def _compare(request: PlanRequest) -> PlanResult:
-    """In a process of its own where devices are asked, which may end it."""
+    """Plan in a child process where devices are asked, since a driver may abort it."""
     has_gpus = bool(gpu_backends()) if request.gpus is None else bool(request.gpus)
     if not has_gpus and not request.workers:
         return compare_types(request)

@@ -1,1 +1,1 @@
-"""``glm3edge serve``: from a model's name to a server that answers."""
+"""``glm3edge serve``: a model on OpenAI's routes."""

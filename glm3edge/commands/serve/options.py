@@ -149,7 +149,7 @@ class FileOptions(Options, heading="Files"):
 
 @dataclass(frozen=True, kw_only=True)
 class AccessOptions(Options, heading="Access"):
-    """Who may use the server."""
+    """Access to the server."""
 
     cors_origins: Annotated[
         list[str] | None,

@@ -1,6 +1,6 @@
-"""serve: from a model's name to a server that answers, telling on the way what takes long.
+"""Run of ``glm3edge serve``: finds the files, opens the model and serves, announcing each step.
 
-Each step imports what it needs: together that takes most of a second.
+Each step imports what it needs, since all imports together take most of a second.
 """
 
 import json
@@ -24,7 +24,7 @@ _KEY_HEADER = '           -H "Authorization: Bearer $GLM3EDGE_API_KEY" \\'
 
 @dataclass(frozen=True)
 class _Files:
-    """The GGUF files that are to be loaded."""
+    """GGUF files to load."""
 
     model: Path
     encoder: Path | None
@@ -41,7 +41,7 @@ def serve(model: str | None, settings: Settings) -> None:
     """Serve ``model``, or the built-in one, until SIGINT or SIGTERM.
 
     Raises:
-        Glm3EdgeError: it could not begin.
+        Glm3EdgeError: the server cannot start.
         ConvertError: a checkpoint cannot be converted.
     """
     with bind(settings) as sock:
@@ -68,7 +68,7 @@ def serve(model: str | None, settings: Settings) -> None:
 
 
 def _find(model: str | None, settings: Settings) -> _Files:
-    """What the options name, pulled and converted if it is not there yet."""
+    """Find the files of ``model`` and the settings; pull and convert those that are missing."""
     from glm3edge.store.store import Store  # noqa: PLC0415
     from glm3edge_convert.progress import progress_bar  # noqa: PLC0415
 
@@ -119,7 +119,7 @@ def _banner(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool)
         "stop     Ctrl-C",
     ]
     if settings.no_auth:
-        lines.insert(3, "         no key: whoever reaches this address can use it")
+        lines.insert(3, "         no key: anyone who can reach this address can use it")
     if is_demo:
         lines.insert(
             2, "         A toy to try the API with: it greets, knows glm3edge, calls tools."

@@ -1,1 +1,1 @@
-"""``glm3edge verify``: does a converted file still think as its original?"""
+"""``glm3edge verify``: converted files compared with their original."""

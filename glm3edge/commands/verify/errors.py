@@ -1,8 +1,8 @@
-"""The errors of ``glm3edge verify``.
+"""Errors of ``glm3edge verify``.
 
 Glm3EdgeError
-└── VerifyError               a converted file is not as its original
-    ├── MismatchError         in its sizes, its vocabulary or the ids it gives to text
+└── VerifyError               a converted file differs from its original
+    ├── MismatchError         in its sizes, its vocabulary or the token ids of a text
     └── DivergenceError       in its predictions
 """
 
@@ -12,7 +12,7 @@ from glm3edge.errors import Glm3EdgeError
 
 
 class VerifyError(Glm3EdgeError):
-    """A converted file is not as its original.
+    """A converted file differs from its original.
 
     Attributes:
         path: the file.
@@ -24,7 +24,7 @@ class VerifyError(Glm3EdgeError):
 
 
 class MismatchError(VerifyError):
-    """A file is of another model or has another tokenizer than its original."""
+    """A file has another model or tokenizer than its original."""
 
     exit_code = 9
 
@@ -34,8 +34,8 @@ class DivergenceError(VerifyError):
 
     Attributes:
         mean_kl: mean Kullback-Leibler divergence, in nats a token.
-        limit: what it may be.
-        kv_type: what keys and values were kept in.
+        limit: of the mean divergence.
+        kv_type: data type of the KV cache.
     """
 
     exit_code = 10

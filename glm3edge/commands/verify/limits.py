@@ -1,12 +1,12 @@
-"""How far from its original a file of each type may be.
+"""Limits of a file's divergence from its original, by type.
 
-Limits are for the mean Kullback-Leibler divergence in nats a token. Those of quantized types are
+They are for the mean Kullback-Leibler divergence in nats a token. Those of quantized types are
 some four times what llama.cpp's documentation (tools/perplexity/README.md) reports of LLaMA 3 8B,
 such as 0.0014 for q8_0, 0.011 for q5_k_m, 0.031 for q4_k_m and 0.45 for q2_k: a file beyond its
-limit has something wrong with it, not just few bits. Small models lose more, and may.
+limit has something wrong with it, not just few bits. Small models lose more; their limit is higher.
 
-Keys and values of a type may cost as much as weights of that type, and both together what each may:
-measured on glm3-tiny, divergences of weights and of keys and values add up to a tenth.
+A KV cache of a type may cost as much as weights of that type, and both together the sum: on
+glm3-tiny, the divergences due to weights and KV cache add up, to within a tenth.
 """
 
 from glm3edge.config.kv_types import KV_TYPES
@@ -47,31 +47,27 @@ SMALL_MODEL = 1_000_000_000
 """Models of fewer parameters are small."""
 
 SMALL_MODEL_FACTOR = 3
-"""How many times as far those may be."""
+"""Factor of their limits."""
 
 
-def max_mean_kl(
-    type: str,  # noqa: A002 - the option's name
-    num_params: int,
-    kv_type: str = EXACT,
-) -> float | None:
-    """What a file of an output type may reach; None if no limit is known for the type.
+def max_mean_kl(quant_type: str, num_params: int, kv_type: str = EXACT) -> float | None:
+    """Limit of the mean divergence; None if none is known for the type.
 
     Args:
-        type: the file's.
-        num_params: how many weights it has.
-        kv_type: what keys and values are kept in; f32 costs nothing.
+        quant_type: output type of the file.
+        num_params: number of its weights.
+        kv_type: data type of the KV cache; f32 costs nothing.
     """
-    if type not in MAX_MEAN_KL:
+    if quant_type not in MAX_MEAN_KL:
         return None
-    limit = MAX_MEAN_KL[type]
+    limit = MAX_MEAN_KL[quant_type]
     if kv_type != EXACT:
         limit += MAX_MEAN_KL[kv_type]
     return limit if num_params >= SMALL_MODEL else SMALL_MODEL_FACTOR * limit
 
 
 def type_name(file_type: str | None) -> str:
-    """The output type that GGUF's ``general.file_type`` stands for; ``type N`` if it is another."""
+    """Output type of a value of GGUF's ``general.file_type``; ``type N`` if it is another's."""
     for name, recipe in RECIPES.items():
         if str(int(recipe.file_type)) == file_type:
             return name

@@ -8,7 +8,7 @@ once, 12 GB for the 6B, and computes 12 GFLOP a token.
 Measured on two layers of the 6B shape, on one core: 0.38 GB of memory at the most, 7 s for 512
 tokens, 2 s of them for each layer; so about a minute for 28 layers.
 
-Sums are in float32, angles in float64. Nothing here is shared with the runtime, and of the
+Sums are in float32, angles in float64. The code shares nothing with the runtime, and with the
 converter only the reader of the checkpoint's files and their check.
 """
 
@@ -33,13 +33,13 @@ Array = NDArray[np.float32]
 
 
 class Reference:
-    """A checkpoint that computes logits. Only its files' headers are kept in memory."""
+    """Forward pass of a checkpoint. Only the headers of its files are kept in memory."""
 
     def __init__(self, folder: Path) -> None:
-        """Look at the checkpoint in ``folder``.
+        """Open the checkpoint in ``folder``.
 
         Raises:
-            ConvertError: it is none of ChatGLM3, or damaged.
+            ConvertError: it is no checkpoint of ChatGLM3, or damaged.
         """
         config = read_config(folder)
         check_architecture(folder, config)
@@ -48,7 +48,7 @@ class Reference:
         plan_tensors(folder, self._tensors, chatglm_mappings(self.hparams), dropped=DROPPED)
 
     def logits(self, sequences: Sequence[Sequence[int]], num_last: int) -> Iterator[Array]:
-        """For each of ``sequences``, all of one length, the logits after its last tokens.
+        """Compute the logits after the last tokens of each of ``sequences``, all of one length.
 
         Yields:
             ``[num_last, vocab_size]``.
@@ -62,7 +62,7 @@ class Reference:
                 yield self._project("transformer.output_layer.weight", states[-num_last:])
 
     def _hidden_states(self, sequences: Sequence[Sequence[int]]) -> Array:
-        """States after the last norm, ``[len(sequences), length, hidden_size]``."""
+        """Hidden states after the last norm, ``[len(sequences), length, hidden_size]``."""
         x = self._embed(np.array(sequences))
         for layer in range(self.hparams.num_layers):
             prefix = f"transformer.encoder.layers.{layer}"
@@ -92,7 +92,7 @@ class Reference:
         return self.hparams.head_size, self.hparams.num_heads, self.hparams.num_groups
 
     def _rotate(self, heads: Array) -> None:
-        """Turn the first half of each head's dimensions by their position, in pairs (2i, 2i + 1).
+        """Rotary embedding: turn the first half of each head's dimensions, in pairs (2i, 2i + 1).
 
         ``heads`` is ``[sequences, length, heads, head_size]``, and is overwritten.
         """

@@ -1,4 +1,4 @@
-"""A comparison as a table, as JSON and as a plot."""
+"""Report of a comparison: as a table, as JSON and as a plot."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,9 +9,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from glm3edge.commands.plots import new_plot
+from glm3edge.commands.tables import markdown_table
 from glm3edge.commands.verify.run import Report, Result
 from glm3edge.commands.verify.statistics import Estimate
-from glm3edge.errors import ConfigError
 
 COLUMNS = (
     "type",
@@ -30,7 +31,7 @@ _MOST_DIGITS = 6
 
 
 def heading(report: Report) -> str:
-    """What was compared, and what has no numbers: two lines."""
+    """Two lines on what was compared, above the table."""
     return (
         f"{report.num_vocabulary} tokens of the vocabulary and the ids of {report.num_texts} texts "
         f"agree with {report.original.name}.\n"
@@ -40,25 +41,19 @@ def heading(report: Report) -> str:
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
-    """A row of COLUMNS for each result."""
+    """Row of ``COLUMNS`` for each result."""
     titles = _titles(report.results)
     return [(title, *_numbers(r)) for title, r in zip(titles, report.results, strict=True)]
 
 
 def markdown(report: Report) -> str:
-    """The heading and a table."""
-    lines = [
-        heading(report),
-        "",
-        f"| {' | '.join(COLUMNS)} |",
-        f"|{' --- |' * len(COLUMNS)}",
-        *(f"| {' | '.join(row)} |" for row in rows(report)),
-    ]
+    """Heading and table in Markdown."""
+    lines = [heading(report), "", *markdown_table(COLUMNS, rows(report))]
     return "\n".join(lines) + "\n"
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the table, drawn on a terminal and as Markdown elsewhere."""
+    """Print heading and table: drawn on a terminal, in Markdown elsewhere."""
     if not console.is_terminal:
         console.file.write(markdown(report))
         return
@@ -70,7 +65,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """All numbers; KL divergences in nats a token, errors are standard errors."""
+    """Data for JSON; KL divergences are in nats a token, errors are standard errors."""
     return {
         "original": {
             "path": str(report.original),
@@ -87,18 +82,12 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def plot(report: Report, path: Path) -> None:
-    """Which share of the tokens is beyond which KL divergence, a line a file: an SVG.
+    """Write an SVG: for each file, the share of tokens beyond a KL divergence.
 
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as exc:
-        raise ConfigError("a plot needs matplotlib: pip install 'glm3edge[bench]'") from exc
-    height = max(3.5, 1 + 0.2 * len(report.results))  # room for the legend
-    figure = Figure(figsize=(7, height), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_plot(max(3.5, 1 + 0.2 * len(report.results)))  # space for the legend
     for title, result in zip(_labels(report.results), report.results, strict=True):
         kl = np.sort(np.maximum(result.tokens.kl, _SMALLEST_KL))
         axes.step(kl, 1 - np.arange(len(kl)) / len(kl), where="post", label=title)
@@ -110,7 +99,7 @@ def plot(report: Report, path: Path) -> None:
 
 
 def _titles(results: Sequence[Result]) -> list[str]:
-    """Types of files, or their names where two are of one type."""
+    """Types of the files, or their names where two have the same type."""
     types = list({result.path: result.type for result in results}.values())
     return [
         result.type if types.count(result.type) == 1 else result.path.stem for result in results
@@ -118,7 +107,7 @@ def _titles(results: Sequence[Result]) -> list[str]:
 
 
 def _labels(results: Sequence[Result]) -> list[str]:
-    """Titles, with the types of keys and values where there are several."""
+    """Titles, with the types of the KV cache where there are several."""
     titles = _titles(results)
     if len({result.kv_type for result in results}) == 1:
         return titles
@@ -140,7 +129,7 @@ def _numbers(result: Result) -> tuple[str, ...]:
 
 
 def _estimate(estimate: Estimate) -> str:
-    """Value and error, with the digits that the error lets count."""
+    """Value and error, with the significant digits by the error."""
     if not estimate.error:
         return f"{estimate.value:.3g}"
     digits = max(0, -int(np.floor(np.log10(estimate.error)))) + 1

@@ -1,4 +1,4 @@
-"""One comparison: files against their original, over the windows of a text."""
+"""Comparison of files with their original, over the windows of a text."""
 
 import shutil
 import tempfile
@@ -24,22 +24,22 @@ DEFAULT_WINDOW = 512
 _MIB = 2**20
 
 Progress = Callable[[Path, int, int], object]
-"""Called with whose logits are computed, how many windows are done, and how many there are."""
+"""Callback with the model being computed, the number of windows done, and that of all windows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was found of a file.
+    """Result of a file.
 
     Attributes:
         path: the file.
         type: its output type.
-        kv_type: what keys and values were kept in.
+        kv_type: data type of the KV cache.
         num_bytes: its size.
-        tokens: what was found at each predicted token.
+        tokens: differences at each predicted token.
         summary: their statistics.
-        limit: what the mean KL divergence may be, None where no limit is known for the type.
-        seconds: how long its logits took.
+        limit: of the mean KL divergence, None if none is known for the type.
+        seconds: time to compute its logits.
     """
 
     path: Path
@@ -53,23 +53,23 @@ class Result:
 
     @property
     def is_within_limit(self) -> bool:
-        """Whether the file is as close to its original as its types let it be."""
+        """Whether the mean KL divergence is within the limit."""
         return self.limit is None or self.summary.mean_kl.value <= self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A comparison.
+    """Report of a comparison.
 
     Attributes:
-        original: what the files were compared with.
+        original: file or folder that the files were compared with.
         original_type: its output type, or ``checkpoint``.
-        num_vocabulary: tokens of the vocabulary, all of them the same.
-        num_texts: prompts and lines that got the same token ids.
+        num_vocabulary: tokens of the vocabulary, which are all the same.
+        num_texts: prompts and lines with the same token ids.
         num_windows: windows of the text.
         window: tokens of a window.
-        seconds: how long the original's logits took.
-        results: one for each file and type of keys and values.
+        seconds: time to compute the original's logits.
+        results: one for each file and type of KV cache.
     """
 
     original: Path
@@ -83,7 +83,7 @@ class Report:
 
     @property
     def perplexity(self) -> Estimate:
-        """The original's."""
+        """Perplexity of the original."""
         return self.results[0].summary.original_perplexity
 
 
@@ -99,21 +99,20 @@ def verify(
 ) -> Report:
     """Compare ``files`` with ``original`` over ``text``.
 
-    One model is in memory at a time. The original's logits wait for the files in a temporary file:
-    4 bytes for each token of the vocabulary at each predicted token, 66 MB a window for the 6B.
+    One model is in memory at a time. The original's logits are kept in a temporary file: 4 bytes
+    for each token of the vocabulary at each predicted token, 66 MB a window for the 6B.
 
     Args:
-        files: what to compare, one at least; the same file may be there with several types of keys
-            and values.
-        original: what with.
-        text: over what; see ``calibration``.
+        files: files to compare, one at least; a file may be there with several types of KV cache.
+        original: model to compare them with.
+        text: text to predict; see ``calibration``.
         window: tokens of a window; None takes 512, or the model's context where that is shorter.
-        most: how many windows, 0 for all.
-        max_kl: what the mean KL divergence may be; None takes the limit of each file's type.
-        progress: told of each window.
+        most: maximum number of windows, 0 for all.
+        max_kl: limit of the mean KL divergence; None takes that of each file's type.
+        progress: called after each window.
 
     Raises:
-        ConfigError: the text or the window does not do.
+        ConfigError: the text is too short, or the window too small or too large.
         MismatchError: a file has other sizes, another vocabulary or other token ids.
         ModelError: a file cannot be loaded or computed.
     """
@@ -151,7 +150,7 @@ def _window_size(wanted: int | None, original: Source) -> int:
 
 
 def _check(file: Source, original: Source, text: str) -> int:
-    """Compare all but the weights; returns how many texts got the same ids."""
+    """Compare sizes and tokenizer; the number of texts that were tokenized."""
     check_shape(file.path, file.shape, original.shape)
     check_entries(file.path, file.vocabulary, original.vocabulary)
     try:
@@ -171,16 +170,16 @@ def _windows(text: str, original: Source, size: int, most: int) -> Windows:
 def _kept_logits(
     parts: Iterable[Array], original: Source, windows: Windows
 ) -> Iterator[tuple[IO[bytes], float]]:
-    """The original's logits in a file, one after the other, and the time they took.
+    """Temporary file with the original's logits, and the seconds that they took.
 
     Raises:
-        ConfigError: there is no room for them.
+        ConfigError: the disk has no space for them.
     """
     shape = len(windows.rows) * windows.num_predicted, original.vocabulary.vocab_size
     num_bytes, folder = 4 * shape[0] * shape[1], tempfile.gettempdir()
     if num_bytes > shutil.disk_usage(folder).free:
         raise ConfigError(
-            f"{folder} has no room for {num_bytes / _MIB:,.0f} MiB of logits: compare fewer "
+            f"{folder} has no space for {num_bytes / _MIB:,.0f} MiB of logits: compare fewer "
             "--windows, or set TMPDIR to another folder"
         )
     with tempfile.TemporaryFile() as file:
@@ -197,7 +196,7 @@ def _kept_logits(
 def _measure(
     file: Source, parts: Iterable[Array], kept: IO[bytes], windows: Windows, max_kl: float | None
 ) -> Result:
-    """Compare a file's logits, a part for each window, with those that are kept."""
+    """Compare a file's logits, window by window, with the original's in ``kept``."""
     started = time.monotonic()
     kept.seek(0)
     found = []
@@ -218,7 +217,7 @@ def _measure(
 
 
 def _counted(source: Source, windows: Windows, progress: Progress | None) -> Iterator[Array]:
-    """A source's logits, checked, with ``progress`` told of each window.
+    """Logits of a source, with ``progress`` called after each window.
 
     Raises:
         ModelError: some are not finite.

@@ -1,4 +1,4 @@
-"""Sizes of a model as its GGUF file has them, against the original's."""
+"""Comparison of a model's sizes in a GGUF file with the original's."""
 
 import math
 from collections.abc import Mapping
@@ -17,19 +17,19 @@ KEYS = (
     "rope.freq_base",
     "context_length",
 )
-"""What decides over the computation. The feed-forward width may be padded and is left out."""
+"""Sizes that determine the computation. The feed-forward width may be padded and is left out."""
 
-_TOLERANCE = 1e-6  # llama.cpp tells metadata with six decimals
+_TOLERANCE = 1e-6  # llama.cpp gives metadata with six decimals
 
 
 def shape_of(model: Model) -> dict[str, float]:
-    """The values of KEYS that the file has."""
+    """Values of ``KEYS`` in a file."""
     found = ((key, model.metadata(f"{CHAT_ARCHITECTURE}.{key}")) for key in KEYS)
     return {key: float(value) for key, value in found if value is not None}
 
 
 def check_shape(path: Path, found: Mapping[str, float], original: Mapping[str, float]) -> None:
-    """Compare the values of KEYS.
+    """Compare the values of ``KEYS``.
 
     Raises:
         MismatchError: naming the first that differs.

@@ -1,6 +1,6 @@
-"""Where logits come from: llama.cpp with a GGUF file, or the NumPy reference with a checkpoint.
+"""Sources of logits: llama.cpp with a GGUF file, or the NumPy reference with a checkpoint.
 
-Every file is computed a window a batch: llama.cpp's arithmetic depends on the size of its batches.
+Every file is computed in batches of a window: llama.cpp's arithmetic depends on the batch size.
 """
 
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ Array = NDArray[np.float32]
 
 
 class Source(Protocol):
-    """A model that predicts.
+    """Model that predicts tokens.
 
     Attributes:
         path: its file or folder.
         type: the output type of a file, or ``checkpoint``.
-        kv_type: what keys and values are kept in while it predicts.
-        limit: what the mean KL divergence of such a file may be, None where none is known.
+        kv_type: data type of the KV cache.
+        limit: of the mean KL divergence of such a file, None if none is known.
         shape: values of ``shape.KEYS``.
         vocabulary: its tokenizer.
     """
@@ -44,7 +44,7 @@ class Source(Protocol):
     vocabulary: ListedVocabulary
 
     def logits(self, windows: Windows) -> Iterator[Array]:
-        """For each window the logits that predict its second half.
+        """Compute for each window the logits that predict its second half.
 
         Yields:
             ``[num_predicted, vocab_size]``.
@@ -54,11 +54,11 @@ class Source(Protocol):
         """
 
     def close(self) -> None:
-        """Free what is loaded."""
+        """Free the model."""
 
 
 class GgufSource:
-    """A GGUF file. Its vocabulary is loaded at once, its weights for ``logits()`` only."""
+    """GGUF file. Its vocabulary is loaded at once, its weights for ``logits()`` only."""
 
     def __init__(self, path: Path, *, num_threads: int, kv_type: str = EXACT) -> None:
         """Load the vocabulary of ``path``.
@@ -66,7 +66,7 @@ class GgufSource:
         Args:
             path: the file.
             num_threads: compute threads.
-            kv_type: what keys and values are kept in: f32, or one of ``KV_TYPES``.
+            kv_type: data type of the KV cache, one of ``FILE_KV_TYPES``.
 
         Raises:
             ModelLoadError: it is no GGUF file, of another architecture, or damaged.
@@ -106,14 +106,14 @@ class GgufSource:
 
 
 class CheckpointSource:
-    """A Hugging Face checkpoint folder of ChatGLM3."""
+    """Hugging Face checkpoint folder of ChatGLM3."""
 
     type = "checkpoint"
     kv_type = EXACT
     limit: float | None = None
 
     def __init__(self, folder: Path) -> None:
-        """Look at ``folder``.
+        """Open ``folder`` and read its configuration and tokenizer.
 
         Raises:
             ConvertError: it is no checkpoint of ChatGLM3, or damaged.
@@ -135,7 +135,7 @@ class CheckpointSource:
 
 
 def open_original(name: str, *, num_threads: int) -> Source:
-    """The model that files are compared with: a checkpoint folder or a GGUF file.
+    """Open the model that files are compared with: a checkpoint folder or a GGUF file.
 
     Raises:
         ConfigError: there is no such file or folder.
@@ -150,5 +150,5 @@ def open_original(name: str, *, num_threads: int) -> Source:
 
 
 def _precision(kv_type: str) -> dict[str, Any]:
-    """Options of a context that keeps keys and values so."""
+    """Parameters of a context with such a KV cache."""
     return {"precise": True} if kv_type == EXACT else {"kv_type": kv_type}

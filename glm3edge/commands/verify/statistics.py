@@ -1,6 +1,6 @@
-"""How far one model's predictions are from another's, token by token and in sum.
+"""Differences between two models' predictions, at each token and in statistics.
 
-Standard errors take tokens for independent of each other; those of one text are not quite.
+Standard errors assume that tokens are independent; those of one text are not quite.
 """
 
 import math
@@ -15,7 +15,7 @@ _CHUNK = 64  # rows whose probabilities are in memory at once, in float64
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean, or what follows from one, and its standard error."""
+    """Mean, or a function of one, and its standard error."""
 
     value: float
     error: float
@@ -23,14 +23,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What was found at each predicted token; arrays of one length.
+    """Differences at each predicted token; arrays of one length.
 
     Attributes:
         kl: Kullback-Leibler divergence of the file's distribution from the original's, in nats.
-        original_nll: negative logarithm of the probability the original gave the token.
-        nll: the same of the file.
-        same_top: whether both find the same token the most probable.
-        logit_difference: largest difference of two logits, of all tokens of the vocabulary.
+        original_nll: negative log likelihood of the token, by the original.
+        nll: negative log likelihood of the token, by the file.
+        same_top: whether the most probable token is the same.
+        logit_difference: largest difference of two logits, over the vocabulary.
     """
 
     kl: NDArray[np.float64]
@@ -47,13 +47,13 @@ class Summary:
     Attributes:
         num_tokens: predicted tokens.
         mean_kl: of the Kullback-Leibler divergences, in nats a token.
-        p99_kl: what one token in a hundred is beyond.
+        p99_kl: their 99th percentile.
         max_kl: the largest.
-        same_top: share of the tokens where both find the same token the most probable.
+        same_top: share of the tokens where the most probable token is the same.
         original_perplexity: of the original on this text.
         perplexity: of the file.
         perplexity_ratio: the file's to the original's; its error is far below that of either, as
-            both meet the same tokens.
+            both predict the same tokens.
         max_logit_difference: the largest difference of two logits.
     """
 
@@ -71,7 +71,7 @@ class Summary:
 def compare(
     original: NDArray[np.float32], found: NDArray[np.float32], targets: Sequence[int]
 ) -> Tokens:
-    """Compare two models' logits, ``[len(targets), vocab_size]``; ``targets`` came next."""
+    """Compare two models' logits, ``[len(targets), vocab_size]``, for the tokens ``targets``."""
     rows = range(0, len(targets), _CHUNK)
     return join(
         _compare_chunk(
@@ -84,7 +84,7 @@ def compare(
 
 
 def join(parts: Iterable[Tokens]) -> Tokens:
-    """Tokens of several texts as those of one."""
+    """Concatenate the differences of several texts."""
     found = list(parts)
     return Tokens(
         np.concatenate([part.kl for part in found]),
@@ -96,7 +96,7 @@ def join(parts: Iterable[Tokens]) -> Tokens:
 
 
 def summarize(tokens: Tokens) -> Summary:
-    """Statistics of ``tokens``, of which there must be two at least."""
+    """Compute the statistics of ``tokens``, of which there must be two at least."""
     return Summary(
         num_tokens=len(tokens.kl),
         mean_kl=mean(tokens.kl),
@@ -111,14 +111,14 @@ def summarize(tokens: Tokens) -> Summary:
 
 
 def mean(values: NDArray[np.float64]) -> Estimate:
-    """The mean of ``values`` and its standard error."""
+    """Mean of ``values`` and its standard error."""
     return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values)))
 
 
 def perplexity(nll: NDArray[np.float64]) -> Estimate:
-    """The exponential of the mean of ``nll``; its error to first order.
+    """Perplexity: the exponential of the mean of ``nll``, with its error to first order.
 
-    Of differences of two models' ``nll`` it is the ratio of their perplexities.
+    For differences of two models' ``nll`` it is the ratio of their perplexities.
     """
     exponent = mean(nll)
     value = float(np.exp(exponent.value))
@@ -134,7 +134,7 @@ def log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 def kl_divergence(original: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64]:
     """Divergence of ``found`` from ``original``, both log probabilities, along the last axis.
 
-    It is never negative; what rounding makes of 0 is 0 here.
+    It is never negative, not even by rounding.
     """
     return np.asarray(np.maximum((np.exp(original) * (original - found)).sum(axis=-1), 0.0))
 

@@ -1,4 +1,4 @@
-"""Vocabularies: a checkpoint's through SentencePiece, and where a file's differs from it."""
+"""Vocabulary of a checkpoint, through SentencePiece, and its comparison with a file's."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,9 +23,9 @@ SPECIAL_TOKENS = (
     "<|assistant|>",
     "<|observation|>",
 )
-"""What tokenization_chatglm.py adds after the pieces, in its order."""
+"""Tokens that tokenization_chatglm.py adds after the pieces, in its order."""
 
-# Our converter writes some control tokens in its own way, so that no text can spell them.
+# Our converter renames some control tokens, so that no text can spell them.
 _SPELLINGS = {
     "<|unk|>": "<unk>",
     "<|bos|>": "<s>",
@@ -53,24 +53,24 @@ CONVERSATIONS: tuple[tuple[Turn, ...], ...] = (
     ),
     (Turn(Role.USER, ""), Turn(Role.ASSISTANT, "\x00\x7f\\n\r\n<|user|>")),
 )
-"""What is tokenized besides the text: role tags spelled out, scripts, code, bytes, spaces."""
+"""Prompts that are tokenized besides the text: role tags as text, scripts, code, bytes, spaces."""
 
 
 class ListedVocabulary(Vocabulary, Protocol):
-    """A vocabulary whose tokens can be looked at."""
+    """Vocabulary with an entry for each token."""
 
     def entry(self, token_id: int) -> TokenEntry:
-        """What is said of a token."""
+        """Text, kind and score of a token."""
 
 
 class CheckpointVocabulary:
-    """tokenizer.model and the tokens after its pieces, as tokenization_chatglm.py has them."""
+    """Vocabulary of a checkpoint: tokenizer.model, and what tokenization_chatglm.py adds to it."""
 
     def __init__(self, folder: Path, vocab_size: int) -> None:
         """Read ``folder``'s tokenizer; ``vocab_size`` is config.json's ``padded_vocab_size``.
 
         Raises:
-            ConvertError: it is missing, or no tokenizer of SentencePiece.
+            ConvertError: it is missing, or no SentencePiece model.
         """
         path = folder / "tokenizer.model"
         if not path.is_file():
@@ -84,16 +84,16 @@ class CheckpointVocabulary:
         self._num_pieces = len(self._processor)
 
     def tokenize(self, text: str) -> list[int]:
-        """Ids of plain text, dummy prefix included."""
+        """Token ids of plain text, dummy prefix included."""
         ids: list[int] = self._processor.encode(text.encode("utf-8", errors="replace").decode())
         return ids
 
     def control_token_id(self, text: str) -> int | None:
-        """Id of the token written ``text`` after the pieces."""
+        """Id of the special token ``text``; None if there is none."""
         return self._num_pieces + SPECIAL_TOKENS.index(text) if text in SPECIAL_TOKENS else None
 
     def entry(self, token_id: int) -> TokenEntry:
-        """What tokenizer.model says of a token, or its name after the pieces."""
+        """Text, kind and score of a token, from tokenizer.model or ``SPECIAL_TOKENS``."""
         if token_id < self._num_pieces:
             text, score = self._processor.id_to_piece(token_id), self._processor.get_score(token_id)
             return TokenEntry(text, self._kind(token_id), score)
@@ -103,14 +103,14 @@ class CheckpointVocabulary:
         return TokenEntry(f"[PAD{token_id}]", "unused", 0.0)
 
     def piece(self, token_id: int) -> bytes:
-        """Bytes that a token stands for; empty for control and unused tokens."""
+        """Bytes of a token's text; empty for control and unused tokens."""
         entry = self.entry(token_id)
         if entry.kind == "byte":
             return bytes([int(entry.text[3:5], 16)])
         return entry.text.replace("\u2581", " ").encode() if entry.kind == "normal" else b""
 
     def token_name(self, token_id: int) -> bytes:
-        """Bytes that a token stands for, or how it is written."""
+        """Bytes of a token's text, or of its name for control and unused tokens."""
         return self.piece(token_id) or self.entry(token_id).text.encode()
 
     def _kind(self, token_id: int) -> str:
@@ -121,7 +121,7 @@ class CheckpointVocabulary:
 
 
 def check_entries(path: Path, found: ListedVocabulary, original: ListedVocabulary) -> None:
-    """Compare every token: how it is written, its kind, the score of pieces.
+    """Compare the text and kind of every token, and the score of pieces.
 
     Raises:
         MismatchError: naming the first that differs, and how many do.
@@ -147,10 +147,10 @@ def check_entries(path: Path, found: ListedVocabulary, original: ListedVocabular
 
 
 def check_ids(path: Path, found: Vocabulary, original: Vocabulary, lines: Iterable[str]) -> int:
-    """Compare the ids of CONVERSATIONS as prompts, and of ``lines``.
+    """Compare the token ids of ``CONVERSATIONS`` as prompts, and of ``lines``.
 
     Returns:
-        How many texts were compared.
+        Number of texts that were compared.
 
     Raises:
         MismatchError: quoting the first text that has other ids.
@@ -186,7 +186,7 @@ def _encoded(
 def _same(found: TokenEntry, original: TokenEntry) -> bool:
     if found.kind != original.kind:
         return False
-    if found.kind == "unused":  # nothing depends on how it is written
+    if found.kind == "unused":  # its text is never used
         return True
     if found.kind == "normal" and abs(found.score - original.score) > _SCORE_TOLERANCE:
         return False

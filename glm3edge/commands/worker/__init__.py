@@ -1,1 +1,1 @@
-"""``glm3edge worker``: this machine's devices for a server elsewhere."""
+"""``glm3edge worker``: this machine's devices, offered to a server elsewhere."""

@@ -1,8 +1,8 @@
-"""The process in which llama.cpp serves; ``serving.py`` starts it and reads what it says.
+"""Program of the process that runs llama.cpp's RPC server; ``rpc_process`` starts it.
 
-It is told what to do by a line of JSON on its standard input, says once by such a line on its
-standard output that it listens, or why it does not, and ends when its standard input does. What
-llama.cpp prints goes to its standard error, among the lines of the log.
+It reads its options as a line of JSON from standard input, reports by such a line on standard
+output that it listens, or why it does not, and ends when standard input does. What llama.cpp prints
+goes to standard error, between the lines of the log.
 """
 
 import json
@@ -23,12 +23,12 @@ from glm3edge.llama.child_process import forbid_core_dumps
 from glm3edge.llama.rpc_server import offered_devices, serve_devices
 
 LOG_FORMAT = "\t%(levelno)d\t%(message)s"
-"""Of the lines of the log, which nothing that llama.cpp prints looks like."""
+"""Format of log lines, which tells them from lines that llama.cpp prints."""
 
 _POLL_SECONDS = 0.02
 _FILES = range(3, 256)  # more are not open when it begins to listen
 
-# A client whose machine has gone away without a word holds the worker up for so long.
+# A client whose machine was switched off blocks the worker for so long.
 _IDLE_SECONDS, _PROBE_SECONDS, _NUM_PROBES = 30, 10, 3
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     try:
         found = offered_devices(options["devices"])
     except Glm3EdgeError as exc:
-        _say(messages, {"error": str(exc)})
+        _send(messages, {"error": str(exc)})
         return
     server = threading.Thread(
         target=serve_devices,
@@ -55,19 +55,19 @@ def main() -> None:
     )
     server.start()
     if _wait_listening(server):
-        _say(messages, {"devices": [{**asdict(d), "kind": d.kind.name} for d in found]})
+        _send(messages, {"devices": [{**asdict(d), "kind": d.kind.name} for d in found]})
     server.join()
     sys.exit(1)
 
 
 def _take_stdout() -> TextIO:
-    """Standard output for messages alone; what is printed goes to standard error."""
+    """Take standard output for messages; what is printed goes to standard error instead."""
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return messages
 
 
-def _say(messages: TextIO, message: dict[str, Any]) -> None:
+def _send(messages: TextIO, message: dict[str, Any]) -> None:
     print(json.dumps(message), file=messages, flush=True)
 
 
@@ -77,7 +77,7 @@ def _end_with_input() -> None:
 
 
 def _wait_listening(server: threading.Thread) -> bool:
-    """Wait until llama.cpp listens and prepare its socket; False if it does not come to it."""
+    """Wait until llama.cpp listens and prepare its socket; False if it ends before."""
     while server.is_alive():
         for number in _FILES:
             with suppress(OSError):
@@ -96,11 +96,11 @@ def _is_listening(number: int) -> bool:
 
 
 def _prepare(number: int) -> None:
-    """What llama.cpp leaves out.
+    """Set a longer backlog and keep-alive on the socket, which llama.cpp does not.
 
-    It lets two connections wait, so that a few which only look whether it is there shut out all
-    others until its client goes; and it waits for ever for a client that was switched off. A
-    connection has the options of the socket that it came in by.
+    Its backlog is two connections, so that a few which only check whether it is there shut out all
+    others until its client leaves; and without keep-alive it waits for ever for a client that was
+    switched off. Connections inherit the options of the listening socket.
     """
     with socket.socket(fileno=os.dup(number)) as sock:
         sock.listen(socket.SOMAXCONN)

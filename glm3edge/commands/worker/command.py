@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 _MIB = 2**20
 _WARNING = (
-    "warning  The protocol has no authentication and no encryption: whoever reaches this address\n"
-    "         can use this worker and crash it, and read what is computed. Offer it only in a\n"
-    "         network that you trust."
+    "warning  The protocol has no authentication and no encryption: anyone who can reach this\n"
+    "         address can use this worker, crash it, and read what it computes. Offer it only in\n"
+    "         a network that you trust."
 )
 
 
@@ -96,10 +96,10 @@ def _tensor_cache(folder: Path) -> "TensorCache":
     from glm3edge.commands.worker.tensor_cache import MIN_FREE_BYTES, TensorCache  # noqa: PLC0415
 
     cache = TensorCache(folder / "rpc-tensors")
-    if not cache.has_room():
+    if not cache.has_space():
         raise ConfigError(
             f"--cache: less than {MIN_FREE_BYTES / _MIB:,.0f} MiB are free for {cache.folder}; "
-            "make room, or choose another --cache-dir"
+            "free some space, or choose another --cache-dir"
         )
     try:
         cache.folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def _banner(
         f"worker   {config.address}  (one client at a time)",
         *([] if is_local(config.host) else [_WARNING]),
         *_device_lines(devices),
-        *_use_lines(config),
+        *_client_lines(config),
         "stop     Ctrl-C",
     ]
     if cache is not None:
@@ -135,21 +135,21 @@ def _device_lines(devices: "Sequence[Device]") -> list[str]:
 
 
 def _with_free_memory(device: "Device") -> "Device":
-    """llama.cpp takes all memory of the machine for free."""
+    """``device`` with the memory that is available; llama.cpp reports all of the CPU's as free."""
     if device.is_offload:
         return device
     memory = system_memory()
     return replace(device, memory_free=memory.available, memory_total=memory.total)
 
 
-def _use_lines(config: "WorkerConfig") -> list[str]:
+def _client_lines(config: "WorkerConfig") -> list[str]:
     hosts = _own_addresses() if is_wildcard(config.host) else [config.host]
     lines = [f"         glm3edge serve --rpc {host}:{config.port}" for host in hosts]
     return ["use" + lines[0][3:], *lines[1:]]
 
 
 def _own_addresses() -> list[str]:
-    """IPv4 addresses that other machines may know this one by."""
+    """IPv4 addresses by which other machines may reach this one."""
     addresses = [
         entry.address
         for entries in psutil.net_if_addrs().values()

@@ -1,7 +1,7 @@
-"""RpcServerProcess: the process in which llama.cpp serves, as its parent sees it.
+"""Process of llama.cpp's RPC server, seen from its parent.
 
-llama.cpp's server is one call that never returns, keeps signals waiting, and ends its process over
-what a client sends. So it has a process of its own, which can be ended at any time and begun anew.
+llama.cpp's server is one call that never returns, blocks signals, and may end its process over what
+a client sends. So it has a process of its own, which can be ended and restarted at any time.
 """
 
 import json
@@ -23,19 +23,19 @@ from glm3edge.llama.devices import Device, DeviceKind
 
 logger = logging.getLogger(__name__)
 
-_LOG_LINE = re.compile(r"\t(\d+)\t(.*)")  # process.LOG_FORMAT
+_LOG_LINE = re.compile(r"\t(\d+)\t(.*)")  # child.LOG_FORMAT
 _PLACE = re.compile(r"^\S+\.\w+:\d+: ")  # in llama.cpp's source
 _END_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """What a worker offers.
+    """Configuration of a worker.
 
     Attributes:
-        host: address to listen on, in numbers (IPv4).
+        host: numeric address to listen on (IPv4).
         port: to listen on.
-        devices: names; none for those that llama.cpp would choose.
+        devices: names of those to offer; none for those that llama.cpp would choose.
         num_threads: compute threads of the CPU.
     """
 
@@ -46,11 +46,12 @@ class WorkerConfig:
 
     @property
     def address(self) -> str:
+        """``host:port``."""
         return f"{self.host}:{self.port}"
 
 
 class RpcServerProcess:
-    """A running process; ``fileno()`` can be waited on for what it says and for its end."""
+    """Server process; ``fileno()`` is readable when it has a message or has ended."""
 
     def __init__(self, config: WorkerConfig, *, cache_folder: Path | None = None) -> None:
         self._address = config.address
@@ -75,26 +76,27 @@ class RpcServerProcess:
             "cache_folder": cache_folder and str(cache_folder),
             "log_level": logging.getLogger().getEffectiveLevel(),
         }
-        with suppress(BrokenPipeError):  # it has ended; whoever waits will see
+        with suppress(BrokenPipeError):  # it has ended, which devices() reports
             stdin.write(json.dumps(options).encode() + b"\n")
             stdin.flush()
 
     @property
     def pid(self) -> int:
+        """Process id."""
         return self._process.pid
 
     def fileno(self) -> int:
         return self._stdout.fileno()
 
     def devices(self) -> list[Device]:
-        """What it offers, once it listens.
+        """Devices that it offers, once it listens.
 
         Raises:
-            DeviceError: it does not come to that.
+            DeviceError: it cannot listen.
         """
         line = self._stdout.readline()
         if not line:
-            raise DeviceError(f"llama.cpp cannot serve on {self._address}: {self.last_words()}")
+            raise DeviceError(f"llama.cpp cannot serve on {self._address}: {self.exit_reason()}")
         message: dict[str, Any] = json.loads(line)
         if "error" in message:
             raise DeviceError(message["error"])
@@ -103,8 +105,8 @@ class RpcServerProcess:
             for fields in message["devices"]
         ]
 
-    def last_words(self) -> str:
-        """Why the process has ended, in a line."""
+    def exit_reason(self) -> str:
+        """Reason why the process has ended, in a line."""
         try:
             code: int | str = self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -114,7 +116,7 @@ class RpcServerProcess:
         return _PLACE.sub("", lines[-1]) if lines else f"its process ended with {code}"
 
     def close(self) -> None:
-        """End the process at once. Idempotent."""
+        """Kill the process. Idempotent."""
         self._process.kill()
         self._process.wait()
         self._reader.join(_END_SECONDS)
@@ -132,37 +134,35 @@ class RpcServerProcess:
             self._last_lines.append(text)
 
 
-class Stop:
-    """A signal's handler that wakes whoever waits for it; ``fileno()`` can be waited on."""
+class StopSignal:
+    """Signal handler that can be waited for; ``fileno()`` is readable once the signal arrives."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
-        self._is_asked = False
+        self._has_arrived = False
 
     def __call__(self, *_signal: object) -> None:
-        self._is_asked = True
+        self._has_arrived = True
         os.write(self._writer, b".")
 
     def fileno(self) -> int:
         return self._reader
 
     def close(self) -> None:
-        """Free it; it must handle no signal any more."""
+        """Close it; it must not be a signal's handler any more."""
         os.close(self._reader)
         os.close(self._writer)
 
-    def wait(
-        self, serving: RpcServerProcess | None = None, *, seconds: float | None = None
-    ) -> bool:
-        """Wait for the signal, for ``serving`` to say something or to end, or so many seconds.
+    def wait(self, server: RpcServerProcess | None = None, *, seconds: float | None = None) -> bool:
+        """Wait for the signal, or for ``server`` to send a message or end, at most ``seconds``.
 
         Returns:
-            Whether there is nothing more to wait for: the signal came, or ``serving`` spoke.
+            Whether one of these has happened in time.
         """
-        waited_for = [self.fileno()] + ([] if serving is None else [serving.fileno()])
+        waited_for = [self.fileno()] + ([] if server is None else [server.fileno()])
         return bool(select.select(waited_for, [], [], seconds)[0])
 
     def __bool__(self) -> bool:
-        """Whether the signal has come."""
-        return self._is_asked
+        """Whether the signal has arrived."""
+        return self._has_arrived

@@ -1,4 +1,4 @@
-"""run: serve, and begin anew when a client made llama.cpp fail, until a signal says stop."""
+"""Run of ``glm3edge worker``: serves until a signal, and restarts llama.cpp if it fails."""
 
 import logging
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from glm3edge.commands.worker.rpc_process import RpcServerProcess, Stop, WorkerConfig
+from glm3edge.commands.worker.rpc_process import RpcServerProcess, StopSignal, WorkerConfig
 from glm3edge.commands.worker.tensor_cache import TensorCache
 from glm3edge.errors import ConfigError, DeviceError
 from glm3edge.llama.devices import Device
@@ -19,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 1.0
 _MAX_PAUSE_SECONDS = 32.0
-_HALT_SECONDS = 1.0
+_SUSPEND_SECONDS = 1.0
 _ENDED = {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
 
 
 def free_address(host: str, port: int) -> tuple[str, int]:
-    """``host`` in numbers and ``port``, which can be listened on; port 0 takes any free one.
+    """Numeric address and port that can be listened on; port 0 takes any free one.
 
     Raises:
         ConfigError: the address is in use, or not this machine's.
@@ -56,69 +56,69 @@ def run(
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        config: what to serve, and where.
-        cache: where tensors are kept; None for nowhere.
-        on_ready: called once, with the devices, when clients may come.
+        config: devices and address.
+        cache: of tensors; None keeps none.
+        on_ready: called once, with the devices, when clients can connect.
 
     Raises:
         ConfigError: the address is in use.
-        DeviceError: it cannot begin for another reason.
+        DeviceError: llama.cpp cannot start, for another reason.
     """
-    pause, has_begun = 1.0, False
-    with _stop_signals() as stop:
+    pause, has_started = 1.0, False
+    with _stop_signal() as stop:
         while not stop:
             try:
-                with _session(config, cache) as serving:
-                    devices = serving.devices() if stop.wait(serving) and not stop else None
+                with _session(config, cache) as server:
+                    devices = server.devices() if stop.wait(server) and not stop else None
                     if devices is None:
                         break
-                    if not has_begun:
+                    if not has_started:
                         on_ready(devices)
-                    pause, has_begun = 1.0, True
-                    _wait(stop, serving, cache)
-                    reason = serving.last_words() if not stop else ""
+                    pause, has_started = 1.0, True
+                    _wait(stop, server, cache)
+                    reason = server.exit_reason() if not stop else ""
             except DeviceError as exc:
-                if not has_begun:
+                if not has_started:
                     free_address(config.host, config.port)  # it may have been taken meanwhile
                     raise
                 reason = str(exc)
             if not stop:
-                logger.warning("llama.cpp has ended and begins anew: %s", reason)
+                logger.warning("llama.cpp has ended and is restarted: %s", reason)
                 stop.wait(seconds=pause)
                 pause = min(2 * pause, _MAX_PAUSE_SECONDS)
 
 
-def _wait(stop: Stop, serving: RpcServerProcess, cache: TensorCache | None) -> None:
-    """Wait until the signal comes or the process has ended, and watch the disk meanwhile."""
-    while cache is not None and not stop.wait(serving, seconds=_WATCH_SECONDS):
+def _wait(stop: StopSignal, server: RpcServerProcess, cache: TensorCache | None) -> None:
+    """Wait until the signal arrives or the process ends, and watch the disk space meanwhile."""
+    while cache is not None and not stop.wait(server, seconds=_WATCH_SECONDS):
         if not cache.watch():
-            logger.warning("the disk is nearly full: tensors that come now are not kept")
+            logger.warning("the disk is nearly full: further tensors are not kept")
             cache = None
-    stop.wait(serving)
+    stop.wait(server)
 
 
 @contextmanager
 def _session(config: WorkerConfig, cache: TensorCache | None) -> Iterator[RpcServerProcess]:
-    """A process that serves, and its part of the cache, which is kept if nothing failed."""
-    serving = RpcServerProcess(config, cache_folder=None if cache is None else cache.open())
+    """Run a server process, and keep the tensors that it was sent if nothing failed."""
+    server = RpcServerProcess(config, cache_folder=None if cache is None else cache.open())
     is_alive = False
     unfinished: list[Path] = []
     try:
-        yield serving
+        yield server
     finally:
         if cache is not None:
-            is_alive, unfinished = _halt(serving.pid)
-        serving.close()
+            is_alive, unfinished = _suspend(server.pid)
+        server.close()
         if cache is not None:
             cache.keep(unfinished) if is_alive else cache.discard()
 
 
-def _halt(pid: int) -> tuple[bool, list[Path]]:
-    """Stop a process where it is; whether it was alive, and the files that it had open."""
+def _suspend(pid: int) -> tuple[bool, list[Path]]:
+    """Suspend a process; whether it was alive, and the files that it had open."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         process.suspend()
-        deadline = time.monotonic() + _HALT_SECONDS
+        deadline = time.monotonic() + _SUSPEND_SECONDS
         while (status := process.status()) != psutil.STATUS_STOPPED:
             if status in _ENDED or time.monotonic() > deadline:
                 return False, []
@@ -128,9 +128,9 @@ def _halt(pid: int) -> tuple[bool, list[Path]]:
 
 
 @contextmanager
-def _stop_signals() -> Iterator[Stop]:
-    """Signals that ask the worker to stop, as something to wait for."""
-    stop = Stop()
+def _stop_signal() -> Iterator[StopSignal]:
+    """Handle SIGINT and SIGTERM by a ``StopSignal`` that can be waited for."""
+    stop = StopSignal()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, stop) for number in numbers]
     try:

@@ -1,12 +1,12 @@
-"""Tensors that clients have sent, kept on disk so that they need not send them again.
+"""Disk cache of the tensors that clients have sent, so that they need not send them again.
 
-llama.cpp's server writes each into a file and reads whatever it finds under a hash, without looking
-whether all of it is there: what was cut off by a kill or a full disk would be computed with. So it
-gets a folder for one session, with links to the tensors that are known to be whole, and what it
-added is kept when the session has come to a good end.
+llama.cpp's server writes each tensor to a file and reads whatever it finds under a hash, without a
+check that the file is complete: it would compute with one that was cut off by a kill or a full
+disk. So it gets a folder for each session, with links to the tensors that are known to be complete,
+and the files that it adds are kept only if the session ends well.
 
-    tensors/                  whole tensors
-    tensors/session-PID-xxx/  links to them, and files of the session
+    tensors/                  complete tensors
+    tensors/session-PID-xxx/  links to them, and new files of the session
 """
 
 import shutil
@@ -18,13 +18,13 @@ from pathlib import Path
 import psutil
 
 MIN_FREE_BYTES = 2 * 2**30
-"""Room on the disk below which nothing is kept: more than comes in a second."""
+"""Free disk space below which nothing is kept: more than arrives in a second."""
 
 _PREFIX = "session-"
 
 
 class TensorCache:
-    """The folder, and the session that runs."""
+    """Folder of tensors, and the current session."""
 
     def __init__(self, folder: Path, *, min_free_bytes: int = MIN_FREE_BYTES) -> None:
         self.folder = folder
@@ -33,11 +33,11 @@ class TensorCache:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of all whole tensors."""
+        """Bytes of all complete tensors."""
         return sum(path.stat().st_size for path in self._tensors())
 
     def open(self) -> Path:
-        """Begin a session; returns the folder for it.
+        """Begin a session, and return its folder.
 
         Raises:
             OSError: the folder cannot be made or written to.
@@ -53,19 +53,19 @@ class TensorCache:
         return session
 
     def watch(self) -> bool:
-        """Give the session up if the disk gets full; whether it goes on."""
-        if self._session is not None and self.has_room():
+        """Discard the session if the disk is nearly full; whether it continues."""
+        if self._session is not None and self.has_space():
             return True
         self.discard()
         return False
 
-    def has_room(self) -> bool:
-        """Whether the disk has room enough."""
-        place = next(path for path in (self.folder, *self.folder.parents) if path.exists())
-        return shutil.disk_usage(place).free >= self._min_free_bytes
+    def has_space(self) -> bool:
+        """Whether the disk has enough free space."""
+        folder = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        return shutil.disk_usage(folder).free >= self._min_free_bytes
 
     def keep(self, unfinished: Iterable[Path] = ()) -> None:
-        """End the session and keep what it added, ``unfinished`` files excepted."""
+        """End the session and keep the files that it added, except ``unfinished`` ones."""
         session, self._session = self._session, None
         if session is None:
             return
@@ -77,7 +77,7 @@ class TensorCache:
         shutil.rmtree(session, ignore_errors=True)
 
     def discard(self) -> None:
-        """End the session and keep nothing of it. Whoever still writes to it fails."""
+        """End the session and remove its files; writing to it fails then."""
         session, self._session = self._session, None
         if session is not None:
             shutil.rmtree(session, ignore_errors=True)
@@ -86,7 +86,7 @@ class TensorCache:
         return [path for path in self.folder.iterdir() if path.is_file()]
 
     def _remove_dead_sessions(self) -> None:
-        """Those of workers that were killed."""
+        """Remove the sessions of workers that were killed."""
         for path in self.folder.glob(f"{_PREFIX}*"):
             pid = path.name.removeprefix(_PREFIX).partition("-")[0]
             if not (pid.isdecimal() and psutil.pid_exists(int(pid))):

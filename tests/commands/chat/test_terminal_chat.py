@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cli import HANG_SECONDS
 from tests.support.paths import SUPPORT
 from tests.support.servers import Server, start_server, stop_server
 from tests.support.terminal import Terminal
@@ -70,7 +71,7 @@ def one_shot(
         env={**os.environ, **environment},
         input=text,
         capture_output=True,
-        timeout=120,
+        timeout=HANG_SECONDS,
         check=False,
     )
 
@@ -155,7 +156,7 @@ def test_a_reply_is_stopped_and_windows_change(environment: dict[str, str]) -> N
         terminal.wait_prompt()
         assert "正在加载 glm3-tiny" in terminal.text
         terminal.send("你好")
-        terminal.wait_for("你你你你你", seconds=60)
+        terminal.wait_for("你你你你你")
         terminal.type("pressed meanwhile")  # Ctrl-C throws it away
         terminal.resize(50, 12)
         terminal.drain(0.3)
@@ -294,7 +295,7 @@ def test_nobody_reads_the_reply(environment: dict[str, str], server: Server) -> 
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert result.stdout == "141\n"

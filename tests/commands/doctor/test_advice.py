@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from glm3edge.commands.doctor.advice import gpu_advice, processor_advice, rpc_advice
-from glm3edge.commands.doctor.gpus import Gpu, Surroundings, Vendor
+from glm3edge.commands.doctor.gpus import Gpu, GpuSetup, Vendor
 
 NVIDIA = Gpu(Vendor.NVIDIA, "0000:01:00.0", "2684", "nvidia")
 AMD = Gpu(Vendor.AMD, "0000:03:00.0", "744c", "amdgpu")
@@ -14,12 +14,12 @@ ARC = Gpu(Vendor.INTEL, "0000:03:00.0", "56a0", "xe")
 INTEGRATED = Gpu(Vendor.INTEL, "0000:00:02.0", "9a49", "i915", is_integrated=True)
 APPLE = Gpu(Vendor.APPLE, is_integrated=True)
 
-BARE = Surroundings("linux")
+BARE = GpuSetup("linux")
 DRIVEN = replace(BARE, gpus=(NVIDIA,), has_nvidia_kernel=True, has_cuda_driver=True)
 READY = replace(DRIVEN, has_nvcc=True)
 NO_DRIVER = replace(BARE, gpus=(replace(NVIDIA, driver="nouveau"),))
 MESA = replace(BARE, gpus=(AMD,), has_vulkan_driver=True)
-MAC = Surroundings("darwin", "", (APPLE,), has_xcode=True)
+MAC = GpuSetup("darwin", "", (APPLE,), has_xcode=True)
 
 APT, DNF, PACMAN = "sudo apt install ", "sudo dnf install ", "sudo pacman -S "
 TOOLS = "glslc libvulkan-dev spirv-headers"
@@ -29,7 +29,7 @@ CUDA, VULKAN, METAL = (f"make serve {name}=1" for name in ("CUDA", "VULKAN", "ME
 
 
 @pytest.mark.parametrize(
-    ("around", "backends", "devices", "words", "commands"),
+    ("setup", "backends", "devices", "words", "commands"),
     [
         (BARE, [], [], "No GPU", []),
         (BARE, ["cuda"], [], "built for CUDA all the same", []),
@@ -58,7 +58,7 @@ CUDA, VULKAN, METAL = (f"make serve {name}=1" for name in ("CUDA", "VULKAN", "ME
         (READY, ["cuda"], [CUDA_GPU], "uses CUDA", []),
         (DRIVEN, ["vulkan"], [("vulkan", "NVIDIA GeForce RTX 4090")], "uses Vulkan", []),
         (
-            Surroundings("linux", gpus=(Gpu(Vendor.NVIDIA, driver="dxg"),), has_cuda_driver=True),
+            GpuSetup("linux", gpus=(Gpu(Vendor.NVIDIA, driver="dxg"),), has_cuda_driver=True),
             [],
             [],
             "NVIDIA GPU: the driver is there",
@@ -92,17 +92,17 @@ CUDA, VULKAN, METAL = (f"make serve {name}=1" for name in ("CUDA", "VULKAN", "ME
     ],
 )
 def test_one_vendor(
-    around: Surroundings,
+    setup: GpuSetup,
     backends: Sequence[str],
     devices: Sequence[tuple[str, str]],
     words: str,
     commands: list[str],
 ) -> None:
-    (advice,) = gpu_advice(around, backends, devices)
+    (advice,) = gpu_advice(setup, backends, devices)
     assert words in advice.text
     assert list(advice.commands) == commands
     assert advice.is_fault is bool(
-        (around.gpus and not devices) or words.startswith("not built for V")
+        (setup.gpus and not devices) or words.startswith("not built for V")
     )
 
 
@@ -114,8 +114,8 @@ def test_an_integrated_gpu_is_no_fault() -> None:
 
 
 def test_an_integrated_gpu_beside_another() -> None:
-    around = replace(MESA, gpus=(INTEGRATED, AMD))
-    intel, amd = gpu_advice(around, ["vulkan"], [VULKAN_GPU])
+    setup = replace(MESA, gpus=(INTEGRATED, AMD))
+    intel, amd = gpu_advice(setup, ["vulkan"], [VULKAN_GPU])
     assert "leaves it alone" in intel.text
     assert "uses Vulkan" in amd.text
     (intel,) = gpu_advice(replace(MESA, gpus=(INTEGRATED,)), ["vulkan"], [("vulkan", "Intel Iris")])
@@ -123,8 +123,8 @@ def test_an_integrated_gpu_beside_another() -> None:
 
 
 def test_each_vendor_is_told_once() -> None:
-    around = replace(READY, gpus=(INTEGRATED, NVIDIA, replace(NVIDIA, place="0000:02:00.0")))
-    intel, nvidia = gpu_advice(around, ["cuda"], [CUDA_GPU])
+    setup = replace(READY, gpus=(INTEGRATED, NVIDIA, replace(NVIDIA, place="0000:02:00.0")))
+    intel, nvidia = gpu_advice(setup, ["cuda"], [CUDA_GPU])
     assert intel.text.startswith("Intel GPU at 0000:00:02.0 (9a49, i915): ")
     assert nvidia.text.startswith(
         "NVIDIA 2 GPUs at 0000:01:00.0 (2684, nvidia), 0000:02:00.0 (2684, nvidia): "

@@ -16,7 +16,7 @@ from glm3edge.commands.doctor.report import as_json, show
 from glm3edge.llama.build import Build
 from glm3edge.llama.devices import Device, DeviceKind
 from glm3edge.placement.machine.memory import SystemMemory
-from tests.commands.test_app import run
+from tests.support.cli import run
 from tests.support.rpc_workers import new_worker
 
 GIB = 2**30

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from glm3edge.commands.doctor.gpus import Gpu, Vendor, look_around, pci_gpus
+from glm3edge.commands.doctor.gpus import Gpu, Vendor, detect_gpu_setup, pci_gpus
 
 DEVICES = {
     "0000:00:02.0": ("0x030000", "0x8086", "0x9a49", "i915"),
@@ -31,6 +31,6 @@ def test_pci(tmp_path: Path) -> None:
 
 
 def test_this_machine_can_be_looked_at() -> None:
-    around = look_around()
-    assert around.packager in {"apt", "dnf", "pacman", ""}
-    assert around.has_cuda_driver or not around.has_nvidia_kernel or around.is_container
+    setup = detect_gpu_setup()
+    assert setup.packager in {"apt", "dnf", "pacman", ""}
+    assert setup.has_cuda_driver or not setup.has_nvidia_kernel or setup.is_container

@@ -1,14 +1,12 @@
 """The built-in model in several types, converted once."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from glm3edge.store.store import Store
+from tests.support.demo import Demo
 from tests.support.paths import GLM3_TINY
-
-Demo = Callable[[str], Path]
 
 
 @pytest.fixture(scope="session")

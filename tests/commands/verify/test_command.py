@@ -12,7 +12,8 @@ from glm3edge.commands.app import app
 from glm3edge.commands.verify.limits import FILE_KV_TYPES
 from glm3edge.config.kv_types import KV_TYPES
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
-from tests.commands.verify.conftest import Demo
+from tests.support.cli import HANG_SECONDS
+from tests.support.demo import Demo
 from tests.support.gguf_files import SPACE_PREFIX, fill_tensor, set_bool, set_uint32, truncate
 
 MOSTLY_Q4_1 = 3  # llama.cpp's number of a type that this converter does not make
@@ -181,7 +182,9 @@ def test_as_a_process(demo: Demo, tmp_path: Path) -> None:
     """Nothing but JSON on stdout, and no bar where there is no terminal."""
     command = [sys.executable, "-m", "glm3edge", "verify", str(demo("q8_0"))]
     command += ["--against", str(demo("f16")), "--windows", "1", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["files"][0]["type"] == "q8_0"
     names = [demo("f16").name, demo("q8_0").name]

@@ -20,7 +20,7 @@ from glm3edge.errors import ConfigError, ModelError, ModelLoadError
 from glm3edge_convert.convert import convert
 from glm3edge_convert.quantize.recipe import RECIPES
 from glm3edge_convert.synth.random_checkpoint import SHAPES, Shape, make_checkpoint
-from tests.commands.verify.conftest import Demo
+from tests.support.demo import Demo
 from tests.support.encoders import make_bert
 from tests.support.gguf_files import fill_tensor, truncate
 
@@ -198,7 +198,7 @@ def test_texts_and_windows_that_do_not_do(
 def test_no_room_for_logits(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(".")._replace(free=1000)
     monkeypatch.setattr("shutil.disk_usage", lambda _folder: usage)
-    with pytest.raises(ConfigError, match="no room for 10 MiB of logits: compare fewer --windows"):
+    with pytest.raises(ConfigError, match="no space for 10 MiB of logits: compare fewer --windows"):
         compare([demo("q8_0")], demo("f16"))
 
 

@@ -27,7 +27,7 @@ from glm3edge.llama.model import Model
 from glm3edge.llama.workers import worker_problem
 from glm3edge_convert.convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
-from tests.commands.test_app import run
+from tests.support.cli import HANG_SECONDS, run
 
 PROMPT = [5, 17, 900, 33, 4]
 LOG_LINE = re.compile(r"\S+ \S+ (WARNING|ERROR) glm3edge\.commands\.worker\.\w+: ")
@@ -49,7 +49,7 @@ class Worker:
         """Its exit code and what it still wrote to standard output and error."""
         self.process.send_signal(number)
         try:
-            stdout, stderr = self.process.communicate(timeout=10)
+            stdout, stderr = self.process.communicate(timeout=HANG_SECONDS)
         finally:
             self.process.kill()
         return self.process.returncode, stdout, stderr
@@ -82,7 +82,7 @@ def worker() -> Iterator[Worker]:
     code, stdout, stderr = worker.stop()
     assert (code, stdout) == (0, "stopped\n")
     lines = stderr.splitlines()
-    assert "begins anew" in lines[-1]
+    assert "is restarted" in lines[-1]
     assert all(LOG_LINE.match(line) for line in lines), stderr
 
 
@@ -146,7 +146,7 @@ def test_it_survives_what_is_no_client(
 
 def test_a_second_client_waits_for_the_first(worker: Worker) -> None:
     first = ChildProcess(Client, worker.address).wait_ready()
-    second = ChildProcess(Client, worker.address, timeout=60)
+    second = ChildProcess(Client, worker.address, timeout=HANG_SECONDS)
     try:
         # Those that only look whether it is there do not keep others out meanwhile.
         assert [worker_problem([worker.address]) for _ in range(40)] == [None] * 40
@@ -164,8 +164,8 @@ def test_it_begins_anew_when_llama_cpp_ends(
 ) -> None:
     before = worker.child
     before.kill()
-    deadline = time.monotonic() + 20
-    psutil.wait_procs([before], timeout=10)
+    deadline = time.monotonic() + HANG_SECONDS
+    psutil.wait_procs([before], timeout=HANG_SECONDS)
     while worker_problem([worker.address]) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert run_in_child(greedy, tiny_gguf, [worker.address]) == expected
@@ -178,9 +178,7 @@ def test_a_term_signal_ends_it_beside_a_client() -> None:
     child = worker.child
     client = ChildProcess(Client, f"127.0.0.1:{port}").wait_ready()
     try:
-        began = time.monotonic()
         assert worker.stop(signal.SIGTERM) == (0, "stopped\n", "")
-        assert time.monotonic() - began < 30
         assert not child.is_running()
     finally:
         client.close()
@@ -217,7 +215,7 @@ def test_when_it_is_killed_nothing_of_it_stays() -> None:
     child = worker.child
     worker.process.kill()
     worker.process.communicate()
-    psutil.wait_procs([child], timeout=10)
+    psutil.wait_procs([child], timeout=HANG_SECONDS)
     assert not child.is_running()
 
 
@@ -235,10 +233,10 @@ def test_a_port_that_is_taken_after_it_was_found_free() -> None:
     """By another that started at the same moment, say."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        offer = WorkerConfig("127.0.0.1", port, (), 1)
+        config = WorkerConfig("127.0.0.1", port, (), 1)
         message = f"cannot listen on 127.0.0.1:{port}: Address already in use; try another --port"
         with pytest.raises(ConfigError, match=re.escape(message)):
-            serve(offer, None, on_ready=lambda _devices: pytest.fail("it serves"))
+            serve(config, None, on_ready=lambda _devices: pytest.fail("it serves"))
 
 
 def test_of_workers_that_start_together_one_serves() -> None:
@@ -257,8 +255,10 @@ def test_of_workers_that_start_together_one_serves() -> None:
     assert left.stdout is not None
     assert left.stdout.readline().startswith(f"worker   127.0.0.1:{port}")
     left.terminate()
-    errors = {worker.communicate(timeout=30)[1] for worker in workers if worker is not left}
-    assert left.communicate(timeout=30)[1] == ""
+    errors = {
+        worker.communicate(timeout=HANG_SECONDS)[1] for worker in workers if worker is not left
+    }
+    assert left.communicate(timeout=HANG_SECONDS)[1] == ""
     assert ended == [2, 2, 2]
     assert errors == {
         f"error: cannot listen on 127.0.0.1:{port}: Address already in use; try another --port\n"

@@ -60,7 +60,7 @@ def test_a_full_disk_ends_the_session(tmp_path: Path) -> None:
     cache = TensorCache(tmp_path / "tensors", min_free_bytes=2**62)
     session = cache.open()
     (session / "0a").write_bytes(b"cut o")
-    assert not cache.has_room()
+    assert not cache.has_space()
     assert not cache.watch()
     assert not session.exists()
     cache.keep()
