@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 
 from glm3edge.config.kv_types import KV_TYPES
-from glm3edge_convert.checkpoint.chatglm_tensors import chatglm_mappings
-from glm3edge_convert.checkpoint.hparams import HParams
+from glm3edge_convert.models.chatglm.hparams import HParams
+from glm3edge_convert.models.chatglm.tensors import chatglm_mappings
 from glm3edge_convert.quantize.recipe import RECIPES, row_num_bytes, tensor_type
 
 MIB, GIB = 2**20, 2**30

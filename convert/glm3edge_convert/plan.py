@@ -1,27 +1,27 @@
-"""Plan: everything about a conversion that is known before the first byte of data is read."""
+"""Plan of a conversion: all that is known of the output before any tensor's data is read."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+from gguf import GGMLQuantizationType, GGUFWriter
 
-    from gguf import GGMLQuantizationType, GGUFWriter
-
-    from glm3edge_convert.checkpoint.output_tensors import OutputTensor
-    from glm3edge_convert.quantize.imatrix import Imatrix
-    from glm3edge_convert.quantize.recipe import Recipe
+from glm3edge_convert.models.output_tensors import OutputTensor
+from glm3edge_convert.quantize.imatrix import Imatrix
+from glm3edge_convert.quantize.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one architecture makes of a checkpoint folder.
+    """Contents of the GGUF file of one checkpoint folder.
 
-    `types` are those of `tensors`, one for each; `add_metadata` writes what no other architecture
-    has: sizes and vocabulary. `imatrix` weighs what is lost, if there is one.
+    Attributes:
+        architecture: GGUF's name for the model's architecture.
+        recipe: the output type.
+        tensors: the tensors, in file order.
+        types: the type of each tensor.
+        add_metadata: writes the metadata that only this architecture has: sizes and vocabulary.
+        imatrix: the importance matrix that quantization goes by, if there is one.
     """
 
     architecture: str
@@ -33,9 +33,9 @@ class Plan:
 
 
 def model_name(source: Path) -> str:
-    """The folder's name, or the model's where the folder is a snapshot of the Hugging Face cache.
+    """The model's name: its folder's, or the repository's in the Hugging Face cache.
 
-    Such a folder is `models--<owner>--<name>/snapshots/<commit>`.
+    A folder of that cache is ``models--<owner>--<name>/snapshots/<commit>``.
     """
     folder = source.resolve()
     if folder.parent.name == "snapshots":

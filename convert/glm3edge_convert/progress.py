@@ -1,20 +1,16 @@
-"""How far a conversion is, and the bar that shows it."""
-
-from __future__ import annotations
+"""Progress of conversions and downloads, and the bar that shows it."""
 
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from typing import Protocol
 
 PLAIN_STEP = 10  # percent between lines where stderr is not a terminal
 
 
 class Step(Protocol):
-    """How far something is whose bytes are counted: a conversion, or a download before it."""
+    """Progress of something whose bytes are counted: a conversion, or a download before it."""
 
     @property
     def label(self) -> str: ...
@@ -28,7 +24,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a conversion is; bytes are the output's."""
+    """Progress of a conversion; bytes are the output's."""
 
     tensor: str
     num_tensors_done: int
@@ -38,23 +34,26 @@ class Progress:
 
     @property
     def label(self) -> str:
-        """What is going on."""
+        """Name of the tensor that is being converted."""
         return self.tensor
 
     @property
     def count(self) -> str:
-        """How far it is, in words."""
+        """Progress in words."""
         return f"{self.num_tensors_done} of {self.num_tensors} tensors"
 
 
 @contextmanager
-def progress_bar(say: Callable[[str], None] | None = None) -> Iterator[Callable[[Step], None]]:
-    """A bar with the time left on a terminal, a line now and then elsewhere; on stderr.
+def progress_bar(
+    write_line: Callable[[str], None] | None = None,
+) -> Iterator[Callable[[Step], None]]:
+    """A progress bar with the time left on a terminal, a line now and then elsewhere; on stderr.
 
-    With `say` the lines go there, and there is no bar.
+    Args:
+        write_line: takes the lines instead; there is no bar then.
     """
-    if say or not sys.stderr.isatty():
-        yield _PlainProgress(say or _print_to_stderr)
+    if write_line or not sys.stderr.isatty():
+        yield _PlainProgress(write_line or _print_to_stderr)
         return
     import rich.progress  # noqa: PLC0415  (it takes a while to import)
     from rich.console import Console  # noqa: PLC0415
@@ -81,8 +80,8 @@ def progress_bar(say: Callable[[str], None] | None = None) -> Iterator[Callable[
 
 
 class _PlainProgress:
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, write_line: Callable[[str], None]) -> None:
+        self._write_line = write_line
         self._next_percent = PLAIN_STEP
 
     def __call__(self, progress: Step) -> None:
@@ -90,7 +89,7 @@ class _PlainProgress:
         if percent < self._next_percent - PLAIN_STEP:  # something else has begun
             self._next_percent = PLAIN_STEP
         if percent >= self._next_percent:
-            self._say(f"{percent}% {progress.count}")
+            self._write_line(f"{percent}% {progress.count}")
             self._next_percent = percent - percent % PLAIN_STEP + PLAIN_STEP
 
 

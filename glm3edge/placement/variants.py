@@ -8,9 +8,15 @@ from pathlib import Path
 
 from glm3edge.errors import ConfigError, ModelLoadError
 from glm3edge.llama.model import Model
-from glm3edge_convert.checkpoint.architecture import check_model_type
-from glm3edge_convert.checkpoint.hparams import HParams, parse_hparams, read_config
-from glm3edge_convert.models.outline import CHATGLM3_6B, read_hparams, write_outline
+from glm3edge_convert.checkpoint.config import read_config
+from glm3edge_convert.models.chatglm.architecture import check_model_type
+from glm3edge_convert.models.chatglm.header_only import write_header_only
+from glm3edge_convert.models.chatglm.hparams import (
+    CHATGLM3_6B,
+    HParams,
+    hparams_from_gguf,
+    parse_hparams,
+)
 from glm3edge_convert.quantize.recipe import file_type_name
 
 DEFAULT_TYPES = ("q2_k", "q3_k_m", "q4_k_s", "q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16")
@@ -69,7 +75,7 @@ def _read_file(name: str | None, path: Path) -> PlannedModel:
     with Model(path, vocab_only=True) as model:
         number = model.metadata("general.file_type") or ""
         try:
-            hparams = read_hparams(model.metadata, model.vocab_size)
+            hparams = hparams_from_gguf(model.metadata, model.vocab_size)
         except KeyError as exc:
             raise ModelLoadError(path, f"its metadata lacks {exc.args[0]}") from exc
     type_name = file_type_name(int(number)) if number.isdecimal() else None
@@ -109,4 +115,4 @@ def header_only_variants(hparams: HParams, types: Sequence[str]) -> Iterator[tup
 
 
 def _write_variant(path: Path, hparams: HParams, type_name: str) -> Variant:
-    return Variant(type_name, path, write_outline(path, hparams, type_name))
+    return Variant(type_name, path, write_header_only(path, hparams, type_name))

@@ -16,9 +16,8 @@ from glm3edge.errors import ConfigError
 from glm3edge.store.cache import ConvertedModels, Origin
 from glm3edge.store.hub.names import HubName
 from glm3edge.store.hub.pull import Pulled
-from glm3edge_convert.adapters.lora import DEFAULT_ADAPTER_TYPE, convert_lora
-from glm3edge_convert.adapters.prefix import convert_prefix
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert, convert_lora, convert_prefix
+from glm3edge_convert.adapters.lora import DEFAULT_ADAPTER_TYPE
 from glm3edge_convert.errors import OutputExistsError
 from glm3edge_convert.progress import Step
 
@@ -73,7 +72,7 @@ class CachedConverter:
         path = self._convert_once(
             f"{name or checkpoint.name}-{quant_type}-{fingerprint}.gguf",
             f"{checkpoint} to {quant_type}",
-            partial(convert, checkpoint, type=quant_type, progress=self._progress),
+            partial(convert, checkpoint, quant_type=quant_type, progress=self._progress),
         )
         self._models.note_use(path, origin)
         return path
@@ -101,7 +100,7 @@ class CachedConverter:
             ConfigError: the cache folder cannot be written.
             ConvertError: the adapter cannot be converted.
         """
-        make = partial(convert_lora, type=DEFAULT_ADAPTER_TYPE)
+        make = partial(convert_lora, quant_type=DEFAULT_ADAPTER_TYPE)
         return self._convert_adapter(folder, f"lora-{DEFAULT_ADAPTER_TYPE}", make)
 
     def convert_prefix(self, folder: Path) -> Path:

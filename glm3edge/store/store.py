@@ -16,7 +16,7 @@ from glm3edge.store.hub.clients import client_for
 from glm3edge.store.hub.listing import Listings
 from glm3edge.store.hub.names import HubName, parse_name
 from glm3edge.store.hub.pull import Pulled, find_pulled, pull
-from glm3edge_convert.convert import is_encoder
+from glm3edge_convert.conversion import is_encoder
 from glm3edge_convert.progress import Step
 from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
 

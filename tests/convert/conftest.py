@@ -1,27 +1,15 @@
 """Random checkpoints, made once for all tests of the converter."""
 
-from __future__ import annotations
-
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from glm3edge.llama import library
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint, train_tokenizer
+from tests.support.checkpoints import SMALL, MakeCheckpoint
 from tests.support.optional import missing
 from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER
-
-SMALL = Shape(
-    hidden_size=64,
-    num_layers=2,
-    num_heads=4,
-    num_groups=2,
-    kv_channels=16,
-    ffn_hidden_size=96,
-    seq_length=256,
-)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,7 +35,7 @@ def official_tokenizer() -> Path:
 
 @pytest.fixture(scope="session")
 def small_checkpoint(tmp_path_factory: pytest.TempPathFactory, tokenizer: Path) -> Path:
-    """A two-layer checkpoint in two shards. Read-only; see `checkpoint` for one to damage."""
+    """A two-layer checkpoint in two shards. Read-only; see ``checkpoint`` for one to damage."""
     path = tmp_path_factory.mktemp("small") / "checkpoint"
     make_checkpoint(path, shape=SMALL, tokenizer=tokenizer)
     return path
@@ -55,11 +43,8 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory, tokenizer: Path) 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path, small_checkpoint: Path) -> Path:
-    """A copy of `small_checkpoint` to damage."""
+    """A copy of ``small_checkpoint`` to damage."""
     return Path(shutil.copytree(small_checkpoint, tmp_path / "checkpoint"))
-
-
-MakeCheckpoint = Callable[..., Path]
 
 
 @pytest.fixture

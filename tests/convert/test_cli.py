@@ -1,13 +1,10 @@
 """The command: one line and one exit code for everything that can go wrong."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
-import subprocess
-import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -21,24 +18,10 @@ from tests.support.checkpoints import (
     set_value,
     truncate,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+from tests.support.converter import run_convert, run_module
 
 NORM = "transformer.encoder.final_layernorm.weight"
 OUTPUT = "transformer.output_layer.weight"
-
-
-def run(module: str, *arguments: str | Path, prelude: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a module as a command in a process of its own, `prelude` before it."""
-    code = f"{prelude}\nimport runpy; runpy.run_module({module!r}, run_name='__main__')"
-    command = [sys.executable, "-W", "error", "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def convert(*arguments: str | Path, prelude: str = "") -> subprocess.CompletedProcess[str]:
-    return run("glm3edge_convert", *arguments, prelude=prelude)
 
 
 def _make_chatglm2(folder: Path) -> None:
@@ -104,7 +87,7 @@ BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path], None], int, str]] = {
 def test_bad_checkpoints(case: str, checkpoint: Path, tmp_path: Path) -> None:
     damage, code, message = BAD_CHECKPOINTS[case]
     damage(checkpoint)
-    result = convert(checkpoint, "-o", tmp_path / "out.gguf", "--type", "q8_0")
+    result = run_convert(checkpoint, "-o", tmp_path / "out.gguf", "--type", "q8_0")
     error = result.stderr.splitlines()[-1]
     assert result.returncode == code, result.stderr
     assert error.startswith("error: ")
@@ -117,7 +100,7 @@ def test_bad_checkpoints(case: str, checkpoint: Path, tmp_path: Path) -> None:
 
 def test_success(small_checkpoint: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.gguf"
-    result = convert(small_checkpoint, "-o", output, "--type", "Q4_0", "--threads", "1")
+    result = run_convert(small_checkpoint, "-o", output, "--type", "Q4_0", "--threads", "1")
     assert result.returncode == 0, result.stderr
     assert result.stderr.splitlines()[-1] == "100% 17 of 17 tensors"
     assert result.stdout.startswith(f"{output}: ")
@@ -128,14 +111,14 @@ def test_success(small_checkpoint: Path, tmp_path: Path) -> None:
 def test_existing_output(small_checkpoint: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.gguf"
     output.write_text("kept")
-    result = convert(small_checkpoint, "-o", output)
+    result = run_convert(small_checkpoint, "-o", output)
     assert result.returncode == 6
     assert result.stderr == (
         f"error: cannot write {output}: it exists already; "
         "choose another name or pass --overwrite\n"
     )
     assert output.read_text() == "kept"
-    assert convert(small_checkpoint, "-o", output, "--overwrite").returncode == 0
+    assert run_convert(small_checkpoint, "-o", output, "--overwrite").returncode == 0
     assert output.read_bytes()[:4] == b"GGUF"
 
 
@@ -147,7 +130,9 @@ def test_a_write_that_fails_midway(small_checkpoint: Path, tmp_path: Path) -> No
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))"
     )
-    result = convert(small_checkpoint, "-o", tmp_path / "out.gguf", "-t", "f16", prelude=prelude)
+    result = run_convert(
+        small_checkpoint, "-o", tmp_path / "out.gguf", "-t", "f16", prelude=prelude
+    )
     assert result.returncode == 6, result.stderr
     assert "is allowed there" in result.stderr.splitlines()[-1]
     assert not list(tmp_path.iterdir())
@@ -159,7 +144,7 @@ def test_disk_full(small_checkpoint: Path, tmp_path: Path) -> None:
         "usage = shutil.disk_usage('.')._replace(free=1000)\n"
         "shutil.disk_usage = lambda path: usage"
     )
-    result = convert(small_checkpoint, "-o", tmp_path / "out.gguf", prelude=prelude)
+    result = run_convert(small_checkpoint, "-o", tmp_path / "out.gguf", prelude=prelude)
     assert result.returncode == 6, result.stderr
     assert result.stderr.startswith("error: cannot write")
     assert "MiB are needed and 0 MiB are free" in result.stderr
@@ -170,7 +155,7 @@ def test_disk_full(small_checkpoint: Path, tmp_path: Path) -> None:
     "arguments", [["--type", "q1_k"], ["--threads", "0"], ["--no-such-option"]]
 )
 def test_usage(arguments: list[str], small_checkpoint: Path, tmp_path: Path) -> None:
-    result = convert(small_checkpoint, "-o", tmp_path / "out.gguf", *arguments)
+    result = run_convert(small_checkpoint, "-o", tmp_path / "out.gguf", *arguments)
     assert result.returncode == 2
     assert not list(tmp_path.iterdir())
 
@@ -186,7 +171,7 @@ def test_interruption(small_checkpoint: Path, tmp_path: Path) -> None:
         "        super().write(name, slabs)\n"
         "writer.TensorStream = Interrupted"
     )
-    result = convert(small_checkpoint, "-o", tmp_path / "out.gguf", prelude=prelude)
+    result = run_convert(small_checkpoint, "-o", tmp_path / "out.gguf", prelude=prelude)
     assert result.returncode == 130
     assert result.stderr == "error: interrupted; nothing was written\n"
     assert not list(tmp_path.iterdir())
@@ -204,7 +189,7 @@ def test_every_error_has_a_code() -> None:
 
 
 def test_help_lists_the_exit_codes() -> None:
-    result = convert("--help")
+    result = run_convert("--help")
     text = " ".join(result.stdout.split())
     for code in (*range(2, 8), 130):
         assert f"{code} " in text
@@ -212,10 +197,10 @@ def test_help_lists_the_exit_codes() -> None:
 
 def test_synth(tmp_path: Path) -> None:
     out = tmp_path / "tiny"
-    result = run("glm3edge_convert.synth", "--out", out, "--shape", "tiny")
+    result = run_module("glm3edge_convert.synth", "--out", out, "--shape", "tiny")
     assert result.returncode == 0, result.stderr
-    assert convert(out, "-o", tmp_path / "tiny.gguf").returncode == 0
-    again = run("glm3edge_convert.synth", "--out", out, "--shape", "tiny")
+    assert run_convert(out, "-o", tmp_path / "tiny.gguf").returncode == 0
+    again = run_module("glm3edge_convert.synth", "--out", out, "--shape", "tiny")
     assert again.returncode == 6
     assert again.stderr.startswith(f"error: cannot write {out}: it exists")
-    assert run("glm3edge_convert.synth", "--out", out, "--shape", "7b").returncode == 2
+    assert run_module("glm3edge_convert.synth", "--out", out, "--shape", "7b").returncode == 2

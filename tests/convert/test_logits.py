@@ -1,21 +1,15 @@
 """The converted f16 file, run by llama.cpp, agrees with a NumPy forward pass of the checkpoint."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import Shape
 from tests.support import llama, reference
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.convert.conftest import MakeCheckpoint
+from tests.support.checkpoints import MakeCheckpoint
 
 BASE = Shape(
     hidden_size=256,
@@ -52,7 +46,7 @@ def test_logits_agree(case: str, make: MakeCheckpoint, tmp_path: Path) -> None:
     shape, dtype = CASES[case]
     checkpoint = make(shape, dtype=dtype)
     output = tmp_path / "model.gguf"
-    convert(checkpoint, output, type="f16", threads=2)
+    convert(checkpoint, output, quant_type="f16", threads=2)
     tokens, expected = _decisive_sequence(reference.Model(checkpoint))
     with llama.Model(output) as model:
         found = model.logits(tokens)

@@ -1,18 +1,13 @@
 """Memory that a conversion takes, as the operating system counts it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MIB = 2**20
 # 6B's proportions: the largest matrix is a tenth of the file.
@@ -26,8 +21,8 @@ MOST = 100 * MIB
 CONVERT = """
 import sys
 from pathlib import Path
-from glm3edge_convert.convert import convert
-convert(Path(sys.argv[1]), Path(sys.argv[2]), type="q8_0", threads=2)
+from glm3edge_convert import convert
+convert(Path(sys.argv[1]), Path(sys.argv[2]), quant_type="q8_0", threads=2)
 """
 
 

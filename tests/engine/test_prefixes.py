@@ -13,8 +13,7 @@ from glm3edge.engine.kv_cache import num_slots
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 from glm3edge.llama.prefix import Prefix
-from glm3edge_convert.adapters.prefix import convert_prefix
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert, convert_prefix
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from tests.support.engine_client import Client, Listener
 from tests.support.prefixes import make_prefix
@@ -29,7 +28,7 @@ PROMPTS = [f"{number} " + "what is asked " * (2 + number % 4) for number in rang
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prefixes")
     make_checkpoint(folder / "model", shape=Shape(64, 2, 4, 2, 16, 96, 512), dtype="float32")
-    convert(folder / "model", folder / "model.gguf", type="f32")
+    convert(folder / "model", folder / "model.gguf", quant_type="f32")
     for seed, length in enumerate((7, 40)):
         prefix = make_prefix(
             folder / f"{seed}", folder / "model", num_places=length, seed=seed, std=3

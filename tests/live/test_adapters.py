@@ -8,8 +8,8 @@ from typing import Any
 import openai
 import pytest
 
+from glm3edge_convert import convert
 from glm3edge_convert.adapters.scaled_path import ScaledPath
-from glm3edge_convert.convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.lora_adapters import OUTPUT, layer_modules, make_adapter
 from tests.support.servers import Server, start_server, stop_server
@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model in float32, and its adapters."""
     folder = tmp_path_factory.mktemp("adapters")
     make_checkpoint(folder / "base", shape=SHAPES["tiny"], dtype="float32")
-    convert(folder / "base", folder / "base.gguf", type="f32")
+    convert(folder / "base", folder / "base.gguf", quant_type="f32")
     modules = [*layer_modules(SHAPES["tiny"].num_layers), OUTPUT]
     for seed, name in enumerate(SCALES):
         make_adapter(folder / name, folder / "base", modules, seed=seed)
@@ -56,7 +56,7 @@ def expected(folder: Path) -> dict[str, list[str]]:
     for name in NAMES:
         adapters = [ScaledPath(folder / name, SCALES[name])] if name in SCALES else []
         path = folder / f"merged-{name}.gguf"
-        convert(folder / "base", path, type="f32", adapters=adapters)
+        convert(folder / "base", path, quant_type="f32", adapters=adapters)
         server = start_server(str(path), "--disk-cache", "0")
         said[name] = texts(server.base_url, name)
         assert stop_server(server) == 0

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from tests.support.cli import run
 from tests.support.llama_cpp_files import as_llama_cpp_writes
 from tests.support.paths import GLM3_TINY
@@ -34,7 +34,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The built-in model as our converter and as llama.cpp's writes it."""
     folder = tmp_path_factory.mktemp("files")
     ours, theirs = folder / "ours.gguf", folder / "theirs.gguf"
-    convert(GLM3_TINY, ours, type="f16")
+    convert(GLM3_TINY, ours, quant_type="f16")
     return ours, as_llama_cpp_writes(ours, theirs)
 
 

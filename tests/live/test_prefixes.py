@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.lora_adapters import OUTPUT, layer_modules, make_adapter
 from tests.support.prefixes import make_prefix
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model in float32, a LoRA adapter, and two prefixes."""
     folder = tmp_path_factory.mktemp("prefixes")
     make_checkpoint(folder / "base", shape=SHAPES["tiny"], dtype="float32")
-    convert(folder / "base", folder / "base.gguf", type="f32")
+    convert(folder / "base", folder / "base.gguf", quant_type="f32")
     make_prefix(folder / "poet", folder / "base", num_places=128, seed=1, std=2)
     make_prefix(folder / "clerk", folder / "base", num_places=16, seed=2, projection=True, std=3)
     modules = [*layer_modules(SHAPES["tiny"].num_layers), OUTPUT]

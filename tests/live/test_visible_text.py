@@ -10,7 +10,7 @@ from glm3edge.chatglm3.prompt import build_turns, encode_turns
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Message
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.paths import GLM3_TINY
 from tests.support.servers import Server
@@ -59,7 +59,7 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
     folder = tmp_path_factory.mktemp("vocabulary")
     tokenizer = GLM3_TINY / "tokenizer.model"
     make_checkpoint(folder / "tiny", shape=SHAPES["tiny"], tokenizer=tokenizer)
-    convert(folder / "tiny", folder / "tiny.gguf", type="q8_0")
+    convert(folder / "tiny", folder / "tiny.gguf", quant_type="q8_0")
     with Model(folder / "tiny.gguf", vocab_only=True) as model:
         yield model
 

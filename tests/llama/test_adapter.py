@@ -8,9 +8,8 @@ from glm3edge.errors import ModelLoadError
 from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
-from glm3edge_convert.adapters.lora import convert_lora
+from glm3edge_convert import convert, convert_lora
 from glm3edge_convert.adapters.scaled_path import ScaledPath
-from glm3edge_convert.convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, Shape, make_checkpoint
 from tests.support.lora_adapters import layer_modules, make_adapter
 
@@ -148,9 +147,9 @@ def test_a_model_merged_beforehand_says_the_same(tmp_path: Path) -> None:
     make_checkpoint(tmp_path / "base", shape=SHAPES["tiny"], dtype="float32")
     folder = make_adapter(tmp_path / "adapter", tmp_path / "base", layer_modules(4)).folder
     convert_lora(folder, tmp_path / "adapter.gguf")
-    convert(tmp_path / "base", tmp_path / "base.gguf", type="f32")
+    convert(tmp_path / "base", tmp_path / "base.gguf", quant_type="f32")
     adapters = [ScaledPath(folder, 0.7)]
-    convert(tmp_path / "base", tmp_path / "merged.gguf", type="f32", adapters=adapters)
+    convert(tmp_path / "base", tmp_path / "merged.gguf", quant_type="f32", adapters=adapters)
     with Model(tmp_path / "base.gguf") as base, Model(tmp_path / "merged.gguf") as merged:
         adapted = alone(base, Adapter(base, tmp_path / "adapter.gguf", scale=0.7), adapter=1)
         assert adapted == alone(merged) != alone(base)

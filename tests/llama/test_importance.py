@@ -12,7 +12,7 @@ from glm3edge.errors import ModelError
 from glm3edge.llama import importance
 from glm3edge.llama.importance import collect_importances
 from glm3edge.llama.model import Model
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from tests.support import reference
 
 NAMES = {
@@ -63,7 +63,7 @@ class RecordingModel(reference.Model):
 @pytest.fixture(scope="module")
 def f32(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("f32") / "model.gguf"
-    convert(tiny_checkpoint, path, type="f32")
+    convert(tiny_checkpoint, path, quant_type="f32")
     return path
 
 

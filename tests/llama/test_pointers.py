@@ -16,7 +16,7 @@ from glm3edge.llama.device_placement import Placement
 from glm3edge.llama.encoder import Encoder
 from glm3edge.llama.model import ENCODER_ARCHITECTURE, Model
 from glm3edge.llama.pointers import byte_pointer, floats_at
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from tests.support.encoders import make_bert
 
@@ -30,7 +30,7 @@ NUM_STATES = 20
 def wide_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wide")
     make_checkpoint(folder / "model", shape=WIDE)
-    convert(folder / "model", folder / "model.gguf", type="f16")
+    convert(folder / "model", folder / "model.gguf", quant_type="f16")
     return folder / "model.gguf"
 
 
@@ -114,7 +114,7 @@ def calls(context: Context, encoder: Encoder) -> dict[str, Callable[[], Any]]:
 
 def test_no_call_leaves_a_cycle(context: Context, tmp_path: Path) -> None:
     make_bert(tmp_path / "bert")
-    convert(tmp_path / "bert", tmp_path / "bert.gguf", type="f32")
+    convert(tmp_path / "bert", tmp_path / "bert.gguf", quant_type="f32")
     with (
         Model(tmp_path / "bert.gguf", architecture=ENCODER_ARCHITECTURE) as model,
         Encoder(model, batch_size=64, num_sequences=1, num_threads=1) as encoder,

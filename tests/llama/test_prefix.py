@@ -18,9 +18,7 @@ from glm3edge.llama.context import Context
 from glm3edge.llama.kv_state import read_state, unpack
 from glm3edge.llama.model import Model
 from glm3edge.llama.prefix import Prefix
-from glm3edge_convert.adapters.lora import convert_lora
-from glm3edge_convert.adapters.prefix import convert_prefix
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert, convert_lora, convert_prefix
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from tests.support import reference
 from tests.support.checkpoints import edit_json
@@ -43,7 +41,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("prefixes")
     make_checkpoint(folder / "model", shape=SHAPE, dtype="float32")
     edit_json(folder / "model" / "config.json", rope_ratio=request.param)
-    convert(folder / "model", folder / "model.gguf", type="f32")
+    convert(folder / "model", folder / "model.gguf", quant_type="f32")
     for seed, (name, length) in enumerate(LENGTHS.items()):
         prefix = make_prefix(folder / name, folder / "model", num_places=length, seed=seed)
         convert_prefix(prefix.folder, folder / f"{name}.gguf")

@@ -15,8 +15,7 @@ from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.model import Model
 from glm3edge.llama.prefix import Prefix
 from glm3edge.llama.remote_context import AdapterSpec, ContextSpec, RemoteContext
-from glm3edge_convert.adapters.lora import convert_lora
-from glm3edge_convert.adapters.prefix import convert_prefix
+from glm3edge_convert import convert_lora, convert_prefix
 from glm3edge_convert.synth.random_checkpoint import SHAPES
 from tests.support.lora_adapters import layer_modules, make_adapter
 from tests.support.prefixes import make_prefix

@@ -17,7 +17,7 @@ from glm3edge.commands.verify.vocabulary import CONVERSATIONS
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.llama_cpp_files import TOKENS, TYPES, as_llama_cpp_writes
 from tests.support.optional import missing
@@ -63,7 +63,7 @@ def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             missing(NO_OFFICIAL)
         checkpoint, tokenizer = folder / "checkpoint", OFFICIAL_TOKENIZER
         make_checkpoint(checkpoint, shape=SHAPES["tiny"], tokenizer=tokenizer)
-    convert(checkpoint, folder / "ours.gguf", type="f16")
+    convert(checkpoint, folder / "ours.gguf", quant_type="f16")
     as_llama_cpp_writes(folder / "ours.gguf", folder / "theirs.gguf")
     return Files(tokenizer, folder / "ours.gguf", folder / "theirs.gguf")
 

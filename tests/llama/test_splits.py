@@ -17,7 +17,7 @@ from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import Device, DeviceKind, add_worker
 from glm3edge.llama.model import Model
 from glm3edge.placement.from_settings import chosen_placement
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from tests.support.paths import GLM3_TINY
 from tests.support.rpc_workers import Worker, new_worker
 
@@ -42,7 +42,7 @@ def workers() -> Iterator[list[Worker]]:
 @pytest.fixture(scope="module", params=["f16", "q4_k_m"])
 def gguf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("splits") / f"{request.param}.gguf"
-    convert(GLM3_TINY, path, type=request.param)
+    convert(GLM3_TINY, path, quant_type=request.param)
     return path
 
 

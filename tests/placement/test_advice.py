@@ -14,7 +14,7 @@ from glm3edge.placement.budgets import DeviceBudget
 from glm3edge.placement.memory_usage import ContextParams
 from glm3edge.placement.search import best_placement
 from glm3edge.placement.variants import header_only_variants
-from glm3edge_convert.models.outline import CHATGLM3_6B
+from glm3edge_convert.models.chatglm.hparams import CHATGLM3_6B
 
 GIB = 2**30
 CONTEXT = ContextParams(8192, 128, 52)

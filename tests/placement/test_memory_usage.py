@@ -18,7 +18,8 @@ from glm3edge.placement.memory_usage import (
     MemoryUsage,
     measure_memory,
 )
-from glm3edge_convert.models.outline import CHATGLM3_6B, write_outline
+from glm3edge_convert.models.chatglm.header_only import write_header_only
+from glm3edge_convert.models.chatglm.hparams import CHATGLM3_6B
 from tests.support.fake_devices import Loaded
 from tests.support.planning import close
 
@@ -156,7 +157,7 @@ def test_usage_agrees_with_what_is_taken(
 def test_width_of_6b(split: str, tmp_path: Path, child: ChildProcess) -> None:
     """Two layers as wide as ChatGLM3-6B's, of zeros, which are weights like others; few tokens."""
     path = tmp_path / "wide.gguf"
-    write_outline(path, replace(CHATGLM3_6B, num_layers=2, vocab_size=8192), "q4_k_m")
+    write_header_only(path, replace(CHATGLM3_6B, num_layers=2, vocab_size=8192), "q4_k_m")
     placement = {
         "on the CPU": ON_CPU,
         "some on one": Placement(("RPC0",), 2),

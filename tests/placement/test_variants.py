@@ -5,7 +5,7 @@ import pytest
 
 from glm3edge.errors import ConfigError
 from glm3edge.placement.variants import PlannedModel, opened_variants, read_planned_model
-from glm3edge_convert.models.outline import CHATGLM3_6B
+from glm3edge_convert.models.chatglm.hparams import CHATGLM3_6B
 
 
 def test_sizes_are_read_from_the_file(headers: dict[str, Path]) -> None:

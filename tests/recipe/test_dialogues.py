@@ -14,7 +14,7 @@ from glm3edge.chatglm3.tools import parse_call
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import ChatRequest
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from recipe import calls, concepts_held_out
 from recipe.catalogue import read_concepts
@@ -52,7 +52,7 @@ def vocabulary(tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The tokenizer as llama.cpp has it after conversion."""
     folder = tmp_path_factory.mktemp("vocabulary")
     make_checkpoint(folder / "checkpoint", shape=SHAPES["tiny"], tokenizer=tokenizer)
-    convert(folder / "checkpoint", folder / "model.gguf", type="q4_0")
+    convert(folder / "checkpoint", folder / "model.gguf", quant_type="q4_0")
     with Model(folder / "model.gguf", vocab_only=True) as model:
         yield model
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glm3edge.core import Span
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from tests.support.optional import need_module
 
 torch = need_module("torch", "the recipe of glm3-tiny needs the extra `train`")
@@ -121,7 +121,7 @@ def test_llama_cpp_runs_the_same_model(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = ChatGLM3(shape_for(encoder))  # PyTorch's own first weights: no matrix is special
     export(model, tmp_path)
-    convert(tmp_path, tmp_path / "model.gguf", type="f16")
+    convert(tmp_path, tmp_path / "model.gguf", quant_type="f16")
     ids = list(range(300, 340))
     with (
         Model(tmp_path / "model.gguf") as loaded,

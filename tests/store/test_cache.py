@@ -7,7 +7,7 @@ import pytest
 from glm3edge import __version__
 from glm3edge.store.cache import CachedModel, ConvertedModels, Origin
 from glm3edge.store.hub.names import HubName
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 
 REPOSITORY = HubName("huggingface", "o/tiny", "main")
 ORIGIN = Origin("repository", "o/tiny", "c" * 40)
@@ -23,7 +23,7 @@ def models(tmp_path: Path) -> ConvertedModels:
 @pytest.fixture
 def path(models: ConvertedModels, tiny_checkpoint: Path) -> Path:
     path = models.folder / "tiny-q8_0-1.gguf"
-    convert(tiny_checkpoint, path, type="q8_0")
+    convert(tiny_checkpoint, path, quant_type="q8_0")
     return path
 
 

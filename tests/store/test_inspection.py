@@ -6,13 +6,13 @@ from gguf import GGUFReader
 
 from glm3edge.errors import ModelFileError
 from glm3edge.store.inspection import MAX_ARRAY, LongArray, inspect
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 
 
 @pytest.fixture(scope="module")
 def path(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("inspection") / "tiny.gguf"
-    convert(tiny_checkpoint, path, type="q4_k_m")
+    convert(tiny_checkpoint, path, quant_type="q4_k_m")
     return path
 
 

@@ -1,17 +1,26 @@
-"""Ways to damage a copy of a checkpoint folder."""
-
-from __future__ import annotations
+"""A small random checkpoint, and ways to damage a copy of it."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+from glm3edge_convert.synth.random_checkpoint import Shape
+
+SMALL = Shape(
+    hidden_size=64,
+    num_layers=2,
+    num_heads=4,
+    num_groups=2,
+    kv_channels=16,
+    ffn_hidden_size=96,
+    seq_length=256,
+)
+MakeCheckpoint = Callable[..., Path]
 
 INDEX = "model.safetensors.index.json"
 FIRST_SHARD = "model-00001-of-00002.safetensors"

@@ -1,18 +1,12 @@
 """llama.cpp through llama_cpp's low-level functions: logits, token ids, the quantize tool."""
 
-from __future__ import annotations
-
 import ctypes
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import llama_cpp
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 FLASH_ATTENTION_OFF = 0
 
@@ -30,7 +24,7 @@ class Model:
         self.vocab = llama_cpp.llama_model_get_vocab(self._model)
         self.num_tokens: int = llama_cpp.llama_vocab_n_tokens(self.vocab)
 
-    def __enter__(self) -> Model:
+    def __enter__(self) -> "Model":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -54,7 +48,7 @@ class Model:
     ) -> NDArray[np.float32]:
         """Logits of one sequence from position 0, shape (len(tokens), vocabulary).
 
-        `lora` is a GGUF adapter to apply.
+        ``lora`` is a GGUF adapter to apply.
         """
         count = len(tokens)
         adapter = self._load_adapter(lora) if lora else None

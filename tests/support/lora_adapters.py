@@ -1,22 +1,18 @@
 """Random LoRA adapters as PEFT saves them, and what they make of a checkpoint, in NumPy."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from tests.support.reference import load_weights
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 Array = NDArray[Any]
 EMBEDDING = "transformer.embedding.word_embeddings"
@@ -78,7 +74,7 @@ def make_adapter(
     std: float = 0.02,
     **config: Any,
 ) -> Adapter:
-    """Write a random adapter for `modules`, which get `ranks` and `alphas` in turn."""
+    """Write a random adapter for ``modules``, which get ``ranks`` and ``alphas`` in turn."""
     folder.mkdir()
     rng = np.random.default_rng(seed)
     weights = load_weights(checkpoint)
@@ -106,7 +102,7 @@ def make_adapter(
 
 
 def merged(checkpoint: Path, folder: Path, adapters: Sequence[tuple[Adapter, float]]) -> Path:
-    """A copy of `checkpoint`, in float32, with `adapters` in its weights at their scales."""
+    """A copy of ``checkpoint``, in float32, with ``adapters`` in its weights at their scales."""
     shutil.copytree(checkpoint, folder)
     for path in folder.glob("*.safetensors"):
         weights = load_weights_of(path)

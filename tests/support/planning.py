@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from glm3edge.llama.child_process import ChildProcess
-from glm3edge_convert.convert import convert
-from glm3edge_convert.models.outline import CHATGLM3_6B, write_outline
+from glm3edge_convert import convert
+from glm3edge_convert.models.chatglm.header_only import write_header_only
+from glm3edge_convert.models.chatglm.hparams import CHATGLM3_6B
 from tests.support.fake_devices import FakeDevices
 from tests.support.paths import GLM3_TINY
 
@@ -28,7 +29,7 @@ def glm3_tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("glm3-tiny")
     paths = {name: folder / f"{name}.gguf" for name in TYPES}
     for name, path in paths.items():
-        convert(GLM3_TINY, path, type=name)
+        convert(GLM3_TINY, path, quant_type=name)
     return paths
 
 
@@ -38,7 +39,7 @@ def headers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("headers")
     paths = {name: folder / f"{name}.gguf" for name in ("q2_k", "q4_k_m", "q8_0", "f16")}
     for name, path in paths.items():
-        write_outline(path, CHATGLM3_6B, name)
+        write_header_only(path, CHATGLM3_6B, name)
     return paths
 
 

@@ -1,17 +1,13 @@
 """Random P-Tuning v2 checkpoints, and the keys and values they stand for, in NumPy."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Array = NDArray[Any]
 ENCODER = "transformer.prefix_encoder."
@@ -37,7 +33,7 @@ def make_prefix(
     std: float = 1.0,
     **config: Any,
 ) -> Prefix:
-    """Write what P-Tuning v2 of the model `checkpoint` saves, with random values."""
+    """Write what P-Tuning v2 of the model ``checkpoint`` saves, with random values."""
     folder.mkdir()
     rng = np.random.default_rng(seed)
     model = json.loads((checkpoint / "config.json").read_text("utf-8"))

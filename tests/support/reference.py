@@ -4,18 +4,14 @@ Written from the architecture's description, without the converter's code: weigh
 safetensors library, sizes from config.json.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import deserialize
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 Array = NDArray[np.float64]
 STORAGE = {"F16": "<f2", "BF16": "<u2", "F32": "<f4"}
@@ -46,8 +42,8 @@ class Model:
     ) -> Array:
         """Logits of one sequence, shape (len(tokens), num_tokens).
 
-        `prefix` are keys and values of each layer, (places, groups, kv_channels), that stand at no
-        position before the tokens'.
+        ``prefix`` are keys and values of each layer, (places, groups, kv_channels), that stand at
+        no position before the tokens'.
         """
         config, weights = self._config, self._weights
         x = weights["transformer.embedding.word_embeddings.weight"][list(tokens)]

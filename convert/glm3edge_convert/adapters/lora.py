@@ -1,43 +1,37 @@
-"""A PEFT LoRA adapter to a GGUF adapter, which llama.cpp applies to a model while it computes.
+"""Conversion of PEFT LoRA adapters to GGUF adapters, which llama.cpp applies while it computes.
 
-llama.cpp looks a matrix's pair up by name: `blk.0.attn_qkv.weight.lora_a` and `.lora_b`, with the
-shapes PEFT gives them; for the embedding it wants `lora_a` transposed, a row to a token. It
-multiplies B A with `adapter.lora.alpha` / rank. There is one alpha, so where modules have scales
-that no single one gives, `lora_b` takes up the difference.
+llama.cpp looks a matrix's pair up by name: ``blk.0.attn_qkv.weight.lora_a`` and ``.lora_b``, with
+the shapes PEFT gives them; for the embedding it wants ``lora_a`` transposed, a row to a token. It
+multiplies B A with ``adapter.lora.alpha`` / rank. There is one alpha, so where modules have scales
+that no single one gives, ``lora_b`` takes up the difference.
 
-Matrices are padded as those of the model are (see tensors.py): `lora_b` of the gate and up rows,
-`lora_a` of the down projection. So an adapter made here fits the GGUF models made here.
+Matrices are padded as those of the model are (see ``models.chatglm.tensors``): ``lora_b`` of the
+gate and up rows, ``lora_a`` of the down projection. So an adapter made here fits the GGUF models
+made here.
 """
-
-from __future__ import annotations
 
 import math
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
-from gguf import GGUFType, Keys
+from gguf import GGMLQuantizationType, GGUFType, GGUFWriter, Keys
+from numpy.typing import NDArray
 
 from glm3edge_convert.adapters.peft import LoraPair, open_adapter
-from glm3edge_convert.checkpoint.chatglm_tensors import LAYER_PREFIX
-from glm3edge_convert.checkpoint.hparams import ARCHITECTURE, BLOCK_SIZE
-from glm3edge_convert.checkpoint.output_tensors import OutputTensor
+from glm3edge_convert.checkpoint.weights import SourceTensor
 from glm3edge_convert.errors import AdapterTensorError, UnknownTypeError
-from glm3edge_convert.gguf.writer import TensorInfo, check_output, open_gguf
+from glm3edge_convert.gguf.header import TensorInfo
+from glm3edge_convert.gguf.writer import check_output, open_gguf
+from glm3edge_convert.models.chatglm.hparams import ARCHITECTURE, BLOCK_SIZE
+from glm3edge_convert.models.chatglm.tensors import LAYER_PREFIX
+from glm3edge_convert.models.output_tensors import OutputTensor
 from glm3edge_convert.plan import model_name
 from glm3edge_convert.quantize.quantizer import Quantizer, load_library
 from glm3edge_convert.quantize.recipe import F16, F32
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from gguf import GGMLQuantizationType, GGUFWriter
-    from numpy.typing import NDArray
-
-    from glm3edge_convert.checkpoint.tensors import SourceTensor
 
 ADAPTER_TYPES = {"f32": F32, "f16": F16}
 DEFAULT_ADAPTER_TYPE = "f32"
@@ -47,7 +41,7 @@ LAYER_MODULE = re.compile(rf"{re.escape(LAYER_PREFIX)}\.(?P<layer>\d+)\.(?P<modu
 
 @dataclass(frozen=True)
 class _Module:
-    """A matrix of ChatGLM3: its GGUF name, and what its outputs and inputs are counted by."""
+    """A matrix of ChatGLM3: its GGUF name, and the names of the sizes of its outputs and inputs."""
 
     name: str
     outputs: str
@@ -69,7 +63,7 @@ MODULES = {
 
 @dataclass(frozen=True)
 class AdapterSummary:
-    """A finished adapter; `num_modules` are the matrices of the model it changes."""
+    """Result of an adapter's conversion; ``num_modules`` are the matrices it changes."""
 
     path: Path
     num_modules: int
@@ -81,15 +75,22 @@ def convert_lora(
     source: Path,
     output: Path,
     *,
-    type: str | None = None,  # noqa: A002  (the option's name)
+    quant_type: str | None = None,
     overwrite: bool = False,
 ) -> AdapterSummary:
-    """Convert the adapter folder `source` to the GGUF adapter `output`.
+    """Convert the adapter folder ``source`` to the GGUF adapter ``output``.
 
-    `type` is one of ADAPTER_TYPES, f32 by default. Raises ConvertError; leaves no file behind then.
+    Args:
+        source: the folder that PEFT saved.
+        output: the file to write.
+        quant_type: one of ``ADAPTER_TYPES``, f32 by default.
+        overwrite: whether ``output`` may be replaced.
+
+    Raises:
+        ConvertError: the conversion failed; there is no output then.
     """
     check_output(output, overwrite=overwrite)
-    type_name = (type or DEFAULT_ADAPTER_TYPE).lower()
+    type_name = (quant_type or DEFAULT_ADAPTER_TYPE).lower()
     if type_name not in ADAPTER_TYPES:
         raise UnknownTypeError(type_name, list(ADAPTER_TYPES))
     pairs = open_adapter(source, to_merge=False).pairs
@@ -151,7 +152,7 @@ def _plan_tensors(pairs: Sequence[LoraPair], alpha: float) -> list[OutputTensor]
 
 
 def _output_tensors(pair: LoraPair, factor: float, sizes: dict[str, int]) -> Iterator[OutputTensor]:
-    """Both tensors of a pair; `sizes` are those that the pairs before had."""
+    """Both tensors of a pair; ``sizes`` are those of the pairs before, by name."""
     name, module = _find_module(pair)
     if pair.is_embedding != (module.name == "token_embd"):
         raise AdapterTensorError(pair.a.path, pair.a.name, "is of the wrong kind for its module")
@@ -179,7 +180,7 @@ def _find_module(pair: LoraPair) -> tuple[str, _Module]:
 def _padded(
     tensor: SourceTensor, kind: str, size: int, num_parts: int, sizes: dict[str, int]
 ) -> int:
-    """`size` as the model has it in GGUF, after a look at whether all sizes of a kind agree."""
+    """``size`` as the model has it in GGUF; checks that all sizes of a kind agree."""
     per_part, rest = divmod(size, num_parts)
     if rest or sizes.setdefault(kind, per_part) != per_part:
         raise AdapterTensorError(
@@ -195,7 +196,7 @@ def _padded(
 
 @dataclass(frozen=True)
 class _View:
-    """A matrix of the adapter, seen in another way."""
+    """View of one of the adapter's matrices."""
 
     source: SourceTensor
 
@@ -210,21 +211,21 @@ class _View:
 
 @dataclass(frozen=True)
 class _Transposed(_View):
-    """A small matrix, its columns as rows."""
+    """Transposed view, of a matrix small enough to be read as a whole."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.source.shape[::-1]
 
     def rows(self, start: int, stop: int) -> NDArray[np.float32]:
-        """See source.SourceTensor."""
+        """Rows [start, stop), as float32."""
         rows: NDArray[np.float32] = self.source.rows(0, self.source.shape[0]).T[start:stop]
         return rows
 
 
 @dataclass(frozen=True)
 class _Scaled(_View):
-    """A matrix, multiplied."""
+    """Scaled view."""
 
     factor: float
 
@@ -233,7 +234,7 @@ class _Scaled(_View):
         return self.source.shape
 
     def rows(self, start: int, stop: int) -> NDArray[np.float32]:
-        """See source.SourceTensor."""
+        """Rows [start, stop), as float32."""
         rows = self.source.rows(start, stop).astype(np.float64)
         rows *= self.factor
         return rows.astype(np.float32)

@@ -1,38 +1,37 @@
-"""LoRA adapters merged into a model's weights while they are read: W + scale x B A.
+"""Merging of LoRA adapters into a model's weights while they are read: W + scale x B A.
 
-Tensors that an adapter holds as a whole take the place of the model's.
+Tensors that an adapter holds as a whole replace the model's.
 
 A and B are read again for every slab of rows, so no more is in memory than a slab and one pair. The
 sum is taken in float64 and rounded to float32 once: then a row's bytes do not depend on the slab
 it is in, and are those of a checkpoint that was merged beforehand.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glm3edge_convert.adapters.peft import LoraPair, open_adapter
+from glm3edge_convert.adapters.scaled_path import ScaledPath
+from glm3edge_convert.checkpoint.weights import SourceTensor
 from glm3edge_convert.errors import AdapterTensorError, ScaleError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from glm3edge_convert.adapters.scaled_path import ScaledPath
-    from glm3edge_convert.checkpoint.tensors import SourceTensor
 
 
 def merge_adapters(
     sources: Mapping[str, SourceTensor], adapters: Sequence[ScaledPath]
 ) -> dict[str, SourceTensor]:
-    """`sources`, those that `adapters` change with the change in them.
+    """Merge ``adapters`` into the tensors of a model.
 
-    Raises what peft.open_adapter() does, and AdapterTensorError for an adapter of another model.
+    Returns:
+        All of ``sources``, those that an adapter changes with the change in them.
+
+    Raises:
+        AdapterTensorError: an adapter is another model's.
+        ScaleError: an adapter has a scale and cannot be scaled.
+        ConvertError: whatever else ``open_adapter`` raises.
     """
     merged = dict(sources)
     for scaled in adapters:
@@ -53,7 +52,7 @@ def merge_adapters(
 def _check_fits(
     sources: Mapping[str, SourceTensor], name: str, tensor: SourceTensor, shape: tuple[int, ...]
 ) -> None:
-    """Raise AdapterTensorError unless there is a `name` of the `shape` that `tensor` changes."""
+    """Raise AdapterTensorError unless the model has a ``name`` of the ``shape`` that is changed."""
     base = sources.get(name)
     if base is None:
         problem = f"is of a module that the model has not: no {name}"
@@ -69,7 +68,7 @@ def _check_fits(
 
 @dataclass(frozen=True)
 class MergedTensor:
-    """A weight with one pair in it. With DoRA's magnitudes its rows are as long as those say."""
+    """A weight with one pair merged into it; with DoRA, its rows have the magnitudes' lengths."""
 
     base: SourceTensor
     pair: LoraPair
@@ -88,7 +87,7 @@ class MergedTensor:
         return self.base.shape
 
     def rows(self, start: int, stop: int) -> NDArray[np.float32]:
-        """See source.SourceTensor."""
+        """Rows [start, stop), as float32."""
         pair = self.pair
         if pair.is_embedding:  # a row to a token, and a column of A
             left = pair.a.rows(0, pair.rank)[:, start:stop].T

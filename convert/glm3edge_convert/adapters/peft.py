@@ -1,41 +1,35 @@
-"""LoRA adapters as PEFT saves them: adapter_config.json and adapter_model.safetensors in a folder.
+"""LoRA adapter folders as PEFT saves them: adapter_config.json and adapter_model.safetensors.
 
 For a matrix W of the model, (outputs, inputs), an adapter has A, (rank, inputs), and B, (outputs,
-rank), and stands for W + scale x B A. `scale` is lora_alpha / r, with `use_rslora` lora_alpha /
-sqrt(r); `rank_pattern` and `alpha_pattern` set r and lora_alpha of single modules. Tensors are
-named `base_model.model.<module>.lora_A.weight`. An adapted embedding has A and B for its transpose:
-`lora_embedding_A` is (rank, tokens) and `lora_embedding_B` (width, rank)
+rank), and stands for W + scale x B A. ``scale`` is lora_alpha / r, with ``use_rslora`` lora_alpha /
+sqrt(r); ``rank_pattern`` and ``alpha_pattern`` set r and lora_alpha of single modules. Tensors are
+named ``base_model.model.<module>.lora_A.weight``. An adapted embedding has A and B for its
+transpose: ``lora_embedding_A`` is (rank, tokens) and ``lora_embedding_B`` (width, rank)
 (https://huggingface.co/docs/peft/developer_guides/checkpoint).
 
-Besides, a folder may hold whole tensors, which take the place of the model's (`modules_to_save`,
-`bias`), and DoRA's magnitudes: a matrix then stands for W + scale x B A with each row stretched to
+Besides, a folder may hold whole tensors, which replace the model's (``modules_to_save``, ``bias``),
+and DoRA's magnitudes: a matrix then stands for W + scale x B A with each row stretched to
 the length that its magnitude says. These can be merged into a model and not stand beside it. What
 else there may be is refused by name, as are adapters that were trained on other weights than the
 model's.
 """
 
-from __future__ import annotations
-
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from glm3edge_convert.checkpoint.config_values import count, positive
+from glm3edge_convert.checkpoint.config import count, positive
 from glm3edge_convert.checkpoint.json_files import read_object
-from glm3edge_convert.checkpoint.tensors import INDEX_SUFFIX, open_tensors
+from glm3edge_convert.checkpoint.weights import INDEX_SUFFIX, SourceTensor, open_tensors
 from glm3edge_convert.errors import (
     AdapterTensorError,
     ConfigError,
     NotAnAdapterError,
     UnsupportedAdapterError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from glm3edge_convert.checkpoint.tensors import SourceTensor
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHT_FILES = ("adapter_model.safetensors", "adapter_model.bin")
@@ -51,7 +45,7 @@ MERGED_ONLY = {
     "use_dora": "DoRA scales every row of the matrix",
     "modules_to_save": "whole modules are replaced",
 }
-"""Options that mean what a model can have in its weights, and no GGUF adapter."""
+"""Options that can be merged into a model's weights and not be expressed by a GGUF adapter."""
 REFUSED = {
     "use_qalora": "QALoRA pools the inputs in groups",
     "lora_bias": "it adds biases",
@@ -66,9 +60,15 @@ KEEPING_INITS = {True, False, "gaussian", "eva", "orthogonal"}
 
 @dataclass(frozen=True)
 class LoraPair:
-    """A and B of one module; `a` is (rank, inputs), `b` (outputs, rank).
+    """The matrices A and B of one module.
 
-    For an embedding the inputs are tokens. `magnitudes`, (outputs,), are DoRA's.
+    Attributes:
+        module: the module's name in the checkpoint.
+        a: of shape (rank, inputs); for an embedding the inputs are tokens.
+        b: of shape (outputs, rank).
+        scale: the factor of B A.
+        is_embedding: whether A and B are for the transposed weight.
+        magnitudes: doRA's, of shape (outputs,).
     """
 
     module: str
@@ -99,8 +99,12 @@ class LoraPair:
 
 @dataclass(frozen=True)
 class LoraAdapter:
-    """What a folder holds: `pairs` in the order of their names, and `replaced` by the names of the
-    model's tensors that they take the place of."""
+    """Contents of an adapter folder.
+
+    Attributes:
+        pairs: loRA's matrices, in the order of their modules' names.
+        replaced: whole tensors, by the names of the model's tensors that they replace.
+    """
 
     pairs: list[LoraPair]
     replaced: dict[str, SourceTensor]
@@ -112,16 +116,22 @@ class LoraAdapter:
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether `folder` is one that PEFT saved an adapter to."""
+    """Whether PEFT saved an adapter to ``folder``."""
     return (folder / CONFIG_FILE).is_file()
 
 
 def open_adapter(folder: Path, *, to_merge: bool) -> LoraAdapter:
     """Read an adapter folder's headers, and no data.
 
-    Unless it is `to_merge`, what a GGUF adapter cannot hold is refused. Raises NotAnAdapterError,
-    UnsupportedAdapterError, CheckpointError, and MissingLibraryError for `.bin` weights without
-    torch.
+    Args:
+        folder: the adapter folder.
+        to_merge: whether it will be merged; otherwise what no GGUF adapter can express is refused.
+
+    Raises:
+        NotAnAdapterError: the folder holds no adapter.
+        UnsupportedAdapterError: the adapter does what cannot be converted.
+        CheckpointError: the adapter's files are damaged or contradict each other.
+        MissingLibraryError: ``.bin`` weights need torch.
     """
     config = _read_config(folder)
     path = folder / CONFIG_FILE
@@ -241,7 +251,7 @@ def _scale(path: Path, config: Mapping[str, Any], module: str, rank: int) -> flo
 def _for_module(
     path: Path, config: Mapping[str, Any], pattern_key: str, key: str, module: str
 ) -> Mapping[str, Any]:
-    """`config`, with the value of `key` that the first fitting pattern of `pattern_key` has."""
+    """``config``, with the ``key`` of the first pattern of ``pattern_key`` that fits the module."""
     patterns = config.get(pattern_key) or {}
     if not isinstance(patterns, dict):
         raise ConfigError(path, pattern_key, "must map names of modules to numbers")

@@ -1,30 +1,30 @@
-"""A P-Tuning v2 prefix of ChatGLM3 to a GGUF file, which serve lets prompts begin with.
+"""Conversion of ChatGLM3's P-Tuning v2 prefixes to GGUF files, which ``serve --prefix`` takes.
 
-P-Tuning v2 trains keys and values of `pre_seq_len` places that stand before every prompt, in every
-layer, and nothing else. The official code saves them as one tensor,
-`transformer.prefix_encoder.embedding.weight`, pre_seq_len x (layers x 2 x groups x kv_channels):
-in each row a layer's key, then its value, then the next layer's. With `prefix_projection` that
-tensor goes through a two-layer network first: `trans.0`, tanh, `trans.2`; this is done here, once.
+P-Tuning v2 trains keys and values of ``pre_seq_len`` places that stand before every prompt, in
+every layer, and nothing else. The official code saves them as one tensor,
+``transformer.prefix_encoder.embedding.weight``, pre_seq_len x (layers x 2 x groups x kv_channels):
+in each row a layer's key, then its value, then the next layer's. With ``prefix_projection`` that
+tensor goes through a two-layer network first: ``trans.0``, tanh, ``trans.2``; this is done here,
+once.
 
-The output is a kind of GGUF adapter that llama.cpp does not have: `general.type` is `adapter`,
-`adapter.type` is `prefix`, and the tensors are `blk.N.prefix_k` and `blk.N.prefix_v` for each
-layer, f32, (pre_seq_len, groups, kv_channels). Keys are as the checkpoint has them: not rotated,
-because the official code puts them before the prompt's keys after those were rotated.
+The output is a kind of GGUF adapter that llama.cpp does not have: ``general.type`` is ``adapter``,
+``adapter.type`` is ``prefix``, and the tensors are ``blk.N.prefix_k`` and ``blk.N.prefix_v`` for
+each layer, f32, (pre_seq_len, groups, kv_channels). Keys are as the checkpoint has them: not
+rotated, because the official code puts them before the prompt's keys after those were rotated.
 """
 
-from __future__ import annotations
-
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from gguf import GGUFType, Keys
+from gguf import GGUFType, GGUFWriter, Keys
+from numpy.typing import NDArray
 
-from glm3edge_convert.checkpoint.architecture import check_model_type
-from glm3edge_convert.checkpoint.config_values import check_options, count
-from glm3edge_convert.checkpoint.hparams import ARCHITECTURE, CONFIG_FILE, read_config
-from glm3edge_convert.checkpoint.tensors import open_tensors
+from glm3edge_convert.checkpoint.config import CONFIG_FILE, check_options, count, read_config
+from glm3edge_convert.checkpoint.weights import SourceTensor, open_tensors
 from glm3edge_convert.errors import (
     ConfigError,
     MissingTensorError,
@@ -32,31 +32,25 @@ from glm3edge_convert.errors import (
     TensorShapeError,
     TensorValueError,
 )
-from glm3edge_convert.gguf.writer import TensorInfo, check_output, open_gguf
+from glm3edge_convert.gguf.header import TensorInfo
+from glm3edge_convert.gguf.writer import check_output, open_gguf
+from glm3edge_convert.models.chatglm.architecture import check_model_type
+from glm3edge_convert.models.chatglm.hparams import ARCHITECTURE
 from glm3edge_convert.plan import model_name
 from glm3edge_convert.quantize.recipe import F32
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from gguf import GGUFWriter
-    from numpy.typing import NDArray
-
-    from glm3edge_convert.checkpoint.tensors import SourceTensor
 
 PREFIX_ENCODER = "transformer.prefix_encoder."
 EMBEDDING = f"{PREFIX_ENCODER}embedding.weight"
 ADAPTER_TYPE = "prefix"
 MAX_VALUE = 65504.0
-"""The largest f16: keys and values are computed with in that type, there and here."""
+"""The largest f16, the type of keys and values in computation, there and here."""
 
 _SLAB_ROWS = 512  # of the projection's matrices, read at once: 28 MiB for ChatGLM3-6B
 
 
 @dataclass(frozen=True)
 class PrefixSummary:
-    """A finished prefix of `num_places` keys and values in each of `num_layers`."""
+    """Result of a prefix's conversion: ``num_places`` keys and values in each of ``num_layers``."""
 
     path: Path
     num_places: int
@@ -66,7 +60,7 @@ class PrefixSummary:
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What config.json says of a prefix and its model."""
+    """Sizes of a prefix and its model, from config.json."""
 
     num_places: int
     num_layers: int
@@ -81,10 +75,16 @@ class _Sizes:
 
 
 def convert_prefix(source: Path, output: Path, *, overwrite: bool = False) -> PrefixSummary:
-    """Convert the prefix in the folder `source` to the GGUF file `output`.
+    """Convert the prefix in the folder ``source`` to the GGUF file ``output``.
 
-    The folder is what P-Tuning v2 saved: config.json and weights, with the model's among them or
-    without. Raises ConvertError; leaves no file behind then.
+    Args:
+        source: the folder that P-Tuning v2 saved: config.json and weights, with the model's among
+            them or without.
+        output: the file to write.
+        overwrite: whether ``output`` may be replaced.
+
+    Raises:
+        ConvertError: the conversion failed; there is no output then.
     """
     check_output(output, overwrite=overwrite)
     config = read_config(source)

@@ -1,6 +1,4 @@
-"""`PATH[:SCALE]`, as adapters are named on command lines."""
-
-from __future__ import annotations
+"""Adapter and its scale, as command lines have them: ``PATH[:SCALE]``."""
 
 import math
 from dataclasses import dataclass
@@ -11,16 +9,19 @@ from glm3edge_convert.errors import ScaleError
 
 @dataclass(frozen=True)
 class ScaledPath:
-    """An adapter, and what its change of the weights is multiplied with."""
+    """Path of an adapter, and the factor of its change of the weights."""
 
     path: Path
     scale: float = 1.0
 
     @classmethod
-    def parse(cls, text: str) -> ScaledPath:
-        """What follows the last colon is the scale if it is a number and `text` is no path itself.
+    def parse(cls, text: str) -> "ScaledPath":
+        """Parse ``PATH[:SCALE]``.
 
-        Raises ScaleError for a scale that is not finite.
+        What follows the last colon is the scale if it is a number and ``text`` is no path itself.
+
+        Raises:
+            ScaleError: the scale is not finite.
         """
         whole = Path(text).expanduser()
         head, _, tail = text.rpartition(":")

@@ -1,1 +1,1 @@
-"""Hugging Face checkpoints: files, tensors, hyperparameters."""
+"""Hugging Face checkpoint folders, whatever the model: configuration, and weights by rows."""

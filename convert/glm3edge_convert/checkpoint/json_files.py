@@ -1,18 +1,19 @@
 """JSON files of a checkpoint folder."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from glm3edge_convert.errors import DamagedFileError, UnreadableFileError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises DamagedFileError if it holds anything else."""
+    """Read a file that holds a JSON object.
+
+    Raises:
+        DamagedFileError: it holds something else.
+        UnreadableFileError: the system does not let it be read.
+    """
     value = _read(path)
     if not isinstance(value, dict):
         raise DamagedFileError(path, "is not a JSON object")
@@ -20,7 +21,12 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_array(path: Path) -> list[Any]:
-    """The JSON array in a file. Raises DamagedFileError if it holds anything else."""
+    """Read a file that holds a JSON array.
+
+    Raises:
+        DamagedFileError: it holds something else.
+        UnreadableFileError: the system does not let it be read.
+    """
     value = _read(path)
     if not isinstance(value, list):
         raise DamagedFileError(path, "is not a JSON array")

@@ -1,24 +1,22 @@
-"""The safetensors format: checked headers, rows read by offset, shards written in a stream.
+"""Safetensors files: headers are checked, rows read by offset, headers of new files written.
 
-A file is an 8-byte little-endian header length, a JSON header `{name: {dtype, shape,
-data_offsets}}`, and the data (https://github.com/huggingface/safetensors#format). The
+A file is an 8-byte little-endian header length, a JSON header ``{name: {dtype, shape,
+data_offsets}}``, and the data (https://github.com/huggingface/safetensors#format). The
 safetensors library hands bfloat16 to NumPy only through torch, and maps whole files into
 memory; this module needs neither.
 """
 
-from __future__ import annotations
-
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
-from glm3edge_convert.errors import DamagedFileError, UnreadableFileError
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-    from typing import BinaryIO
+from glm3edge_convert.errors import DamagedFileError, TensorValueError, UnreadableFileError
 
 LENGTH_SIZE = 8
 MAX_HEADER_SIZE = 100_000_000  # the library's own bound
@@ -44,7 +42,7 @@ DTYPE_SIZES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor of a file: `start` is its offset in bytes from the beginning of the file."""
+    """Header entry of a tensor; ``start`` is its offset in bytes from the beginning of the file."""
 
     name: str
     dtype: str
@@ -59,8 +57,10 @@ class Entry:
 def read_entries(path: Path) -> list[Entry]:
     """The tensors of a file in the order of their data.
 
-    Raises DamagedFileError if the header is not valid, or if tensors overlap, leave gaps or
-    do not end exactly where the file ends (which is how a broken download shows).
+    Raises:
+        DamagedFileError: the header is not valid, or tensors overlap, leave gaps or do not end
+            exactly where the file ends (which is how a broken download shows).
+        UnreadableFileError: the system does not let the file be read.
     """
     try:
         with path.open("rb") as file:
@@ -92,7 +92,7 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
 
 
 def _entry(path: Path, name: str, value: object, data_start: int) -> Entry:
-    """One header value, with its offsets checked against its dtype and shape."""
+    """Parse a header value, and check its offsets against its dtype and shape."""
     match value:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)]}:
             pass
@@ -118,6 +118,67 @@ def _check_layout(path: Path, entries: list[Entry], data_start: int, num_file_by
             )
     if end != num_file_bytes:
         raise DamagedFileError(path, f"has {num_file_bytes - end} bytes after its last tensor")
+
+
+@dataclass(frozen=True)
+class SafetensorsTensor:
+    """A tensor in a safetensors file; see ``weights.SourceTensor``."""
+
+    path: Path
+    entry: Entry
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.entry.shape
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Rows [start, stop), as float32."""
+        row_shape = self.shape[1:]
+        num_values = (stop - start) * math.prod(row_shape)
+        skipped = start * math.prod(row_shape) * DTYPE_SIZES[self.entry.dtype]
+        raw = self._read(num_values, self.entry.start + skipped)
+        return _to_float32(raw).reshape(stop - start, *row_shape)
+
+    def _read(self, num_values: int, offset: int) -> NDArray[np.generic]:
+        # Plain reads, not a memory map: a map counts as resident memory, and a file that
+        # shrinks under it kills the process.
+        try:
+            raw = np.fromfile(self.path, self._storage_dtype(), num_values, offset=offset)
+        except OSError as exc:
+            raise UnreadableFileError(self.path, exc) from exc
+        if raw.size < num_values:
+            raise DamagedFileError(self.path, f"is truncated: tensor {self.name} is cut short")
+        return raw
+
+    def _storage_dtype(self) -> np.dtype[np.generic]:
+        match self.entry.dtype:
+            case "F16":
+                return np.dtype("<f2")
+            case "BF16":
+                return np.dtype("<u2")  # NumPy has no bfloat16
+            case "F32":
+                return np.dtype("<f4")
+        raise TensorValueError(
+            self.path,
+            self.name,
+            f"is stored as {self.entry.dtype}; use the float16, bfloat16 or float32 checkpoint",
+        )
+
+
+def _to_float32(raw: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Widen float16, float32 or bfloat16 (held as uint16: the upper half of a float32)."""
+    if raw.dtype.kind == "u":
+        return (raw.astype(np.uint32) << 16).view(np.float32)
+    return raw.astype(np.float32, copy=False)
+
+
+def open_safetensors(path: Path) -> list[SafetensorsTensor]:
+    """The tensors of one file; raises as ``read_entries`` does."""
+    return [SafetensorsTensor(path, entry) for entry in read_entries(path)]
 
 
 def write_header(file: BinaryIO, tensors: Iterable[tuple[str, str, tuple[int, ...]]]) -> None:

@@ -1,31 +1,26 @@
-"""`pytorch_model*.bin` files, through torch and only when one has to be read.
+"""``pytorch_model*.bin`` files, read through torch.
 
-A `.bin` file is a pickle: it is loaded with `weights_only`, which runs no code from it, and
-memory-mapped, so its data is read as rows are asked for.
+A ``.bin`` file is a pickle: it is loaded with ``weights_only``, which runs no code from it, and
+memory-mapped, so its data is read as rows are asked for. torch is imported only for such a file.
 """
-
-from __future__ import annotations
 
 import importlib.util
 import pickle
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from glm3edge_convert.errors import DamagedFileError, MissingLibraryError, TensorValueError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 FLOAT_DTYPES = {"torch.float16", "torch.bfloat16", "torch.float32"}
 
 
 @dataclass(frozen=True)
 class TorchTensor:
-    """A memory-mapped torch tensor."""
+    """A memory-mapped torch tensor; see ``weights.SourceTensor``."""
 
     path: Path
     name: str
@@ -36,7 +31,7 @@ class TorchTensor:
         return tuple(self.tensor.shape)
 
     def rows(self, start: int, stop: int) -> NDArray[np.float32]:
-        """See source.SourceTensor."""
+        """Rows [start, stop), as float32."""
         dtype = str(self.tensor.dtype)
         if dtype not in FLOAT_DTYPES:
             raise TensorValueError(
@@ -48,19 +43,26 @@ class TorchTensor:
         return rows
 
 
-def open_bin(path: Path) -> Iterator[TorchTensor]:
-    """The tensors of one file. Raises MissingLibraryError without torch, DamagedFileError."""
+def open_bin(path: Path) -> list[TorchTensor]:
+    """The tensors of one file.
+
+    Raises:
+        MissingLibraryError: torch is not installed.
+        DamagedFileError: the file is not a zipped pickle of tensors.
+    """
     state = _load(path)
     if not isinstance(state, dict):
         raise DamagedFileError(path, "does not hold a dictionary of tensors")
+    tensors = []
     for name, tensor in state.items():
         if not (isinstance(name, str) and hasattr(tensor, "shape") and hasattr(tensor, "dtype")):
             raise DamagedFileError(path, f"holds something other than a tensor under {name!r}")
-        yield TorchTensor(path, name, tensor.detach())
+        tensors.append(TorchTensor(path, name, tensor.detach()))
+    return tensors
 
 
 def require_torch(file_name: str) -> None:
-    """Raise MissingLibraryError unless there is torch to read `file_name` with."""
+    """Raise MissingLibraryError unless torch is installed, which ``file_name`` is read with."""
     if importlib.util.find_spec("torch") is None:
         raise MissingLibraryError("torch", f"to read {file_name}", "pip install 'glm3edge[torch]'")
 

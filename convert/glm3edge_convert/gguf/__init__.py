@@ -1,1 +1,1 @@
-"""GGUF files: writing, locking, recognizing."""
+"""GGUF files: recognized by their first bytes, written in a stream."""

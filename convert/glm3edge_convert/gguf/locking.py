@@ -1,26 +1,23 @@
-"""A lock on an open file, which goes with the process that holds it, however that ends."""
-
-from __future__ import annotations
+"""Lock of an open file, which ends with the process that holds it, however that ends."""
 
 import errno
 import sys
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-if TYPE_CHECKING:
-    from typing import BinaryIO
-
 _TAKEN = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 
 def try_lock(file: BinaryIO) -> bool | None:
-    """Lock `file` until it is closed; False if another process has it, None if nobody can have it.
+    """Lock ``file`` until it is closed.
 
-    Some file systems, of networks mostly, know no locks.
+    Returns:
+        True if it is locked now, False if another process has it, None if the file system has no
+        locks, as some of networks.
     """
     try:
         if sys.platform == "win32":

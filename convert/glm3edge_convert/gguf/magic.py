@@ -1,14 +1,14 @@
-"""Whether a file can be a GGUF file at all: its first bytes, and what else it may be."""
+"""Check of a file's first bytes, by which GGUF files are recognized."""
 
 from pathlib import Path
 
-from glm3edge_convert.foreign import foreign
+from glm3edge_convert.downloads import download_problem
 
 _MAGIC = b"GGUF"
 
 
 def gguf_problem(path: Path) -> str | None:
-    """What keeps ``path`` from being a GGUF file, and what to do; None for one that begins so."""
+    """The reason why ``path`` is no GGUF file, and what to do; None if it begins as one."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(_MAGIC))
@@ -18,6 +18,6 @@ def gguf_problem(path: Path) -> str | None:
         return exc.strerror or str(exc)
     if magic == _MAGIC:
         return None
-    if (problem := foreign(path)) is not None:
+    if (problem := download_problem(path)) is not None:
         return f"it {problem}"
     return "it is not a GGUF file; give one, or a checkpoint folder"

@@ -1,1 +1,1 @@
-"""Model architectures: the metadata and tensors of their GGUF files."""
+"""Model architectures: hyperparameters, tensors and metadata of their GGUF files."""

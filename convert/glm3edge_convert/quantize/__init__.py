@@ -1,1 +1,1 @@
-"""Quantization: the type of each tensor, and its blocks."""
+"""Quantization: the type of each tensor, importance matrices, and the arithmetic in threads."""

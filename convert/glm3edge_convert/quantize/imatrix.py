@@ -1,39 +1,42 @@
-"""An importance matrix: how much each column of each matrix is used, in llama.cpp's GGUF form.
+"""Importance matrices: how much each column of each matrix is used, in llama.cpp's GGUF form.
 
     general.type                 "imatrix"
     imatrix.datasets             names of the texts
     imatrix.chunk_count, .chunk_size   how much of them was read, in tokens
-    <tensor>.in_sum2             sums of the squares of what the matrix is multiplied with
-    <tensor>.counts              over how many tokens
+    <tensor>.in_sum2             sums of the squares of the matrix's inputs, by column
+    <tensor>.counts              number of tokens in the sums
 
-What is used much is rounded with more care: sum / count weighs the errors of a column.
+Columns that are used much are rounded with more care: sum / count weighs a column's errors.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
+from numpy.typing import NDArray
 
 from glm3edge_convert.errors import ImatrixError
-from glm3edge_convert.gguf.writer import TensorInfo, open_gguf
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
+from glm3edge_convert.gguf.header import TensorInfo
+from glm3edge_convert.gguf.writer import open_gguf
 
 SUMS, COUNTS = ".in_sum2", ".counts"
-MOST = 1e20
-"""Larger mean squares are no model's, and overflow where ggml squares them."""
+MAX_MEAN_SQUARE = 1e20
+"""Larger ones are no model's, and overflow where ggml squares them."""
 
 
 @dataclass(frozen=True)
 class Imatrix:
-    """Mean squares by tensor: `weights[name]` has one for each column, float32."""
+    """Mean squares of the inputs of each matrix.
+
+    Attributes:
+        name: the file's name.
+        weights: float32 by tensor, one for each column.
+        datasets: names of the texts.
+        num_chunks: how much of them was read.
+    """
 
     name: str
     weights: Mapping[str, NDArray[np.float32]]
@@ -42,11 +45,16 @@ class Imatrix:
 
     def fitted(
         self, row_sizes: Mapping[str, int], *, needed: Iterable[str], padded: Mapping[int, int]
-    ) -> Imatrix:
-        """Those of a model's matrices, whose rows are so long.
+    ) -> "Imatrix":
+        """Reduce to the matrices of a model, and pad to their row lengths.
 
-        Rows that were shorter before they were `padded` get zeros where their padding is. Raises
-        ImatrixError for another model's, or if one that is `needed` is missing.
+        Args:
+            row_sizes: row lengths of the model's matrices.
+            needed: matrices that cannot be quantized without importances.
+            padded: row lengths before padding, and after it; padding gets zeros.
+
+        Raises:
+            ImatrixError: row lengths differ, as of another model, or a needed matrix is missing.
         """
         weights = {}
         for name, row_size in row_sizes.items():
@@ -66,7 +74,7 @@ class Imatrix:
         return replace(self, weights=weights)
 
     def add_to(self, writer: gguf.GGUFWriter) -> None:
-        """Say in a quantized file what it was made with, as llama.cpp's tool does."""
+        """Write to a GGUF file's metadata what it was quantized with, as llama.cpp's tool does."""
         writer.add_string("quantize.imatrix.file", self.name)
         if self.datasets:
             writer.add_string("quantize.imatrix.dataset", self.datasets[0])
@@ -75,7 +83,11 @@ class Imatrix:
 
 
 def read_imatrix(path: Path) -> Imatrix:
-    """Read a file. Raises ImatrixError."""
+    """Read a file.
+
+    Raises:
+        ImatrixError: it cannot be read, or holds no importance matrix.
+    """
     try:
         reader = gguf.GGUFReader(path)
         kind = _field(reader, "general.type")
@@ -108,7 +120,7 @@ def _mean(
     if counts is None or counts.size != 1 or not counts.item() > 0:
         raise ImatrixError(path, f"does not tell how often {name} was counted")
     mean = (sums.reshape(-1) / counts.item()).astype(np.float32)
-    if not ((mean >= 0) & (mean < MOST)).all():
+    if not ((mean >= 0) & (mean < MAX_MEAN_SQUARE)).all():
         raise ImatrixError(path, f"has values in {name} that no squares add up to")
     return mean
 
@@ -123,9 +135,19 @@ def write_imatrix(
     chunk_size: int,
     overwrite: bool = False,
 ) -> None:
-    """Write a file: for each tensor the sums of squares by column, and of how many tokens.
+    """Write a file.
 
-    Raises OutputError.
+    Args:
+        path: the file.
+        sums: sums of squares by tensor, one for each column.
+        counts: number of tokens in the sums, by tensor.
+        datasets: names of the texts.
+        num_chunks: how much of them was read.
+        chunk_size: tokens of a chunk.
+        overwrite: whether ``path`` may be replaced.
+
+    Raises:
+        OutputError: it cannot be written.
     """
     arrays = {}
     for name in sorted(sums):

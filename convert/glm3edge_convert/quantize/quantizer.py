@@ -1,36 +1,28 @@
-"""Rows of float32 to rows of any ggml type, by llama.cpp's own code, over threads.
+"""Quantization of float32 rows to any ggml type by llama.cpp's own code, in threads.
 
-`ggml_quantize_chunk` of the libggml-base that llama-cpp-python installs does the arithmetic. The
+``ggml_quantize_chunk`` of the libggml-base that llama-cpp-python installs does the arithmetic. The
 library is opened by path, because importing llama_cpp would load a whole runtime. ctypes releases
 the GIL during a call, so threads quantize side by side. ggml_quantize_free is never called: the
 tables of some types are the library's, and another user of it in this process may need them.
 """
-
-from __future__ import annotations
 
 import ctypes
 import importlib.util
 import os
 import sys
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from gguf import GGMLQuantizationType
+from numpy.typing import NDArray
 
 from glm3edge_convert.errors import MissingLibraryError, TensorValueError
+from glm3edge_convert.models.output_tensors import OutputTensor
 from glm3edge_convert.quantize.recipe import row_num_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-    from typing_extensions import Self
-
-    from glm3edge_convert.checkpoint.output_tensors import OutputTensor
 
 LIBRARY_NAMES = {"win32": "ggml-base.dll", "darwin": "libggml-base.dylib"}
 DEFAULT_LIBRARY_NAME = "libggml-base.so"
@@ -40,13 +32,13 @@ SLAB_VALUES = 2 * 1024 * 1024  # 8 MiB of float32 to a thread
 
 
 class Quantizer:
-    """A pool of threads that quantizes tensors; a context manager."""
+    """Pool of threads that quantizes tensors; a context manager."""
 
     def __init__(self, num_threads: int) -> None:
         self._num_slabs_ahead = 2 * num_threads
         self._executor = ThreadPoolExecutor(num_threads, thread_name_prefix="quantize")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Quantizer":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -58,11 +50,22 @@ class Quantizer:
         tensor_type: GGMLQuantizationType,
         importances: NDArray[np.float32] | None = None,
     ) -> Iterator[NDArray[np.uint8]]:
-        """The tensor's bytes in order, a slab of rows at a time, the next ones under way.
+        """Quantize a tensor, a slab of rows at a time.
 
-        `importances`, one for each value of a row, weigh what rounding loses. At most two slabs to
-        a thread are in memory at once. Raises TensorValueError if a value is not finite or too
-        large for the type, MissingLibraryError without llama-cpp-python.
+        The next slabs are computed meanwhile; at most two to a thread are in memory at once.
+
+        Args:
+            tensor: the tensor.
+            tensor_type: the type to quantize to.
+            importances: weights of rounding errors, one for each value of a row.
+
+        Yields:
+            The tensor's bytes, in order.
+
+        Raises:
+            TensorValueError: a value is not finite or too large for the type.
+            CheckpointError: the tensor's data cannot be read.
+            MissingLibraryError: llama-cpp-python is not installed.
         """
         load_library()
         slab_rows = max(1, SLAB_VALUES // tensor.row_size)
@@ -94,7 +97,7 @@ def _quantize_checked(
 
 
 def find_problem(values: NDArray[np.float32], tensor_type: GGMLQuantizationType) -> str | None:
-    """Why `values` cannot be stored as `tensor_type`, or None.
+    """The reason why ``values`` cannot be stored as ``tensor_type``, or None.
 
     float16, which is also the type of the quantized types' scales, ends at 65504.
     """
@@ -111,7 +114,7 @@ def quantize_rows(
     tensor_type: GGMLQuantizationType,
     importances: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
-    """The bytes of `values`, which have shape (rows, row length)."""
+    """The bytes of ``values``, which are of shape (rows, row length), in another type."""
     num_rows, row_size = values.shape
     values = np.ascontiguousarray(values)
     data = np.empty(num_rows * row_num_bytes(tensor_type, row_size), np.uint8)
@@ -129,7 +132,11 @@ def quantize_rows(
 
 @cache
 def load_library() -> ctypes.CDLL:
-    """libggml-base with the signatures of ggml.h. Raises MissingLibraryError."""
+    """libggml-base with the signatures of ggml.h.
+
+    Raises:
+        MissingLibraryError: llama-cpp-python is not installed, or its library cannot be loaded.
+    """
     name = LIBRARY_NAMES.get(sys.platform, DEFAULT_LIBRARY_NAME)
     spec = importlib.util.find_spec("llama_cpp")
     folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]

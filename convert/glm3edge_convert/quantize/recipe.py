@@ -1,4 +1,4 @@
-"""Which type each tensor gets in each output type: llama.cpp's policy for `chatglm`.
+"""Output types, and the type of each tensor in them: llama.cpp's policy for ``chatglm``.
 
 Follows llama_tensor_get_type_impl and tensor_type_fallback of llama.cpp's src/llama-quant.cpp, so
 that a file made here equals one made by its quantize tool:
@@ -10,18 +10,13 @@ that a file made here equals one made by its quantize tool:
 - a type whose blocks do not divide the row falls back to one with blocks of 32, or to F16.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
 
 from glm3edge_convert.errors import UnknownTypeError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 _T = GGMLQuantizationType
 F32, F16, BF16, Q8_0 = _T.F32, _T.F16, _T.BF16, _T.Q8_0
@@ -42,9 +37,13 @@ MATRIX = re.compile(r"blk\.(\d+)\.(attn_qkv|attn_output|ffn_down)\.weight")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a matrix stands, and in what model: what the policy depends on.
+    """Layer of a matrix, and properties of its model that a mix depends on.
 
-    `n_gqa` is how many query heads share a key/value head.
+    Attributes:
+        layer: the layer, from 0.
+        num_layers: layers of the model.
+        n_gqa: number of query heads that share a key/value head.
+        has_importances: whether there is an importance matrix.
     """
 
     layer: int
@@ -60,20 +59,19 @@ class Place:
         return is_at_an_end or (self.layer - eighth) % 3 == 2
 
     def is_in_first(self, part: int) -> bool:
-        """Whether this is one of the first `num_layers` / `part` layers."""
+        """Whether this is one of the first ``num_layers`` / ``part`` layers."""
         return self.layer < self.num_layers // part
 
 
-if TYPE_CHECKING:
-    Rule = Callable[[Place], GGMLQuantizationType | None]
-    Mix = Mapping[str, Rule]
+Rule = Callable[[Place], GGMLQuantizationType | None]
+Mix = Mapping[str, Rule]
 
 
 def _always(wanted: GGMLQuantizationType) -> Rule:
     return lambda _place: wanted
 
 
-def _favoured(wanted: GGMLQuantizationType) -> Rule:
+def _more_bits(wanted: GGMLQuantizationType) -> Rule:
     return lambda place: wanted if place.use_more_bits else None
 
 
@@ -112,8 +110,8 @@ MIXES: dict[str, Mix] = {
     "q3_k_l": dict.fromkeys(("attn_qkv", "ffn_down", "attn_output"), _always(Q5_K)),
     "q4_0": {"ffn_down": _first_weighted(_T.Q4_1)},
     "q4_k_s": {"attn_qkv": _first_layers(4, Q5_K), "ffn_down": _first(8, Q5_K, None)},
-    "q4_k_m": dict.fromkeys(("attn_qkv", "ffn_down"), _favoured(Q6_K)),
-    "q5_k_m": dict.fromkeys(("attn_qkv", "ffn_down"), _favoured(Q6_K)),
+    "q4_k_m": dict.fromkeys(("attn_qkv", "ffn_down"), _more_bits(Q6_K)),
+    "q5_k_m": dict.fromkeys(("attn_qkv", "ffn_down"), _more_bits(Q6_K)),
     "iq4_nl": {"attn_qkv": _shared(Q5_K), "ffn_down": _first_unweighted(Q5_K)},
     "iq4_xs": {"attn_qkv": _shared(Q5_K), "ffn_down": _first_unweighted(Q5_K)},
     "iq3_m": {
@@ -130,7 +128,7 @@ MIXES: dict[str, Mix] = {
     },
     "iq2_xs": {"attn_qkv": _shared(Q4_K, Q2_K), "ffn_down": _first(8, Q2_K, None)},
 }
-"""What some matrices get instead of the base type, for each output type where any do."""
+"""Types that some matrices get instead of the base type, by output type."""
 
 
 @dataclass(frozen=True)
@@ -138,13 +136,13 @@ class Recipe:
     """An output type.
 
     Attributes:
-        name: what it is called.
+        name: its name, as ``--type`` takes it.
         file_type: GGUF's number for it.
-        base: for most matrices.
-        token_type: for token_embd.weight, if not the base.
-        output_type: for output.weight in a quantized type, if that is not q8_0.
+        base: type of most matrices.
+        token_type: type of token_embd.weight, if not the base.
+        output_type: type of output.weight in a quantized type, if that is not q8_0.
         needs_importances: whether it is too coarse to be made without an importance matrix.
-        mix: which matrices get another type.
+        mix: matrices that get another type.
     """
 
     name: str
@@ -206,7 +204,11 @@ DEFAULT_TYPE = "q4_k_m"
 
 
 def get_recipe(name: str) -> Recipe:
-    """The recipe of an output type, in any case. Raises UnknownTypeError."""
+    """The recipe of an output type, whose ``name`` may be in upper case.
+
+    Raises:
+        UnknownTypeError: there is no such type.
+    """
     recipe = RECIPES.get(name.lower())
     if recipe is None:
         raise UnknownTypeError(name, list(RECIPES))
@@ -214,7 +216,7 @@ def get_recipe(name: str) -> Recipe:
 
 
 def needs_importances(name: str, its_type: GGMLQuantizationType) -> bool:
-    """Whether llama.cpp makes a matrix of this type with importances only."""
+    """Whether llama.cpp quantizes a matrix to this type with importances only."""
     return its_type in {IQ2_XS, IQ2_S, IQ3_XXS} and MATRIX_OF_LAYER.match(name) is not None
 
 
@@ -227,7 +229,16 @@ def tensor_type(
     n_gqa: int = 1,
     has_importances: bool = False,
 ) -> GGMLQuantizationType:
-    """The type of the GGUF tensor `name`; `shape` is (rows, row length), or (length,)."""
+    """The type of a GGUF tensor.
+
+    Args:
+        recipe: the output type.
+        name: the tensor's name.
+        shape: (rows, row length), or (length,).
+        num_layers: layers of the model.
+        n_gqa: number of query heads that share a key/value head.
+        has_importances: whether there is an importance matrix.
+    """
     if len(shape) < 2:
         return F32
     if not recipe.is_quantized:
@@ -259,7 +270,7 @@ def _fits(candidate: GGMLQuantizationType, row_size: int) -> bool:
 
 
 def row_num_bytes(tensor_type: GGMLQuantizationType, row_size: int) -> int:
-    """Bytes in a row of `row_size` values, which the type's block size divides."""
+    """Bytes in a row of ``row_size`` values, a multiple of the type's block size."""
     block_size, block_num_bytes = _block_sizes(tensor_type)
     return row_size // block_size * block_num_bytes
 
@@ -271,7 +282,7 @@ def _block_sizes(tensor_type: GGMLQuantizationType) -> tuple[int, int]:
 
 
 def file_type_name(number: object) -> str | None:
-    """What GGUF's number of a file type is called as ``--type``, None if it is unknown."""
+    """Name of a GGUF file type as ``--type`` takes it, None if its number is unknown."""
     try:
         return _FILE_TYPE.sub("", LlamaFileType(number).name).lower()
     except ValueError:

@@ -1,1 +1,1 @@
-"""Synthetic checkpoints with random weights."""
+"""Random checkpoints, to test the converter and to measure speed with."""

@@ -1,4 +1,4 @@
-"""`python -m glm3edge_convert.synth --out DIR --shape tiny|6b`."""
+"""``python -m glm3edge_convert.synth --out DIR --shape tiny|6b``."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,17 +1,12 @@
-"""A small bilingual text, made from templates, to train a test tokenizer on.
+"""Bilingual sentences, made from templates, to train a small tokenizer on.
 
-It talks about running a model at home, in Chinese and English, with some code and JSON, so that a
-tokenizer trained on it has pieces for all of them. It holds no role tags: pieces such as "<|user"
-would let plain text spell a control token, and `vocab` refuses such a tokenizer.
+They are about running a model at home, in Chinese and English, with some code and JSON, so that a
+tokenizer trained on them has pieces for all of that. They have no role tags: pieces such as
+"<|user" would let plain text spell a control token, and ``vocab`` refuses such a tokenizer.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from itertools import product
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def _parts(text: str) -> list[str]:

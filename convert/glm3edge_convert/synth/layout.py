@@ -1,12 +1,8 @@
-"""config.json and tokenizer_config.json of zai-org/chatglm3-6b, without the sizes."""
-
-from __future__ import annotations
+"""Configuration files of zai-org/chatglm3-6b, without the sizes."""
 
 import json
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import Any
 
 CONFIG: dict[str, Any] = {
     "model_type": "chatglm",
@@ -47,11 +43,17 @@ TOKENIZER_CONFIG: dict[str, Any] = {
 
 
 def write_configs(folder: Path, sizes: dict[str, Any], *, name: str) -> None:
-    """Write both files. `sizes` are what config.json has besides CONFIG; `name` is the model's."""
+    """Write config.json and tokenizer_config.json.
+
+    Args:
+        folder: where to.
+        sizes: values of config.json besides ``CONFIG``.
+        name: the model's name.
+    """
     write_json(folder / "config.json", {"_name_or_path": name} | CONFIG | sizes)
     write_json(folder / "tokenizer_config.json", {"name_or_path": name} | TOKENIZER_CONFIG)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a file as the official ones are laid out."""
+    """Write a JSON file in the layout of the official ones."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -1,20 +1,21 @@
-"""Random checkpoints in the Hugging Face layout, to test the converter and to measure speed with.
+"""Random checkpoints of ChatGLM3 in the Hugging Face layout.
 
 A folder holds config.json and tokenizer_config.json with the official fields, tokenizer.model, and
 safetensors shards with their index. The weights are random: the logits are well spread and depend
 on every tensor, but the text is noise. The same arguments give the same bytes.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import secrets
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glm3edge_convert.checkpoint import safetensors
 from glm3edge_convert.errors import OutputError
@@ -22,13 +23,6 @@ from glm3edge_convert.synth import corpus
 from glm3edge_convert.synth.layout import write_configs, write_json
 from glm3edge_convert.tokenizer.sentencepiece import parse_model
 from glm3edge_convert.tokenizer.vocab import SPECIAL_TOKENS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-    from typing import BinaryIO
-
-    from numpy.typing import NDArray
 
 NUM_PIECES = 1600
 VOCAB_MULTIPLE = 64
@@ -47,7 +41,7 @@ TRAINER_OPTIONS: dict[str, Any] = {
     "num_threads": 1,
     "minloglevel": 2,
 }
-"""What makes a SentencePiece tokenizer one of ChatGLM3's kind, and its training repeatable."""
+"""SentencePiece's options for a tokenizer of ChatGLM3's kind, whose training is repeatable."""
 DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
 
 
@@ -55,8 +49,8 @@ DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
 class Shape:
     """Sizes of a model, named as in config.json.
 
-    `rope_ratio` None leaves the key out; `padded_vocab_size` None stands for the tokenizer's size,
-    rounded up to a multiple of 64.
+    ``rope_ratio`` None leaves the key out; ``padded_vocab_size`` None stands for the tokenizer's
+    size, rounded up to a multiple of 64.
     """
 
     hidden_size: int
@@ -79,7 +73,7 @@ NUM_SHARDS = {"tiny": 2, "6b": 7}
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A tensor to make: values are `mean` plus normal noise of deviation `std`."""
+    """A tensor to make; its values are ``mean`` plus normal noise of deviation ``std``."""
 
     name: str
     shape: tuple[int, ...]
@@ -100,10 +94,18 @@ def make_checkpoint(
     dtype: str = "float16",
     num_shards: int = 2,
 ) -> None:
-    """Write a random checkpoint into the new or empty folder `out`.
+    """Write a random checkpoint into the new or empty folder ``out``.
 
-    `tokenizer` is a tokenizer.model to use; without one a small bilingual one is trained. `dtype`
-    is one of DTYPES. Raises OutputError if `out` is not empty or cannot be written.
+    Args:
+        out: the folder.
+        shape: the model's sizes.
+        tokenizer: a tokenizer.model to use; without one a small bilingual one is trained.
+        seed: of the weights.
+        dtype: one of ``DTYPES``.
+        num_shards: number of safetensors files.
+
+    Raises:
+        OutputError: ``out`` is not empty or cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(out, "it exists and is not an empty folder; choose another name")
@@ -193,7 +195,7 @@ def _write_shards(
 
 
 def _split(tensors: Sequence[_Tensor], num_shards: int) -> list[list[_Tensor]]:
-    """Consecutive tensors in `num_shards` lists of about the same size."""
+    """Consecutive tensors in ``num_shards`` lists of about the same size."""
     total = sum(tensor.num_values for tensor in tensors)
     shards: list[list[_Tensor]] = [[] for _ in range(num_shards)]
     num_before = 0
@@ -214,7 +216,7 @@ def _write_values(file: BinaryIO, tensor: _Tensor, rng: np.random.Generator, dty
 
 
 def _encode(values: NDArray[np.float32], dtype: str) -> NDArray[np.generic]:
-    """`values` as stored: float16, float32, or bfloat16 by dropping the lower half."""
+    """``values`` as stored: float16, float32, or bfloat16 by dropping the lower half."""
     match dtype:
         case "F16":
             return values.astype("<f2")
@@ -224,7 +226,7 @@ def _encode(values: NDArray[np.float32], dtype: str) -> NDArray[np.generic]:
 
 
 def _sizes(shape: Shape, dtype: str) -> dict[str, Any]:
-    """What config.json says of `shape`."""
+    """The sizes and the type as config.json has them."""
     sizes: dict[str, Any] = {
         "ffn_hidden_size": shape.ffn_hidden_size,
         "hidden_size": shape.hidden_size,

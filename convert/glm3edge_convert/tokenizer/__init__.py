@@ -1,1 +1,1 @@
-"""Tokenizers and their GGUF metadata."""
+"""Vocabularies of SentencePiece and WordPiece tokenizers, as GGUF stores them."""

@@ -1,23 +1,18 @@
-"""The fields of a SentencePiece model file that GGUF has a place for.
+"""Reader of SentencePiece model files, for the fields that GGUF has.
 
-The file is one protocol buffer message, `ModelProto` of sentencepiece_model.proto. The
-sentencepiece package does not tell user-defined pieces or normalisation rules apart from the rest,
+The file is one protocol buffer message, ``ModelProto`` of sentencepiece_model.proto. The
+sentencepiece package does not tell user-defined pieces or normalization rules apart from the rest,
 so the message is read here: tags and varints as in protobuf.dev/programming-guides/encoding.
 """
 
-from __future__ import annotations
-
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from glm3edge_convert.downloads import download_problem
 from glm3edge_convert.errors import NotACheckpointError, TokenizerError, UnreadableFileError
-from glm3edge_convert.foreign import foreign
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED_SIZES = {FIXED64: 8, FIXED32: 4}
@@ -25,7 +20,7 @@ MAX_VARINT_SIZE = 10
 
 
 class PieceType(IntEnum):
-    """`ModelProto.SentencePiece.Type`; GGUF's token types have the same numbers."""
+    """``ModelProto.SentencePiece.Type``; GGUF's token types have the same numbers."""
 
     NORMAL = 1
     UNKNOWN = 2
@@ -36,7 +31,7 @@ class PieceType(IntEnum):
 
 
 class ModelType(IntEnum):
-    """`TrainerSpec.ModelType`."""
+    """``TrainerSpec.ModelType``."""
 
     UNIGRAM = 1
     BPE = 2
@@ -46,6 +41,8 @@ class ModelType(IntEnum):
 
 @dataclass(frozen=True)
 class Piece:
+    """A token: its text, its score and its type."""
+
     text: str
     score: float
     type: PieceType
@@ -53,7 +50,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class SentencePieceModel:
-    """A parsed model file; defaults are those of sentencepiece_model.proto."""
+    """Contents of a model file; defaults are those of sentencepiece_model.proto."""
 
     pieces: tuple[Piece, ...]
     model_type: ModelType
@@ -66,7 +63,13 @@ class SentencePieceModel:
 
 
 def read_model(path: Path) -> SentencePieceModel:
-    """The model file of a checkpoint folder. Raises ConvertError."""
+    """Read the model file of a checkpoint folder.
+
+    Raises:
+        NotACheckpointError: there is no such file.
+        UnreadableFileError: it may not be read.
+        TokenizerError: it is not a SentencePiece model.
+    """
     try:
         return parse_model(path.read_bytes())
     except FileNotFoundError as exc:
@@ -74,12 +77,16 @@ def read_model(path: Path) -> SentencePieceModel:
     except OSError as exc:
         raise UnreadableFileError(path, exc) from exc
     except ValueError as exc:
-        problem = foreign(path) or "is not a SentencePiece model; download it again"
+        problem = download_problem(path) or "is not a SentencePiece model; download it again"
         raise TokenizerError(path, problem) from exc
 
 
 def parse_model(data: bytes) -> SentencePieceModel:
-    """Parse a model file. Raises ValueError if it is not one."""
+    """Parse a model file.
+
+    Raises:
+        ValueError: it is not one.
+    """
     pieces: list[Piece] = []
     trainer: dict[int, int | bytes] = {}
     normalizer: dict[int, int | bytes] = {}
@@ -110,7 +117,7 @@ def _parse_piece(data: bytes) -> Piece:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(field number, value) pairs of a message: int for varints, bytes for all else."""
+    """(Field number, value) pairs of a message: int for varints, bytes for all else."""
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)

@@ -1,14 +1,14 @@
-"""XLM-RoBERTa's vocabulary as GGUF stores it: SentencePiece unigrams in fairseq's order.
+"""Vocabulary of XLM-RoBERTa as GGUF stores it: SentencePiece unigrams in fairseq's order.
 
 ids   0 <s>, 1 <pad>, 2 </s>, 3 <unk>     instead of the file's <unk>, <s>, </s>
 then  the pieces of sentencepiece.bpe.model, each one later than in the file
 last  <mask>
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+from gguf import GGUFWriter
 
 from glm3edge_convert.errors import TokenizerError
 from glm3edge_convert.tokenizer.sentencepiece import (
@@ -19,11 +19,6 @@ from glm3edge_convert.tokenizer.sentencepiece import (
     read_model,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from gguf import GGUFWriter
-
 MODEL_FILE = "sentencepiece.bpe.model"
 NUM_REPLACED = 3  # <unk>, <s>, </s>
 FIRST_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
@@ -32,7 +27,7 @@ BOS_ID, PAD_ID, EOS_ID, UNK_ID = range(4)
 
 @dataclass(frozen=True)
 class Unigram:
-    """Tokens by id with their log probabilities, and what is done to text before."""
+    """Tokens by id with their log probabilities, and how text is normalized."""
 
     tokens: tuple[Piece, ...]
     normalization_rules: bytes
@@ -40,7 +35,7 @@ class Unigram:
     remove_extra_spaces: bool
 
     def add_to(self, writer: GGUFWriter) -> None:
-        """Write the vocabulary's metadata."""
+        """Write the vocabulary to a GGUF file's metadata."""
         writer.add_tokenizer_model("t5")  # GGUF's name for unigrams
         writer.add_tokenizer_pre("default")
         writer.add_token_list([token.text for token in self.tokens])
@@ -61,9 +56,11 @@ class Unigram:
 
 
 def read_unigram(folder: Path, vocab_size: int) -> Unigram:
-    """The vocabulary of an XLM-RoBERTa checkpoint folder, which has `vocab_size` tokens.
+    """The vocabulary of an XLM-RoBERTa checkpoint folder, which has ``vocab_size`` tokens.
 
-    Raises NotACheckpointError without a model file, TokenizerError if it is of another kind.
+    Raises:
+        NotACheckpointError: there is no model file.
+        TokenizerError: it is of another kind.
     """
     path = folder / MODEL_FILE
     model = read_model(path)

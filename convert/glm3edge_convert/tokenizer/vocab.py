@@ -1,4 +1,4 @@
-"""tokenizer.model as a GGUF vocabulary.
+"""Vocabulary of ChatGLM3: tokenizer.model, a SentencePiece BPE model, as GGUF stores it.
 
     ids      0 <unk>, 1 <s>, 2 </s>, bytes, pieces    from tokenizer.model
     then     SPECIAL_TOKENS                           from tokenization_chatglm.py
@@ -7,17 +7,18 @@
 llama.cpp joins characters into any token whose text it knows, control tokens included, while
 SentencePiece joins into ordinary pieces only. A token that must not come out of plain text
 therefore needs a text that no sequence of joins reaches. "sop" and "eop" are reached ("s" + "op",
-"e" + "op"), so these two tokens are spelled `<|sop|>` and `<|eop|>` in the output; the role tags
-and masks keep their own texts. Every vocabulary is checked for this.
+"e" + "op"), so these two tokens are spelled ``<|sop|>`` and ``<|eop|>`` in the output; the role
+tags and masks keep their own texts. Every vocabulary is checked for this.
 
 llama.cpp's own converter writes the same tokens under other texts, LLAMA_CPP_TEXTS.
 """
 
-from __future__ import annotations
-
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+from gguf import GGUFWriter
 
 from glm3edge_convert.errors import TokenizerError
 from glm3edge_convert.tokenizer.sentencepiece import (
@@ -27,10 +28,6 @@ from glm3edge_convert.tokenizer.sentencepiece import (
     SentencePieceModel,
     read_model,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
 
 TOKENIZER_FILE = "tokenizer.model"
 TOKENIZER_MODEL = "llama"  # GGUF's name for SentencePiece BPE
@@ -54,7 +51,7 @@ FIRST_PIECES = (
     Piece("</s>", 0.0, PieceType.CONTROL),
 )
 NUM_BYTES = 256
-# Stand-ins for texts of tokenizer.model that plain text would reach.
+# Spellings in place of texts of tokenizer.model that plain text would reach.
 SAFE_TEXTS = {"<unk>": "<|unk|>", "<s>": "<|bos|>", "</s>": "<|eos|>"}
 # Texts of llama.cpp's own converter, and those of the same tokens here.
 LLAMA_CPP_TEXTS = {"<bos>": "<s>", "<eos>": "</s>", "sop": "<|sop|>", "eop": "<|eop|>"}
@@ -62,22 +59,48 @@ LLAMA_CPP_TEXTS = {"<bos>": "<s>", "<eos>": "</s>", "sop": "<|sop|>", "eop": "<|
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A token list as GGUF stores it; a token's id is its position."""
+    """Tokens as GGUF stores them; a token's id is its position.
+
+    Attributes:
+        tokens: the tokens, padding included.
+        num_pieces: number of those that are from tokenizer.model.
+        add_space_prefix: whether text is tokenized with a space before it.
+    """
 
     tokens: tuple[Piece, ...]
     num_pieces: int
     add_space_prefix: bool
 
     def id_of(self, special_token: str) -> int:
-        """The id of one of SPECIAL_TOKENS."""
+        """The id of one of ``SPECIAL_TOKENS``."""
         return self.num_pieces + SPECIAL_TOKENS.index(special_token)
+
+    def add_to(self, writer: GGUFWriter) -> None:
+        """Write the vocabulary to a GGUF file's metadata."""
+        writer.add_tokenizer_model(TOKENIZER_MODEL)
+        writer.add_tokenizer_pre(TOKENIZER_PRE)
+        writer.add_token_list([token.text for token in self.tokens])
+        writer.add_token_scores([token.score for token in self.tokens])
+        writer.add_token_types([int(token.type) for token in self.tokens])
+        writer.add_bos_token_id(BOS_ID)
+        writer.add_eos_token_id(EOS_ID)
+        # A reply also ends where the next turn or a tool's result begins.
+        writer.add_eot_token_id(self.id_of("<|user|>"))
+        writer.add_eom_token_id(self.id_of("<|observation|>"))
+        writer.add_unk_token_id(UNK_ID)
+        writer.add_pad_token_id(UNK_ID)
+        writer.add_add_bos_token(False)
+        writer.add_add_eos_token(False)
+        writer.add_add_space_prefix(self.add_space_prefix)
 
 
 def read_vocabulary(folder: Path, vocab_size: int) -> Vocabulary:
-    """The vocabulary of a checkpoint folder, padded to `vocab_size` tokens.
+    """The vocabulary of a checkpoint folder, padded to ``vocab_size`` tokens.
 
-    Raises NotACheckpointError without a tokenizer.model, TokenizerError if llama.cpp could not
-    tokenize as SentencePiece does.
+    Raises:
+        NotACheckpointError: there is no tokenizer.model.
+        UnreadableFileError: it may not be read.
+        TokenizerError: llama.cpp could not tokenize as SentencePiece does.
     """
     path = folder / TOKENIZER_FILE
     model = read_model(path)
@@ -86,10 +109,18 @@ def read_vocabulary(folder: Path, vocab_size: int) -> Vocabulary:
 
 
 def respell(path: Path, texts: Sequence[str], types: Sequence[int]) -> tuple[Piece, ...]:
-    """The tokens of `path`, which llama.cpp's own converter made, as `read_vocabulary` has them.
+    """Spell the tokens of a file of llama.cpp's own converter as ``read_vocabulary`` does.
 
-    Scores are left out: they are the same. Raises TokenizerError if the tokens are not what that
-    converter makes of ChatGLM3's tokenizer.
+    Args:
+        path: the file, for messages.
+        texts: its tokens' texts.
+        types: its tokens' types.
+
+    Returns:
+        The tokens without scores, which are the same.
+
+    Raises:
+        TokenizerError: the tokens are not what that converter makes of ChatGLM3's tokenizer.
     """
     texts = [LLAMA_CPP_TEXTS.get(text, text) for text in texts]
     num_pieces = texts.index(SPECIAL_TOKENS[0]) if SPECIAL_TOKENS[0] in texts else 0
@@ -104,7 +135,7 @@ def respell(path: Path, texts: Sequence[str], types: Sequence[int]) -> tuple[Pie
 
 
 def _check_model(path: Path, model: SentencePieceModel) -> None:
-    """Refuse what GGUF's SentencePiece tokenizer has no notion of."""
+    """Refuse models that llama.cpp's SentencePiece tokenizer cannot express."""
     types = [piece.type for piece in model.pieces]
     problems = {
         "is not a BPE model": model.model_type is not ModelType.BPE,
@@ -157,7 +188,7 @@ def _with_safe_texts(tokens: list[Piece]) -> tuple[Piece, ...]:
 
 
 def _check_texts(path: Path, tokens: tuple[Piece, ...]) -> None:
-    """Every text must be unique (llama.cpp aborts otherwise), every special one out of reach."""
+    """Check that texts are unique (llama.cpp aborts otherwise) and special ones out of reach."""
     texts: set[str] = set()
     for token in tokens:
         if token.text in texts:
@@ -174,7 +205,7 @@ def _check_texts(path: Path, tokens: tuple[Piece, ...]) -> None:
 
 
 def _can_be_joined(text: str, texts: Collection[str]) -> bool:
-    """Whether joining characters, each intermediate result being in `texts`, can give `text`."""
+    """Whether joining characters can give ``text``, each result between being in ``texts``."""
 
     @cache
     def joins(start: int, stop: int) -> bool:

@@ -1,4 +1,4 @@
-"""BERT's vocabulary as GGUF stores it: WordPiece.
+"""Vocabulary of BERT as GGUF stores it: WordPiece.
 
     vocab.txt, or the vocabulary in tokenizer.json     tokens, by id
     tokenizer.json, or tokenizer_config.json           how text is normalized
@@ -6,20 +6,16 @@
 llama.cpp marks the beginning of a word (U+2581) where BERT marks what continues one (##).
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+
+from gguf import GGUFWriter
 
 from glm3edge_convert.checkpoint.json_files import read_object
 from glm3edge_convert.errors import NotACheckpointError, TokenizerError
 from glm3edge_convert.tokenizer.sentencepiece import Piece, PieceType
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from gguf import GGUFWriter
 
 VOCAB_FILE, TOKENIZER_FILE, CONFIG_FILE = "vocab.txt", "tokenizer.json", "tokenizer_config.json"
 WORD_START, CONTINUATION = "\u2581", "##"
@@ -28,14 +24,14 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 @dataclass(frozen=True)
 class WordPiece:
-    """Tokens by id, and what is done to text before it is cut into them."""
+    """Tokens by id, and how text is normalized."""
 
     tokens: tuple[Piece, ...]
     lowercase: bool
     strip_accents: bool
 
     def add_to(self, writer: GGUFWriter) -> None:
-        """Write the vocabulary's metadata."""
+        """Write the vocabulary to a GGUF file's metadata."""
         pad, unk, cls, sep, mask = (self._id_of(text) for text in SPECIAL_TOKENS)
         writer.add_tokenizer_model("bert")
         writer.add_tokenizer_pre("default")
@@ -55,10 +51,11 @@ class WordPiece:
 
 
 def read_wordpiece(folder: Path, vocab_size: int) -> WordPiece:
-    """The vocabulary of a BERT checkpoint folder, padded to `vocab_size` tokens.
+    """The vocabulary of a BERT checkpoint folder, padded to ``vocab_size`` tokens.
 
-    Raises NotACheckpointError without a vocabulary, TokenizerError if llama.cpp could not tokenize
-    as BERT does.
+    Raises:
+        NotACheckpointError: there is no vocabulary.
+        TokenizerError: llama.cpp could not tokenize as BERT does.
     """
     tokenizer = _read_optional(folder / TOKENIZER_FILE)
     path, texts = _read_texts(folder, tokenizer)
@@ -82,7 +79,7 @@ def _read_optional(path: Path) -> dict[str, Any]:
 
 
 def _read_texts(folder: Path, tokenizer: Mapping[str, Any]) -> tuple[Path, list[str]]:
-    """Tokens by id, and the file that has them."""
+    """The file that has the tokens, and their texts by id."""
     path = folder / VOCAB_FILE
     if path.is_file():
         try:
@@ -108,7 +105,7 @@ def _piece(text: str) -> Piece:
 
 
 def _normalization(folder: Path, tokenizer: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Whether text is put in lower case, and whether it loses its accents."""
+    """Whether text is lower-cased, and whether accents are stripped."""
     normalizer = tokenizer.get("normalizer")
     if isinstance(normalizer, dict):
         path = folder / TOKENIZER_FILE

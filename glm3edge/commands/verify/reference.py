@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge_convert.checkpoint.architecture import check_architecture
-from glm3edge_convert.checkpoint.chatglm_tensors import DROPPED, chatglm_mappings
-from glm3edge_convert.checkpoint.hparams import HParams, parse_hparams, read_config
-from glm3edge_convert.checkpoint.output_tensors import plan_tensors
-from glm3edge_convert.checkpoint.tensors import SourceTensor, open_tensors
+from glm3edge_convert.checkpoint.config import read_config
+from glm3edge_convert.checkpoint.weights import SourceTensor, open_tensors
+from glm3edge_convert.models.chatglm.architecture import check_architecture
+from glm3edge_convert.models.chatglm.hparams import HParams, parse_hparams
+from glm3edge_convert.models.chatglm.tensors import DROPPED, chatglm_mappings
+from glm3edge_convert.models.output_tensors import plan_tensors
 
 GROUP_TOKENS = 2048
 SLAB_BYTES = 64 * 2**20

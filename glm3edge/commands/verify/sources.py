@@ -19,7 +19,7 @@ from glm3edge.core import Span
 from glm3edge.errors import ConfigError
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
-from glm3edge_convert.checkpoint.hparams import ARCHITECTURE
+from glm3edge_convert.models.chatglm.hparams import ARCHITECTURE
 
 Array = NDArray[np.float32]
 

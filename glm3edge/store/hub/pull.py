@@ -14,8 +14,8 @@ from glm3edge.store.hub.errors import HubError, MissingFileError
 from glm3edge.store.hub.listing import Listing, Listings
 from glm3edge.store.hub.names import HubName
 from glm3edge.store.hub.selection import Selection, select
-from glm3edge_convert.checkpoint.tensors import INDEX_SUFFIX, shard_names, weights_entry
-from glm3edge_convert.convert import check_before_weights
+from glm3edge_convert.checkpoint.weights import INDEX_SUFFIX, shard_names, weights_entry
+from glm3edge_convert.conversion import check_before_weights
 from glm3edge_convert.quantize.recipe import get_recipe
 
 

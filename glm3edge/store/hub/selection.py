@@ -8,7 +8,7 @@ from typing import Literal
 
 from glm3edge.store.hub.errors import FileChoiceError, NotAModelError
 from glm3edge.store.hub.names import HubName
-from glm3edge_convert.checkpoint.tensors import weights_entry
+from glm3edge_convert.checkpoint.weights import weights_entry
 from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
 
 CONFIG_FILE = "config.json"

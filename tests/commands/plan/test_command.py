@@ -15,7 +15,8 @@ from glm3edge.llama.devices import Device, DeviceKind
 from glm3edge.llama.gguf_file import tensor_sizes
 from glm3edge.placement.from_settings import chosen_placement
 from glm3edge.placement.layers import devices_of_layers
-from glm3edge_convert.checkpoint.hparams import parse_hparams, read_config
+from glm3edge_convert.checkpoint.config import read_config
+from glm3edge_convert.models.chatglm.hparams import parse_hparams
 from tests.support.paths import GLM3_TINY
 
 GIB = 2**30

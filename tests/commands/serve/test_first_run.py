@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from glm3edge.commands.app import app
 from glm3edge.commands.registry import COMMANDS
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from tests.support.cli import HANG_SECONDS, run
 from tests.support.encoders import make_bert
 from tests.support.optional import missing

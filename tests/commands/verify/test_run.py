@@ -17,7 +17,7 @@ from glm3edge.commands.verify.run import Report, verify
 from glm3edge.commands.verify.sources import GgufSource, open_original
 from glm3edge.config.kv_types import KV_TYPES
 from glm3edge.errors import ConfigError, ModelError, ModelLoadError
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.quantize.recipe import RECIPES
 from glm3edge_convert.synth.random_checkpoint import SHAPES, Shape, make_checkpoint
 from tests.support.demo import Demo
@@ -123,7 +123,7 @@ def test_random_checkpoints(changes: dict[str, Any], tmp_path: Path, tiny_checkp
     make_checkpoint(tmp_path / "made", shape=shape, tokenizer=tiny_checkpoint / "tokenizer.model")
     files = [tmp_path / f"{name}.gguf" for name in ("f32", "f16", "q8_0")]
     for path in files:
-        convert(tmp_path / "made", path, type=path.stem)
+        convert(tmp_path / "made", path, quant_type=path.stem)
     report = compare(files, tmp_path / "made", most=8)
     assert report.window == 64  # the model's own context
     f32, f16, q8_0 = (result.summary for result in report.results)
@@ -153,7 +153,7 @@ def test_another_model(demo: Demo, tiny_gguf: Path) -> None:
 
 def test_another_architecture(tmp_path: Path, demo_checkpoint: Path) -> None:
     make_bert(tmp_path / "bert")
-    convert(tmp_path / "bert", tmp_path / "bert.gguf", type="f16")
+    convert(tmp_path / "bert", tmp_path / "bert.gguf", quant_type="f16")
     with pytest.raises(ModelLoadError, match="it is a model for embeddings"):
         compare([tmp_path / "bert.gguf"], demo_checkpoint)
 

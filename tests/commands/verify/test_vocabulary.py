@@ -18,7 +18,7 @@ from glm3edge.commands.verify.vocabulary import (
     check_ids,
 )
 from glm3edge.llama.model import Model, TokenEntry
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.errors import NotACheckpointError, TokenizerError
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.gguf_files import SPACE_PREFIX, set_bool, set_uint32, swap_tokens
@@ -63,7 +63,7 @@ def test_the_official_tokenizer(tmp_path: Path) -> None:
     if not OFFICIAL_TOKENIZER.is_file():
         missing(NO_OFFICIAL)
     make_checkpoint(tmp_path / "made", shape=SHAPES["tiny"], tokenizer=OFFICIAL_TOKENIZER)
-    convert(tmp_path / "made", tmp_path / "made.gguf", type="q4_0")
+    convert(tmp_path / "made", tmp_path / "made.gguf", quant_type="q4_0")
     with vocabulary(tmp_path / "made.gguf") as model:
         vocab_size = model.vocab_size
     assert check(tmp_path / "made.gguf", CheckpointVocabulary(tmp_path / "made", vocab_size))

@@ -25,7 +25,7 @@ from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import add_worker
 from glm3edge.llama.model import Model
 from glm3edge.llama.workers import worker_problem
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.cli import HANG_SECONDS, run
 
@@ -189,7 +189,7 @@ def wide_gguf(tmp_path: Path) -> Path:
     """One layer with two matrices of more than 10 MiB."""
     shape = replace(SHAPES["tiny"], num_layers=1, ffn_hidden_size=11_008)
     make_checkpoint(tmp_path / "checkpoint", shape=shape)
-    convert(tmp_path / "checkpoint", tmp_path / "wide.gguf", type="f32")
+    convert(tmp_path / "checkpoint", tmp_path / "wide.gguf", quant_type="f32")
     return tmp_path / "wide.gguf"
 
 

@@ -1,22 +1,18 @@
 """A converted adapter, applied by llama.cpp, agrees with NumPy on merged weights."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from gguf import GGUFReader
 from safetensors.numpy import load_file, save_file
 
-from glm3edge_convert import errors
-from glm3edge_convert.adapters.lora import convert_lora
-from glm3edge_convert.convert import convert
-from tests.convert.conftest import SMALL
+from glm3edge_convert import convert, convert_lora, errors
 from tests.support import llama, reference
-from tests.support.checkpoints import edit_json, truncate
+from tests.support.checkpoints import SMALL, MakeCheckpoint, edit_json, truncate
 from tests.support.lora_adapters import (
     EMBEDDING,
     LAYER_MODULES,
@@ -25,11 +21,6 @@ from tests.support.lora_adapters import (
     make_adapter,
     merged,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.convert.conftest import MakeCheckpoint
 
 SHAPE = replace(SMALL, hidden_size=128, kv_channels=32, ffn_hidden_size=333, num_layers=3)
 LAYERS = layer_modules(SHAPE.num_layers)
@@ -64,8 +55,8 @@ def test_logits_are_those_of_merged_weights(
     type_name = options.pop("type", "f32")
     checkpoint = make(SHAPE, dtype="float32")
     adapter = make_adapter(tmp_path / "adapter", checkpoint, options.pop("modules"), **options)
-    convert(checkpoint, tmp_path / "model.gguf", type="f32", threads=1)
-    convert_lora(adapter.folder, tmp_path / "adapter.gguf", type=type_name)
+    convert(checkpoint, tmp_path / "model.gguf", quant_type="f32", threads=1)
+    convert_lora(adapter.folder, tmp_path / "adapter.gguf", quant_type=type_name)
     expected = reference.Model(merged(checkpoint, tmp_path / "merged", [(adapter, 1)])).logits(
         TOKENS
     )
@@ -79,7 +70,7 @@ def test_logits_are_those_of_merged_weights(
 def test_half_the_scale(make: MakeCheckpoint, tmp_path: Path) -> None:
     checkpoint = make(SHAPE, dtype="float32")
     adapter = make_adapter(tmp_path / "adapter", checkpoint, LAYERS)
-    convert(checkpoint, tmp_path / "model.gguf", type="f32", threads=1)
+    convert(checkpoint, tmp_path / "model.gguf", quant_type="f32", threads=1)
     convert_lora(adapter.folder, tmp_path / "adapter.gguf")
     half = merged(checkpoint, tmp_path / "merged", [(adapter, 0.5)])
     expected = reference.Model(half).logits(TOKENS)
@@ -90,7 +81,7 @@ def test_half_the_scale(make: MakeCheckpoint, tmp_path: Path) -> None:
 
 def test_what_is_written(small_checkpoint: Path, tmp_path: Path) -> None:
     make_adapter(tmp_path / "poet", small_checkpoint, layer_modules(2), ranks=[4])
-    summary = convert_lora(tmp_path / "poet", tmp_path / "poet.gguf", type="F16")
+    summary = convert_lora(tmp_path / "poet", tmp_path / "poet.gguf", quant_type="F16")
     reader = GGUFReader(tmp_path / "poet.gguf")
     fields = {name: reader.fields[name].contents() for name in reader.fields}
     assert fields["general.architecture"] == "chatglm"
@@ -277,7 +268,7 @@ def test_no_folder(tmp_path: Path) -> None:
 def test_types_and_names(small_checkpoint: Path, tmp_path: Path) -> None:
     make_adapter(tmp_path / "adapter", small_checkpoint, layer_modules(2))
     with pytest.raises(errors.UnknownTypeError, match="choose one of f32, f16"):
-        convert_lora(tmp_path / "adapter", tmp_path / "adapter.gguf", type="q8_0")
+        convert_lora(tmp_path / "adapter", tmp_path / "adapter.gguf", quant_type="q8_0")
     (tmp_path / "adapter.gguf").write_bytes(b"mine")
     with pytest.raises(errors.OutputExistsError):
         convert_lora(tmp_path / "adapter", tmp_path / "adapter.gguf")
@@ -301,7 +292,7 @@ def test_prefixes_are_refused(checkpoint: Path, with_model: bool, tmp_path: Path
 
 
 def _assert_refused(folder: Path, error: type[errors.ConvertError], problem: str) -> None:
-    """The adapter in `folder` cannot be converted, and leaves nothing there."""
+    """The adapter in ``folder`` cannot be converted, and leaves nothing there."""
     with pytest.raises(error, match=problem) as caught:
         convert_lora(folder / "adapter", folder / "adapter.gguf")
     assert "\n" not in str(caught.value)

@@ -1,34 +1,28 @@
 """Adapters merged while converting give the bytes of a checkpoint that was merged beforehand."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from glm3edge_convert import errors
-from glm3edge_convert.adapters.lora import convert_lora
+from glm3edge_convert import convert, convert_lora, errors
 from glm3edge_convert.adapters.scaled_path import ScaledPath
-from glm3edge_convert.convert import convert
 from glm3edge_convert.quantize import quantizer
-from tests.convert.test_cli import convert as run_convert
 from tests.support.checkpoints import edit_json
+from tests.support.converter import run_convert
 from tests.support.lora_adapters import (
     EMBEDDING,
     LAYER_MODULES,
     OUTPUT,
+    Adapter,
     add_tensors,
     layer_modules,
     make_adapter,
     merged,
 )
 from tests.support.reference import load_weights
-
-if TYPE_CHECKING:
-    from tests.support.lora_adapters import Adapter
 
 LAYER = "transformer.encoder.layers.0.self_attention.query_key_value"
 MODULES = [*layer_modules(2), OUTPUT, EMBEDDING]
@@ -46,11 +40,11 @@ def test_bytes_are_those_of_a_merged_checkpoint(
 ) -> None:
     before = tmp_path / "before" / checkpoint.name  # the name is part of the file
     merged(checkpoint, before, [(adapter, scale)])
-    convert(before, tmp_path / "expected.gguf", type=type_name, threads=1)
+    convert(before, tmp_path / "expected.gguf", quant_type=type_name, threads=1)
     summary = convert(
         checkpoint,
         tmp_path / "found.gguf",
-        type=type_name,
+        quant_type=type_name,
         threads=2,
         adapters=[ScaledPath(adapter.folder, scale)],
     )
@@ -66,7 +60,7 @@ def test_slabs_do_not_show(
     for slab_values in (64, 64 * 7, 2**21):
         monkeypatch.setattr(quantizer, "SLAB_VALUES", slab_values)
         files.append(tmp_path / f"{slab_values}.gguf")
-        convert(checkpoint, files[-1], type="f32", adapters=[ScaledPath(adapter.folder)])
+        convert(checkpoint, files[-1], quant_type="f32", adapters=[ScaledPath(adapter.folder)])
     assert len({path.read_bytes() for path in files}) == 1
 
 
@@ -74,9 +68,9 @@ def test_several_adapters(checkpoint: Path, adapter: Adapter, tmp_path: Path) ->
     second = make_adapter(tmp_path / "second", checkpoint, MODULES[::2], seed=1, dtype="float16")
     first_only = merged(checkpoint, tmp_path / "first", [(adapter, 1)])
     before = merged(first_only, tmp_path / "before" / checkpoint.name, [(second, 0.5)])
-    convert(before, tmp_path / "expected.gguf", type="f32")
+    convert(before, tmp_path / "expected.gguf", quant_type="f32")
     adapters = [ScaledPath(adapter.folder), ScaledPath(second.folder, 0.5)]
-    convert(checkpoint, tmp_path / "found.gguf", type="f32", adapters=adapters)
+    convert(checkpoint, tmp_path / "found.gguf", quant_type="f32", adapters=adapters)
     assert (tmp_path / "found.gguf").read_bytes() == (tmp_path / "expected.gguf").read_bytes()
 
 
@@ -93,9 +87,9 @@ def test_dora(checkpoint: Path, tmp_path: Path) -> None:
         magnitudes[f"base_model.model.{module}.lora_magnitude_vector"] = wanted
     add_tensors(dora.folder, magnitudes)
     before = merged(checkpoint, tmp_path / "before" / checkpoint.name, [(dora, 1)])
-    convert(before, tmp_path / "expected.gguf", type="f32")
+    convert(before, tmp_path / "expected.gguf", quant_type="f32")
     adapters = [ScaledPath(dora.folder)]
-    convert(checkpoint, tmp_path / "found.gguf", type="f32", adapters=adapters)
+    convert(checkpoint, tmp_path / "found.gguf", quant_type="f32", adapters=adapters)
     found, expected = (
         np.fromfile(tmp_path / name, np.uint8) for name in ("found.gguf", "expected.gguf")
     )
@@ -127,8 +121,10 @@ def test_whole_tensors_and_biases(checkpoint: Path, tmp_path: Path) -> None:
     for path in before.glob("*.safetensors"):
         held = load_file(path)
         save_file(held | {name: replaced[name] for name in held.keys() & replaced.keys()}, path)
-    convert(before, tmp_path / "expected.gguf", type="f32")
-    convert(checkpoint, tmp_path / "found.gguf", type="f32", adapters=[ScaledPath(adapter.folder)])
+    convert(before, tmp_path / "expected.gguf", quant_type="f32")
+    convert(
+        checkpoint, tmp_path / "found.gguf", quant_type="f32", adapters=[ScaledPath(adapter.folder)]
+    )
     assert (tmp_path / "found.gguf").read_bytes() == (tmp_path / "expected.gguf").read_bytes()
     with pytest.raises(errors.ScaleError, match="replaces whole tensors"):
         convert(checkpoint, tmp_path / "x.gguf", adapters=[ScaledPath(adapter.folder, 2)])
@@ -178,7 +174,7 @@ def test_the_command(checkpoint: Path, adapter: Adapter, tmp_path: Path) -> None
     convert(
         checkpoint,
         tmp_path / "expected.gguf",
-        type="f16",
+        quant_type="f16",
         adapters=[ScaledPath(adapter.folder, 0.5)],
     )
     arguments = ("-o", tmp_path / "found.gguf", "-t", "f16", "--merge-lora")
@@ -218,7 +214,10 @@ def test_merged_values_are_checked(checkpoint: Path, tmp_path: Path) -> None:
     make_adapter(tmp_path / "adapter", checkpoint, modules, std=1e7)
     with pytest.raises(errors.TensorValueError, match="too large for F16"):
         convert(
-            checkpoint, tmp_path / "x.gguf", type="f16", adapters=[ScaledPath(tmp_path / "adapter")]
+            checkpoint,
+            tmp_path / "x.gguf",
+            quant_type="f16",
+            adapters=[ScaledPath(tmp_path / "adapter")],
         )
 
 

@@ -1,22 +1,17 @@
 """P-Tuning v2 checkpoints become keys and values of each layer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from gguf import GGUFReader
 from safetensors.numpy import load_file, save_file
 
-from glm3edge_convert import errors
-from glm3edge_convert.adapters.prefix import convert_prefix
+from glm3edge_convert import convert_prefix, errors
 from tests.support.checkpoints import edit_json, load_tensors, truncate
 from tests.support.prefixes import EMBEDDING, ENCODER, Prefix, make_prefix
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WEIGHTS = "model.safetensors"
 
@@ -26,7 +21,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def assert_holds(path: Path, prefix: Prefix, tolerance: float = 0) -> None:
-    """The file has the keys and values of `prefix`, and nothing else."""
+    """The file has the keys and values of ``prefix``, and nothing else."""
     found = read(path)
     assert len(found) == 2 * len(prefix.states)
     for layer, states in enumerate(prefix.states):
@@ -194,7 +189,7 @@ def test_an_output_that_exists(small_checkpoint: Path, tmp_path: Path) -> None:
 
 
 def _assert_refused(folder: Path, error: type[errors.ConvertError], problem: str) -> None:
-    """The prefix in `folder` cannot be converted, and leaves nothing there."""
+    """The prefix in ``folder`` cannot be converted, and leaves nothing there."""
     with pytest.raises(error, match=problem) as caught:
         convert_prefix(folder / "prefix", folder / "prefix.gguf")
     assert "\n" not in str(caught.value)

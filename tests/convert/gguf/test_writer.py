@@ -1,7 +1,5 @@
 """GGUF files appear complete or not at all."""
 
-from __future__ import annotations
-
 import errno
 import os
 import random
@@ -10,29 +8,27 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import gguf
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFWriter
+from numpy.typing import NDArray
 
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.errors import (
     DiskFullError,
     FileSizeError,
     OutputError,
     OutputExistsError,
 )
-from glm3edge_convert.gguf import writer
-from glm3edge_convert.gguf.writer import TensorInfo, open_gguf
+from glm3edge_convert.gguf import part_file
+from glm3edge_convert.gguf.header import TensorInfo
+from glm3edge_convert.gguf.writer import open_gguf
 from glm3edge_convert.progress import Progress
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 F32 = GGMLQuantizationType.F32
 INFOS = [TensorInfo("a", (3, 5), F32), TensorInfo("b", (7,), F32)]
@@ -180,10 +176,10 @@ def test_other_errors_of_the_disk(tmp_path: Path) -> None:
 DIE = """
 import os, signal, sys
 from pathlib import Path
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.gguf import writer
 
-writer.SAFE_BYTES = 1
+writer.SYNC_BYTES = 1
 first = None
 
 def watch(progress):
@@ -195,30 +191,30 @@ def watch(progress):
     if done >= first + (1 - first) * float(sys.argv[4]):
         os.kill(os.getpid(), signal.SIGKILL)
 
-convert(Path(sys.argv[1]), Path(sys.argv[2]), type=sys.argv[3], progress=watch)
+convert(Path(sys.argv[1]), Path(sys.argv[2]), quant_type=sys.argv[3], progress=watch)
 """
 
 # Stops in the middle of a conversion, at the line that says so.
 STALL = """
 import sys, time
 from pathlib import Path
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.gguf import writer
 
-writer.SAFE_BYTES = 1
+writer.SYNC_BYTES = 1
 
 def stall(progress):
     if progress.num_bytes_done > progress.num_bytes / 2:
         print("half", flush=True)
         time.sleep(60)
 
-convert(Path(sys.argv[1]), Path(sys.argv[2]), type="f16", progress=stall)
+convert(Path(sys.argv[1]), Path(sys.argv[2]), quant_type="f16", progress=stall)
 """
 
 
 @pytest.fixture
 def stalled(small_checkpoint: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A conversion to `tmp_path`, half done."""
+    """A conversion to ``tmp_path``, half done."""
     command = [sys.executable, "-c", STALL, str(small_checkpoint), str(tmp_path / "out.gguf")]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -242,31 +238,31 @@ def test_what_a_killed_process_finished_is_kept(
     stalled.kill()
     stalled.wait()
     seen: list[Progress] = []
-    convert(small_checkpoint, tmp_path / "out.gguf", type="f16", progress=seen.append)
+    convert(small_checkpoint, tmp_path / "out.gguf", quant_type="f16", progress=seen.append)
     assert seen[0].num_bytes_done > seen[0].num_bytes / 3
     assert [path.name for path in tmp_path.iterdir()] == ["out.gguf"]
-    convert(small_checkpoint, tmp_path / "whole.gguf", type="f16")
+    convert(small_checkpoint, tmp_path / "whole.gguf", quant_type="f16")
     assert (tmp_path / "out.gguf").read_bytes() == (tmp_path / "whole.gguf").read_bytes()
 
 
 def _changed_type(path: Path, checkpoint: Path) -> None:
-    convert(checkpoint, path, type="q8_0")
+    convert(checkpoint, path, quant_type="q8_0")
 
 
 def _changed_weights(path: Path, checkpoint: Path) -> None:
     for file in checkpoint.glob("*.safetensors"):
         os.utime(file, (1, 1))
-    convert(checkpoint, path, type="f16")
+    convert(checkpoint, path, quant_type="f16")
 
 
 def _damaged_journal(path: Path, checkpoint: Path) -> None:
     path.with_name(".out.gguf.part.json").write_text('{"key": 3')
-    convert(checkpoint, path, type="f16")
+    convert(checkpoint, path, quant_type="f16")
 
 
 def _lost_data(path: Path, checkpoint: Path) -> None:
     os.truncate(path.with_name(".out.gguf.part"), 5000)
-    convert(checkpoint, path, type="f16")
+    convert(checkpoint, path, quant_type="f16")
 
 
 @pytest.mark.parametrize(
@@ -286,7 +282,7 @@ def test_what_cannot_be_trusted_is_not_kept(
     shutil.copytree(small_checkpoint, copy, copy_function=shutil.copy2)
     go_on(tmp_path / "out.gguf", copy)
     type_name = "q8_0" if go_on is _changed_type else "f16"
-    convert(copy, tmp_path / "whole.gguf", type=type_name)
+    convert(copy, tmp_path / "whole.gguf", quant_type=type_name)
     assert (tmp_path / "out.gguf").read_bytes() == (tmp_path / "whole.gguf").read_bytes()
     assert not list(tmp_path.glob(".*"))
 
@@ -295,13 +291,13 @@ def test_two_processes_do_not_share_a_file(
     stalled: subprocess.Popen[str], small_checkpoint: Path, tmp_path: Path
 ) -> None:
     """The one that comes second starts afresh, under a name of its own, and leaves the other's."""
-    convert(small_checkpoint, tmp_path / "out.gguf", type="f16")
+    convert(small_checkpoint, tmp_path / "out.gguf", quant_type="f16")
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [".out.gguf.part", ".out.gguf.part.json", "out.gguf"]
 
 
 def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "try_lock", lambda _file: None)
+    monkeypatch.setattr(part_file, "try_lock", lambda _file: None)
     _write(tmp_path / "out.gguf")
     assert [path.name for path in tmp_path.iterdir()] == ["out.gguf"]
 
@@ -347,7 +343,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(
     """Twenty kills for both types together; what was finished is not computed again."""
     rng = random.Random(type_name)
     whole = tmp_path / "whole.gguf"
-    convert(small_checkpoint, whole, type=type_name)
+    convert(small_checkpoint, whole, quant_type=type_name)
     output, kept = tmp_path / "out.gguf", 0
     for _ in range(10):
         command = [sys.executable, "-c", DIE, str(small_checkpoint), str(output)]
@@ -362,7 +358,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(
         if dies_at > 0.9:  # afresh, so that there is something left to die at
             for path in tmp_path.glob(".out*"):
                 path.unlink()
-    convert(small_checkpoint, output, type=type_name)
+    convert(small_checkpoint, output, quant_type=type_name)
     assert output.read_bytes() == whole.read_bytes()
     assert kept >= 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.gguf", "whole.gguf"]

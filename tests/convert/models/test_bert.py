@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.errors import (
     CheckpointError,
     ConfigError,
@@ -49,7 +49,7 @@ def roberta(tmp_path: Path) -> Path:
 
 def converted(folder: Path, type: str | None = None) -> gguf.GGUFReader:  # noqa: A002
     path = folder.parent / "model.gguf"
-    convert(folder, path, type=type, overwrite=True)
+    convert(folder, path, quant_type=type, overwrite=True)
     return gguf.GGUFReader(path)
 
 

@@ -1,22 +1,18 @@
 """Every type's file equals, to the byte, what llama.cpp's quantize tool makes of our f16 file."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import pytest
 
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.errors import ImatrixError
 from glm3edge_convert.quantize.imatrix import read_imatrix, write_imatrix
 from glm3edge_convert.quantize.recipe import RECIPES
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from tests.support import llama
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHAPES = {
     "8 layers": Shape(256, 8, 4, 2, 64, 300, 256),
@@ -32,10 +28,10 @@ VOLATILE = {"GGUF.version", "GGUF.tensor_count", "GGUF.kv_count"}
 def f16(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tokenizer: Path
 ) -> Path:
-    """An f16 file, beside the `checkpoint` folder it was made from."""
+    """An f16 file, beside the ``checkpoint`` folder it was made from."""
     folder = tmp_path_factory.mktemp("bytes")
     make_checkpoint(folder / "checkpoint", shape=SHAPES[request.param], tokenizer=tokenizer)
-    convert(folder / "checkpoint", folder / "f16.gguf", type="f16", threads=2)
+    convert(folder / "checkpoint", folder / "f16.gguf", quant_type="f16", threads=2)
     return folder / "f16.gguf"
 
 
@@ -61,7 +57,7 @@ def test_with_importances_it_equals_the_quantize_tool(
     type_name: str, f16: Path, imatrix: Path, tmp_path: Path
 ) -> None:
     ours, theirs = tmp_path / "ours.gguf", tmp_path / "theirs.gguf"
-    convert(f16.with_name("checkpoint"), ours, type=type_name, threads=2, imatrix=imatrix)
+    convert(f16.with_name("checkpoint"), ours, quant_type=type_name, threads=2, imatrix=imatrix)
     weights = read_imatrix(imatrix).weights
     llama.quantize(f16, theirs, RECIPES[type_name].file_type, weights)
     found, expected = gguf.GGUFReader(ours), gguf.GGUFReader(theirs)
@@ -76,7 +72,7 @@ def test_with_importances_it_equals_the_quantize_tool(
 )
 def test_coarse_types_need_importances(type_name: str, f16: Path, tmp_path: Path) -> None:
     with pytest.raises(ImatrixError, match=f"{type_name} needs an importance matrix"):
-        convert(f16.with_name("checkpoint"), tmp_path / "out.gguf", type=type_name)
+        convert(f16.with_name("checkpoint"), tmp_path / "out.gguf", quant_type=type_name)
     assert not list(tmp_path.iterdir())
 
 
@@ -85,7 +81,7 @@ def test_coarse_types_need_importances(type_name: str, f16: Path, tmp_path: Path
 )
 def test_equals_the_quantize_tool(type_name: str, f16: Path, tmp_path: Path) -> None:
     ours, theirs = tmp_path / "ours.gguf", tmp_path / "theirs.gguf"
-    convert(f16.with_name("checkpoint"), ours, type=type_name, threads=2)
+    convert(f16.with_name("checkpoint"), ours, quant_type=type_name, threads=2)
     llama.quantize(f16, theirs, RECIPES[type_name].file_type)
     found, expected = gguf.GGUFReader(ours), gguf.GGUFReader(theirs)
     assert _metadata(found) == _metadata(expected)

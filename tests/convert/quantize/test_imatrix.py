@@ -1,21 +1,17 @@
 """Importance matrices: written, read, and refused."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import pytest
 
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.errors import ImatrixError, OutputExistsError
 from glm3edge_convert.quantize.imatrix import read_imatrix, write_imatrix
 from tests.support.encoders import make_bert
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 SUMS = {"blk.1.b": np.array([4, 0, 8], np.float32), "blk.0.a": np.array([1, 3], np.float32)}
 
@@ -105,13 +101,13 @@ def test_another_models_is_refused(small_checkpoint: Path, tmp_path: Path) -> No
     path = tmp_path / "imatrix.gguf"
     arrays(path, {"blk.0.ffn_up.weight.in_sum2": [1, 1], "blk.0.ffn_up.weight.counts": [1]})
     with pytest.raises(ImatrixError, match=r"has 2 values for blk\.0\.ffn_up\.weight, whose"):
-        convert(small_checkpoint, tmp_path / "out.gguf", type="q4_k_m", imatrix=path)
+        convert(small_checkpoint, tmp_path / "out.gguf", quant_type="q4_k_m", imatrix=path)
     assert [file.name for file in tmp_path.iterdir()] == ["imatrix.gguf"]
 
 
 def full(path: Path, checkpoint: Path, *, ffn_size: int | None = None) -> dict[str, list[float]]:
     """Importances of all matrices of a model, all different."""
-    convert(checkpoint, path.with_name("model.gguf"), type="f16")
+    convert(checkpoint, path.with_name("model.gguf"), quant_type="f16")
     tensors = {}
     for tensor in gguf.GGUFReader(path.with_name("model.gguf")).tensors:
         if tensor.name.startswith("blk.") and len(tensor.shape) == 2:
@@ -129,8 +125,8 @@ def test_of_a_coarse_type_every_matrix_is_needed(tiny_checkpoint: Path, tmp_path
     del tensors["blk.1.ffn_up.weight.in_sum2"]
     arrays(path, tensors)
     with pytest.raises(ImatrixError, match=r"has none for blk\.1\.ffn_up\.weight"):
-        convert(tiny_checkpoint, tmp_path / "out.gguf", type="iq2_xs", imatrix=path)
-    convert(tiny_checkpoint, tmp_path / "out.gguf", type="q4_k_m", imatrix=path)
+        convert(tiny_checkpoint, tmp_path / "out.gguf", quant_type="iq2_xs", imatrix=path)
+    convert(tiny_checkpoint, tmp_path / "out.gguf", quant_type="q4_k_m", imatrix=path)
 
 
 @pytest.mark.parametrize("type_name", ["q4_k_m", "q2_k", "iq2_m", "iq2_xs", "iq4_xs", "q6_k"])
@@ -140,7 +136,7 @@ def test_an_unpadded_models_is_padded(
     """llama.cpp's own converter leaves the feed-forward width as it is: 640 in the tiny model."""
     path = tmp_path / "imatrix.gguf"
     arrays(path, full(path, tiny_checkpoint, ffn_size=640))
-    convert(tiny_checkpoint, tmp_path / "out.gguf", type=type_name, imatrix=path)
+    convert(tiny_checkpoint, tmp_path / "out.gguf", quant_type=type_name, imatrix=path)
     tensors = gguf.GGUFReader(tmp_path / "out.gguf").tensors
     (down,) = [tensor for tensor in tensors if tensor.name == "blk.1.ffn_down.weight"]
     values = gguf.quants.dequantize(down.data, down.tensor_type)
@@ -159,6 +155,6 @@ def test_encoders_have_no_use_for_it(tmp_path: Path) -> None:
 
 def test_types_that_do_not_round_ignore_it(small_checkpoint: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "imatrix.gguf")
-    convert(small_checkpoint, tmp_path / "a.gguf", type="f16", imatrix=path)
-    convert(small_checkpoint, tmp_path / "b.gguf", type="f16")
+    convert(small_checkpoint, tmp_path / "a.gguf", quant_type="f16", imatrix=path)
+    convert(small_checkpoint, tmp_path / "b.gguf", quant_type="f16")
     assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()

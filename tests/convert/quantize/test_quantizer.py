@@ -1,26 +1,20 @@
 """Quantizing rows: values that cannot be stored, threads, a missing library."""
 
-from __future__ import annotations
-
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, quants
+from numpy.typing import NDArray
 
-from glm3edge_convert.checkpoint.output_tensors import OutputTensor
 from glm3edge_convert.errors import MissingLibraryError, TensorValueError
+from glm3edge_convert.models.output_tensors import OutputTensor
 from glm3edge_convert.quantize import quantizer as module
 from glm3edge_convert.quantize.quantizer import Quantizer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
 TYPES = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"]
 NUM_ROWS, ROW_SIZE = 600, 512

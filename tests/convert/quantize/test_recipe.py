@@ -1,6 +1,4 @@
-"""Tensor types of each output type, as tables. `test_bytes` compares them with llama.cpp."""
-
-from __future__ import annotations
+"""Tensor types of each output type, as tables. ``test_bytes`` compares them with llama.cpp."""
 
 import pytest
 

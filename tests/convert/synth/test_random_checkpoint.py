@@ -1,10 +1,8 @@
 """Random checkpoints look like the official one and are the same for the same arguments."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +17,7 @@ from glm3edge_convert.synth.random_checkpoint import (
     _tensors,
     make_checkpoint,
 )
-from tests.convert.conftest import SMALL
-from tests.support.checkpoints import load_tensors
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support.checkpoints import SMALL, load_tensors
 
 
 def test_files(small_checkpoint: Path) -> None:

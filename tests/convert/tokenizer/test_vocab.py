@@ -1,10 +1,9 @@
 """llama.cpp, reading the converted vocabulary, tokenizes as SentencePiece does."""
 
-from __future__ import annotations
-
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gguf
 import llama_cpp
@@ -13,7 +12,7 @@ import sentencepiece
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.errors import NotACheckpointError, TokenizerError
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from glm3edge_convert.tokenizer.sentencepiece import Piece, PieceType, parse_model
@@ -24,9 +23,6 @@ from glm3edge_convert.tokenizer.vocab import (
     read_vocabulary,
 )
 from tests.support import llama
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SHAPE = Shape(32, 1, 2, 1, 16, 32, 64)
 OFFICIAL_VOCAB_SIZE = 65024
@@ -98,7 +94,7 @@ def tokenizers(
     folder = tmp_path_factory.mktemp("vocab")
     shape = Shape(32, 1, 2, 1, 16, 32, 64, None, OFFICIAL_VOCAB_SIZE if official else None)
     make_checkpoint(folder / "checkpoint", shape=shape, tokenizer=path)
-    convert(folder / "checkpoint", folder / "vocab.gguf", type="f16", threads=1)
+    convert(folder / "checkpoint", folder / "vocab.gguf", quant_type="f16", threads=1)
     with llama.Model(folder / "vocab.gguf", vocab_only=True) as model:
         yield model, sentencepiece.SentencePieceProcessor(model_file=str(path))
 
@@ -283,7 +279,7 @@ def test_a_missing_model(tmp_path: Path) -> None:
 
 
 def test_written_arrays_match(small_checkpoint: Path, tmp_path: Path) -> None:
-    convert(small_checkpoint, tmp_path / "out.gguf", type="f16", threads=1)
+    convert(small_checkpoint, tmp_path / "out.gguf", quant_type="f16", threads=1)
     fields = gguf.GGUFReader(tmp_path / "out.gguf").fields
     tokens = fields["tokenizer.ggml.tokens"].contents()
     processor = sentencepiece.SentencePieceProcessor(

@@ -13,7 +13,7 @@ from glm3edge.store.hub.huggingface import HuggingFace
 from glm3edge.store.hub.listing import Listings
 from glm3edge.store.hub.names import HubName, parse_name
 from glm3edge.store.hub.pull import Pulled, find_pulled, pull
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.errors import (
     CheckpointError,
     MissingLibraryError,
@@ -64,8 +64,8 @@ def test_a_checkpoint(puller: Puller, tiny_checkpoint: Path, tmp_path: Path) -> 
     assert set(found.files) == SMALL | WEIGHTS
     assert puller.hub.paths() == SMALL | WEIGHTS
     assert found.num_bytes == sum((found.path / file).stat().st_size for file in found.files)
-    convert(found.path, tmp_path / "a.gguf", type="q8_0")
-    convert(tiny_checkpoint, tmp_path / "b.gguf", type="q8_0")
+    convert(found.path, tmp_path / "a.gguf", quant_type="q8_0")
+    convert(tiny_checkpoint, tmp_path / "b.gguf", quant_type="q8_0")
     assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()
 
 

@@ -1,23 +1,24 @@
 """Reading checkpoint folders: what is there is read exactly, what is broken is named."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from safetensors import deserialize
 from safetensors.numpy import load_file, save_file
 
+from glm3edge_convert import convert
 from glm3edge_convert.checkpoint.safetensors import read_entries
-from glm3edge_convert.checkpoint.tensors import open_tensors
-from glm3edge_convert.convert import convert
+from glm3edge_convert.checkpoint.weights import open_tensors
 from glm3edge_convert.errors import (
     CheckpointError,
     DamagedFileError,
@@ -27,11 +28,11 @@ from glm3edge_convert.errors import (
     UnreadableFileError,
 )
 from glm3edge_convert.synth.random_checkpoint import make_checkpoint
-from tests.convert.conftest import SMALL
 from tests.support.checkpoints import (
     FIRST_SHARD,
     INDEX,
     LAST_SHARD,
+    SMALL,
     edit_index,
     edit_shard,
     load_tensors,
@@ -39,12 +40,6 @@ from tests.support.checkpoints import (
     truncate,
 )
 from tests.support.optional import need_module
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 NORM = "transformer.encoder.final_layernorm.weight"
 EMBEDDING = "transformer.embedding.word_embeddings.weight"
@@ -259,7 +254,7 @@ def test_an_index_may_not_point_outside(name: str, checkpoint: Path) -> None:
 
 
 class TestBin:
-    """`.bin` checkpoints, read through torch."""
+    """``.bin`` checkpoints, read through torch."""
 
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
     @pytest.mark.parametrize("sharded", [False, True])

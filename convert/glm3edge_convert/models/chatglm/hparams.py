@@ -1,25 +1,21 @@
-"""config.json, checked, and as GGUF keys.
+"""Hyperparameters of ChatGLM3: read from config.json, written to and read from GGUF metadata.
 
-The fields are those of the official `configuration_chatglm.py`; the keys those that llama.cpp
-reads for its `chatglm` architecture.
+The fields are those of the official ``configuration_chatglm.py``; the keys those that llama.cpp
+reads for its ``chatglm`` architecture.
 """
 
-from __future__ import annotations
-
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from glm3edge_convert.checkpoint.config_values import check_options, count, positive
-from glm3edge_convert.checkpoint.json_files import read_object
-from glm3edge_convert.errors import ConfigError, NotACheckpointError
+from gguf import GGUFWriter
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from glm3edge_convert.checkpoint.config import CONFIG_FILE, check_options, count, positive
+from glm3edge_convert.errors import ConfigError
 
 ARCHITECTURE = "chatglm"
-CONFIG_FILE = "config.json"
 BLOCK_SIZE = 256  # values to a super-block of ggml's K-quants
 ROPE_BASE = 10000.0
 
@@ -39,7 +35,7 @@ FIXED_OPTIONS = {
 
 @dataclass(frozen=True)
 class HParams:
-    """The sizes of a ChatGLM3 model; `head_size` is config.json's `kv_channels`."""
+    """Sizes of a ChatGLM3 model; ``head_size`` is config.json's ``kv_channels``."""
 
     num_layers: int
     hidden_size: int
@@ -53,6 +49,11 @@ class HParams:
     rope_ratio: float
 
     @property
+    def n_gqa(self) -> int:
+        """How many query heads share a key/value head, as llama.cpp calls it."""
+        return self.num_heads // self.num_groups
+
+    @property
     def padded_ffn_size(self) -> int:
         """The feed-forward width in the output: the next multiple of BLOCK_SIZE."""
         return math.ceil(self.ffn_size / BLOCK_SIZE) * BLOCK_SIZE
@@ -63,7 +64,7 @@ class HParams:
         return (self.num_heads + 2 * self.num_groups) * self.head_size
 
     def to_gguf(self) -> dict[str, int | float]:
-        """GGUF keys and values: int stands for uint32, float for float32."""
+        """GGUF keys and values; an int is stored as uint32, a float as float32."""
         values: dict[str, int | float] = {
             "context_length": self.context_size,
             "embedding_length": self.hidden_size,
@@ -79,17 +80,27 @@ class HParams:
         return {f"{ARCHITECTURE}.{key}": value for key, value in values.items()}
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json as it stands. Raises NotACheckpointError, DamagedFileError."""
-    if not folder.is_dir():
-        raise NotACheckpointError(folder, "there is no such folder")
-    if not (folder / CONFIG_FILE).is_file():
-        raise NotACheckpointError(folder, f"{CONFIG_FILE} is missing")
-    return read_object(folder / CONFIG_FILE)
+CHATGLM3_6B = HParams(
+    num_layers=28,
+    hidden_size=4096,
+    num_heads=32,
+    num_groups=2,
+    head_size=128,
+    ffn_size=13696,
+    context_size=8192,
+    vocab_size=65024,
+    norm_epsilon=1e-5,
+    rope_ratio=1.0,
+)
+"""Hyperparameters of zai-org/chatglm3-6b."""
 
 
 def parse_hparams(folder: Path, config: Mapping[str, Any]) -> HParams:
-    """Check types, ranges and relations of `config`. Raises ConfigError naming the key."""
+    """Parse the config.json of ``folder``, checking types, ranges and relations of its values.
+
+    Raises:
+        ConfigError: a value cannot be; the error names its key.
+    """
     path = folder / CONFIG_FILE
     check_options(path, config, FIXED_OPTIONS)
     hparams = HParams(
@@ -124,3 +135,44 @@ def _check_relations(path: Path, hparams: HParams) -> None:
         raise ConfigError(
             path, "kv_channels", "must be a multiple of 4: half of it is rotated in pairs"
         )
+
+
+def hparams_from_gguf(get: Callable[[str], str | None], vocab_size: int) -> HParams:
+    """The hyperparameters in a GGUF file's metadata.
+
+    Args:
+        get: gives the value of a key as text, None if there is no such key.
+        vocab_size: number of the file's tokens: llama.cpp's own converter writes no key for it.
+
+    Raises:
+        KeyError: a key is missing; the error names it.
+    """
+
+    def value(key: str) -> str:
+        found = get(f"{ARCHITECTURE}.{key}")
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    num_heads, hidden_size = int(value("attention.head_count")), int(value("embedding_length"))
+    return HParams(
+        num_layers=int(value("block_count")),
+        hidden_size=hidden_size,
+        num_heads=num_heads,
+        num_groups=int(value("attention.head_count_kv")),
+        head_size=hidden_size // num_heads,
+        ffn_size=int(value("feed_forward_length")),
+        context_size=int(value("context_length")),
+        vocab_size=vocab_size,
+        norm_epsilon=float(value("attention.layer_norm_rms_epsilon")),
+        rope_ratio=float(value("rope.freq_base")) / ROPE_BASE,
+    )
+
+
+def add_hparams(writer: GGUFWriter, hparams: HParams) -> None:
+    """Write the hyperparameters to a GGUF file's metadata."""
+    for key, value in hparams.to_gguf().items():
+        if isinstance(value, float):
+            writer.add_float32(key, value)
+        else:
+            writer.add_uint32(key, value)

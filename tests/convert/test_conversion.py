@@ -1,21 +1,16 @@
 """convert() as a function: metadata, progress, summary, refusals before any work."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import gguf
 import pytest
 
-from glm3edge_convert.convert import convert
+from glm3edge_convert import convert
 from glm3edge_convert.errors import OutputExistsError, TensorShapeError, UnknownTypeError
 from glm3edge_convert.plan import model_name
 from glm3edge_convert.progress import Progress
 from glm3edge_convert.tokenizer.vocab import SPECIAL_TOKENS
 from tests.support.checkpoints import edit_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -24,7 +19,7 @@ def output(tmp_path: Path) -> Path:
 
 
 def test_metadata(small_checkpoint: Path, output: Path) -> None:
-    convert(small_checkpoint, output, type="q8_0", threads=1)
+    convert(small_checkpoint, output, quant_type="q8_0", threads=1)
     fields = gguf.GGUFReader(output).fields
     found = {key: field.contents() for key, field in fields.items()}
     num_tokens = len(found["tokenizer.ggml.tokens"])
@@ -65,7 +60,9 @@ def test_metadata(small_checkpoint: Path, output: Path) -> None:
 
 def test_progress_and_summary(small_checkpoint: Path, output: Path) -> None:
     reports: list[Progress] = []
-    summary = convert(small_checkpoint, output, type="q8_0", threads=2, progress=reports.append)
+    summary = convert(
+        small_checkpoint, output, quant_type="q8_0", threads=2, progress=reports.append
+    )
     assert [report.num_bytes_done for report in reports] == sorted(
         {report.num_bytes_done for report in reports}
     )
@@ -88,15 +85,15 @@ def test_the_number_of_threads_changes_nothing(small_checkpoint: Path, tmp_path:
 
 
 def test_a_renamed_fine_tune_converts(checkpoint: Path, output: Path) -> None:
-    """llama.cpp's converter picks the tokenizer by `_name_or_path` and fails on these."""
+    """llama.cpp's converter picks the tokenizer by ``_name_or_path`` and fails on these."""
     edit_json(checkpoint / "config.json", _name_or_path="/data/output/checkpoint-3000")
-    convert(checkpoint, output, type="q8_0", threads=1)
+    convert(checkpoint, output, quant_type="q8_0", threads=1)
     assert gguf.GGUFReader(output).fields["tokenizer.ggml.model"].contents() == "llama"
 
 
 def test_refusals(small_checkpoint: Path, output: Path) -> None:
     with pytest.raises(UnknownTypeError):
-        convert(small_checkpoint, output, type="q3_k")
+        convert(small_checkpoint, output, quant_type="q3_k")
     output.touch()
     with pytest.raises(OutputExistsError):
         convert(small_checkpoint, output)

@@ -1,15 +1,13 @@
-"""config.json: checked values, GGUF keys."""
+"""Hyperparameters of ChatGLM3: checked values, GGUF keys."""
 
-from __future__ import annotations
-
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from glm3edge_convert.checkpoint.hparams import parse_hparams, read_config
-from glm3edge_convert.errors import ConfigError, DamagedFileError, NotACheckpointError
+from glm3edge_convert.checkpoint.config import read_config
+from glm3edge_convert.errors import ConfigError
+from glm3edge_convert.models.chatglm.hparams import hparams_from_gguf, parse_hparams
 from glm3edge_convert.synth.layout import CONFIG
 from tests.support.optional import missing
 from tests.support.paths import OFFICIAL as OFFICIAL_MODEL
@@ -111,17 +109,14 @@ def test_options_may_be_absent_or_null() -> None:
     assert parse_hparams(FOLDER, OFFICIAL | {"quantization_bit": None})
 
 
-def test_read_config(tmp_path: Path) -> None:
-    with pytest.raises(NotACheckpointError, match="no such folder"):
-        read_config(tmp_path / "absent")
-    with pytest.raises(NotACheckpointError, match=r"config\.json is missing"):
-        read_config(tmp_path)
-    for text in ("", "{", "[]", "null", "\x00"):
-        (tmp_path / "config.json").write_text(text, "utf-8")
-        with pytest.raises(DamagedFileError, match=r"config\.json"):
-            read_config(tmp_path)
-    (tmp_path / "config.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(DamagedFileError, match="not JSON"):
-        read_config(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps(OFFICIAL), "utf-8")
-    assert read_config(tmp_path) == OFFICIAL
+def test_gguf_keys_are_read_back() -> None:
+    hparams = parse_hparams(FOLDER, OFFICIAL | {"rope_ratio": 50, "ffn_hidden_size": 13824})
+    keys = hparams.to_gguf()
+
+    def get(key: str) -> str | None:
+        return str(keys[key]) if key in keys else None
+
+    assert hparams_from_gguf(get, hparams.vocab_size) == hparams
+    del keys["chatglm.block_count"]
+    with pytest.raises(KeyError, match="block_count"):
+        hparams_from_gguf(get, hparams.vocab_size)

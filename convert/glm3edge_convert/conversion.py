@@ -1,41 +1,38 @@
-"""A checkpoint folder to a GGUF file in one pass: read a slab, quantize it, write it."""
-
-from __future__ import annotations
+"""Conversion of a checkpoint to a GGUF file in one pass: read a slab, quantize it, write it."""
 
 import hashlib
 import os
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 from gguf import GGML_QUANT_VERSION, GGUFWriter
+from numpy.typing import NDArray
 
-from glm3edge_convert.checkpoint.hparams import read_config
-from glm3edge_convert.checkpoint.tensors import INDEX_SUFFIX
+from glm3edge_convert.adapters.scaled_path import ScaledPath
+from glm3edge_convert.checkpoint.config import read_config
 from glm3edge_convert.checkpoint.torch_bin import require_torch
+from glm3edge_convert.checkpoint.weights import INDEX_SUFFIX
 from glm3edge_convert.errors import ImatrixError, UnsupportedArchitectureError
-from glm3edge_convert.gguf.writer import TensorInfo, TensorStream, check_output, open_gguf
-from glm3edge_convert.models import bert, chatglm
+from glm3edge_convert.gguf.header import TensorInfo
+from glm3edge_convert.gguf.writer import TensorStream, check_output, open_gguf
+from glm3edge_convert.models.bert import plan as bert
+from glm3edge_convert.models.bert.hparams import MODEL_TYPES as ENCODER_MODEL_TYPES
+from glm3edge_convert.models.chatglm import plan as chatglm
 from glm3edge_convert.plan import Plan, model_name
 from glm3edge_convert.progress import Progress
 from glm3edge_convert.quantize.imatrix import read_imatrix
 from glm3edge_convert.quantize.quantizer import Quantizer, load_library
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from glm3edge_convert.adapters.scaled_path import ScaledPath
-
 
 @dataclass(frozen=True)
 class Summary:
-    """A finished conversion; `type_counts` maps ggml type names to numbers of tensors."""
+    """Result of a conversion; ``type_counts`` maps ggml type names to numbers of tensors."""
 
     path: Path
     num_bytes_source: int
@@ -48,24 +45,34 @@ def convert(
     source: Path,
     output: Path,
     *,
-    type: str | None = None,  # noqa: A002  (the option's name)
+    quant_type: str | None = None,
     threads: int | None = None,
     adapters: Sequence[ScaledPath] = (),
     progress: Callable[[Progress], None] | None = None,
     imatrix: Path | None = None,
     overwrite: bool = False,
 ) -> Summary:
-    """Convert the checkpoint folder `source` to the GGUF file `output`.
+    """Convert the checkpoint folder ``source`` to the GGUF file ``output``.
 
-    `type` is one of recipe.RECIPES, for encoders of bert.TYPES; the default is q4_k_m, for encoders
-    f16. `imatrix` is a file with importances, by which quantized types round. `adapters` are LoRA
-    folders to merge into the weights, in their order. `threads` is the number of CPU threads (all
-    by default). `progress` is called from this thread. Raises ConvertError; leaves no file behind
-    then. After a kill the same call goes on with the tensors that were finished.
+    After a kill the same call goes on with the tensors that were finished.
+
+    Args:
+        source: the checkpoint folder.
+        output: the file to write.
+        quant_type: one of ``recipe.RECIPES``, q4_k_m by default; for an encoder, one of
+            ``models.bert.plan.TYPES``, f16 by default.
+        threads: number of CPU threads, all by default.
+        adapters: LoRA folders to merge into the weights, in this order.
+        progress: called after every slab, from this thread.
+        imatrix: a file with an importance matrix, by which quantized types round.
+        overwrite: whether ``output`` may be replaced.
+
+    Raises:
+        ConvertError: the conversion failed; there is no output then.
     """
     started = time.monotonic()
     check_output(output, overwrite=overwrite)
-    plan = make_plan(source, type, adapters, imatrix)
+    plan = make_plan(source, quant_type, adapters, imatrix)
     infos = [
         TensorInfo(tensor.name, tensor.shape, tensor_type)
         for tensor, tensor_type in zip(plan.tensors, plan.types, strict=True)
@@ -82,7 +89,7 @@ def convert(
         ) as stream,
         Quantizer(threads or os.cpu_count() or 1) as quantizer,
     ):
-        _write_tensors(plan, infos, stream, quantizer, progress or _ignore)
+        _write_tensors(plan, infos, stream, quantizer, progress)
     return _summarize(plan, output, time.monotonic() - started)
 
 
@@ -92,7 +99,11 @@ def make_plan(
     adapters: Sequence[ScaledPath] = (),
     imatrix: Path | None = None,
 ) -> Plan:
-    """What becomes of the checkpoint folder `source`. Reads no data. Raises ConvertError."""
+    """Plan the conversion of the checkpoint folder ``source``; reads no tensor's data.
+
+    Raises:
+        ConvertError: the folder, its type or an adapter cannot be converted.
+    """
     config = read_config(source)
     if not _is_encoder(config):
         importances = None if imatrix is None else read_imatrix(imatrix)
@@ -106,9 +117,15 @@ def make_plan(
 
 
 def check_before_weights(source: Path, entry: str, type_name: str | None) -> None:
-    """Raise ConvertError for what is wrong already with a folder whose weights are still to come.
+    """Check a folder whose weights have still to be downloaded.
 
-    `entry` is what source.weights_entry() says of the files that it is to have.
+    Args:
+        source: the checkpoint folder.
+        entry: the ``weights_entry`` of the files that it is going to have.
+        type_name: the output type.
+
+    Raises:
+        ConvertError: it cannot be converted, whatever the weights are.
     """
     config = read_config(source)
     if _is_encoder(config):
@@ -120,12 +137,16 @@ def check_before_weights(source: Path, entry: str, type_name: str | None) -> Non
 
 
 def is_encoder(folder: Path) -> bool:
-    """Whether a checkpoint folder holds an encoder. Raises ConvertError if it holds no model."""
+    """Whether a checkpoint folder holds an encoder for embeddings.
+
+    Raises:
+        ConvertError: it has no readable config.json.
+    """
     return _is_encoder(read_config(folder))
 
 
 def _is_encoder(config: Mapping[str, Any]) -> bool:
-    return config.get("model_type") in bert.MODEL_TYPES
+    return config.get("model_type") in ENCODER_MODEL_TYPES
 
 
 def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:
@@ -140,7 +161,7 @@ def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:
 
 
 def _source_key(plan: Plan, adapters: Sequence[ScaledPath]) -> str:
-    """What the data depends on: the files it is read from, and what quantizes it."""
+    """Text of all that the data depends on: the files it is read from, and what quantizes it."""
     lines = [f"{name} {version(name)}" for name in ("glm3edge", "llama-cpp-python")]
     paths = {tensor.source.path for tensor in plan.tensors}
     for adapter in adapters:
@@ -162,7 +183,7 @@ def _write_tensors(
     infos: Sequence[TensorInfo],
     stream: TensorStream,
     quantizer: Quantizer,
-    report: Callable[[Progress], None],
+    report: Callable[[Progress], None] | None,
 ) -> None:
     meter = _Meter(infos, report, num_done=stream.num_done)
     importances = {} if plan.imatrix is None else plan.imatrix.weights
@@ -173,10 +194,14 @@ def _write_tensors(
 
 
 class _Meter:
-    """Counts the bytes that pass and reports after every slab."""
+    """Counter of the bytes that are written, which reports after every slab."""
 
     def __init__(
-        self, infos: Sequence[TensorInfo], report: Callable[[Progress], None], *, num_done: int
+        self,
+        infos: Sequence[TensorInfo],
+        report: Callable[[Progress], None] | None,
+        *,
+        num_done: int,
     ) -> None:
         self._num_tensors = len(infos)
         self._num_bytes = sum(info.num_bytes for info in infos)
@@ -192,7 +217,8 @@ class _Meter:
             yield slab
             self._num_bytes_done += slab.nbytes
             self._num_tensors_done += self._num_bytes_done == num_bytes_before + info.num_bytes
-            self._report(self._progress(info.name))
+            if self._report is not None:
+                self._report(self._progress(info.name))
 
     def _progress(self, name: str) -> Progress:
         return Progress(
@@ -202,10 +228,6 @@ class _Meter:
             num_bytes_done=self._num_bytes_done,
             num_bytes=self._num_bytes,
         )
-
-
-def _ignore(progress: Progress) -> None:
-    """No one watches."""
 
 
 def _summarize(plan: Plan, output: Path, seconds: float) -> Summary:

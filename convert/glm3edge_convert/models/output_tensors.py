@@ -1,31 +1,28 @@
-"""From a checkpoint's tensors to the output's: names, shapes, and rows padded or left out."""
+"""Output tensors: a checkpoint's tensors under new names, with rows padded or left out."""
 
-from __future__ import annotations
-
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from glm3edge_convert.checkpoint.weights import SourceTensor
 from glm3edge_convert.errors import MissingTensorError, TensorShapeError, UnexpectedTensorError
-
-if TYPE_CHECKING:
-    import re
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from glm3edge_convert.checkpoint.tensors import SourceTensor
 
 
 @dataclass(frozen=True)
 class OutputTensor:
-    """A GGUF tensor: `shape` is (rows, row length) or (length,), rows read from `source`.
+    """A tensor of the output, whose rows are read from a tensor of the checkpoint.
 
-    The source's rows are in `num_parts` equal parts (gate and up: 2); each part is padded with
-    zero rows, and each row with zero columns, to fill `shape`. The first `num_skipped` rows of the
-    source, and those that `shape` has no room for, are left out.
+    Attributes:
+        name: GGUF's name for it.
+        shape: (rows, row length) or (length,).
+        source: the checkpoint's tensor.
+        num_parts: equal parts of the source's rows (gate and up: 2). Each part is padded with zero
+            rows, and each row with zero columns, to fill ``shape``.
+        num_skipped: rows at the source's beginning to leave out. Those beyond ``shape`` are too.
     """
 
     name: str
@@ -43,7 +40,11 @@ class OutputTensor:
         return self.shape[-1]
 
     def rows(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Rows [start, stop), float32 of shape (stop - start, row_size)."""
+        """Rows [start, stop), float32 of shape (stop - start, row_size).
+
+        Raises:
+            CheckpointError: the source's data cannot be read.
+        """
         if len(self.shape) == 1:
             return self.source.rows(0, self.row_size).reshape(1, self.row_size)
         out = np.zeros((stop - start, self.row_size), np.float32)
@@ -52,7 +53,7 @@ class OutputTensor:
         return out
 
     def _copy_part(self, part: int, start: int, stop: int, out: NDArray[np.float32]) -> None:
-        """Copy those source rows of a part that fall into output rows [start, stop)."""
+        """Copy the source rows of a part that belong to output rows [start, stop)."""
         part_size = self.num_rows // self.num_parts
         source_part_size = (self.source.shape[0] - self.num_skipped) // self.num_parts
         shift = part * (part_size - source_part_size)  # from source row to output row
@@ -66,7 +67,7 @@ class OutputTensor:
 
 @dataclass(frozen=True)
 class TensorMapping:
-    """A tensor of the checkpoint and what becomes of it; see OutputTensor."""
+    """Names and shapes of a tensor in the checkpoint and in the output; see ``OutputTensor``."""
 
     source_name: str
     name: str
@@ -83,9 +84,21 @@ def plan_tensors(
     *,
     dropped: re.Pattern[str],
 ) -> list[OutputTensor]:
-    """The output's tensors in the order of `mappings`; tensors of `dropped` names are left out.
+    """Match a checkpoint's tensors with those that a model has.
 
-    Raises MissingTensorError, TensorShapeError, UnexpectedTensorError.
+    Args:
+        folder: the checkpoint folder, for messages.
+        sources: the checkpoint's tensors by name.
+        mappings: the tensors that the model has, in file order.
+        dropped: names of tensors that the checkpoint may have and the output has not.
+
+    Returns:
+        The output's tensors, in the order of ``mappings``.
+
+    Raises:
+        MissingTensorError: the checkpoint lacks a tensor.
+        TensorShapeError: a tensor has another shape than in ``mappings``.
+        UnexpectedTensorError: the checkpoint has a tensor besides.
     """
     outputs, used = [], set()
     for mapping in mappings:

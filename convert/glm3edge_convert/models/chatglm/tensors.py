@@ -1,21 +1,15 @@
-"""ChatGLM3's tensors: names, shapes, and the padded feed-forward width.
+"""Tensors of ChatGLM3: names and shapes in the checkpoint and in GGUF, and their padding.
 
 The width of ChatGLM3-6B, 13696, is not a multiple of 256, so llama.cpp's K-quants do not fit
 ffn_down. Zero rows after the gate half and after the up half, and as many zero columns in the down
 projection, add silu(0) x 0 = 0 to every sum: no logit changes, and every matrix fits.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from glm3edge_convert.checkpoint.output_tensors import TensorMapping
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from glm3edge_convert.checkpoint.hparams import HParams
+from glm3edge_convert.models.chatglm.hparams import HParams
+from glm3edge_convert.models.output_tensors import TensorMapping
 
 LAYER_PREFIX = "transformer.encoder.layers"
 # Older checkpoints carry the rotary frequencies, which follow from config.json.

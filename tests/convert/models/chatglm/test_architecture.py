@@ -1,19 +1,15 @@
 """ChatGLM3 and its fine-tunes are accepted under any name; its relatives are refused by name."""
 
-from __future__ import annotations
-
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from glm3edge_convert.checkpoint.architecture import check_architecture
 from glm3edge_convert.errors import NotACheckpointError, UnsupportedArchitectureError
+from glm3edge_convert.models.chatglm.architecture import check_architecture
 from glm3edge_convert.synth.layout import CONFIG, TOKENIZER_CONFIG
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CHATGLM2_CODE = 'special_tokens = ["[MASK]", "[gMASK]", "[sMASK]", "sop", "eop"]\n'
 CHATGLM3_CODE = CHATGLM2_CODE + 'roles = ["<|system|>", "<|user|>", "<|assistant|>"]\n'

@@ -1,31 +1,27 @@
-"""Is this folder ChatGLM3? Decided by what the model is, never by what it is called.
+"""Recognition of ChatGLM3 by what the model is, never by what it is called.
 
-`model_type` is "chatglm" for ChatGLM-6B, ChatGLM2, ChatGLM3 and the first GLM-4, and
-`_name_or_path` is whatever folder a fine-tune was saved from. The signs used instead:
+``model_type`` is "chatglm" for ChatGLM-6B, ChatGLM2, ChatGLM3 and the first GLM-4, and
+``_name_or_path`` is whatever folder a fine-tune was saved from. The signs used instead:
 
-- ChatGLM-6B has two-dimensional positions: `position_encoding_2d`, `inner_hidden_size`.
-- GLM-4 has a tiktoken `tokenizer.model` (lines of base64 and rank) and 151552 tokens.
+- ChatGLM-6B has two-dimensional positions: ``position_encoding_2d``, ``inner_hidden_size``.
+- GLM-4 has a tiktoken ``tokenizer.model`` (lines of base64 and rank) and 151552 tokens.
 - ChatGLM2 has ChatGLM3's layers and SentencePiece file. It differs in its chat format: no role
   tokens. So the tokenizer's and model's Python files decide, or the tokenizer's JSON files where
   newer libraries list added tokens in them. A folder without any of these is judged by its
-  context: ChatGLM2-6B alone was released with 32768 positions and no `rope_ratio` (ChatGLM3 has
+  context: ChatGLM2-6B alone was released with 32768 positions and no ``rope_ratio`` (ChatGLM3 has
   8192, or 32768 with a rope_ratio of 50, or 131072 with 500).
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from glm3edge_convert.errors import (
     NotACheckpointError,
     UnreadableFileError,
     UnsupportedArchitectureError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 CHATGLM2 = "ChatGLM2"
 GLM4 = "GLM-4"
@@ -39,7 +35,13 @@ TIKTOKEN_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
 
 
 def check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
-    """Raise UnsupportedArchitectureError, naming the model found, unless this is ChatGLM3."""
+    """Check that a folder holds ChatGLM3.
+
+    Raises:
+        UnsupportedArchitectureError: it holds another model, which the error names.
+        NotACheckpointError: it has no tokenizer.model.
+        UnreadableFileError: its tokenizer.model may not be read.
+    """
     check_model_type(folder, config)
     if TIKTOKEN_LINE.match(_head(folder / "tokenizer.model")):
         raise UnsupportedArchitectureError(folder, GLM4, "its tokenizer is a tiktoken file")
@@ -47,7 +49,11 @@ def check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def check_model_type(folder: Path, config: Mapping[str, Any]) -> None:
-    """As far as that can be told by config.json alone. Raises UnsupportedArchitectureError."""
+    """Check that a model is ChatGLM3 as far as config.json shows.
+
+    Raises:
+        UnsupportedArchitectureError: it is another model, which the error names.
+    """
     model_type = config.get("model_type")
     if model_type in {"glm", "glm4"}:
         raise UnsupportedArchitectureError(folder, GLM4, f"model_type is {model_type}")
@@ -76,7 +82,7 @@ def _refuse_chatglm2(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _text(path: Path) -> str:
-    """The text of a file, empty if there is none. The files are read, never run."""
+    """Text of a file, empty if there is none. The files are read, never run."""
     try:
         return path.read_text("utf-8", errors="replace")
     except OSError:

@@ -1,23 +1,19 @@
 """The plan from checkpoint tensors to output tensors: order, padding, errors."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from glm3edge_convert.checkpoint.chatglm_tensors import DROPPED, chatglm_mappings
-from glm3edge_convert.checkpoint.hparams import HParams, parse_hparams, read_config
-from glm3edge_convert.checkpoint.output_tensors import OutputTensor, plan_tensors
-from glm3edge_convert.checkpoint.tensors import SourceTensor, open_tensors
+from glm3edge_convert.checkpoint.config import read_config
+from glm3edge_convert.checkpoint.weights import SourceTensor, open_tensors
 from glm3edge_convert.errors import MissingTensorError, TensorShapeError, UnexpectedTensorError
+from glm3edge_convert.models.chatglm.hparams import HParams, parse_hparams
+from glm3edge_convert.models.chatglm.tensors import DROPPED, chatglm_mappings
+from glm3edge_convert.models.output_tensors import OutputTensor, plan_tensors
 from tests.support.checkpoints import load_tensors
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LAYER = "transformer.encoder.layers.1"
 UP = f"{LAYER}.mlp.dense_h_to_4h.weight"

@@ -1,19 +1,14 @@
-"""What is found in place of a model's file, and what to do: the usual ends of a download."""
+"""Downloads that went wrong, recognized by what stands in the file instead."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 _NUM_BYTES = 512
 _LFS = b"version https://git-lfs.github.com/spec/"  # git-lfs/docs/spec.md
 _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
-def foreign(path: Path) -> str | None:
-    """What `path` is instead, and the remedy; None if that is not known."""
+def download_problem(path: Path) -> str | None:
+    """The problem of a file and its remedy, as the end of a sentence; None if none is known."""
     try:
         with path.open("rb") as file:
             head = file.read(_NUM_BYTES)

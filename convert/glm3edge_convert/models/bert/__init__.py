@@ -1,0 +1,1 @@
+"""Encoders for embeddings, BERT and XLM-RoBERTa, which llama.cpp both computes as ``bert``."""
