@@ -16,8 +16,8 @@ from tests.support.optional import need_module
 
 torch = need_module("torch", "the recipe of glm3-tiny needs the extra `train`")
 
+from recipe.batches import batches  # noqa: E402
 from recipe.calls import sample  # noqa: E402
-from recipe.data import batches  # noqa: E402
 from recipe.dialogue import encode  # noqa: E402
 from recipe.export import export, shape_for  # noqa: E402
 from recipe.init import Marks, initialize  # noqa: E402

@@ -53,7 +53,7 @@ def evaluate_command(
     types: Annotated[str, typer.Option(help="Quantizations, by commas.")] = ",".join(TYPES),
     seed: int = 1,
     tools: Annotated[str, typer.Option(help="Whose tools: " + ", ".join(TOOLS))] = TOOLS[0],
-    strict: Annotated[bool, typer.Option(help="Hold calls to their tool's schema.")] = True,
+    strict: Annotated[bool, typer.Option(help="Constrain calls to their tool's schema.")] = True,
     show: Annotated[int, typer.Option(help="Wrong replies to print.")] = 0,
 ) -> None:
     """Ask the server, for each quantization, and print what part is right."""
@@ -65,7 +65,7 @@ def evaluate_command(
         with served(model, name) as client:
             replies = [reply(client, question, strict=strict) for question in asked]
         counts = scores(asked, replies)
-        if not strict:  # PyTorch is held to nothing
+        if not strict:  # PyTorch is not constrained
             same = sum(
                 same_as(reference, encoder, q, r) for q, r in zip(asked, replies, strict=True)
             )

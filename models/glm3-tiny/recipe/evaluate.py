@@ -1,4 +1,4 @@
-"""The evaluation: questions kept out of training, asked of a quantized file through the server.
+"""Evaluation: questions kept out of training, asked of a quantized file through the server.
 
 Replies are greedy (temperature 0, no repetition penalty).
 """
@@ -30,15 +30,15 @@ _MAX_TOKENS = 300
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model said: a turn, and whether it ended by itself."""
+    """The model's reply: a turn, and whether it ended by itself."""
 
     turn: Turn
     ended: bool
 
 
 @contextmanager
-def served(checkpoint: Path, type: str) -> Iterator[OpenAI]:  # noqa: A002 - the option's name
-    """A client of ``glm3edge serve`` on the checkpoint, quantized to ``type``."""
+def served(checkpoint: Path, quant_type: str) -> Iterator[OpenAI]:
+    """A client of ``glm3edge serve`` on the checkpoint, quantized to ``quant_type``."""
     command = [
         sys.executable,
         "-m",
@@ -48,7 +48,7 @@ def served(checkpoint: Path, type: str) -> Iterator[OpenAI]:  # noqa: A002 - the
         "--port",
         "0",
         "--type",
-        type,
+        quant_type,
     ]
     with (
         tempfile.TemporaryDirectory() as cache,
@@ -73,7 +73,7 @@ def _base_url(process: "subprocess.Popen[str]") -> str:
 
 
 def reply(client: OpenAI, question: Question, *, strict: bool) -> Reply:
-    """Ask the server; calls are held to their tool's schema if ``strict``."""
+    """Ask the server; calls are constrained to their tool's schema if ``strict``."""
     tools = [
         {"type": "function", "function": {**f, "strict": strict}} for f in question.dialogue.tools
     ]
@@ -95,7 +95,7 @@ def reply(client: OpenAI, question: Question, *, strict: bool) -> Reply:
 
 
 def scores(asked: list[Question], replies: list[Reply]) -> dict[str, tuple[int, int]]:
-    """Right ones and all, by measure."""
+    """Number of right replies and of all, by measure."""
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for question, said in zip(asked, replies, strict=True):
@@ -124,7 +124,7 @@ def _arguments(turn: Turn) -> Any:
 
 
 def _values(returned: str) -> list[str]:
-    """What a sentence about ``returned`` has to quote."""
+    """The values that a sentence about ``returned`` has to quote."""
     try:
         parsed = json.loads(returned)
     except ValueError:

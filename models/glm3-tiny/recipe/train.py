@@ -1,4 +1,7 @@
-"""Training in phases: choosing tools, all kinds, more of prose. What counts is replies."""
+"""Training in phases: choosing tools, all kinds of dialogues, more of prose.
+
+The loss is over the replies; see ``Phase.prompt_weight``.
+"""
 
 import itertools
 import logging
@@ -11,13 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from recipe.data import Batch, batches
+from recipe.batches import Batch, batches
 from recipe.dialogue import Encoder
 from recipe.init import Marks, initialize
 from recipe.model import ChatGLM3, Shape
 from recipe.muon import Muon
 
 _LOG = logging.getLogger(__name__)
+_LOG_STEPS = 20
 _SAVE_STEPS = 200
 _WARM_UP_STEPS = 30
 
@@ -26,7 +30,11 @@ _WARM_UP_STEPS = 30
 class Phase:
     """Steps on one kind of data.
 
-    ``prompt_weight`` is what tokens of the prompt count; ``lr``, a learning rate of its own.
+    Attributes:
+        data: the phase, as ``curriculum.phase_dialogue`` has it.
+        num_steps: its length.
+        prompt_weight: weight of the prompt's tokens in the loss, where the reply's have 1.
+        lr: a learning rate of its own.
     """
 
     data: str
@@ -108,52 +116,118 @@ def train(
         The model after the last step of the plan, or after step ``until`` if that comes first.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    last = plan.num_steps if until is None else min(until, plan.num_steps)
-    model = ChatGLM3(shape)
-    initialize(model, Marks.of(encoder), seed=plan.seed)
-    optimizers = _optimizers(model, plan.lr, torch.bfloat16 if bfloat16 else torch.float32)
     checkpoint = folder / "training.pt"
-    done = 0
-    before = None
+    last = plan.num_steps if until is None else min(until, plan.num_steps)
+    training = _Training(shape, encoder, plan, bfloat16=bfloat16)
     if checkpoint.is_file():
-        state = torch.load(checkpoint)
-        done = state["step"]
-        before = state["before"]
-        model.load_state_dict(state["model"])
-        for optimizer, values in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(values)
+        training.load(checkpoint)
     if fuse:
-        for layer in model.transformer.encoder.layers:
+        training.compile()
+    log = _Log(plan.num_steps)
+    steps = last - training.step
+    for batch in itertools.islice(_batches_from(plan, training.step, encoder), steps):
+        loss = training.take_step(batch)
+        log.add(training.step, loss)
+        if training.step % _SAVE_STEPS == 0 or training.step == last:
+            training.save(checkpoint)
+    if last == plan.num_steps:
+        training.blend()
+    return training.model
+
+
+class _Training:
+    """Model and optimizers in training.
+
+    Attributes:
+        model: the model.
+        step: number of steps taken.
+        before: the weights before the last phase, once it has begun.
+    """
+
+    def __init__(self, shape: Shape, encoder: Encoder, plan: Plan, *, bfloat16: bool) -> None:
+        self.model = ChatGLM3(shape)
+        self.step = 0
+        self.before: dict[str, Tensor] | None = None
+        self._plan = plan
+        self._bfloat16 = bfloat16
+        initialize(self.model, Marks.of(encoder), seed=plan.seed)
+        dtype = torch.bfloat16 if bfloat16 else torch.float32
+        self._optimizers = _optimizers(self.model, plan.lr, dtype)
+
+    def load(self, path: Path) -> None:
+        """Go back to the state that ``save`` wrote."""
+        state = torch.load(path)
+        self.step = state["step"]
+        self.before = state["before"]
+        self.model.load_state_dict(state["model"])
+        for optimizer, values in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(values)
+
+    def save(self, path: Path) -> None:
+        """Write the state, or leave the file as it was."""
+        part = path.with_suffix(".part")
+        torch.save(
+            {
+                "step": self.step,
+                "before": self.before,
+                "model": self.model.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            },
+            part,
+        )
+        part.replace(path)
+
+    def compile(self) -> None:
+        """Compile the layers."""
+        for layer in self.model.transformer.encoder.layers:
             layer.compile(dynamic=True)
-    start = time.monotonic()
-    losses: list[float] = []
-    for step, batch in enumerate(itertools.islice(_from(plan, done, encoder), last - done), done):
-        if step == plan.last_start:
-            before = {name: value.clone() for name, value in model.state_dict().items()}
-        for optimizer in optimizers:
+
+    def take_step(self, batch: Batch) -> float:
+        """Take one step and return the loss."""
+        if self.step == self._plan.last_start:
+            self.before = {name: value.clone() for name, value in self.model.state_dict().items()}
+        for optimizer in self._optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = plan.lr_at(step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            loss = loss_of(model, batch)
+                group["lr"] = self._plan.lr_at(self.step)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            loss = loss_of(self.model, batch)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self._optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        losses.append(loss.item())
-        if (step + 1) % 20 == 0:
-            seconds = time.monotonic() - start
-            mean = sum(losses) / len(losses)
-            _LOG.info("step %d of %d, loss %.4f, %.0f s", step + 1, plan.num_steps, mean, seconds)
-            losses.clear()
-        if (step + 1) % _SAVE_STEPS == 0 or step + 1 == last:
-            _save(checkpoint, model, optimizers, step=step + 1, before=before)
-    if last == plan.num_steps and before is not None:
-        after = model.state_dict()
-        model.load_state_dict(
-            {name: torch.lerp(value, after[name], plan.blend) for name, value in before.items()}
+        self.step += 1
+        return float(loss.item())
+
+    def blend(self) -> None:
+        """Blend the weights before and after the last phase, as the plan says."""
+        if self.before is None:
+            return
+        after = self.model.state_dict()
+        self.model.load_state_dict(
+            {
+                name: torch.lerp(value, after[name], self._plan.blend)
+                for name, value in self.before.items()
+            }
         )
-    return model
+
+
+class _Log:
+    """Log of mean losses and of the time that steps take."""
+
+    def __init__(self, num_steps: int) -> None:
+        self._num_steps = num_steps
+        self._start = time.monotonic()
+        self._losses: list[float] = []
+
+    def add(self, step: int, loss: float) -> None:
+        """Note a step's loss; every few steps a line is logged."""
+        self._losses.append(loss)
+        if step % _LOG_STEPS == 0:
+            seconds = time.monotonic() - self._start
+            mean = sum(self._losses) / len(self._losses)
+            _LOG.info("step %d of %d, loss %.4f, %.0f s", step, self._num_steps, mean, seconds)
+            self._losses.clear()
 
 
 def loss_of(model: ChatGLM3, batch: Batch) -> Tensor:
@@ -166,7 +240,7 @@ def loss_of(model: ChatGLM3, batch: Batch) -> Tensor:
     return (losses * weights[chosen]).sum() / weights.sum()
 
 
-def _from(plan: Plan, step: int, encoder: Encoder) -> Iterator[Batch]:
+def _batches_from(plan: Plan, step: int, encoder: Encoder) -> Iterator[Batch]:
     """The batches of ``plan`` from ``step`` on; phases that are over are not made again."""
     for number, phase in enumerate(plan.phases):
         skipped = min(step, phase.num_steps)
@@ -198,24 +272,3 @@ def _optimizers(model: ChatGLM3, lr: float, dtype: torch.dtype) -> list[torch.op
         Muon(matrices, lr=lr, weight_decay=0.02, dtype=dtype),
         torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
     ]
-
-
-def _save(
-    path: Path,
-    model: ChatGLM3,
-    optimizers: list[torch.optim.Optimizer],
-    *,
-    step: int,
-    before: dict[str, Tensor] | None,
-) -> None:
-    part = path.with_suffix(".part")
-    torch.save(
-        {
-            "step": step,
-            "before": before,
-            "model": model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        },
-        part,
-    )
-    part.replace(path)
