@@ -27,6 +27,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_comments_and_single_words(folder: Path) -> None:
+    text = "# Weather\n\n" + TOOL.replace("sky=sunny,rainy", "sky=sunny,")
+    (folder / "some.txt").write_text(text, encoding="utf-8")
+    (tool,) = read_concepts("some")
+    assert tool.results == ({"temperature": "int:-10:35", "sky": ("sunny",)},)
+
+
 def test_a_tool(folder: Path) -> None:
     (folder / "some.txt").write_text(TOOL + "\n\n" + TOOL, encoding="utf-8")
     tool, again = read_concepts("some")

@@ -16,7 +16,7 @@ from glm3edge.llama.model import Model
 from glm3edge.schema.chat import ChatRequest
 from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
-from recipe import calls, concepts_held_out
+from recipe import calls
 from recipe.catalogue import read_concepts
 from recipe.coin import HANZI
 from recipe.concept import Concept
@@ -29,7 +29,7 @@ from recipe.values import draw, is_held_out
 
 TRAINED = calls.TRAINED
 DEVELOPMENT = read_concepts("development")
-HELD_OUT = concepts_held_out.CONCEPTS
+HELD_OUT = read_concepts("held-out")
 COINED = tuple(
     nonce_concept(random.Random(seed), enums=enums) for seed in range(50) for enums in (0.0, 0.7)
 )

@@ -1,4 +1,4 @@
-"""Dialogues with tools: which one, with which arguments, and what to say of its result."""
+"""Dialogues with tools: calls with their arguments, and sentences about their results."""
 
 import itertools
 import json
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from glm3edge.chatglm3.prompt import Turn
-from recipe import catalogue, concepts_everyday, concepts_office, prose
+from recipe import catalogue
 from recipe.coin import hanzi, identifier, pseudo_word
 from recipe.concept import Concept, Param
 from recipe.dialogue import Dialogue, call, say
 from recipe.nonce import nonce_concept
+from recipe.prose.questions import question
 from recipe.values import Value, draw
 
 NO_TOOL = {
@@ -25,11 +26,7 @@ ENGLISH = 0.15
 _REAL = 0.7
 """The share of tools that are not coined."""
 _TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
-TRAINED = (
-    concepts_everyday.CONCEPTS
-    + concepts_office.CONCEPTS
-    + tuple(concept for name in catalogue.TRAINED for concept in catalogue.read_concepts(name))
-)
+TRAINED = tuple(concept for name in catalogue.TRAINED for concept in catalogue.read_concepts(name))
 _SLOT = re.compile(r"\{(\w+)\}")
 _OPENERS = {
     "zh": ("", "", "", "", "请问", "你好，", "麻烦", "那", "嗯，", "现在"),
@@ -125,7 +122,7 @@ def answer(
     coined: float = 0.0,
     held_out: bool = False,
 ) -> tuple[str, str]:
-    """What a tool returns, and the sentence about it. ``coined`` is as for ``offer``."""
+    """A tool's result, and the sentence about it. ``coined`` is as for ``offer``."""
     chance = rng.random()
     if chance < 0.06:
         reason = str(draw(rng, "text", language, held_out=held_out))
@@ -206,7 +203,7 @@ def sample(
     turns = [say("system", _note(rng, language))] if rng.random() < 0.1 else []
     for kind in exchanges:
         if kind == "prose":
-            turns += _pair(prose.question(rng, language, held_out=held_out))
+            turns += _pair(question(rng, language, held_out=held_out))
         elif kind == "no_tool":
             asked = ask(rng, rng.choice(absent), held_out=held_out)
             turns += _pair((asked.text, NO_TOOL[language]))

@@ -1,6 +1,6 @@
-"""Tools written down as text: ``tools/*.txt``, in a form that is quick to write and to read.
+"""Catalogue of tools, read from ``tools/*.txt``.
 
-A tool is a block of lines ``key: value``, and a blank line ends it:
+A tool is a block of lines ``key: value``, and a blank line ends it; lines with ``#`` are comments:
 
     tool: get_weather weather_forecast          names
     zh: 查询城市的天气                            descriptions, in pairs
@@ -13,7 +13,7 @@ A tool is a block of lines ``key: value``, and a blank line ends it:
 
 A parameter is its names, its kind (``concept.KINDS``), what it is in Chinese and in English, and,
 of an enum or a bool, its options as ``VALUE=Chinese words=English words``. A result has for every
-key a kind, or words to choose from.
+key a kind, or words to choose from; a single word has a comma after it.
 """
 
 import re
@@ -23,10 +23,13 @@ from pathlib import Path
 from recipe.concept import KINDS, Both, Concept, Param
 
 TRAINED = (
-    "booking", "computing", "control", "culture", "home", "lookup", "paperwork", "science",
-    "search", "town", "trade", "travel",
+    "everyday", "office", "booking", "computing", "control", "culture", "home", "lookup",
+    "paperwork", "science", "search", "town", "trade", "travel",
 )  # fmt: skip
-"""What a model is trained on. ``development`` is for looking at what it does with other tools."""
+"""Files of the tools that a model is trained on.
+
+It is evaluated with those of ``held-out``; ``development`` is for looking at its errors.
+"""
 
 _FOLDER = Path(__file__).parent / "tools"
 _KEYS = ("tool", "zh", "en", "param", "ask-zh", "ask-en", "result")
@@ -53,6 +56,8 @@ def read_concepts(name: str) -> tuple[Concept, ...]:
 def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
     block: list[str] = []
     for number, line in enumerate([*text.splitlines(), ""], 1):
+        if line.startswith("#"):
+            continue
         if line.strip():
             block.append(line.strip())
         elif block:
@@ -110,7 +115,7 @@ def _option(text: str, kind: str) -> tuple[str | bool, Both]:
 def _result(text: str) -> tuple[str, str | tuple[str, ...]]:
     key, _, value = (part.strip() for part in text.partition("="))
     if "," in value:
-        return key, tuple(value.split(","))
+        return key, tuple(word for word in value.split(",") if word)
     _check_kind(value)
     if value in {"bool", "enum"}:
         raise ValueError(f"what {key!r} can be is said in words, by commas")

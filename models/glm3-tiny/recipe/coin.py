@@ -1,9 +1,10 @@
-"""Coined words: what cannot be remembered has to be copied."""
+"""Coined words, which cannot be remembered and so have to be copied."""
 
 import random
 import re
 
-from recipe import concepts_everyday, concepts_office
+from recipe.catalogue import read_concepts
+from recipe.texts import read_texts
 
 HANZI = "".join(
     bytes((row, cell)).decode("gb2312")
@@ -13,16 +14,11 @@ HANZI = "".join(
 )
 """The 3,755 common characters of GB 2312, level 1."""
 
-_SYLLABLES = (
-    "ba be bo da de do fa fe ga go ha hi ja ka ke ko la le li lo ma me mi mo na "
-    "ne no pa pe po ra re ri ro "
-    "sa se so ta te ti to va ve vi wa xa za zo lor mar nel tan vik ron sel dun "
-    "bry cor fen gal hol jin kel"
-).split()
+_SYLLABLES: list[str] = read_texts("coined_tools")["syllables"]
 _ENGLISH: list[str] = sorted(
     {
         word
-        for concept in concepts_everyday.CONCEPTS + concepts_office.CONCEPTS
+        for concept in read_concepts("everyday") + read_concepts("office")
         for text in (*concept.names, *concept.asks_en, *(d.en for d in concept.descriptions))
         for word in re.findall(r"[a-z]{4,}", text)
     }

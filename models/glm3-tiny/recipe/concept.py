@@ -1,4 +1,4 @@
-"""What a tool is about: its names, its parameters, how people ask for it, what it answers."""
+"""Concepts of tools: names, parameters, how people ask for them, what they answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Both:
-    """The same in Chinese and in English."""
+    """A text in Chinese and in English."""
 
     zh: str
     en: str

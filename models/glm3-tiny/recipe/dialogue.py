@@ -22,9 +22,9 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Dialogue:
-    """What is said, with which tools; the last turn is the assistant's.
+    """Turns, the last of which is the assistant's, and the tools that are offered.
 
-    ``kind`` says what is being taught. The system turn, if there is one, is the first.
+    ``kind`` says what it teaches. The system turn, if there is one, is the first.
     """
 
     kind: str

@@ -7,10 +7,11 @@ from typing import Any
 
 from glm3edge.chatglm3.prompt import Role, Turn
 from glm3edge.chatglm3.tools import parse_call
-from recipe import calls, concepts_held_out, prose
+from recipe import calls
 from recipe.catalogue import read_concepts
 from recipe.concept import Concept
 from recipe.dialogue import Dialogue, say
+from recipe.prose.conversations import conversation
 
 COUNTS = {
     "call": 200,
@@ -22,7 +23,7 @@ COUNTS = {
     "code_result": 20,
     "chat": 120,
 }
-"""Questions of each kind."""
+"""Number of questions of each kind."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,14 @@ def questions(*, seed: int, tools: str = "held-out") -> list[Question]:
     Values and phrasings are those that training leaves out unless the tools are the trained ones.
     """
     held_out = tools != "trained"
-    among: Sequence[Concept] = ()
-    if tools == "held-out":
-        among = concepts_held_out.CONCEPTS
-    elif tools == "development":
-        among = read_concepts(tools)
+    among: Sequence[Concept] = read_concepts(tools) if held_out else ()
     rng = random.Random(f"evaluation {seed}")
     found = []
     for kind, count in COUNTS.items():
         for index in range(count):
             language = ("zh", "en")[index % 2]
             if kind == "chat":
-                messages = prose.dialogue(rng, language, held_out=held_out)
+                messages = conversation(rng, language, held_out=held_out)
                 turns = tuple(say(m["role"], m["content"]) for m in messages)
                 found.append(Question(kind, Dialogue(kind, turns)))
                 continue
