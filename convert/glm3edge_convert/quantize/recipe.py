@@ -76,7 +76,7 @@ def _more_bits(wanted: GGMLQuantizationType) -> Rule:
 
 
 def _shared(wanted: GGMLQuantizationType, otherwise: GGMLQuantizationType | None = None) -> Rule:
-    """Where many heads share keys and values, these are small and matter much."""
+    """A type for models in which many heads share keys and values, so that these matter much."""
     return lambda place: wanted if place.n_gqa >= 4 else otherwise
 
 

@@ -54,7 +54,7 @@ class Marks:
 
     @classmethod
     def of(cls, encoder: Encoder) -> "Marks":
-        """Those of a tokenizer."""
+        """The marks in a tokenizer's vocabulary."""
         *_, key, quote = encoder.encode('"name": "')
         assistant = encoder.vocab_size() + SPECIAL_TOKENS.index("<|assistant|>")
         return cls(key=key, quote=quote, assistant=assistant)
@@ -175,7 +175,7 @@ class _Circuits:
         weight[end - self._half : end] = compress @ self._before.T * _MATCH
 
     def _value(self, layer: int, group: int, read: Tensor, write: Tensor) -> None:
-        """What the heads of a group take from where they look, and where they put it."""
+        """Set what the heads of a group read from where they attend, and where they write it."""
         weight, _ = self._qkv(layer)
         start = self._v_start + group * self._size
         weight[start : start + self._size] = 0
@@ -226,5 +226,5 @@ class _Circuits:
 
 
 def _width(scale: float) -> float:
-    """What turns a value read from the normalized stream into something of length ``_MOVE``."""
+    """Factor from a value read from the normalized stream to one of length ``_MOVE``."""
     return _MOVE * EMBEDDING_STD * scale

@@ -39,7 +39,7 @@ class Question:
 
 
 TOOLS = ("held-out", "development", "trained")
-"""Whose tools are asked for: ``development`` is for looking at errors, which makes them known."""
+"""Sets of tools; ``development`` is for looking at errors, which makes them known."""
 
 
 def questions(*, seed: int, tools: str = "held-out") -> list[Question]:

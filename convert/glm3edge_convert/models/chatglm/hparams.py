@@ -50,7 +50,7 @@ class HParams:
 
     @property
     def n_gqa(self) -> int:
-        """How many query heads share a key/value head, as llama.cpp calls it."""
+        """Number of query heads that share a key/value head, under llama.cpp's name."""
         return self.num_heads // self.num_groups
 
     @property

@@ -19,7 +19,7 @@ _SECTION = re.compile(r"^@ ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Intent:
-    """What is asked, in all its phrasings, and the reply.
+    """A question in all its phrasings, and its reply.
 
     Attributes:
         topic: the topic, which intents share.
