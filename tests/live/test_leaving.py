@@ -245,5 +245,5 @@ def test_a_failure_is_logged(logged: Logged) -> None:
         logged.worker.kill()
         assert "engine_lost" in "".join(lines)
     assert re.search(
-        r" ERROR glm3edge\.engine\.engine: the engine is lost: ", logged.log.read_text()
+        r" ERROR glm3edge\.engine\.recovery: the engine is lost: ", logged.log.read_text()
     )
