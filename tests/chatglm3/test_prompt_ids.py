@@ -13,6 +13,8 @@ from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.llama.model import Model
 from tests.support.paths import DATA, OFFICIAL_TOKENIZER
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = json.loads((DATA / "golden_prompts.json").read_text("utf-8"))
 TAGS = ["<|user|>", "<|assistant|>", "<|observation|>", "<|system|>", "[gMASK]", "sop", "</s>"]
 SPECIAL_NAMES = ["[MASK]", "[gMASK]", "[sMASK]", "sop", "eop"]

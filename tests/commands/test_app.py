@@ -15,6 +15,8 @@ from tests.support.lora_adapters import layer_modules, make_adapter
 from tests.support.prefixes import make_prefix
 from tests.support.servers import Server, start_server
 
+pytestmark = pytest.mark.slow
+
 
 def test_version() -> None:
     result = run("--version")

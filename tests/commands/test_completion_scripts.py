@@ -11,6 +11,8 @@ import pytest
 from tests.support.cli import HANG_SECONDS
 from tests.support.optional import missing
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "glm3edge mod": ["models"],
     "glm3edge serve --kv": ["--kv-on-gpu", "--kv-on-cpu", "--kv-type"],

@@ -8,6 +8,8 @@ from glm3edge.llama.model import Model
 from glm3edge_convert.quantize.imatrix import read_imatrix
 from tests.support.cli import run
 
+pytestmark = pytest.mark.slow
+
 TEXT = "你好，世界！今天的天气怎么样？ The quick brown fox jumps over the lazy dog.\n" * 40
 
 

@@ -16,6 +16,8 @@ import pytest
 from tests.support.cli import HANG_SECONDS
 from tests.support.hub_server import TOKEN, HubServer, hub_server
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 
 

@@ -20,6 +20,8 @@ from tests.support.checkpoints import (
 )
 from tests.support.converter import run_convert, run_module
 
+pytestmark = pytest.mark.slow
+
 NORM = "transformer.encoder.final_layernorm.weight"
 OUTPUT = "transformer.output_layer.weight"
 

@@ -11,6 +11,8 @@ from glm3edge_convert.synth.random_checkpoint import Shape
 from tests.support import llama, reference
 from tests.support.checkpoints import MakeCheckpoint
 
+pytestmark = pytest.mark.slow
+
 BASE = Shape(
     hidden_size=256,
     num_layers=3,

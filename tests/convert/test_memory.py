@@ -9,6 +9,8 @@ import pytest
 
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 # 6B's proportions: the largest matrix is a tenth of the file.
 SMALL, LARGE = (

@@ -24,6 +24,8 @@ from tests.support.paths import ROOT
 from tests.support.servers import Server
 from tests.support.snippets import Reader, make_folder
 
+pytestmark = pytest.mark.slow
+
 ENGLISH, CHINESE = READMES
 _PLAN = "plan --vram 0 --ram 32GiB --bandwidth 31GB/s --ctx-size 8192 --json"
 

@@ -12,6 +12,8 @@ from glm3edge.errors import DecodeError, EngineLostError, ModelLoadError, Resour
 from glm3edge.llama.child_process import ChildProcess, run_in_child
 from tests.support.child_target import Target
 
+pytestmark = pytest.mark.slow
+
 
 def refuse() -> None:
     raise ModelLoadError(Path("x.gguf"), "it is no model")

@@ -20,6 +20,8 @@ from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from tests.support.encoders import make_bert
 
+pytestmark = pytest.mark.slow
+
 WIDE = Shape(1024, 4, 8, 8, 128, 128, 1024)  # 16 KiB of keys and values a token
 NUM_TOKENS = 640
 MIB = 2**20

@@ -21,6 +21,8 @@ from tests.support.lora_adapters import layer_modules, make_adapter
 from tests.support.prefixes import make_prefix
 from tests.support.rpc_workers import Worker, new_worker
 
+pytestmark = pytest.mark.slow
+
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 SEEDED = SamplingParams(temperature=1.5, top_p=1, seed=7)
 PROMPT = [10, 20, 30, 40, 50, 60]

@@ -23,6 +23,8 @@ from tests.support.llama_cpp_files import TOKENS, TYPES, as_llama_cpp_writes
 from tests.support.optional import missing
 from tests.support.paths import GLM3_TINY, NO_OFFICIAL, OFFICIAL_TOKENIZER
 
+pytestmark = pytest.mark.slow
+
 TAGS = ["<|system|>", "<|user|>", "<|assistant|>", "<|observation|>", "[gMASK]", "[MASK]", "</s>"]
 TEXTS = [
     "philosophy",

@@ -21,6 +21,8 @@ from glm3edge_convert import convert
 from tests.support.paths import GLM3_TINY
 from tests.support.rpc_workers import Worker, new_worker
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS = ("你好", "What is glm3edge?", "讲一个关于猫的故事")
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 NUM_LAYERS = 6

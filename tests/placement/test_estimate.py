@@ -10,6 +10,8 @@ from glm3edge.llama.devices import CPU
 from glm3edge.placement.memory_usage import ContextParams, MemoryUsage
 from tests.support.planning import close
 
+pytestmark = pytest.mark.slow
+
 PLACEMENTS = [
     ON_CPU,
     Placement(("RPC0",), 14),

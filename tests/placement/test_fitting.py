@@ -16,6 +16,8 @@ from glm3edge.placement.machine.memory import SystemMemory
 from glm3edge.placement.memory_usage import ContextParams
 from tests.support.rpc_workers import Worker, new_worker
 
+pytestmark = pytest.mark.slow
+
 CONTEXT = ContextParams(512, 32, 4)
 MIB = 2**20
 

@@ -23,6 +23,8 @@ from glm3edge_convert.models.chatglm.hparams import CHATGLM3_6B
 from tests.support.fake_devices import Loaded
 from tests.support.planning import close
 
+pytestmark = pytest.mark.slow
+
 SPLITS = {
     "on the CPU": ON_CPU,
     "the output on one": Placement(("RPC0",), 1),

@@ -22,6 +22,8 @@ from glm3edge.placement.candidates import bytes_on_devices
 from glm3edge.placement.memory_usage import ContextParams, MemoryUsage
 from glm3edge.placement.search import Fit, Search, best_placement
 
+pytestmark = pytest.mark.slow
+
 GIB, MIB = 2**30, 2**20
 CONTEXT = ContextParams(8192, 128, 52)
 PLENTY = DeviceBudget(CPU, 64 * GIB)

@@ -27,6 +27,8 @@ from recipe.questions import TOOLS, messages, questions
 from recipe.tokenizer import train_tokenizer
 from recipe.values import draw, is_held_out
 
+pytestmark = pytest.mark.slow
+
 TRAINED = calls.TRAINED
 DEVELOPMENT = read_concepts("development")
 HELD_OUT = read_concepts("held-out")

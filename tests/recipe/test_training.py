@@ -14,6 +14,8 @@ from glm3edge.llama.model import Model
 from glm3edge_convert import convert
 from tests.support.optional import need_module
 
+pytestmark = pytest.mark.slow
+
 torch = need_module("torch", "the recipe of glm3-tiny needs the extra `train`")
 
 from recipe.batches import batches  # noqa: E402

@@ -18,6 +18,8 @@ from glm3edge.errors import ConfigError
 from glm3edge.server.bind import bind
 from tests.support.servers import start_server, stop_server
 
+pytestmark = pytest.mark.slow
+
 KEY = "key-of-the-port-test"
 HOSTS = ["127.0.0.1", "0.0.0.0", *(["::"] if socket.has_dualstack_ipv6() else [])]
 

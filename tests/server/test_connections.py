@@ -9,6 +9,8 @@ from glm3edge.serving.services import Services
 from tests.support.fakes import EOS, FakeBackend, spell
 from tests.support.waiting import LEAVING, SECONDS, is_freed, let_one_through, wait_for
 
+pytestmark = pytest.mark.slow
+
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 
 

@@ -27,6 +27,8 @@ from glm3edge.tools.interpreter import CodeInterpreter
 from glm3edge.tools.sandbox import MACHINES, Limits
 from tests.support.optional import missing
 
+pytestmark = pytest.mark.slow
+
 LOST = "variables are lost, the next code starts afresh]"
 
 

@@ -21,6 +21,8 @@ from glm3edge.tools.toolbox import Toolbox, open_toolbox
 from tests.support.optional import need_module
 from tests.support.paths import SUPPORT
 
+pytestmark = pytest.mark.slow
+
 SERVER = SUPPORT / "mcp_server.py"
 PAGED = "paged_mcp_server.py"
 

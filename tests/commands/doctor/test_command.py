@@ -19,6 +19,8 @@ from glm3edge.placement.machine.memory import SystemMemory
 from tests.support.cli import run
 from tests.support.rpc_workers import new_worker
 
+pytestmark = pytest.mark.slow
+
 GIB = 2**30
 
 

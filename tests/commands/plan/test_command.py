@@ -19,6 +19,8 @@ from glm3edge_convert.checkpoint.config import read_config
 from glm3edge_convert.models.chatglm.hparams import parse_hparams
 from tests.support.paths import GLM3_TINY
 
+pytestmark = pytest.mark.slow
+
 GIB = 2**30
 TOLD = ("--bandwidth", "30GB/s", "--parallel", "2")
 ALL_TYPES = ["q2_k", "q3_k_m", "q4_k_s", "q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16"]

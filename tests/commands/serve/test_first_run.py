@@ -20,6 +20,8 @@ from tests.support.encoders import make_bert
 from tests.support.optional import missing
 from tests.support.servers import start_server, stop_server
 
+pytestmark = pytest.mark.slow
+
 PAGE = b"<!DOCTYPE html>\n<html><head><title>404</title></head></html>"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 PERMISSIONS_COUNT = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]

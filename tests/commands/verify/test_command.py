@@ -16,6 +16,8 @@ from tests.support.cli import HANG_SECONDS
 from tests.support.demo import Demo
 from tests.support.gguf_files import SPACE_PREFIX, fill_tensor, set_bool, set_uint32, truncate
 
+pytestmark = pytest.mark.slow
+
 MOSTLY_Q4_1 = 3  # llama.cpp's number of a type that this converter does not make
 
 

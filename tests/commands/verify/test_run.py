@@ -24,6 +24,8 @@ from tests.support.demo import Demo
 from tests.support.encoders import make_bert
 from tests.support.gguf_files import fill_tensor, truncate
 
+pytestmark = pytest.mark.slow
+
 TEXT = DEFAULT_TEXT.read_text("utf-8")
 
 

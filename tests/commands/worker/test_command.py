@@ -29,6 +29,8 @@ from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.cli import HANG_SECONDS, run
 
+pytestmark = pytest.mark.slow
+
 PROMPT = [5, 17, 900, 33, 4]
 LOG_LINE = re.compile(r"\S+ \S+ (WARNING|ERROR) glm3edge\.commands\.worker\.\w+: ")
 HELLO = bytes([14])  # rpc_cmd, ggml-rpc.cpp

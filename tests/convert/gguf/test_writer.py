@@ -30,6 +30,8 @@ from glm3edge_convert.gguf.header import TensorInfo
 from glm3edge_convert.gguf.writer import open_gguf
 from glm3edge_convert.progress import Progress
 
+pytestmark = pytest.mark.slow
+
 F32 = GGMLQuantizationType.F32
 INFOS = [TensorInfo("a", (3, 5), F32), TensorInfo("b", (7,), F32)]
 A, B = (np.arange(n, dtype=np.float32).view(np.uint8) for n in (15, 7))

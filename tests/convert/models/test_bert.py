@@ -34,6 +34,8 @@ from tests.support.encoders import (
     make_xlm_roberta,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bert(tmp_path: Path) -> Path:

@@ -14,6 +14,8 @@ from glm3edge_convert.quantize.recipe import RECIPES
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from tests.support import llama
 
+pytestmark = pytest.mark.slow
+
 SHAPES = {
     "8 layers": Shape(256, 8, 4, 2, 64, 300, 256),
     "16 layers, shared by 4": Shape(256, 16, 8, 2, 32, 256, 256),

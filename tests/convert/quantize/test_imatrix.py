@@ -13,6 +13,8 @@ from glm3edge_convert.errors import ImatrixError, OutputExistsError
 from glm3edge_convert.quantize.imatrix import read_imatrix, write_imatrix
 from tests.support.encoders import make_bert
 
+pytestmark = pytest.mark.slow
+
 SUMS = {"blk.1.b": np.array([4, 0, 8], np.float32), "blk.0.a": np.array([1, 3], np.float32)}
 
 

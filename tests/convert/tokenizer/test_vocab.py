@@ -24,6 +24,8 @@ from glm3edge_convert.tokenizer.vocab import (
 )
 from tests.support import llama
 
+pytestmark = pytest.mark.slow
+
 SHAPE = Shape(32, 1, 2, 1, 16, 32, 64)
 OFFICIAL_VOCAB_SIZE = 65024
 LITERAL_TAGS = (
