@@ -58,7 +58,8 @@ pytest: $(VENV)/.installed-dev$(GPU)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 pytest-quick: $(VENV)/.installed-dev$(GPU)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not live and not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not live and not slow" \
+	  --ignore tests/live --ignore tests/page --ignore tests/recipe $(ARGS)
 
 format: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format .

@@ -17,6 +17,8 @@ from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Tool
 from tests.support.calls import accepts
 
+pytestmark = pytest.mark.slow
+
 NAMES = {  # how a call spells the argument
     "city": "city=1",
     "城市": "城市=1",

@@ -11,6 +11,8 @@ from glm3edge.chatglm3.tools import MAX_CALL_CHARS
 from glm3edge.core import TokenEvent
 from tests.support.calls import calls_of
 
+pytestmark = pytest.mark.slow
+
 TOOL = "查天气"
 FULL = MAX_CALL_CHARS - 100  # as long as a call may be, with room for what stands around it
 SECONDS = 4.0

@@ -15,6 +15,8 @@ from tests.support.optional import missing
 from tests.support.paths import ROOT
 from tests.support.waiting import SECONDS
 
+pytestmark = pytest.mark.slow
+
 yaml: Any = importlib.import_module("yaml")  # huggingface-hub brings it, without types
 
 DEPLOY = ROOT / "deploy"

@@ -25,6 +25,8 @@ from tests.support.pages import rows
 from tests.support.paths import ROOT
 from tests.support.servers import Server
 
+pytestmark = pytest.mark.slow
+
 PAGE = ROOT / "docs" / "api.md"
 SOURCES = sorted((ROOT / "glm3edge").rglob("*.py"))
 MESSAGE = [{"role": "user", "content": "你好"}]

@@ -13,6 +13,8 @@ from glm3edge_convert.adapters.scaled_path import ScaledPath
 from glm3edge_convert.synth.random_checkpoint import SHAPES, Shape, make_checkpoint
 from tests.support.lora_adapters import layer_modules, make_adapter
 
+pytestmark = pytest.mark.slow
+
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 PROMPT = [10, 20, 30, 40, 50, 60]
 

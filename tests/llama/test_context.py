@@ -11,6 +11,8 @@ from glm3edge.errors import DecodeAbortedError, DecodeError, ModelError, Resourc
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
 
+pytestmark = pytest.mark.slow
+
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 PROMPT = [10, 20, 30, 40, 50, 60]
 

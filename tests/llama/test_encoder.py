@@ -18,6 +18,8 @@ from tests.support.encoders import HIDDEN, make_bert, make_xlm_roberta
 from tests.support.optional import missing
 from tests.support.paths import DATA
 
+pytestmark = pytest.mark.slow
+
 GOLDEN: Any = json.loads((DATA / "encoders.json").read_text("utf-8"))
 LEAST_COSINE = {"f32": 0.99999, "f16": 0.9999, "q8_0": 0.999}
 

@@ -25,6 +25,8 @@ from tests.support.checkpoints import edit_json
 from tests.support.lora_adapters import layer_modules, make_adapter
 from tests.support.prefixes import make_prefix
 
+pytestmark = pytest.mark.slow
+
 SHAPE = Shape(128, 3, 4, 2, 32, 192, 512)
 LENGTHS = {"short": 1, "long": 70}  # the second is more than a batch takes
 PROMPT = list(range(100, 132))

@@ -16,6 +16,8 @@ from glm3edge.placement.search import best_placement
 from glm3edge.placement.variants import header_only_variants
 from glm3edge_convert.models.chatglm.hparams import CHATGLM3_6B
 
+pytestmark = pytest.mark.slow
+
 GIB = 2**30
 CONTEXT = ContextParams(8192, 128, 52)
 

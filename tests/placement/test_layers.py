@@ -12,6 +12,8 @@ from glm3edge.placement.layers import copied_bytes, devices_of_layers
 from glm3edge.placement.memory_usage import ContextParams
 from tests.support.fake_devices import Loaded
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("num_layers", [0, 1, 5, 7, -1, 99])
 @pytest.mark.parametrize("shares", [(1, 1), (3, 4), (0, 1), (0.3, 0.7), (2, 3, 2), (0.1, 0.2, 0.7)])

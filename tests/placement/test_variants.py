@@ -7,6 +7,8 @@ from glm3edge.errors import ConfigError
 from glm3edge.placement.variants import PlannedModel, opened_variants, read_planned_model
 from glm3edge_convert.models.chatglm.hparams import CHATGLM3_6B
 
+pytestmark = pytest.mark.slow
+
 
 def test_sizes_are_read_from_the_file(headers: dict[str, Path]) -> None:
     """All of them, and the padded feed-forward width stays as it is."""

@@ -102,6 +102,7 @@ def test_many_wrong_items_are_a_few_errors(
         assert num_errors(model, body) <= 8
 
 
+@pytest.mark.slow
 @given(
     field=st.sampled_from(FIELDS),
     items=st.lists(st.sampled_from(WRONG) | st.text() | st.integers(), min_size=100, max_size=300),

@@ -9,6 +9,8 @@ from glm3edge.store.cache import CachedModel, ConvertedModels, Origin
 from glm3edge.store.hub.names import HubName
 from glm3edge_convert import convert
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = HubName("huggingface", "o/tiny", "main")
 ORIGIN = Origin("repository", "o/tiny", "c" * 40)
 

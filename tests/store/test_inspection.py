@@ -8,6 +8,8 @@ from glm3edge.errors import ModelFileError
 from glm3edge.store.inspection import MAX_ARRAY, LongArray, inspect
 from glm3edge_convert import convert
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def path(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -16,6 +16,8 @@ from glm3edge_convert.progress import Step
 from tests.support.encoders import make_bert
 from tests.support.hub_server import HubServer, hub_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

@@ -14,6 +14,8 @@ from glm3edge_convert.errors import ConvertError
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint
 from tests.support.reference import Model as PlainReference
 
+pytestmark = pytest.mark.slow
+
 BASE = Shape(
     hidden_size=64,
     num_layers=2,

@@ -10,6 +10,8 @@ from glm3edge.commands.verify.report import COLUMNS, as_json, markdown, plot, ro
 from glm3edge.commands.verify.run import Report, Result
 from glm3edge.commands.verify.statistics import Tokens, summarize
 
+pytestmark = pytest.mark.slow
+
 
 def result(name: str, type_name: str, distance: float, kv_type: str = "f32") -> Result:
     """A file whose predictions are ``distance`` away, more or less."""

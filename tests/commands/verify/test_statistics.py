@@ -21,6 +21,8 @@ from glm3edge.commands.verify.statistics import (
     summarize,
 )
 
+pytestmark = pytest.mark.slow
+
 Floats = NDArray[np.float32]
 
 LOGITS = arrays(np.float32, (3, 7), elements=st.floats(-80, 80, width=32))

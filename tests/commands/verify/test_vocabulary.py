@@ -25,6 +25,8 @@ from tests.support.gguf_files import SPACE_PREFIX, set_bool, set_uint32, swap_to
 from tests.support.optional import missing
 from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER
 
+pytestmark = pytest.mark.slow
+
 LINES = DEFAULT_TEXT.read_text("utf-8").splitlines()
 
 

@@ -22,6 +22,8 @@ from tests.support.lora_adapters import (
     merged,
 )
 
+pytestmark = pytest.mark.slow
+
 SHAPE = replace(SMALL, hidden_size=128, kv_channels=32, ffn_hidden_size=333, num_layers=3)
 LAYERS = layer_modules(SHAPE.num_layers)
 TOKENS = np.random.default_rng(0).integers(1000, size=48).tolist()

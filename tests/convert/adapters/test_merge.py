@@ -24,6 +24,8 @@ from tests.support.lora_adapters import (
 )
 from tests.support.reference import load_weights
 
+pytestmark = pytest.mark.slow
+
 LAYER = "transformer.encoder.layers.0.self_attention.query_key_value"
 MODULES = [*layer_modules(2), OUTPUT, EMBEDDING]
 

@@ -253,6 +253,7 @@ def test_an_index_may_not_point_outside(name: str, checkpoint: Path) -> None:
         open_tensors(checkpoint)
 
 
+@pytest.mark.slow
 class TestBin:
     """``.bin`` checkpoints, read through torch."""
 

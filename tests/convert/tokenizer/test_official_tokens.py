@@ -20,6 +20,7 @@ def test_golden_ids(golden_vocabulary: Model, text: str, ids: list[int]) -> None
     assert data.decode() == (f" {text}" if text else "")
 
 
+@pytest.mark.slow
 def test_the_golden_ids_are_those_of_the_official_file(official_vocabulary: Model) -> None:
     official = sentencepiece.SentencePieceProcessor(model_file=str(OFFICIAL_TOKENIZER))
     for piece, number in GOLDEN["pieces"].items():

@@ -24,6 +24,8 @@ from glm3edge.store.hub.listing import Listing, RemoteFile
 from glm3edge.store.hub.names import HubName
 from tests.support.hub_server import CHUNK_BYTES, TOKEN, HubServer
 
+pytestmark = pytest.mark.slow
+
 NAME = HubName("huggingface", "o/n", "main")
 BIG = random.Random(1).randbytes(5 * CHUNK_BYTES + 1000)
 FILES = {"config.json": b"{}", "sub/big.gguf": BIG, "other.bin": b"not wanted"}

@@ -23,6 +23,8 @@ from glm3edge_convert.errors import (
 from tests.support.encoders import make_bert
 from tests.support.hub_server import HubServer
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}
 SMALL = {
     *("config.json", "model.safetensors.index.json", "tokenizer.model", "tokenizer_config.json"),

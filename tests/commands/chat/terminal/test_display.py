@@ -14,6 +14,8 @@ from glm3edge.commands.chat.terminal.display import MarkdownDisplay, PlainDispla
 from glm3edge.commands.chat.terminal.markdown import printable, split_blocks
 from glm3edge.commands.chat.terminal.wrapping import break_offsets
 
+pytestmark = pytest.mark.slow
+
 REPLY = """# 标题 Title
 
 你好！这是一个**很长的段落**，里面有中文和 English 混排，还有`inline code`，标点不应出现在行首。

@@ -11,6 +11,8 @@ from glm3edge_convert.errors import UnknownTypeError
 from glm3edge_convert.models.chatglm.header_only import write_header_only
 from glm3edge_convert.models.chatglm.hparams import CHATGLM3_6B, parse_hparams
 
+pytestmark = pytest.mark.slow
+
 
 def _tensors(path: Path) -> list[tuple[str, str, list[int]]]:
     return [
