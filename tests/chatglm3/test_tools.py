@@ -113,6 +113,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), json_values, max_size=4))
 def test_history_is_rebuilt_as_the_model_would_write_it(arguments: dict[str, Any]) -> None:
     content = call_text("tool", json.dumps(arguments))

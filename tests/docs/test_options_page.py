@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.paths import ROOT
 
 
+@pytest.mark.slow
 def test_it_is_current() -> None:
     result = subprocess.run(
         [sys.executable, "scripts/options_doc.py", "--check", "docs/options.md"],

@@ -82,6 +82,7 @@ def expected(model: Model, folder: Path) -> dict[tuple[str, int], list[int]]:
     return found
 
 
+@pytest.mark.slow
 def test_where_memory_is_short(
     model: Model, folder: Path, expected: dict[tuple[str, int], list[int]], tmp_path: Path
 ) -> None:

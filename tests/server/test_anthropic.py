@@ -273,6 +273,7 @@ def test_leaving_a_stream_frees_the_sequence(backend: FakeBackend, url: str) -> 
     wait_for(lambda: let_one_through(backend) or is_freed(backend))
 
 
+@pytest.mark.slow
 def test_leaving_a_plain_request_frees_the_sequence(backend: FakeBackend, url: str) -> None:
     backend.reply_for = lambda _prompt: spell("x" * 3000)
     backend.gate = threading.Semaphore(3)

@@ -36,6 +36,7 @@ class Resources(HTMLParser):
         self.has_inline_code |= tag == "style" or any(name.startswith("on") for name in values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_pages_are_whole_and_load_nothing_from_elsewhere(client: TestClient, path: str) -> None:
     page = client.get(path)
@@ -81,6 +82,7 @@ def guarded(services: Services) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.slow
 def test_the_docs_need_no_key_and_ask_for_it(guarded: TestClient, client: TestClient) -> None:
     for path in ("/docs", "/redoc", "/static/docs/swagger.js"):
         assert guarded.get(path).status_code == 200

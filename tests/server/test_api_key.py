@@ -125,6 +125,7 @@ def test_the_reply_without_a_key(
     assert "wrong-key" not in reply.text
 
 
+@pytest.mark.slow
 def test_the_reply_with_a_key(guarded: TestClient) -> None:
     for headers in ({"Authorization": f"Bearer {KEY}"}, {"x-api-key": KEY}):
         for path in ("/v1/models", "/docs", "/openapi.json", "/metrics"):

@@ -113,6 +113,7 @@ def real_counts(value: object) -> Counter[str]:
     return counts
 
 
+@pytest.mark.slow
 @given(value=VALUES, block_bytes=st.sampled_from([1, 2, 3, 7, 2**20]), as_ascii=st.booleans())
 def test_the_shape_is_that_of_the_value(value: object, block_bytes: int, as_ascii: bool) -> None:
     """Over blocks of any size."""

@@ -95,6 +95,7 @@ def test_more_prompts_than_may_wait_are_served(backend: FakeBackend, client: Tes
     assert [choice["index"] for choice in reply.json()["choices"]] == list(range(100))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_full_queue_is_a_429(
     backend: FakeBackend, client: TestClient, services: Services, stream: bool
@@ -117,6 +118,7 @@ def test_a_closed_engine_is_a_503(client: TestClient, services: Services) -> Non
     assert reply.status_code == 503
 
 
+@pytest.mark.slow
 def test_leaving_frees_the_sequence(backend: FakeBackend, url: str) -> None:
     backend.reply_for = lambda _prompt: spell("x" * 3000)
     backend.gate = threading.Semaphore(3)

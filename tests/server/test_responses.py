@@ -242,6 +242,7 @@ def test_a_closed_engine_is_a_503(client: TestClient, services: Services, stream
     assert reply.status_code == 503
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True])
 def test_leaving_frees_the_sequence_and_keeps_nothing(
     backend: FakeBackend, services: Services, url: str, streamed: bool

@@ -93,6 +93,7 @@ def test_a_failure_in_a_stream_is_its_last_event(backend: FakeBackend, client: T
     assert all("choices" in chunk for chunk in chunks)
 
 
+@pytest.mark.slow
 def test_a_full_queue_is_a_429(
     backend: FakeBackend, client: TestClient, services: Services
 ) -> None:
@@ -282,6 +283,7 @@ def test_cors(client: TestClient, origin: str, allowed: bool) -> None:
         assert response.headers.get("access-control-allow-origin") == (origin if allowed else None)
 
 
+@pytest.mark.slow
 def test_the_document(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert "/v1/chat/completions" in paths

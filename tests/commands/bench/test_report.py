@@ -52,6 +52,7 @@ def test_spread(numbers: list[float], text: str) -> None:
     assert spread(numbers) == text
 
 
+@pytest.mark.slow
 def test_a_plot(tmp_path: Path) -> None:
     plot(results(), tmp_path / "plot.svg")
     text = (tmp_path / "plot.svg").read_text(encoding="utf-8")

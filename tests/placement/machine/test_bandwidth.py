@@ -9,6 +9,7 @@ from glm3edge.placement.machine.bandwidth import read_bandwidth
 from glm3edge.placement.machine.memory import system_memory
 
 
+@pytest.mark.slow
 def test_every_byte_that_is_counted_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each thread a share of its own, and the rate is of all together."""
     read: dict[int, int] = {}

@@ -193,6 +193,7 @@ def test_tool_choice_none_offers_no_tools(
     assert reply.usage.prompt_tokens < 20
 
 
+@pytest.mark.slow
 def test_leaving_several_streams_cancels_them_all(
     backend: FakeBackend, service: ChatService, engine: Engine
 ) -> None:
