@@ -11,23 +11,11 @@ import math
 from collections.abc import Iterator
 
 from glm3edge.config.kv_types import KV_TYPES
-from glm3edge_convert.models.chatglm.hparams import HParams
+from glm3edge_convert.models.chatglm.hparams import CHATGLM3_6B
 from glm3edge_convert.models.chatglm.tensors import chatglm_mappings
 from glm3edge_convert.quantize.recipe import RECIPES, row_num_bytes, tensor_type
 
 MIB, GIB = 2**20, 2**30
-CHATGLM3_6B = HParams(
-    num_layers=28,
-    hidden_size=4096,
-    num_heads=32,
-    num_groups=2,
-    head_size=128,
-    ffn_size=13696,
-    context_size=8192,
-    vocab_size=65024,
-    norm_epsilon=1e-5,
-    rope_ratio=1.0,
-)
 TYPES = ("f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0", "q3_k_m", "q2_k")
 BLOCK_BYTES = {"f16": 64, "q8_0": 34, "q4_0": 18}
 """Of 32 values (ggml-common.h)."""

@@ -19,20 +19,13 @@ from glm3edge_convert import convert_lora, convert_prefix
 from glm3edge_convert.synth.random_checkpoint import SHAPES
 from tests.support.lora_adapters import layer_modules, make_adapter
 from tests.support.prefixes import make_prefix
-from tests.support.rpc_workers import Worker, new_worker
+from tests.support.rpc_workers import Worker
 
 pytestmark = pytest.mark.slow
 
 GREEDY = SamplingParams(temperature=0, repetition_penalty=1)
 SEEDED = SamplingParams(temperature=1.5, top_p=1, seed=7)
 PROMPT = [10, 20, 30, 40, 50, 60]
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    worker = new_worker()
-    yield worker
-    worker.kill()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,21 +8,9 @@ from glm3edge.llama.devices import Device
 from glm3edge.llama.model import Model
 from glm3edge.llama.remote_context import ContextSpec, RemoteContext
 from glm3edge.placement.devices import offload_devices
-from tests.support.rpc_workers import Worker, new_worker
+from tests.support.rpc_workers import Worker
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    worker = new_worker()
-    yield worker
-    worker.kill()
-
-
-@pytest.fixture(scope="module")
-def found(worker: Worker) -> list[Device]:
-    return offload_devices([worker.address])
 
 
 def test_devices_of_workers(worker: Worker, found: list[Device]) -> None:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,28 +9,15 @@ from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.devices import Device
 from glm3edge.llama.model import Model
 from glm3edge.placement.budgets import MIN_GPU_MARGIN
-from glm3edge.placement.devices import offload_devices
 from glm3edge.placement.fitting import check_fits, fitting_placement
 from glm3edge.placement.machine.memory import SystemMemory
 from glm3edge.placement.memory_usage import ContextParams
-from tests.support.rpc_workers import Worker, new_worker
+from tests.support.rpc_workers import Worker
 
 pytestmark = pytest.mark.slow
 
 CONTEXT = ContextParams(512, 32, 4)
 MIB = 2**20
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    worker = new_worker()
-    yield worker
-    worker.kill()
-
-
-@pytest.fixture(scope="module")
-def found(worker: Worker) -> list[Device]:
-    return offload_devices([worker.address])
 
 
 def test_what_fits_is_placed(tiny_gguf: Path, worker: Worker, found: list[Device]) -> None:

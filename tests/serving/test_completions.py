@@ -4,7 +4,6 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,18 +25,6 @@ from tests.support.fakes import (
     spell,
 )
 from tests.support.services import run
-
-
-@pytest.fixture
-def backend() -> FakeBackend:
-    return FakeBackend(batch_size=512)
-
-
-@pytest.fixture
-def engine(backend: FakeBackend) -> Iterator[Engine]:
-    engine = Engine(backend, use_drafts=False)
-    yield engine
-    engine.close()
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
+import pytest
 
 SECONDS = 60
 
@@ -59,3 +61,11 @@ def new_worker() -> Worker:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
     return Worker(port).start()
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    """A worker for the tests of a module."""
+    worker = new_worker()
+    yield worker
+    worker.kill()

@@ -15,21 +15,10 @@ from tests.support.cli import HANG_SECONDS
 from tests.support.paths import SUPPORT
 from tests.support.servers import Server, start_server, stop_server
 from tests.support.terminal import Terminal
+from tests.support.weather import WEATHER
 
 pytestmark = pytest.mark.live
 
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Get the current weather of a city",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
-        },
-    },
-}
 HELLO = "你好！我是 glm3edge 的演示模型。"
 GREEDY = ("--set", "temperature=0")
 ENDLESS = (*GREEDY, "--set", "repetition_penalty=0.5", "--ctx-size", "8192")

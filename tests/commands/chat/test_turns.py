@@ -21,21 +21,10 @@ from glm3edge.commands.chat.turn import Chat, check_length, take_turn
 from glm3edge.errors import ConfigError, ContextLengthExceededError
 from glm3edge.tools.errors import ToolError
 from tests.support.servers import Server
+from tests.support.weather import WEATHER
 
 pytestmark = pytest.mark.live
 
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Get the current weather of a city",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
-        },
-    },
-}
 QUESTION = "What is the weather in Paris?"
 
 

@@ -1,24 +1,10 @@
 """A chat service over a scripted backend."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from glm3edge.engine.engine import Engine
 from glm3edge.serving.chat.service import ChatService
-from tests.support.fakes import FakeBackend, FakeVocabulary
-
-
-@pytest.fixture
-def backend() -> FakeBackend:
-    return FakeBackend(batch_size=512)
-
-
-@pytest.fixture
-def engine(backend: FakeBackend) -> Iterator[Engine]:
-    engine = Engine(backend, use_drafts=False)
-    yield engine
-    engine.close()
+from tests.support.fakes import FakeVocabulary
 
 
 @pytest.fixture
