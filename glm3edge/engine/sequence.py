@@ -320,7 +320,8 @@ class Generation(EngineSequence):
 
     def _finish(self, reason: FinishReason, stop_token_id: int | None = None) -> list[Any]:
         self.is_done = True
-        text = self._detokenizer.finish()
+        is_cut = reason is FinishReason.LENGTH  # perhaps within a character
+        text = "" if is_cut else self._detokenizer.finish()
         end = self._ending(reason, text=text, stop_token_id=stop_token_id)
         return [end] if self._reader is None else self._reader.finish(end)
 
