@@ -13,7 +13,7 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from glm3edge import __version__
@@ -21,7 +21,7 @@ from glm3edge.errors import ConfigError
 from glm3edge.tools.errors import ToolError
 from glm3edge.tools.mcp_commands import ServerCommand
 from glm3edge.tools.sanitize import printable
-from glm3edge.tools.schemas import plain_schema, with_identifiers
+from glm3edge.tools.schemas import plain_schema
 from glm3edge.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class Server:
         for offered in self.offered:
             name = free_name(offered.name, self.command.name, names)
             names.add(name)
-            parameters, real_names = with_identifiers(plain_schema(offered.input_schema))
-            run = functools.partial(self._call, offered.name, real_names)
+            parameters = plain_schema(offered.input_schema)
+            run = functools.partial(self._call, offered.name)
             description = printable(offered.description or offered.title or "")
             tools.append(Tool(name, description, parameters, run))
         return tools
@@ -104,14 +104,11 @@ class Server:
         said = f"; the last that it wrote: {self._last_lines[-1]}" if self._last_lines else ""
         return f"MCP server {self.command.name} could not be started: {_reason(exc)}{said}"
 
-    async def _call(
-        self, name: str, real_names: Mapping[str, str], arguments: dict[str, Any]
-    ) -> str:
+    async def _call(self, name: str, arguments: dict[str, Any]) -> str:
         if self._client is None:
             raise ToolError(f"the MCP server {self.command.name} has ended")
-        values = {real_names.get(key, key): value for key, value in arguments.items()}
         try:
-            result = await self._client.call_tool(name, values)
+            result = await self._client.call_tool(name, arguments)
         except Exception as exc:
             raise ToolError(f"MCP server {self.command.name}: {_reason(exc)}") from exc
         text = "\n".join(map(_content_text, result.content))

@@ -1,7 +1,5 @@
-"""JSON schemas of arguments, simplified for a small model and for ChatGLM3's calls."""
+"""JSON schemas of arguments, simplified for a small model."""
 
-import keyword
-import re
 from typing import Any
 
 Schema = dict[str, Any]
@@ -55,34 +53,3 @@ def _target(ref: str, root: Schema, within: tuple[str, ...]) -> Any:
         if ref.startswith(start):
             return root[start[2:-1]][ref.removeprefix(start)]
     raise LookupError(ref)
-
-
-def with_identifiers(schema: Schema) -> tuple[Schema, dict[str, str]]:
-    """``schema`` with property names that are identifiers, since ChatGLM3 calls tools with Python
-    keyword arguments; and the original names by the new ones."""
-    properties = schema.get("properties")
-    if not isinstance(properties, dict):
-        return schema, {}
-    taken = {name for name in properties if _is_identifier(name)}
-    new_names: dict[str, str] = {}
-    for name in properties:
-        new_names[name] = name if name in taken else _free_identifier(name, taken)
-        taken.add(new_names[name])
-    changed: Schema = {"properties": {new_names[name]: value for name, value in properties.items()}}
-    if isinstance(required := schema.get("required"), list):
-        changed["required"] = [new_names.get(name, name) for name in required]
-    real_names = {new: name for name, new in new_names.items() if new != name}
-    return schema | changed, real_names
-
-
-def _free_identifier(name: str, taken: set[str]) -> str:
-    plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    if not plain or plain[0].isdigit():
-        plain = f"_{plain}"
-    while plain in taken or keyword.iskeyword(plain):
-        plain += "_"
-    return plain
-
-
-def _is_identifier(name: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)) and not keyword.iskeyword(name)

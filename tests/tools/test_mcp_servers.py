@@ -134,7 +134,7 @@ def test_all_pages_are_read_and_names_are_made_fit_and_found_again(config: Path)
         async with open_toolbox(mcp=[str(config)]) as toolbox:
             names = [one["function"]["name"] for one in toolbox.definitions()]
             assert names == ["files_read_text", "my_server_interpreter", "third"]
-            arguments = {"file_path": "a.txt"}
+            arguments = {"file-path": "a.txt"}
             reply = await outcome(toolbox, "files_read_text", arguments)
             assert reply == '["files/read.text", {"file-path": "a.txt"}]\n第二'
             reply = await outcome(toolbox, "my_server_interpreter")
