@@ -14,6 +14,7 @@ from glm3edge.schema.chat import INTERPRETER
 _BEGIN, _STARS = "tool_call(", "**{"
 _NUMBER = re.compile(r"[-+.\deE]+|[: ]+")  # and what stands between keys and values
 _NAMES = {"True": "true", "False": "false", "None": "null"}
+_NAMES |= {name: name for name in _NAMES.values()}  # JSON
 _SIMPLE = {"\\": "\\", "'": "'", '"': '"'} | dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
 _SPECIAL = {"'": re.compile(r"[\\']"), '"': re.compile(r'[\\"]')}
 _NUM_DIGITS = {"x": 2, "u": 4, "U": 8}
@@ -51,6 +52,7 @@ class CallArgumentStream:
         self._held = ""  # text that is too short to tell what it is
         self._step = self._head
         self._depth = 0  # of lists and objects
+        self._is_starred = False  # whether "**{" opened the outermost object
         self._quote = ""
         self.is_complete = False
 
@@ -85,7 +87,8 @@ class CallArgumentStream:
             return self._end()
         if self._held.startswith(_STARS):
             self._take(len(_STARS))
-            self._step = self._value  # the key is a string, and ": " follows it
+            self._step = self._value  # keys are strings, and ": " follows them
+            self._depth, self._is_starred = 1, True
             return ""
         if not (length := self._held.find("=") + 1) or self._held[0] == "*":
             return None
@@ -111,9 +114,10 @@ class CallArgumentStream:
 
     def _bracket(self) -> str:
         bracket = self._take(1)
-        if bracket == "}" and not self._depth:  # "**{" has opened it
-            return ""
         self._depth += 1 if bracket in "[{" else -1
+        if self._is_starred and not self._depth:
+            self._is_starred = False
+            return ""
         return bracket
 
     def _name(self) -> str | None:

@@ -1,112 +1,138 @@
-"""Grammars that constrain a reply to a call or to JSON, in llguidance's dialect of Lark.
+"""Grammars that constrain a reply to what its request asks for, in llguidance's dialect of Lark.
 
-A call's arguments follow their JSON schema in ChatGLM3's own form, Python keywords:
+A reply is one or more parts with ``<|assistant|>`` between them: prose, JSON, or the call of a
+tool, which begins with its name. A call's arguments follow their JSON schema in ChatGLM3's own
+form, Python keywords:
 
+    get_weather
     ```python
     tool_call(city='北京', days=3, units=['c', 'f'], **{'file-path': 'a.txt'})
     ```
 
 Arguments come in the order of the schema, required ones always; those whose names are no Python
-names follow ``**``, each in an object of its own. White space is fixed. Values are Python literals,
-as ``chatglm3.tools`` parses them.
+names follow ``**``, each in an object of its own, and so do all together where the schema has
+keywords beyond properties. White space is fixed. Values are Python literals or JSON, as
+``chatglm3.tools`` parses them.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from glm3edge.chatglm3.grammar_rules import UNSUPPORTED, Rules, literal, quoted
-from glm3edge.chatglm3.json_schema import bounded, closed, resolve_root
+from glm3edge.chatglm3.enforceable import EnforceableSchema
+from glm3edge.chatglm3.grammar_rules import Rules, literal, needs_json, quoted
 from glm3edge.chatglm3.tools import is_argument_name
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import INTERPRETER, Tool
 
 _MAX_SCHEMA_CHARS = 2**17
 """Of a schema that llguidance reads itself: a second to compile, as the square of the length."""
-_LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_ANY_TEXT = "/(?s:.*)/"
+_SPACE = r"[[^\S\n]\x1c-\x1f]"  # what Python's strip() removes, without the line's end
+_CODE = r"/ ?```python\n(?s:.*)\n```/"
 
 
-def call_grammar(tool: Tool) -> str | None:
-    """Grammar of what follows a tool's name; None where nothing is known of its arguments.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyForm:
+    """What a reply may be.
+
+    Attributes:
+        tools: tools that it may call.
+        must_call: whether it has to be a call, of one tool.
+        may_call_again: whether it may have more than one call.
+        json_schema: schema of the JSON that it has to be where it is no call; None for prose.
+        is_strict: whether ``json_schema`` is refused where it cannot be enforced as a whole.
+    """
+
+    tools: Sequence[Tool] = ()
+    must_call: bool = False
+    may_call_again: bool = True
+    json_schema: dict[str, Any] | None = None
+    is_strict: bool = True
+
+
+def reply_grammar(
+    form: ReplyForm, *, assistant_id: int, compile_: Callable[[str], object] | None = None
+) -> str:
+    """Grammar of a whole reply.
+
+    Args:
+        form: what the reply may be.
+        assistant_id: the token between a reply's parts.
+        compile_: see ``EnforceableSchema``.
 
     Raises:
-        InvalidRequestError: the tool is strict, and its schema has keywords that cannot be
-            enforced.
+        InvalidRequestError: a schema is too large, or has to be enforced and cannot be.
     """
     rules = Rules()
-    body = _call(tool, rules)
-    return None if body is None else f"start: {body}\n{rules.text}"
+    calls = [(tool.function.name, _body(tool, rules, compile_, form)) for tool in form.tools]
+    if form.must_call:
+        texts = [f'{quoted(name)} "\\n" {body}' for name, body in calls]
+        return f"start: / ?/ ({' | '.join(texts)})\n{rules.text}"
+    lines = []
+    for number, (name, _) in enumerate(calls):
+        lines.append(rf"NAME{number}: /[ \t]*{_escaped(name)}[ \t]*\n/")
+    if calls:
+        texts = [f"NAME{number} {body}" for number, (_, body) in enumerate(calls)]
+        lines.append(f"call: {' | '.join(texts)}")
+    again = f"<[{assistant_id}]>"
+    if form.json_schema is not None:
+        lines.append(f"value: {_json(form.json_schema, compile_, form)}")
+        start = r"/[ \t]*\n? ?/ value | call" if calls else "/ ?/ value"
+        start += f" ({again} call)*" if calls and form.may_call_again else ""
+    else:
+        lines.append(_prose([name for name, _ in calls]))
+        if form.may_call_again:
+            start = f"(PROSE | call) ({again} (PROSE | call))*"
+        else:
+            start = f"PROSE ({again} PROSE)* ({again} call)? | call"
+    return "\n".join([f"start: {start}", *lines, rules.text])
 
 
-def required_grammar(tools: Iterable[Tool]) -> str:
-    """Grammar of a whole reply that is a call of one of ``tools``.
+def _prose(names: Sequence[str]) -> str:
+    """Rule for prose: text whose first line names none of ``names``."""
+    options = "|".join(map(_escaped, names))
+    return rf"PROSE: {_ANY_TEXT} & ~/{_SPACE}*({options}){_SPACE}*\n(?s:.*)/"
+
+
+def _body(
+    tool: Tool, rules: Rules, compile_: Callable[[str], object] | None, form: ReplyForm
+) -> str:
+    """Expression for what follows the line with the tool's name.
 
     Raises:
-        InvalidRequestError: as ``call_grammar()`` does.
+        InvalidRequestError: its arguments have to be enforced and cannot be, or are no object.
     """
-    rules = Rules()
-    calls = []
-    for tool in tools:
-        body = _call(tool, rules)
-        if tool.function.name == INTERPRETER:
-            body = r'/ ?/ "```python\n" /(.|\n)*/ "\n```"'
-        elif body is None:
-            body = _fenced(rules.any_arguments())
-        calls.append(f"{quoted(tool.function.name)} {quoted(chr(10))} {body}")
-    return f"start: / ?/ ({' | '.join(calls)})\n{rules.text}"
+    name, root = tool.function.name, tool.function.parameters or {"properties": {}}
+    if name == INTERPRETER:
+        return _CODE if form.must_call else _ANY_TEXT
+    schema = EnforceableSchema(root, compile_, param="tools")
+    rules.begin_schema(schema)
+    arguments = _arguments(name, schema, rules)
+    if form.must_call or tool.function.strict:
+        schema.check_is_whole(f"calls of tool {name!r}")
+    return rf'/ ?/ "```python\ntool_call(" {arguments} ")\n```"'
 
 
-def json_grammar(schema: Mapping[str, Any] | None) -> str:
-    """Grammar of a whole reply that is nothing but JSON, of a schema or any object.
-
-    Integers have 18 digits at the most unless their bounds say otherwise, as in calls: a reply
-    could end within one.
-
-    Where a schema leaves open whether an object may have more properties than it names, there are
-    none: a model that has said what was asked for would go on to make some up.
-
-    Raises:
-        InvalidRequestError: the schema is too large.
-    """
-    if len(json.dumps(schema)) > _MAX_SCHEMA_CHARS:
-        message = f"response_format has a schema of over {_MAX_SCHEMA_CHARS} characters"
-        raise InvalidRequestError(f"{message}: use a simpler one", param="response_format")
-    wanted = {"type": "object"} if schema is None else dict(bounded(closed(schema)))
-    wanted["x-guidance"] = _LAYOUT
-    return f"start: / ?/ value\nvalue: %json {json.dumps(wanted)}\n"
-
-
-def _call(tool: Tool, rules: Rules) -> str | None:
-    """Expression for a call's code block; None where its arguments could be anything."""
-    root = tool.function.parameters
-    if tool.function.name == INTERPRETER or root is None:
-        return None
-    rules.begin_schema()
-    schema = resolve_root(root)
-    arguments = None if schema is None else _arguments(schema, root, rules)
-    if tool.function.strict and (rules.unsupported or arguments is None):
-        what = (
-            ", ".join(sorted(rules.unsupported))
-            or "parameters that are no object of named properties"
-        )
-        text = f"tool {tool.function.name!r} is strict, but calls cannot be constrained to {what}"
-        raise InvalidRequestError(f"{text}: use a simpler schema, or no strict", param="tools")
-    return None if arguments is None else _fenced(arguments)
-
-
-def _arguments(schema: Mapping[str, Any], root: Mapping[str, Any], rules: Rules) -> str | None:
-    """Expression for the arguments; None where they could be anything."""
-    properties = schema.get("properties")
-    rules.unsupported |= schema.keys() & {*UNSUPPORTED, "anyOf", "oneOf"}
-    if not properties:
-        is_open = rules.unsupported or schema.get("additionalProperties") or schema.get("required")
-        return None if is_open else ""
-    if not isinstance(properties, dict):
-        return None
-    members = [
-        (_argument(name, rules.value(value, root)), name) for name, value in properties.items()
-    ]
-    return rules.sequence(members, schema)
+def _arguments(name: str, schema: EnforceableSchema, rules: Rules) -> str:
+    """Expression for the arguments of a call of the tool ``name``."""
+    node = schema.node(schema.resolved(schema.root))
+    if node is True:
+        node = {}
+    if node is False or "object" not in node.get("type", "object"):
+        message = f"the parameters of tool {name!r} are no object: their schema needs type object"
+        raise InvalidRequestError(message, param="tools")
+    node = node | {"type": "object"}
+    if needs_json(node):
+        return f'"**" {rules.value(node)}'
+    if node.get("properties"):
+        return rules.properties(node, _argument)
+    values = node.get("additionalProperties", "properties" not in node)
+    if values is False:
+        return ""
+    return rules.any_arguments() if values in (True, {}) else f'"**" {rules.value(node)}'
 
 
 def _argument(name: str, value: str) -> str:
@@ -116,6 +142,22 @@ def _argument(name: str, value: str) -> str:
     return f'"**{{" {literal(name)} ": " {value} "}}"'
 
 
-def _fenced(arguments: str) -> str:
-    """Expression for a code block with a call of these arguments."""
-    return rf'/ ?/ "```python\ntool_call(" {arguments} ")\n```"'
+def _json(root: dict[str, Any], compile_: Callable[[str], object] | None, form: ReplyForm) -> str:
+    """Expression for a reply's JSON.
+
+    Raises:
+        InvalidRequestError: the schema is too large, or has to be enforced and cannot be.
+    """
+    if len(json.dumps(root)) > _MAX_SCHEMA_CHARS:
+        message = f"response_format has a schema of over {_MAX_SCHEMA_CHARS} characters"
+        raise InvalidRequestError(f"{message}: use a simpler one", param="response_format")
+    schema = EnforceableSchema(root, compile_, param="response_format")
+    text = schema.grammar(root)
+    if form.is_strict:
+        schema.check_is_whole("replies")
+    return text
+
+
+def _escaped(name: str) -> str:
+    """``name`` in a regular expression of Lark."""
+    return re.escape(name).replace("/", r"\/")

@@ -1,31 +1,17 @@
 """Grammar rules for Python literals that follow JSON schemas, in llguidance's dialect of Lark."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
-from glm3edge.chatglm3.json_schema import (
-    MAX_DEPTH,
-    check_num_optional,
-    count_range,
-    required_names,
-    resolve,
-)
+from glm3edge.chatglm3.enforceable import APPLICATORS, EnforceableSchema
+from glm3edge.chatglm3.json_schema import check_num_optional, count_range, required_names
 from glm3edge.errors import InvalidRequestError
 
 MAX_CHARS = 2**20
 """Of the grammars of a request's calls: a second to compile. References to one place under many
 names can make them much longer than the schemas."""
-
-UNSUPPORTED = frozenset(
-    {
-        *("allOf", "not", "if", "then", "else", "patternProperties", "propertyNames", "contains"),
-        *("minContains", "maxContains", "uniqueItems", "minProperties", "maxProperties"),
-        *("prefixItems", "dependentRequired", "dependentSchemas"),
-        *("unevaluatedProperties", "unevaluatedItems"),
-    }
-)
-"""Keywords of JSON schema that are not enforced."""
 
 _ESCAPE = r"""\\['"\\bfnrt]|\\u([0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2})"""
 _STRING = rf"""/'([^'\\\x00-\x1f]|{_ESCAPE})%s'/ | /"([^"\\\x00-\x1f]|{_ESCAPE})%s"/"""
@@ -55,32 +41,22 @@ _TYPES = {
 }
 _KINDS = (*_TYPES, "array", "object")
 _BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
-_LENGTHS = {"minLength", "maxLength"}
-_MAX_COUNTED_CHARS, _MAX_COUNTED_ITEMS = 4096, 256
-"""Beyond these the length of strings and arrays is not counted."""
-_FORMATS = {
-    *("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"),
-}
-"""Formats of strings that llguidance knows; others are not enforced."""
+_MAX_DEPTH, _MAX_COUNTED_CHARS, _MAX_COUNTED_ITEMS = 32, 4096, 256
 
 
 class Rules:
     """Rules of one grammar, added as they are needed.
 
     Methods return expressions that may stand on the right side of a rule.
-
-    Attributes:
-        unsupported: keywords of the current schema that are not enforced.
     """
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._num_chars = 0
         self._num_names = 0
-        self._known: dict[str, str] = {}  # $ref -> rule
-        self._open: frozenset[str] = frozenset()  # $refs that lead to the current value
+        self._known: dict[str, tuple[str, dict[str, str]]] = {}  # $ref -> rule, dropped there
         self._uses_any_arguments = False
-        self.unsupported: set[str] = set()
+        self._schema: EnforceableSchema
 
     @property
     def text(self) -> str:
@@ -88,54 +64,69 @@ class Rules:
         lines = [*self._lines, _ANY_ARGUMENTS] if self._uses_any_arguments else self._lines
         return _HEAD + "\n".join(lines) + "\n"
 
-    def begin_schema(self) -> None:
+    def begin_schema(self, schema: EnforceableSchema) -> None:
         """Begin another schema, whose references are its own."""
         self._known = {}
-        self.unsupported = set()
+        self._schema = schema
 
     def any_arguments(self) -> str:
         """Expression for any arguments of a call."""
         self._uses_any_arguments = True
         return "any_arguments"
 
-    def value(self, schema: object, root: Mapping[str, Any], depth: int = 0) -> str:
-        """Expression for a value of ``schema``, whose references start at ``root``.
+    def value(self, schema: object, depth: int = 0) -> str:
+        """Expression for a value of ``schema``.
+
+        It is a literal of Python; where the schema has keywords that no rule here is for, it is
+        JSON, which ``chatglm3.tools`` and ``chatglm3.call_stream`` read as well.
 
         Raises:
             InvalidRequestError: a reference leads nowhere, or the grammar becomes too long.
         """
-        if not isinstance(schema, dict) or depth > MAX_DEPTH:
+        node = self._schema.node(schema)
+        if node is True or node == {}:
             return "any_value"
-        self.unsupported |= schema.keys() & UNSUPPORTED
-        if isinstance(ref := schema.get("$ref"), str):
-            return self._reference(ref, root, depth)
-        if isinstance(options := schema.get("enum"), list) and options:
-            return "(" + " | ".join(literal(option) for option in options) + ")"
-        if "const" in schema:
-            return literal(schema["const"])
-        if isinstance(choices := schema.get("anyOf", schema.get("oneOf")), list) and choices:
-            return self._any_of(choices, root, depth)
-        return self._typed(schema, root, depth)
+        if node is False or depth > _MAX_DEPTH or needs_json(node):
+            return self._json(schema)
+        return self._literal(node, depth)
 
-    def sequence(self, members: list[tuple[str, str]], schema: Mapping[str, Any]) -> str:
-        """Expression for ``members`` in order, with commas between; optional ones may be missing.
-
-        Halves of halves: llguidance walks rules recursively, and ends the process where rules lead
-        from one to the next thousands of times.
+    def properties(
+        self, node: Mapping[str, Any], spell: Callable[[str, str], str], depth: int = 0
+    ) -> str:
+        """Expression for an object's properties in order, with commas between.
 
         Args:
-            members: pairs of an expression and the property that it is for.
-            schema: of the object; says which properties are required.
+            node: the object's schema; says which properties are required.
+            spell: makes an expression of a property's name and that of its value.
+            depth: of the object in its schema.
 
         Raises:
             InvalidRequestError: too many are optional.
         """
-        required = required_names(schema)
-        marked = [(text, key in required) for text, key in members]
-        num_optional = sum(not is_required for _, is_required in marked)
+        required = required_names(node)
+        members = [
+            (spell(name, self.value(value, depth + 1)), name in required)
+            for name, value in node["properties"].items()
+            if name in required or self._schema.node(value) is not False
+        ]
+        num_optional = sum(not is_required for _, is_required in members)
         check_num_optional(num_optional, param="tools")
-        some, _ = self._some_and_more(marked)
+        if not members:
+            return ""
+        some, _ = self._some_and_more(members)
         return some if num_optional < len(members) else f"({some} | )"
+
+    def _literal(self, node: dict[str, Any], depth: int) -> str:
+        if isinstance(ref := node.get("$ref"), str):
+            return self._reference(ref, depth)
+        if "const" in node:
+            return literal(node["const"])
+        if isinstance(values := node.get("enum"), list):
+            kinds = node.get("type", list(_KINDS))
+            return self._either(literal(value) for value in values if _has_type(value, kinds))
+        if isinstance(choices := node.get("anyOf", node.get("oneOf")), list):
+            return self._any_of(choices, depth)
+        return self._typed(node, depth)
 
     def _new_name(self) -> str:
         self._num_names += 1
@@ -144,35 +135,33 @@ class Rules:
     def _add(self, rule: str) -> None:
         self._lines.append(rule)
         self._num_chars += len(rule)
-        check_length(self._num_chars)
+        if self._num_chars > MAX_CHARS:
+            message = f"the schemas of tools make grammars of over {MAX_CHARS} characters"
+            raise InvalidRequestError(f"{message}: use fewer or simpler ones", param="tools")
 
-    def _typed(self, schema: dict[str, Any], root: Mapping[str, Any], depth: int) -> str:
-        kind = schema.get("type", "object" if "properties" in schema else None)
-        if isinstance(kind, list) and (kinds := [name for name in _KINDS if name in kind]):
-            return self._any_of([schema | {"type": one} for one in kinds], root, depth)
+    def _typed(self, node: dict[str, Any], depth: int) -> str:
+        kind = _kind(node)
+        if isinstance(kind, list):
+            return self._any_of([node | {"type": one} for one in kind], depth)
         if kind == "array":
-            return self._array(schema, root, depth)
+            return self._array(node, depth)
         if kind == "object":
-            return self._object(schema, root, depth)
-        if kind in ("integer", "number") and _BOUNDS & schema.keys():
-            return self._json(schema, _BOUNDS)
+            return self._object(node, depth)
+        if kind in ("integer", "number") and _BOUNDS & node.keys():
+            return self._json(node)  # which Python spells alike
         if kind == "string":
-            return self._string(schema)
-        return _TYPES.get(str(kind), "any_value")
+            return self._string(node)
+        return _TYPES[kind]
 
-    def _json(self, schema: Mapping[str, Any], keywords: set[str]) -> str:
-        """Expression for a number or string with some keywords: JSON and Python spell it alike."""
+    def _json(self, schema: object) -> str:
         name = self._new_name()
-        kept = {key: schema[key] for key in ["type", *sorted(keywords & schema.keys())]}
-        self._add(f"{name}: %json {json.dumps(kept)}")
+        self._add(f"{name}: {self._schema.grammar(schema)}")
         return name
 
-    def _string(self, schema: Mapping[str, Any]) -> str:
-        if "pattern" in schema:
-            return self._json(schema, {"pattern", *_LENGTHS})
-        if schema.get("format") in _FORMATS:
-            return self._json(schema, {"format", *_LENGTHS})
-        least, most = count_range(schema, "minLength", "maxLength", limit=_MAX_COUNTED_CHARS)
+    def _string(self, node: Mapping[str, Any]) -> str:
+        if {"pattern", "format"} & node.keys():
+            return self._json(node)
+        least, most = count_range(node, "minLength", "maxLength")
         if not least and most is None:
             return "ANY_STRING"
         times = _times(least, most)
@@ -180,36 +169,28 @@ class Rules:
         self._add(f"{name}: {_STRING % (times, times)}")
         return name
 
-    def _any_of(self, schemas: list[Any], root: Mapping[str, Any], depth: int) -> str:
-        others = [one for one in schemas if not self._leads_back(one)]  # itself adds nothing
-        return "(" + " | ".join(self.value(o, root, depth + 1) for o in others or schemas) + ")"
+    def _any_of(self, schemas: list[Any], depth: int) -> str:
+        return self._either(self._schema.options(schemas, lambda one: self.value(one, depth + 1)))
 
-    def _leads_back(self, schema: object) -> bool:
-        """Whether ``schema`` refers to what it is reached through."""
-        ref = schema.get("$ref") if isinstance(schema, dict) else None
-        return isinstance(ref, str) and ref in self._open
+    def _either(self, options: Iterable[str]) -> str:
+        text = " | ".join(options)
+        return f"({text})" if text else self._json(False)
 
-    def _reference(self, ref: str, root: Mapping[str, Any], depth: int) -> str:
-        if ref in self._open:
-            message = f"$ref {ref!r} leads back to itself: no value can fit it"
-            raise InvalidRequestError(message, param="tools")
+    def _reference(self, ref: str, depth: int) -> str:
         if ref not in self._known:
-            self._known[ref] = name = self._new_name()
-            outer, self._open = self._open, self._open | {ref}
-            self._add(f"{name}: {self.value(resolve(ref, root), root, depth + 1)}")
-            self._open = outer
-        return self._known[ref]
+            name = self._new_name()
+            self._known[ref] = name, {}  # until it is known: it may refer to itself
+            with self._schema.recording() as dropped:
+                target = self._schema.resolved({"$ref": ref})
+                self._add(f"{name}: {self.value(target, depth + 1)}")
+            self._known[ref] = name, dropped
+        name, dropped = self._known[ref]
+        self._schema.dropped |= dropped
+        return name
 
-    def _part(self, schema: object, root: Mapping[str, Any], depth: int) -> str:
-        """Expression for a part of an array or object, which may be like the whole."""
-        outer, self._open = self._open, frozenset()
-        value = self.value(schema, root, depth + 1)
-        self._open = outer
-        return value
-
-    def _array(self, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
-        item = self._part(schema.get("items"), root, depth)
-        least, most = count_range(schema, "minItems", "maxItems", limit=_MAX_COUNTED_ITEMS)
+    def _array(self, node: Mapping[str, Any], depth: int) -> str:
+        item = self.value(node.get("items", {}), depth + 1)
+        least, most = count_range(node, "minItems", "maxItems")
         name = self._new_name()
         if most == 0:
             self._add(f'{name}: "[" "]"')
@@ -219,23 +200,17 @@ class Rules:
         self._add(f"{name}: {some}" if least else f'{name}: "[" "]" | {some}')
         return name
 
-    def _object(self, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
-        properties = schema.get("properties")
-        if not isinstance(properties, dict) or not properties:
-            return self._map(schema.get("additionalProperties"), root, depth)
-        members = [
-            (f'{literal(key)} ": " {self._part(value, root, depth)}', key)
-            for key, value in properties.items()
-        ]
-        return f'("{{" {self.sequence(members, schema)} "}}")'
+    def _object(self, node: Mapping[str, Any], depth: int) -> str:
+        if not node.get("properties"):
+            return self._map(node.get("additionalProperties", True), depth)
+        pairs = self.properties(node, lambda key, value: f'{literal(key)} ": " {value}', depth)
+        return f'("{{" {pairs} "}}")'
 
-    def _map(self, values: object, root: Mapping[str, Any], depth: int) -> str:
+    def _map(self, values: object, depth: int) -> str:
         """Expression for an object of any keys, whose ``values`` have a schema."""
         if values is False:
             return '"{" "}"'
-        if not isinstance(values, dict):
-            return "any_object"
-        pair, name = f'ANY_STRING ": " {self._part(values, root, depth)}', self._new_name()
+        pair, name = f'ANY_STRING ": " {self.value(values, depth + 1)}', self._new_name()
         self._add(f'{name}: "{{" "}}" | "{{" {pair} (", " {pair})* "}}"')
         return name
 
@@ -259,15 +234,56 @@ class Rules:
         return some, more
 
 
-def check_length(num_chars: int) -> None:
-    """Check the length of the grammars of a request's calls.
+def needs_json(node: Mapping[str, Any]) -> bool:
+    """Whether no rule here is for a schema's ``node``, so that its values have to be JSON."""
+    applied = APPLICATORS & node.keys()
+    if applied:
+        others = node.keys() - applied - ({"type"} if "enum" in applied else set())
+        return len(applied) > 1 or "allOf" in applied or bool(others)
+    kind = _kind(node)
+    return any(map(partial(_kind_needs_json, node), kind if isinstance(kind, list) else [kind]))
 
-    Raises:
-        InvalidRequestError: they are too long together.
-    """
-    if num_chars > MAX_CHARS:
-        message = f"the schemas of tools make grammars of over {MAX_CHARS} characters"
-        raise InvalidRequestError(f"{message}: use fewer or simpler ones", param="tools")
+
+def _kind_needs_json(node: Mapping[str, Any], kind: str | None) -> bool:
+    match kind:
+        case None:
+            return True
+        case "object":
+            properties = node.get("properties", {})
+            return (
+                not isinstance(properties, dict)
+                or bool({"patternProperties", "minProperties", "maxProperties"} & node.keys())
+                or bool(required_names(node) - properties.keys())
+                or bool(properties and isinstance(node.get("additionalProperties"), dict))
+            )
+        case "array":
+            least, most = count_range(node, "minItems", "maxItems")
+            is_list = isinstance(node.get("items", {}), dict) and "prefixItems" not in node
+            return not is_list or max(least, most or 0) > _MAX_COUNTED_ITEMS
+        case "string":
+            least, most = count_range(node, "minLength", "maxLength")
+            return max(least, most or 0) > _MAX_COUNTED_CHARS
+    return False
+
+
+def _kind(node: Mapping[str, Any]) -> Any:
+    """The type or types of ``node``; None if they are not known."""
+    return node.get("type", "object" if "properties" in node else None)
+
+
+def _has_type(value: object, kinds: object) -> bool:
+    """Whether a JSON value has a type, or one of several; None stands for all."""
+    names = kinds if isinstance(kinds, list) else [kinds]
+    match value:
+        case None:
+            return "null" in names
+        case bool():
+            return "boolean" in names
+        case int() | float():
+            return "number" in names or ("integer" in names and float(value).is_integer())
+        case str():
+            return "string" in names
+    return ("array" if isinstance(value, list) else "object") in names
 
 
 def literal(value: object) -> str:

@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from glm3edge.chatglm3.call_stream import ArgumentStream, argument_stream
-from glm3edge.chatglm3.tools import parse_call
 from glm3edge.core import TokenEvent, partial_marker
-from glm3edge.schema.chat import INTERPRETER
 
 _YEAR_MARK = "[[训练时间]]"
 _YEAR = "2023年"
@@ -73,16 +71,13 @@ class ReplyParser:
 
         Args:
             assistant_id: the token between parts.
-            tool_names: tools the model was offered; a metadata line that names another is prose.
-            constrained_names: tools whose calls follow a grammar from the line's end on: their
-                arguments come as they are written. Other calls come whole, or are prose if they
-                turn out to be none.
+            tool_names: tools the model was offered, whose calls follow a grammar; a metadata line
+                that names another is prose.
             begins_in_prose: the prompt has the first part's metadata line.
         """
         self._assistant_id = assistant_id
         self._tool_names = frozenset(tool_names)
-        self._constrained_names = {*constrained_names, INTERPRETER}
-        self._arguments: ArgumentStream | None = None
+        self._arguments: ArgumentStream | None = None  # of the call that is being written
         self._last_is_whole = False
         self._prose = _ProseFilter()
         self._num_calls = 0
@@ -137,9 +132,7 @@ class ReplyParser:
         if self._arguments is not None:
             return self._more_arguments(self._arguments.feed(text))
         self._buffer += text
-        if self._state is _State.METADATA:
-            return self._read_metadata()
-        return []
+        return self._read_metadata()
 
     def _read_metadata(self) -> list[Delta]:
         line, newline, rest = self._buffer.partition("\n")
@@ -159,8 +152,10 @@ class ReplyParser:
         return _prose(self._prose.feed(text))
 
     def _end_part(self, *, is_cut: bool = False) -> list[Delta]:
-        if self._state is _State.CALL:
-            return self._end_call(is_cut=is_cut)
+        if self._arguments is not None:
+            last = self._more_arguments(self._arguments.finish(is_cut=is_cut))
+            self._last_is_whole = self._arguments.is_complete
+            return last
         if self._state is _State.METADATA:
             name = self._buffer.strip()
             if is_cut and name and self._may_name_a_tool(name):
@@ -169,10 +164,7 @@ class ReplyParser:
         return _prose(self._prose.end_part())
 
     def _begin_call(self, name: str, text: str) -> list[Delta]:
-        self._state, self._name, self._buffer = _State.CALL, name, text
-        # The grammar applies after the line's end; text in the same token is unconstrained.
-        if name not in self._constrained_names or (text and name != INTERPRETER):
-            return []
+        self._state, self._buffer = _State.CALL, ""
         self._arguments = argument_stream(name)
         self._num_calls += 1
         begun: list[Delta] = [ToolCallDelta(self._num_calls - 1, name, "")]
@@ -180,24 +172,6 @@ class ReplyParser:
 
     def _more_arguments(self, text: str) -> list[Delta]:
         return [ToolCallDelta(self._num_calls - 1, None, text)] if text else []
-
-    def _end_call(self, *, is_cut: bool) -> list[Delta]:
-        if self._arguments is not None:
-            last = self._more_arguments(self._arguments.finish(is_cut=is_cut))
-            self._last_is_whole = self._arguments.is_complete
-            return last
-        try:
-            arguments = parse_call(self._name, self._buffer)
-        except ValueError:
-            if is_cut and "```".startswith(self._buffer.lstrip()[:3]):
-                return []  # an unconstrained call: nothing is known of its arguments
-            # Not a call after all: the user sees what the model wrote.
-            text = f"{self._name}\n{self._buffer}"
-            return self._turn_to_prose(text) + _prose(self._prose.end_part())
-        self._num_calls += 1
-        self._last_is_whole = True
-        index = self._num_calls - 1
-        return [ToolCallDelta(index, self._name, ""), ToolCallDelta(index, None, arguments)]
 
 
 class _ProseFilter:

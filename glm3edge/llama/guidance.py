@@ -4,8 +4,8 @@ import ctypes
 import logging
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
 import llama_cpp.llama_cpp as native
@@ -19,12 +19,13 @@ from glm3edge.llama.model import Model
 logger = logging.getLogger(__name__)
 
 _CONTROL = b"\xff"  # llguidance expects it before the names of tokens that are no text
-_NUM_KEPT, _MAX_KEPT_CHARS = 64, 2**15
+_MAX_KEPT_CHARS = 2**20
 """Cache of compiled grammars: clients send the same tools again and again. A character of a grammar
 takes some 150 bytes there."""
-_LIMITS = llguidance.LLParserLimits(max_items_in_row=10_000)
-"""By default llguidance fails in mid-reply where over 600 options or properties could come next.
-The time of a step grows as their square: 0.2 s at this limit."""
+_LIMITS = llguidance.LLParserLimits(max_items_in_row=10_000, step_lexer_fuel=20_000_000)
+"""By default llguidance fails in mid-reply where over 600 options or properties could come next, or
+where a pattern repeats some 3,000 characters. The time of a step grows with them, as the square of
+the options: 0.2 s at this limit."""
 
 
 class Guide:
@@ -39,7 +40,7 @@ class Guide:
         self._end_ids = sorted(end_ids)
         self._lock = threading.Lock()
         self._tokenizer: Any = None
-        self._compiled = lru_cache(_NUM_KEPT)(self._compile)
+        self._compiled: OrderedDict[str, Matcher] = OrderedDict()
 
     def matcher(self, grammar: str) -> "Matcher":
         """A matcher at the start of ``grammar``, in llguidance's dialect of Lark. From any thread.
@@ -47,19 +48,28 @@ class Guide:
         Raises:
             GrammarError: llguidance cannot compile it.
         """
-        compile_ = self._compiled if len(grammar) <= _MAX_KEPT_CHARS else self._compile
-        return compile_(grammar).copy()
+        with self._lock:
+            kept = self._compiled.get(grammar)
+        matcher = kept or self._compile(grammar)
+        with self._lock:
+            self._compiled[grammar] = matcher
+            self._compiled.move_to_end(grammar)
+            while sum(map(len, self._compiled)) > _MAX_KEPT_CHARS:
+                self._compiled.popitem(last=False)
+        return matcher.copy()
 
     def _compile(self, grammar: str) -> "Matcher":
-        matcher = llguidance.LLMatcher(
+        compiled = llguidance.LLMatcher(
             self._get_tokenizer(),
             llguidance.LLMatcher.grammar_from_lark(grammar),
             log_level=0,
             limits=_LIMITS,
         )
-        if matcher.is_error():
-            raise GrammarError(_reason(matcher.get_error()))
-        return Matcher(matcher, vocab_size=self._model.vocab_size)
+        if compiled.is_error():
+            raise GrammarError(_reason(compiled.get_error()))
+        matcher = Matcher(compiled, vocab_size=self._model.vocab_size)
+        matcher.copy().allowed()  # fails where no text fits the grammar
+        return matcher
 
     def _get_tokenizer(self) -> Any:
         with self._lock:
@@ -93,11 +103,6 @@ class Matcher:
     def copy(self) -> "Matcher":
         """Another matcher in the same state."""
         return Matcher(self._matcher.deep_copy(), vocab_size=8 * len(self._mask))
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the text is complete and no token can follow."""
-        return bool(self._matcher.is_stopped())
 
     def allowed(self) -> Mask:
         """Mask of the tokens that may come next; overwritten by the next call.

@@ -9,13 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glm3edge.chatglm3.call_stream import CallArgumentStream
-from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
 from glm3edge.chatglm3.tools import call_text, parse_call
 from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Tool
-from tests.support.calls import accepts
+from tests.support.calls import accepts_call, call_grammar, json_grammar
 
 pytestmark = pytest.mark.slow
 
@@ -70,11 +69,11 @@ def in_pieces(text: str, size: int) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_parameter_of_any_name_is_bound(guide: Guide, tiny_model: Model, name: str) -> None:
-    grammar = call_grammar(tool(object_of([name])))
+    wanted = tool(object_of([name]))
     text = f"```python\ntool_call({NAMES[name]})\n```"
-    assert accepts(guide, tiny_model, grammar, text)
+    assert accepts_call(guide, tiny_model, wanted, text)
     for wrong in ("", NAMES[name].replace("1", "'x'"), f"{NAMES[name]}, other=1"):
-        assert not accepts(guide, tiny_model, grammar, f"```python\ntool_call({wrong})\n```")
+        assert not accepts_call(guide, tiny_model, wanted, f"```python\ntool_call({wrong})\n```")
     assert json.loads(parse_call("f", text)) == {name: 1}
     assert call_text("f", json.dumps({name: 1})) == text
     assert all(json.loads(in_pieces(text, size)) == {name: 1} for size in range(1, 12))
@@ -82,15 +81,15 @@ def test_a_parameter_of_any_name_is_bound(guide: Guide, tiny_model: Model, name:
 
 @pytest.mark.parametrize("required", [True, False])
 def test_parameters_keep_their_order(guide: Guide, tiny_model: Model, required: bool) -> None:
-    grammar = call_grammar(tool(object_of(list(NAMES), required=required)))
+    wanted = tool(object_of(list(NAMES), required=required))
     text = call_text("f", json.dumps(dict.fromkeys(NAMES, 1)))
-    assert accepts(guide, tiny_model, grammar, text)
+    assert accepts_call(guide, tiny_model, wanted, text)
     assert list(json.loads(parse_call("f", text))) == list(NAMES)
     assert list(json.loads(in_pieces(text, 3))) == list(NAMES)
     some = call_text("f", json.dumps(dict.fromkeys(list(NAMES)[3:9], 1)))
-    assert accepts(guide, tiny_model, grammar, some) == (not required)
+    assert accepts_call(guide, tiny_model, wanted, some) == (not required)
     nothing = "```python\ntool_call()\n```"
-    assert accepts(guide, tiny_model, grammar, nothing) == (not required)
+    assert accepts_call(guide, tiny_model, wanted, nothing) == (not required)
 
 
 values = st.recursive(
@@ -116,13 +115,13 @@ def test_any_names_are_bound_in_their_order(
     required = [name for name in names if draw.random() < 0.5]
     schema = object_of(names) | {"required": required}
     given_names = [name for name in names if name in required or draw.random() < 0.5]
-    grammar = call_grammar(tool(schema))
+    wanted = tool(schema)
     text = call_text("f", json.dumps(dict.fromkeys(given_names, 7)))
-    assert accepts(guide, tiny_model, grammar, text)
+    assert accepts_call(guide, tiny_model, wanted, text)
     jsonschema.validate(json.loads(parse_call("f", text)), schema)
     if required:
         less = call_text("f", json.dumps(dict.fromkeys(set(given_names) - set(required[:1]), 7)))
-        assert not accepts(guide, tiny_model, grammar, less)
+        assert not accepts_call(guide, tiny_model, wanted, less)
 
 
 def nested(kinds: list[Any], depth: int) -> dict[str, Any]:
@@ -145,20 +144,21 @@ def nested(kinds: list[Any], depth: int) -> dict[str, Any]:
 def test_a_type_counts_once_however_often_it_is_listed(
     guide: Guide, tiny_model: Model, kinds: list[Any], depth: int
 ) -> None:
-    grammar = call_grammar(tool(nested(kinds, depth)))
-    assert grammar is not None
-    assert len(grammar) < 10_000
+    wanted = tool(nested(kinds, depth))
+    assert len(call_grammar(wanted)) < 10_000
     value = "[" * depth + "1" + "]" * depth
-    assert accepts(guide, tiny_model, grammar, f"```python\ntool_call(x={value})\n```")
-    assert not accepts(guide, tiny_model, grammar, f"```python\ntool_call(x={value[1:-1]})\n```")
+    assert accepts_call(guide, tiny_model, wanted, f"```python\ntool_call(x={value})\n```")
+    assert not accepts_call(
+        guide, tiny_model, wanted, f"```python\ntool_call(x={value[1:-1]})\n```"
+    )
 
 
 @pytest.mark.parametrize("kinds", [["no such type"], [], [None], [[]]])
 def test_types_that_are_none_bind_nothing(
     guide: Guide, tiny_model: Model, kinds: list[Any]
 ) -> None:
-    grammar = call_grammar(tool(nested(kinds, 1)))
-    assert accepts(guide, tiny_model, grammar, "```python\ntool_call(x={'a': 1})\n```")
+    wanted = tool(nested(kinds, 1))
+    assert accepts_call(guide, tiny_model, wanted, '```python\ntool_call(x={"a": 1})\n```')
 
 
 @pytest.mark.parametrize(("num_names", "required"), [(5000, True), (500, False)])
@@ -167,10 +167,12 @@ def test_thousands_of_parameters_do_not_end_the_process(
 ) -> None:
     """llguidance's stack overflowed where each was a rule that led to the next."""
     names = [f"p{number}" for number in range(num_names)]
-    grammar = call_grammar(tool(object_of(names, required=required)))
-    assert accepts(guide, tiny_model, grammar, call_text("f", json.dumps(dict.fromkeys(names, 1))))
+    wanted = tool(object_of(names, required=required))
+    assert accepts_call(
+        guide, tiny_model, wanted, call_text("f", json.dumps(dict.fromkeys(names, 1)))
+    )
     one = "```python\ntool_call(p432=1)\n```"
-    assert accepts(guide, tiny_model, grammar, one) == (not required)
+    assert accepts_call(guide, tiny_model, wanted, one) == (not required)
 
 
 @pytest.mark.parametrize("num_names", [2001, 5000])
@@ -209,7 +211,7 @@ def test_hundreds_of_choices_at_one_place_can_be_followed(
     call = call_text("f", json.dumps({"x": value}))
     if isinstance(value, str):  # what has a pattern is in JSON's quotes
         call = call.replace("'", '"')
-    assert accepts(guide, tiny_model, call_grammar(tool(parameters)), call)
+    assert accepts_call(guide, tiny_model, tool(parameters), call)
 
 
 def referring(**definitions: Any) -> dict[str, Any]:
@@ -229,10 +231,13 @@ def referring(**definitions: Any) -> dict[str, Any]:
 )
 def test_references_that_lead_nowhere_else_are_refused(schema: dict[str, Any]) -> None:
     """The model was constrained to a grammar without texts, and the request ended with 500."""
-    for make in (call_grammar, lambda one: required_grammar([one])):
+    for must_call in (True, False):
         with pytest.raises(InvalidRequestError, match="leads back to itself") as caught:
-            make(tool(schema))
+            call_grammar(tool(schema), must_call=must_call)
         assert caught.value.param == "tools"
+    with pytest.raises(InvalidRequestError, match="leads back to itself") as caught:
+        json_grammar(schema)
+    assert caught.value.param == "response_format"
 
 
 @pytest.mark.parametrize(
@@ -252,7 +257,7 @@ def test_schemas_may_hold_themselves(
     guide: Guide, tiny_model: Model, schema: dict[str, Any], value: Any
 ) -> None:
     call = call_text("f", json.dumps({"x": value}))
-    assert accepts(guide, tiny_model, call_grammar(tool(schema)), call)
+    assert accepts_call(guide, tiny_model, tool(schema), call)
 
 
 MANY = {f"p{number}": {"type": "string"} for number in range(3000)}
@@ -275,9 +280,9 @@ MANY = {f"p{number}": {"type": "string"} for number in range(3000)}
     ids=["parameters", "references", "options"],
 )
 def test_schemas_that_make_endless_grammars_are_refused(schema: dict[str, Any]) -> None:
-    for make in (call_grammar, lambda one: required_grammar([one])):
+    for must_call in (True, False):
         with pytest.raises(InvalidRequestError, match="over 1048576 characters") as caught:
-            make(tool(schema))
+            call_grammar(tool(schema), must_call=must_call)
         assert caught.value.param == "tools"
 
 

@@ -11,51 +11,43 @@ import numpy as np
 import pytest
 
 from benchmarks.random_schemas import random_object
-from glm3edge.chatglm3.constraint import Matcher, ReplyConstraint
-from glm3edge.chatglm3.grammar import call_grammar, json_grammar, required_grammar
+from glm3edge.chatglm3.call_stream import CallArgumentStream
 from glm3edge.chatglm3.parser import ProseDelta, ReplyParser
 from glm3edge.chatglm3.tools import call_text, parse_call
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.core import TokenEvent
 from glm3edge.errors import InvalidRequestError
-from glm3edge.llama.guidance import Guide
+from glm3edge.llama.guidance import Guide, Matcher
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Tool
-from tests.support.calls import accepts, calls_of, tool_with
+from tests.support.calls import (
+    accepts,
+    accepts_call,
+    call_grammar,
+    calls_of,
+    json_grammar,
+    tool_with,
+)
 
 MAX_TOKENS = 4000
 
 
 def random_reply(
-    rng: random.Random, constraint: ReplyConstraint, model: Model, end_ids: frozenset[int]
+    rng: random.Random, matcher: Matcher, model: Model, end_ids: frozenset[int]
 ) -> Iterator[TokenEvent]:
     """Tokens that ``constraint`` allows, those that end things rather than others."""
     likely = {piece for text in "]}'\"),:0123" for piece in model.tokenize(text)} | set(end_ids)
     for _ in range(MAX_TOKENS):
-        mask = constraint.allowed()
-        assert mask is not None
+        mask = matcher.allowed()
         allowed = np.flatnonzero(np.unpackbits(mask, bitorder="little"))
         assert len(allowed), "nothing is allowed"
         chosen = [i for i in allowed.tolist() if i in likely] if rng.random() < 0.7 else []
         token_id = rng.choice(chosen or allowed.tolist())
         if token_id in end_ids:
             return
-        constraint.accept(token_id)
+        matcher.accept(token_id)
         yield TokenEvent(token_id, "")
     raise AssertionError("the reply does not end")
-
-
-def constraint_of(
-    model: Model, *, calls: dict[str, Matcher] | None = None, whole: Matcher | None = None
-) -> ReplyConstraint:
-    special = SpecialTokens.of(model)
-    return ReplyConstraint(
-        model,
-        end_ids=special.stop_ids,
-        assistant_id=special.assistant,
-        calls=calls or {},
-        whole=whole,
-    )
 
 
 def text_of(events: Iterator[TokenEvent], model: Model) -> str:
@@ -68,10 +60,9 @@ def test_any_call_that_is_allowed_parses_and_fits_its_schema(
 ) -> None:
     rng = random.Random(seed)
     schema = random_object(rng)
-    matcher = guide.matcher(required_grammar([tool_with(schema)]))
+    matcher = guide.matcher(call_grammar(tool_with(schema), must_call=True))
     special = SpecialTokens.of(tiny_model)
-    constraint = constraint_of(tiny_model, whole=matcher)
-    text = text_of(random_reply(rng, constraint, tiny_model, special.stop_ids), tiny_model)
+    text = text_of(random_reply(rng, matcher, tiny_model, special.stop_ids), tiny_model)
     parser = ReplyParser(assistant_id=special.assistant, tool_names={"find"})
     calls = calls_of(parser.feed(TokenEvent(0, text)) + parser.finish())
     assert len(calls) == 1, text
@@ -82,7 +73,7 @@ def test_any_call_that_is_allowed_parses_and_fits_its_schema(
 
 def arguments_in_pieces(text: str, rng: random.Random) -> str:
     """Arguments of the call that ``text`` is, as they come while it is written."""
-    parser = ReplyParser(assistant_id=-1, tool_names={"find"}, constrained_names={"find"})
+    parser = ReplyParser(assistant_id=-1, tool_names={"find"})
     cuts = sorted({text.index("\n") + 1, *(rng.randrange(len(text)) for _ in range(20))})
     parts = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
     deltas = [delta for part in parts for delta in parser.feed(TokenEvent(0, part))]
@@ -100,8 +91,7 @@ def test_any_json_that_is_allowed_fits_its_schema(
     schema = random_object(rng)
     matcher = guide.matcher(json_grammar(schema))
     special = SpecialTokens.of(tiny_model)
-    constraint = constraint_of(tiny_model, whole=matcher)
-    text = text_of(random_reply(rng, constraint, tiny_model, special.stop_ids), tiny_model)
+    text = text_of(random_reply(rng, matcher, tiny_model, special.stop_ids), tiny_model)
     parser = ReplyParser(assistant_id=special.assistant)
     deltas = parser.feed(TokenEvent(0, text)) + parser.finish()
     prose = "".join(delta.text for delta in deltas if isinstance(delta, ProseDelta))
@@ -152,36 +142,47 @@ SCHEMA = {
     ],
 )
 def test_calls(guide: Guide, tiny_model: Model, arguments: str, is_allowed: bool) -> None:
-    grammar = call_grammar(tool_with(SCHEMA))
-    assert grammar is not None
+    wanted = tool_with(SCHEMA)
     text = f"```python\ntool_call({arguments})\n```"
-    assert accepts(guide, tiny_model, grammar, text) == is_allowed
+    assert accepts_call(guide, tiny_model, wanted, text) == is_allowed
     if is_allowed:
         jsonschema.validate(json.loads(parse_call("find", text)), SCHEMA)
 
 
 def test_what_history_shows_is_what_grammars_allow(guide: Guide, tiny_model: Model) -> None:
     values = {"city": 'It\'s "北京"', "days": 3, "tree": [[None]], "options": {"wind": False}}
-    grammar = call_grammar(tool_with(SCHEMA))
-    assert grammar is not None
-    assert accepts(guide, tiny_model, grammar, call_text("find", json.dumps(values)))
+    wanted = tool_with(SCHEMA)
+    assert accepts_call(guide, tiny_model, wanted, call_text("find", json.dumps(values)))
 
 
 @pytest.mark.parametrize(
-    "parameters",
+    ("parameters", "right", "wrong"),
     [
-        None,
-        {"type": "object", "additionalProperties": True},
-        {"type": "object", "required": ["x"]},
+        (None, "", "a=1"),
+        ({}, "", "a=1"),
+        ({"type": "object", "properties": {}}, "", "a=1"),
+        ({"type": "object", "additionalProperties": False}, "", "a=1"),
+        ({"type": "object"}, "a=1, 城=[{'x': None}]", "1"),
+        ({"properties": {}, "additionalProperties": True}, "a='b'", "a=b"),
+        ({"type": "object", "additionalProperties": {}}, "a=True", "**{}"),
+        ({"type": ["object", "null"], "properties": {"a": {}}}, "a=[]", "None"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"b": {"const": 1}}}}}, "b=1", "b=2"),
     ],
 )
-def test_tools_of_which_nothing_is_known_are_free(parameters: dict[str, Any] | None) -> None:
-    assert call_grammar(tool_with(parameters)) is None
+def test_arguments_that_are_not_described(
+    guide: Guide, tiny_model: Model, parameters: dict[str, Any] | None, right: str, wrong: str
+) -> None:
+    wanted = tool_with(parameters)
+    assert accepts_call(guide, tiny_model, wanted, call_of(right))
+    assert not accepts_call(guide, tiny_model, wanted, call_of(wrong))
 
 
-def test_a_required_call_of_a_tool_without_a_schema(guide: Guide, tiny_model: Model) -> None:
-    grammar = required_grammar(
-        [tool_with(None), tool_with(SCHEMA, name="other"), tool_with(None, "interpreter")]
+def test_a_reply_that_has_to_be_a_call(guide: Guide, tiny_model: Model) -> None:
+    grammar = call_grammar(
+        tool_with({"type": "object"}),
+        tool_with(SCHEMA, name="other"),
+        tool_with(None, "interpreter"),
+        must_call=True,
     )
     for text, is_allowed in (
         ("find\n```python\ntool_call(a=1, b=[{'x': None}])\n```", True),
@@ -192,14 +193,7 @@ def test_a_required_call_of_a_tool_without_a_schema(guide: Guide, tiny_model: Mo
         ("interpreter\n```python\nfor i in range(3):\n    print(i)\n```", True),
         ("\nhello", False),
     ):
-        matcher = guide.matcher(grammar)
-        found = True
-        for token_id in tiny_model.tokenize(text):
-            found = bool(matcher.allowed()[token_id // 8] >> token_id % 8 & 1)
-            if not found:
-                break
-            matcher.accept(token_id)
-        assert found == is_allowed, text
+        assert accepts(guide, tiny_model, grammar, text) == is_allowed, text
 
 
 def test_a_reference_to_nothing() -> None:
@@ -228,14 +222,15 @@ def test_lengths_and_patterns(
     guide: Guide, tiny_model: Model, schema: dict[str, Any], right: list[str], wrong: list[str]
 ) -> None:
     parameters = {"type": "object", "properties": {"x": schema}, "required": ["x"]}
-    grammar = call_grammar(tool_with(parameters))
-    assert grammar is not None
+    wanted = tool_with(parameters)
     for value in right:
-        assert accepts(guide, tiny_model, grammar, f"```python\ntool_call(x={value})\n```"), value
-    for value in wrong:
-        assert not accepts(guide, tiny_model, grammar, f"```python\ntool_call(x={value})\n```"), (
+        assert accepts_call(guide, tiny_model, wanted, f"```python\ntool_call(x={value})\n```"), (
             value
         )
+    for value in wrong:
+        assert not accepts_call(
+            guide, tiny_model, wanted, f"```python\ntool_call(x={value})\n```"
+        ), value
 
 
 def call_of(value: str) -> str:
@@ -251,7 +246,7 @@ def test_references_are_each_tools_own(guide: Guide, tiny_model: Model) -> None:
         )
         for name, kind in (("f", "integer"), ("g", "string"))
     ]
-    grammar = required_grammar(tools)
+    grammar = call_grammar(*tools)
     assert accepts(guide, tiny_model, grammar, "f\n" + call_of("x=1"))
     assert accepts(guide, tiny_model, grammar, "g\n" + call_of("x='a'"))
     assert not accepts(guide, tiny_model, grammar, "g\n" + call_of("x=1"))
@@ -264,27 +259,75 @@ def test_arguments_may_be_what_a_reference_leads_to(guide: Guide, tiny_model: Mo
         "properties": {"x": {"type": "integer"}, "next": {"$ref": "#/$defs/N"}},
         "required": ["x"],
     }
-    grammar = call_grammar(tool_with({"$ref": "#/$defs/N", "$defs": {"N": node}}))
-    assert grammar is not None
-    assert accepts(guide, tiny_model, grammar, call_of("x=1, next={'x': 2}"))
-    assert not accepts(guide, tiny_model, grammar, call_of(""))
+    wanted = tool_with({"$ref": "#/$defs/N", "$defs": {"N": node}})
+    assert accepts_call(guide, tiny_model, wanted, call_of("x=1, next={'x': 2}"))
+    assert not accepts_call(guide, tiny_model, wanted, call_of(""))
 
 
 @pytest.mark.parametrize(
-    "parameters",
+    ("parameters", "right", "wrong"),
     [
-        {"type": "object", "additionalProperties": {"type": "string"}},
-        {"anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]},
-        {"required": ["a"]},
-        {"$ref": "#"},
+        (
+            {"type": "object", "additionalProperties": {"type": "integer"}},
+            ["**{'a': 1, 'b-c': 2}", "**{}"],
+            ["**{'a': 'b'}", "a=1"],
+        ),
+        (
+            {"properties": {"a": {}}, "additionalProperties": {"type": "integer"}},
+            ['**{"a": true, "b": 1}', "**{}"],
+            ['**{"b": true}', "a=1"],
+        ),
+        (
+            {"anyOf": [{"properties": {"a": {}}, "required": ["a"]}, {"required": ["b"]}]},
+            ['**{"a": null}', '**{"b": {"c": [true, "\\n"]}}'],
+            ["**{}"],
+        ),
+        ({"required": ["a"]}, ['**{"a": 1}'], ["**{}", '**{"b": 1}']),
+        ({"minProperties": 1}, ['**{"a": 1}'], ["**{}"]),
+        (
+            {"patternProperties": {"^x-": {"type": "null"}}, "additionalProperties": False},
+            ['**{"x-a": null}'],
+            ['**{"a": null}', '**{"x-a": 1}'],
+        ),
+        (
+            {"allOf": [{"properties": {"a": {"type": "null"}}}, {"required": ["a"]}]},
+            ['**{"a": null}'],
+            ["**{}", '**{"a": 1}'],
+        ),
+        ({"allOf": [{"properties": {"a": {"type": "null"}}}]}, ["a=None", ""], ["a=1"]),
+        (
+            {"$ref": "#/$defs/a", "required": ["b"], "$defs": {"a": {"properties": {"b": {}}}}},
+            ['**{"b": 1}'],
+            ["**{}"],
+        ),
     ],
 )
-def test_arguments_without_names_are_held_to_nothing(parameters: dict[str, Any]) -> None:
-    assert call_grammar(tool_with(parameters)) is None
-    strict = tool_with(parameters).model_copy(deep=True)
-    definition = strict.function.model_copy(update={"strict": True})
-    with pytest.raises(InvalidRequestError, match="is strict"):
-        call_grammar(strict.model_copy(update={"function": definition}))
+def test_arguments_that_only_json_can_express(
+    guide: Guide,
+    tiny_model: Model,
+    parameters: dict[str, Any],
+    right: list[str],
+    wrong: list[str],
+) -> None:
+    wanted = tool_with(parameters)
+    for arguments in right:
+        code = call_of(arguments)
+        assert accepts_call(guide, tiny_model, wanted, code), code
+        values = json.loads(parse_call("find", code))
+        jsonschema.validate(values, parameters)
+        for size in (1, 2, 5, 100):
+            stream = CallArgumentStream()
+            pieces = [stream.feed(code[i : i + size]) for i in range(0, len(code), size)]
+            assert json.loads("".join(pieces)) == values
+            assert stream.is_complete
+    for arguments in wrong:
+        assert not accepts_call(guide, tiny_model, wanted, call_of(arguments)), arguments
+
+
+@pytest.mark.parametrize("parameters", [{"type": "string"}, {"type": ["array"]}, {"not": {}}])
+def test_arguments_have_to_be_an_object(parameters: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError, match="'find' are no object"):
+        call_grammar(tool_with(parameters))
 
 
 @pytest.mark.parametrize(
@@ -306,36 +349,58 @@ def test_values_of_any_keys_fit(
         "properties": {"x": {"type": "object", "additionalProperties": values}},
         "required": ["x"],
     }
-    grammar = call_grammar(tool_with(parameters))
-    assert grammar is not None
-    assert accepts(guide, tiny_model, grammar, call_of("x={}"))
-    assert accepts(guide, tiny_model, grammar, call_of(f"x={right}"))
-    assert not accepts(guide, tiny_model, grammar, call_of(f"x={wrong}"))
+    wanted = tool_with(parameters)
+    assert accepts_call(guide, tiny_model, wanted, call_of("x={}"))
+    assert accepts_call(guide, tiny_model, wanted, call_of(f"x={right}"))
+    assert not accepts_call(guide, tiny_model, wanted, call_of(f"x={wrong}"))
 
 
 def test_a_schema_may_refer_to_itself(guide: Guide, tiny_model: Model) -> None:
     parameters = {"type": "object", "properties": {"children": {"items": {"$ref": "#"}}}}
     parameters["properties"]["children"]["type"] = "array"  # type: ignore[index]
-    grammar = call_grammar(tool_with(parameters))
-    assert grammar is not None
-    assert accepts(guide, tiny_model, grammar, call_of("children=[{'children': []}]"))
+    wanted = tool_with(parameters)
+    assert accepts_call(guide, tiny_model, wanted, call_of("children=[{'children': []}]"))
 
 
-def test_a_strict_tool_answers_for_itself_alone() -> None:
-    loose = tool_with({"properties": {"x": {"allOf": []}}}, name="f")
-    definition = {"name": "g", "parameters": {"properties": {"x": {}}}, "strict": True}
-    strict = Tool.model_validate({"type": "function", "function": definition})
-    assert required_grammar([loose, strict])
+UNHELD: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "x": {"type": "array", "items": {"type": "integer"}, "uniqueItems": True},
+        "y": {"type": "string", "pattern": "^(?!no)"},
+        "z": {"type": "integer", "not": {"const": 3}},
+    },
+    "required": ["x", "y", "z"],
+}
 
 
-def test_a_strict_tool_says_what_it_cannot_be_held_to() -> None:
-    parameters = {
-        "type": "object",
-        "properties": {"x": {"type": "array", "uniqueItems": True}, "y": {"not": {}}},
-        "allOf": [],
-    }
-    definition = {"name": "find", "parameters": parameters, "strict": True}
-    strict = Tool.model_validate({"type": "function", "function": definition})
-    with pytest.raises(InvalidRequestError, match=r"'find' is strict.* to allOf, not, uniqueItems"):
-        call_grammar(strict)
-    assert call_grammar(tool_with(parameters)) is not None
+@pytest.mark.parametrize(("strict", "must_call"), [(True, False), (True, True), (None, True)])
+def test_what_has_to_be_held_and_cannot_be_is_named(
+    guide: Guide, strict: bool | None, must_call: bool
+) -> None:
+    wanted = strict_tool(UNHELD, strict=strict)
+    with pytest.raises(
+        InvalidRequestError,
+        match=r"'find' cannot .* not, pattern \(.*look-around.*\), uniqueItems:",
+    ) as caught:
+        call_grammar(wanted, guide=guide, must_call=must_call)
+    assert caught.value.param == "tools"
+
+
+@pytest.mark.parametrize("strict", [False, None])
+def test_what_cannot_be_held_is_dropped_alone(
+    guide: Guide, tiny_model: Model, strict: bool | None
+) -> None:
+    wanted = strict_tool(UNHELD, strict=strict)
+    assert accepts_call(guide, tiny_model, wanted, call_of("x=[1, 1], y='no', z=3"))
+    for wrong in ("x=[1, 'a'], y='no', z=3", "x=[1], y=1, z=3", "x=[1], y='no', z=None", ""):
+        assert not accepts_call(guide, tiny_model, wanted, call_of(wrong)), wrong
+
+
+def test_a_strict_tool_answers_for_itself_alone(guide: Guide) -> None:
+    strict = strict_tool({"properties": {"x": {}}}, strict=True)
+    assert guide.matcher(call_grammar(tool_with(UNHELD, name="f"), strict, guide=guide))
+
+
+def strict_tool(parameters: dict[str, Any], *, strict: bool | None) -> Tool:
+    definition = {"name": "find", "parameters": parameters, "strict": strict}
+    return Tool.model_validate({"type": "function", "function": definition})

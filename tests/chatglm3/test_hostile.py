@@ -1,4 +1,4 @@
-"""Replies that mean harm: data, or text that is shown; never run, never a failure."""
+"""Calls that mean harm: data or an error; never run, never a failure."""
 
 import json
 import time
@@ -6,25 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.chatglm3.parser import Delta, ProseDelta, ReplyParser
-from glm3edge.chatglm3.tools import MAX_CALL_CHARS
-from glm3edge.core import TokenEvent
-from tests.support.calls import calls_of
+from glm3edge.chatglm3.tools import MAX_CALL_CHARS, parse_call
 
 pytestmark = pytest.mark.slow
 
-TOOL = "查天气"
 FULL = MAX_CALL_CHARS - 100  # as long as a call may be, with room for what stands around it
 SECONDS = 4.0
-"""Processor time for one reply; the slowest takes a fifth of it."""
+"""Processor time for one call; the slowest takes a fifth of it."""
 
 
-def parse(code: str) -> list[Delta]:
-    parser = ReplyParser(assistant_id=1, tool_names=[TOOL])
-    text = f"{TOOL}\n```python\n{code}\n```"
-    middle = len(text) // 2
-    deltas = parser.feed(TokenEvent(9, text[:middle])) + parser.feed(TokenEvent(9, text[middle:]))
-    return deltas + parser.finish()
+def parse(code: str) -> str:
+    return parse_call("查天气", f"```python\n{code}\n```")
 
 
 RUNS = [
@@ -51,8 +43,8 @@ RUNS = [
 @pytest.mark.parametrize("code", RUNS)
 def test_nothing_is_run(code: str, tmp_path: Path) -> None:
     target = tmp_path / "written"
-    code = code.format(path=str(target))
-    assert parse(code) == [ProseDelta(f"{TOOL}\n```python\n{code}\n```")]
+    with pytest.raises(ValueError, match=r"\S"):
+        parse(code.format(path=str(target)))
     assert not target.exists()
 
 
@@ -92,14 +84,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_call_is_shown(name: str) -> None:
-    code = REFUSED[name]
+def test_what_is_no_call_is_refused(name: str) -> None:
     start = time.process_time()
-    deltas = parse(code)
+    with pytest.raises(ValueError, match=r"\S"):
+        parse(REFUSED[name])
     assert time.process_time() - start < SECONDS
-    assert all(isinstance(delta, ProseDelta) for delta in deltas)
-    shown = "".join(delta.text for delta in deltas if isinstance(delta, ProseDelta))
-    assert shown == f"{TOOL}\n```python\n{code}\n```"
 
 
 DATA = {
@@ -126,7 +115,7 @@ DATA = {
 def test_what_is_a_call_is_data(name: str) -> None:
     code, value = DATA[name]
     start = time.process_time()
-    ((_, arguments),) = calls_of(parse(code))
+    arguments = parse(code)
     assert time.process_time() - start < SECONDS
     arguments.encode()
     assert value is None or json.loads(arguments) == value

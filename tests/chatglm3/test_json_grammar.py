@@ -4,17 +4,20 @@ from typing import Any
 
 import pytest
 
-from glm3edge.chatglm3.grammar import json_grammar
-from glm3edge.errors import GrammarError
+from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
-from tests.support.calls import accepts
+from tests.support.calls import accepts, json_grammar
 
 
 def test_a_keyword_that_cannot_be_followed_is_named(guide: Guide) -> None:
-    with pytest.raises(GrammarError, match="unevaluatedProperties") as caught:
-        guide.matcher(json_grammar({"type": "object", "unevaluatedProperties": False}))
+    schema = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
+    wanted = {"type": "object", "properties": {"a": schema}}
+    with pytest.raises(InvalidRequestError, match="constrained to uniqueItems:") as caught:
+        json_grammar(wanted, guide)
+    assert caught.value.param == "response_format"
     assert "\n" not in str(caught.value)
+    assert guide.matcher(json_grammar(wanted, guide, is_strict=False))
 
 
 @pytest.mark.parametrize(

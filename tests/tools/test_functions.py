@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from glm3edge.chatglm3.grammar import call_grammar
 from glm3edge.errors import ConfigError
 from glm3edge.schema.chat import Tool as ChatTool
 from glm3edge.tools.errors import ToolError
 from glm3edge.tools.functions import function_tool
+from tests.support.calls import call_grammar
 
 SAMPLES = "tests.support.sample_tools"
 
@@ -64,7 +64,7 @@ def test_signature_and_docstring_make_the_definition() -> None:
             "additionalProperties": False,
         },
     }
-    assert call_grammar(ChatTool.model_validate(tool.definition)) is not None
+    assert call_grammar(ChatTool.model_validate(tool.definition))
 
 
 def test_arguments_are_checked_and_become_what_the_function_wants() -> None:

@@ -13,7 +13,7 @@ from glm3edge.engine.engine import Engine
 from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.guidance import Guide
 from glm3edge.schema.chat import ChatRequest, Message, Tool, Truncation
-from glm3edge.serving.chat.constraints import ConstraintBuilder, may_call, offered_tools
+from glm3edge.serving.chat.constraints import ConstraintBuilder, offered_tools
 from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.chat.parts import PartReader
 from glm3edge.serving.generation import ModelNames, check_biases, generation_requests
@@ -40,7 +40,7 @@ class ChatPreparer:
         self._vocabulary = vocabulary
         self._special = SpecialTokens.of(vocabulary)
         self._names = names
-        self._constraints = ConstraintBuilder(vocabulary, self._special, guide)
+        self._constraints = ConstraintBuilder(self._special, guide)
         self._clamp_max_tokens = clamp_max_tokens
 
     def prepare(self, request: ChatRequest, *, clamp_max_tokens: bool) -> ChatJob:
@@ -56,8 +56,8 @@ class ChatPreparer:
             param="messages",
             clamp=clamp_max_tokens or self._clamp_max_tokens,
         )
-        constraints = self._constraints.build(request, tools)
-        make_reader = partial(self._reader, request, tools, constraints.tool_names)
+        make_constraint = self._constraints.build(request, tools)
+        make_reader = partial(self._reader, request, tools)
         model, adapter = self._names.find(request.model)
         options = request.stream_options
         return ChatJob(
@@ -73,7 +73,7 @@ class ChatPreparer:
                 adapter=adapter,
                 num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
                 make_reader=make_reader,
-                make_constraint=constraints.make_constraint,
+                make_constraint=make_constraint,
                 wants_progress=bool(request.stream and options and options.include_progress),
             ),
             make_reader=make_reader,
@@ -114,7 +114,7 @@ class ChatPreparer:
             build_turns(messages, tools),
             self._vocabulary,
             self._special,
-            asks_for_prose=not may_call(request, tools),
+            asks_for_prose=not tools,
         )
 
     def _message_sizes(self, messages: list[Message]) -> list[int]:
@@ -125,19 +125,14 @@ class ChatPreparer:
         ]
 
     def _reader(
-        self,
-        request: ChatRequest,
-        tools: list[Tool],
-        constrained_names: frozenset[str],
-        stop_strings: tuple[str, ...],
+        self, request: ChatRequest, tools: list[Tool], stop_strings: tuple[str, ...]
     ) -> PartReader:
         """Reader of one reply's tokens."""
-        calls_allowed, assistant_id = may_call(request, tools), self._special.assistant
+        assistant_id = self._special.assistant
         parser = ReplyParser(
             assistant_id=assistant_id,
-            tool_names={tool.function.name for tool in tools} if calls_allowed else (),
-            constrained_names=constrained_names,
-            begins_in_prose=not calls_allowed,
+            tool_names={tool.function.name for tool in tools},
+            begins_in_prose=not tools,
         )
         logprobs = None
         if request.logprobs:

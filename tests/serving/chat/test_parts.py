@@ -235,14 +235,17 @@ def test_a_stop_that_never_comes_changes_nothing(seed: int) -> None:
     assert bytes(b for t in without["logprobs"]["content"] for b in t["bytes"]).decode() == text
 
 
-@pytest.mark.parametrize("num_bytes", [14, 24, 40, len(CALL.encode()) - 1])
-def test_a_call_that_no_grammar_holds_is_no_content_where_it_is_cut(num_bytes: int) -> None:
+@pytest.mark.parametrize(
+    ("num_bytes", "arguments"),
+    [(14, ""), (24, ""), (38, '{"city": "'), (len(CALL.encode()) - 1, None)],
+)
+def test_a_call_that_is_cut_is_a_call(num_bytes: int, arguments: str | None) -> None:
     choice, _ = complete(spell(CALL), tools=TOOLS, max_tokens=num_bytes)
     assert choice["finish_reason"] == "length"
     assert not choice["message"]["content"]
-    assert "tool_calls" not in choice["message"]
-
-
-def test_what_only_begins_like_a_call_is_content_where_it_is_cut() -> None:
-    choice, _ = complete(spell("get_weather\nis a tool that"), tools=TOOLS, max_tokens=20)
-    assert choice["message"]["content"] == "get_weather\nis a too"
+    (call,) = choice["message"]["tool_calls"]
+    assert call["function"]["name"] == "get_weather"
+    if arguments is None:
+        assert json.loads(call["function"]["arguments"]) == {"city": "北京", "n": 3}
+    else:
+        assert call["function"]["arguments"] == arguments

@@ -1,0 +1,310 @@
+"""JSON schemas without what llguidance cannot enforce: see its ``docs/json_schema.md``."""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from glm3edge.chatglm3.json_schema import bounded, closed, map_schemas, num_atoms, resolve
+from glm3edge.errors import GrammarError, InvalidRequestError
+
+_Made = TypeVar("_Made")
+
+APPLICATORS = frozenset({"$ref", "allOf", "anyOf", "oneOf", "enum", "const"})
+_VALUES = frozenset(
+    {
+        *("type", "items", "prefixItems", "additionalItems", "minItems", "maxItems"),
+        *("properties", "patternProperties", "additionalProperties", "required"),
+        *("minProperties", "maxProperties", "minLength", "maxLength", "pattern", "format"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    }
+)
+_UNSUPPORTED = {
+    *("not", "if", "contains", "uniqueItems", "propertyNames", "dependentRequired"),
+    *("dependentSchemas", "dependencies", "unevaluatedProperties", "unevaluatedItems"),
+    *("$dynamicRef", "$recursiveRef"),
+}
+_FORMATS = {
+    *("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"),
+}
+"""Others say what a string means, not how it looks."""
+_TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
+_NAMED_SCHEMAS = {"properties", "patternProperties"}
+_SCHEMAS = {"items", "prefixItems", "additionalItems", "additionalProperties", "allOf"}
+_MAX_PATTERN_ATOMS = 10_000
+"""A step of llguidance's takes 40 ms at 10,000 counted repetitions, and fails at some 50,000."""
+_MAX_COPIED_DEPTH = 100
+_RELAXED = (
+    *("patternProperties", "minProperties", "maxProperties", "pattern", "format", "multipleOf"),
+    *("allOf", "oneOf", "anyOf", "$ref", "minLength", "maxLength", "minItems", "maxItems"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "const", "required"),
+    *("additionalProperties", "items", "prefixItems", "additionalItems", "properties", "type"),
+)
+"""Keywords to leave out, one after another, where llguidance refuses a schema."""
+_LAYOUT = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "coerce_one_of": True,
+}
+
+
+class EnforceableSchema:
+    """What can be enforced of one JSON schema.
+
+    Attributes:
+        dropped: keywords that cannot be and were left out, with the reason or an empty string.
+    """
+
+    def __init__(
+        self, root: Mapping[str, Any], compile_: Callable[[str], object] | None, *, param: str
+    ) -> None:
+        """Create an instance.
+
+        Args:
+            root: the schema; its references start here.
+            compile_: compiles a grammar; raises ``GrammarError`` if that is not possible. Without
+                it, only what is known in advance is left out.
+            param: request field that the schema is in, for errors.
+        """
+        self.root = root
+        self.dropped: dict[str, str] = {}
+        self._compile = compile_
+        self._param = param
+        self._definitions: dict[str, Any] = {}  # name -> copy of what a $ref leads to
+        self._references: dict[str, tuple[str, dict[str, str]]] = {}  # $ref -> name, dropped there
+
+    def node(self, schema: object) -> dict[str, Any] | bool:
+        """Keywords of ``schema`` itself that are enforced; those of its parts are not looked at."""
+        if isinstance(schema, bool) or not isinstance(schema, dict):
+            return schema is not False
+        given = {k: value for k, value in schema.items() if value is not None or k == "const"}
+        inverse = given.get("not")
+        if inverse is True or inverse == {}:
+            return False
+        node = {key: given[key] for key in given if key in APPLICATORS or key in _VALUES}
+        for key in _UNSUPPORTED & given.keys():
+            if not _says_nothing(key, given) and not _respelled(key, given, node):
+                self.dropped[key] = ""
+        self._keep_known_values(node)
+        if node.get("allOf") == []:
+            del node["allOf"]
+        if isinstance(parts := node.get("allOf"), list) and len(node) == len(parts) == 1:
+            return self.node(parts[0])
+        return node
+
+    @contextmanager
+    def recording(self) -> Iterator[dict[str, str]]:
+        """What is dropped meanwhile, which does not become part of ``dropped``."""
+        outer, self.dropped = self.dropped, {}
+        try:
+            yield self.dropped
+        finally:
+            self.dropped = outer
+
+    def options(self, schemas: Iterable[object], make: Callable[[object], _Made]) -> list[_Made]:
+        """What ``make`` makes of each option of ``anyOf`` or ``oneOf``.
+
+        An option that cannot be enforced is left out where another one can.
+        """
+        made = []
+        for schema in schemas:
+            with self.recording() as dropped:
+                if self.node(schema) is not False:
+                    made.append((make(schema), dropped))
+        exact = [one for one, dropped in made if not dropped]
+        if not exact:
+            for _, dropped in made:
+                self.dropped |= dropped
+        return exact or [one for one, _ in made]
+
+    def grammar(self, schema: object) -> str:
+        """Expression for JSON of ``schema``, in llguidance's dialect of Lark.
+
+        Integers have 18 digits at the most unless their bounds say otherwise: a reply could end
+        within one. Where a schema leaves open whether an object may have more properties than it
+        names, there are none: a model that has said what was asked for would go on to make some up.
+
+        Raises:
+            InvalidRequestError: a reference leads nowhere, or an object has too many optional
+                properties.
+        """
+        self._definitions, self._references = {}, {}
+        copy = self._copy(schema)
+        whole = copy if isinstance(copy, dict) else {"allOf": [copy]}
+        whole = bounded(closed(whole | {"$defs": self._definitions}), param=self._param)
+        return f"%json {_json(self._relaxed(whole))}"
+
+    def _keep_known_values(self, node: dict[str, Any]) -> None:
+        """Leave out types, formats and patterns that llguidance would refuse."""
+        if "type" in node:
+            kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
+            known = [kind for kind in _TYPES if kind in [str(k).lower() for k in kinds]]
+            if not known:
+                del node["type"]
+            else:
+                node["type"] = known if isinstance(node["type"], list) else known[0]
+        if node.get("format") not in _FORMATS:
+            node.pop("format", None)
+        patterns = {"pattern": [node["pattern"]]} if "pattern" in node else {}
+        if isinstance(named := node.get("patternProperties"), dict):
+            patterns["patternProperties"] = list(named)
+        for key, expressions in patterns.items():
+            if error := next(filter(None, map(self._pattern_error, expressions)), None):
+                self.dropped[key] = error
+                del node[key]
+
+    def _pattern_error(self, pattern: object) -> str | None:
+        if not isinstance(pattern, str):
+            return "it is no text"
+        if num_atoms(pattern) > _MAX_PATTERN_ATOMS:
+            return f"it repeats more than {_MAX_PATTERN_ATOMS} characters"
+        return self._error({"type": "string", "pattern": pattern})
+
+    def _error(self, schema: dict[str, Any]) -> str | None:
+        """Why llguidance refuses ``schema``; None if it does not."""
+        if self._compile is None:
+            return None
+        try:
+            self._compile(f"start: %json {_json(schema)}\n")
+        except GrammarError as exc:
+            return str(exc)
+        return None
+
+    def _relaxed(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """``schema`` without the keywords for which llguidance refuses it, as few as can be."""
+        if (error := self._error(schema)) is None:
+            return schema
+        found = [key for key in _RELAXED if _without({key}, schema) != schema]
+        several = [set(found[:count]) for count in range(2, len(found) + 1)]
+        for keys in [*({key} for key in found), *several]:
+            less = _without(keys, schema)
+            if self._error(less) is None:
+                self.dropped |= dict.fromkeys(sorted(keys), error)
+                return less
+        self.dropped |= dict.fromkeys(found, error)
+        return {}
+
+    def _copy(self, schema: object, depth: int = 0) -> Any:
+        node = self.node(schema)
+        if isinstance(node, bool):
+            return node
+        if depth > _MAX_COPIED_DEPTH:
+            self.dropped[f"values nested deeper than {_MAX_COPIED_DEPTH} levels"] = ""
+            return True
+        return {key: self._copied_value(key, value, depth + 1) for key, value in node.items()}
+
+    def _copied_value(self, key: str, value: Any, depth: int) -> Any:
+        if key == "$ref" and isinstance(value, str):
+            return self._reference(value, depth)
+        if key in {"anyOf", "oneOf"} and isinstance(value, list):
+            return self.options(value, lambda one: self._copy(one, depth))
+        if key in _NAMED_SCHEMAS and isinstance(value, dict):
+            return {name: self._copy(one, depth) for name, one in value.items()}
+        if key in _SCHEMAS and isinstance(value, list):
+            return [self._copy(one, depth) for one in value]
+        return self._copy(value, depth) if key in _SCHEMAS else value
+
+    def _reference(self, ref: str, depth: int) -> str:
+        """``ref`` as it is in a copy."""
+        if ref not in self._references:
+            name = f"d{len(self._references)}"
+            self._references[ref] = name, {}  # until it is known: it may refer to itself
+            with self.recording() as dropped:
+                self._definitions[name] = self._copy(self.resolved({"$ref": ref}), depth)
+            self._references[ref] = name, dropped
+        name, dropped = self._references[ref]
+        self.dropped |= dropped
+        return f"#/$defs/{name}"
+
+    def resolved(self, schema: object) -> object:
+        """``schema``, or what it leads to if it is a mere reference.
+
+        Raises:
+            InvalidRequestError: it leads nowhere, or back to itself.
+        """
+        seen: set[str] = set()
+        if not self._reaches_a_value(schema, seen):
+            message = f"$ref {min(seen)!r} leads back to itself: no value can fit it"
+            raise InvalidRequestError(message, param=self._param)
+        while isinstance(node := self.node(schema), dict) and node.keys() == {"$ref"}:
+            schema = resolve(str(node["$ref"]), self.root, param=self._param)
+        return schema
+
+    def _reaches_a_value(self, schema: object, seen: set[str]) -> bool:
+        """Whether references and options lead to more than themselves."""
+        node = self.node(schema)
+        if not isinstance(node, dict):
+            return True
+        if "$ref" in node:
+            ref = str(node["$ref"])
+            if ref in seen:
+                return False
+            seen.add(ref)
+            return self._reaches_a_value(resolve(ref, self.root, param=self._param), seen)
+        options = node.get("anyOf", node.get("oneOf"))
+        if not isinstance(options, list) or not options:
+            return True
+        return any(self._reaches_a_value(option, seen) for option in options)
+
+    def check_is_whole(self, what: str) -> None:
+        """Check that nothing was dropped; ``what`` is constrained to the schema.
+
+        Raises:
+            InvalidRequestError: some keywords were.
+        """
+        if self.dropped:
+            reasons = [f"{key} ({why})" if why else key for key, why in self.dropped.items()]
+            message = f"{what} cannot be constrained to {', '.join(sorted(reasons))}"
+            raise InvalidRequestError(f"{message}: use a simpler schema", param=self._param)
+
+
+def _says_nothing(key: str, schema: Mapping[str, Any]) -> bool:
+    """Whether a keyword that is not enforced allows everything anyway."""
+    value = schema[key]
+    match key:
+        case "not":
+            return value is False
+        case "if":
+            return not {"then", "else"} & schema.keys()
+        case "contains":
+            return schema.get("minContains") == 0 and "maxContains" not in schema
+        case "propertyNames":
+            return value in (True, {}, {"type": "string"})
+        case "unevaluatedProperties" | "unevaluatedItems":
+            return value is not False
+    return not value
+
+
+def _respelled(key: str, schema: Mapping[str, Any], node: dict[str, Any]) -> bool:
+    """Whether ``node`` could be given other keywords that mean the same."""
+    value = schema[key]
+    if key == "unevaluatedProperties" and not APPLICATORS & node.keys():
+        node.setdefault("additionalProperties", False)
+        return True
+    if key != "propertyNames" or not isinstance(value, dict) or "properties" in node:
+        return False
+    values = node.get("additionalProperties", True)
+    names = value.get("enum", [value["const"]] if "const" in value else None)
+    if isinstance(names, list):
+        node["properties"] = {name: values for name in names if isinstance(name, str)}
+    elif isinstance(pattern := value.get("pattern"), str) and value.keys() <= {"pattern", "type"}:
+        node["patternProperties"] = {pattern: values}
+    else:
+        return False
+    node["additionalProperties"] = False
+    return True
+
+
+def _without(keys: Collection[str], schema: dict[str, Any]) -> dict[str, Any]:
+    def remove(node: dict[str, Any]) -> None:
+        for key in keys & node.keys():
+            del node[key]
+
+    changed: dict[str, Any] = map_schemas(schema, remove)
+    return changed
+
+
+def _json(schema: dict[str, Any]) -> str:
+    """``schema`` as grammars have it."""
+    return json.dumps(schema | {"x-guidance": _LAYOUT})
