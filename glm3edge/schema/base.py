@@ -2,19 +2,37 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
-def _fail_fast(schema: Any) -> None:
-    """Set ``fail_fast``, as ``Field(fail_fast=True)`` does, for all lists and dicts in a schema."""
+def _adapt(schema: Any) -> None:
+    """Set in all parts of a schema what a field of it would have to say each time.
+
+    Lists and dicts have ``fail_fast``. Numbers and booleans are those of JSON: ``"5"`` and ``true``
+    are no numbers, ``1`` is no boolean, and ``5.0`` is an integer, as in JSON Schema.
+    """
     if isinstance(schema, dict):
-        if schema.get("type") in ("list", "dict"):
+        kind = schema.get("type")
+        if kind in ("list", "dict"):
             schema["fail_fast"] = True
+        elif kind in ("float", "bool"):
+            schema["strict"] = True
+        elif kind == "int" and "strict" not in schema:
+            lax = {**schema, "strict": False}
+            schema.clear()
+            schema |= core_schema.no_info_before_validator_function(_check_number, lax)
+            return
         schema = list(schema.values())
     if isinstance(schema, list | tuple):
         for part in schema:
-            _fail_fast(part)
+            _adapt(part)
+
+
+def _check_number(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
 
 
 class _Model(BaseModel):
@@ -28,14 +46,24 @@ class _Model(BaseModel):
         cls, source: type[BaseModel], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         schema = handler(source)
-        _fail_fast(schema)
+        _adapt(schema)
         return schema
 
 
 class RequestModel(_Model):
-    """A request body. Unknown fields are ignored, as OpenAI's clients expect."""
+    """A request body, or an object in one. A field that is null counts as not given.
+
+    Unknown fields are ignored, as OpenAI's clients expect.
+    """
 
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {name: field for name, field in value.items() if field is not None}
 
 
 class ReplyModel(_Model):

@@ -165,7 +165,7 @@ class StreamOptions(RequestModel):
 
 
 class ChatOptions(Hints, SamplingOptions):
-    """Options of a chat completion. A field that is null counts as not given.
+    """Options of a chat completion.
 
     ``truncation`` is this server's own. A conversation that does not fit the context is refused
     unless it is ``auto``: then the oldest exchanges (a user's message with what follows it) are

@@ -7,25 +7,17 @@ from pydantic import Field
 from glm3edge.schema.base import ReplyModel, Usage, is_none
 from glm3edge.schema.chat import StreamOptions
 from glm3edge.schema.sampling import SamplingOptions
-from glm3edge.schema.tokens import TokenIds
-
-MAX_PROMPTS = 2048
+from glm3edge.schema.tokens import Texts
 
 
 class CompletionRequest(SamplingOptions):
     """Prompts to continue: texts or lists of token ids. Without one the model writes any text.
 
-    A field that is null counts as not given. ``max_tokens`` is 16 by default, as in OpenAI's API.
+    ``max_tokens`` is 16 by default, as in OpenAI's API.
     """
 
     model: str = ""
-    prompt: (
-        str
-        | TokenIds
-        | Annotated[list[str], Field(min_length=1, max_length=MAX_PROMPTS)]
-        | Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS)]
-        | None
-    ) = None
+    prompt: Texts | None = None
     echo: bool | None = None
     suffix: str | None = None
     best_of: Annotated[int, Field(ge=1)] | None = None

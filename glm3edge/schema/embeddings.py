@@ -5,21 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from glm3edge.schema.base import ReplyModel, RequestModel, Usage
-from glm3edge.schema.tokens import TokenIds
-
-MAX_INPUTS = 2048
+from glm3edge.schema.tokens import Texts
 
 
 class EmbeddingsRequest(RequestModel):
     """Texts, or lists of token ids, to embed."""
 
     model: str = ""
-    input: (
-        str
-        | TokenIds
-        | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
-        | Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_INPUTS)]
-    )
+    input: Texts
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1)] | None = None
     user: str | None = None

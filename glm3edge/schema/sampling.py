@@ -2,10 +2,21 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from glm3edge.schema.base import RequestModel
 from glm3edge.schema.tokens import TokenIdText
+
+
+def _stop_tag(value: object) -> str:
+    return "<list>" if isinstance(value, list) else "<string>"
+
+
+Stop = Annotated[
+    Annotated[str, Tag("<string>")] | Annotated[list[str], Field(max_length=16), Tag("<list>")],
+    Discriminator(_stop_tag),
+]
+"""A stop string, or several."""
 
 
 class TokenChoice(RequestModel):
@@ -13,7 +24,7 @@ class TokenChoice(RequestModel):
 
     ``top_k``, ``min_p`` and ``repetition_penalty`` are not OpenAI's; the official ChatGLM3 server
     and others have them. ``priority`` is this server's own: background requests wait for
-    interactive ones. A field that is null counts as not given.
+    interactive ones.
     """
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -31,7 +42,7 @@ class SamplingOptions(TokenChoice):
     """Sampling options of chat and text completions."""
 
     n: Annotated[int, Field(ge=1, le=64)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    stop: Stop | None = None
     logit_bias: dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]] | None = None
 
     @property

@@ -39,9 +39,9 @@ def test_a_streamed_completion(backend: FakeBackend, client: TestClient) -> None
     [
         ({"prompt": 5}, "prompt"),
         ({"prompt": []}, "prompt"),
-        ({"prompt": [[]]}, "prompt"),
-        ({"prompt": [-1]}, "prompt"),
-        ({"prompt": ["a", 5]}, "prompt"),
+        ({"prompt": [[]]}, "prompt[0]"),
+        ({"prompt": [-1]}, "prompt[0]"),
+        ({"prompt": ["a", 5]}, "prompt[1]"),
         ({"prompt": {"text": "a"}}, "prompt"),
         ({"prompt": [9999]}, "prompt"),
         ({"prompt": "a", "max_tokens": 0}, "max_tokens"),
