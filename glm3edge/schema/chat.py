@@ -225,6 +225,7 @@ class ReplyMessage(ReplyModel):
 
     role: Literal["assistant"] = "assistant"
     content: str | None
+    refusal: None = None
     tool_calls: list[ReplyToolCall] | None = Field(default=None, exclude_if=is_none)
     function_call: ReplyFunction | None = Field(default=None, exclude_if=is_none)
 
@@ -307,13 +308,21 @@ class ChunkDelta(ReplyModel):
     function_call: FunctionCallChunk | None = Field(default=None, exclude_if=is_none)
 
 
+class FirstDelta(ChunkDelta):
+    """Beginning of the message."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str = ""
+    refusal: None = None
+
+
 class ChunkChoice(ReplyModel):
     """Addition to one reply."""
 
     # ``stop_string`` is as in ``Choice``.
 
     index: int = 0
-    delta: ChunkDelta
+    delta: ChunkDelta | FirstDelta
     logprobs: ChoiceLogprobs | None = Field(default=None, exclude_if=is_none)
     finish_reason: FinishReasonName | None = None
     stop_string: str | None = Field(default=None, exclude=True)
@@ -342,3 +351,9 @@ class ChatChunk(ReplyModel):
     usage: Usage | None = Field(default=None, exclude_if=is_none)
     prompt_progress: PromptProgress | None = Field(default=None, exclude_if=is_none)
     truncation: Truncation | None = Field(default=None, exclude_if=is_none)
+
+
+class ChatUsageChunk(ChatChunk):
+    """A chunk of a stream that ends with usage: until then it is null."""
+
+    usage: Usage | None = None

@@ -63,3 +63,9 @@ class CompletionReply(ReplyModel):
     model: str
     choices: list[CompletionChoice]
     usage: Usage | None = Field(default=None, exclude_if=is_none)
+
+
+class CompletionUsageChunk(CompletionReply):
+    """A chunk of a stream that ends with usage: until then it is null."""
+
+    usage: Usage | None = None

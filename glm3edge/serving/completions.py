@@ -20,6 +20,7 @@ from glm3edge.schema.completions import (
     CompletionLogprobs,
     CompletionReply,
     CompletionRequest,
+    CompletionUsageChunk,
 )
 from glm3edge.serving.generation import ModelNames, check_biases, generation_requests, usage
 from glm3edge.serving.streams import closing_on_exit
@@ -221,9 +222,8 @@ class CompletionService:
     def _reply(
         self, job: TextJob, choices: list[CompletionChoice], tokens: Usage | None = None
     ) -> CompletionReply:
-        return CompletionReply(
-            id=job.id, created=job.created, model=job.model, choices=choices, usage=tokens
-        )
+        kind = CompletionUsageChunk if job.include_usage else CompletionReply
+        return kind(id=job.id, created=job.created, model=job.model, choices=choices, usage=tokens)
 
 
 def _refuse_unsupported(request: CompletionRequest) -> None:

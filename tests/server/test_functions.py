@@ -28,7 +28,7 @@ def test_a_call(client: TestClient, backend: FakeBackend) -> None:
     backend.reply_for = lambda _prompt: CALL
     (choice,) = post(client, function_call="auto").json()["choices"]
     call = {"name": "查天气", "arguments": '{"城市": "北京"}'}
-    message = {"role": "assistant", "content": "查一下", "function_call": call}
+    message = {"role": "assistant", "content": "查一下", "refusal": None, "function_call": call}
     assert (choice["message"], choice["finish_reason"]) == (message, "function_call")
 
 

@@ -50,7 +50,8 @@ def test_chat(backend: FakeBackend, client: TestClient) -> None:
     body = reply.json()
     assert body["object"] == "chat.completion"
     assert body["model"] == "fake"
-    assert body["choices"][0]["message"] == {"role": "assistant", "content": "你好!"}
+    message = {"role": "assistant", "content": "你好!", "refusal": None}
+    assert body["choices"][0]["message"] == message
 
 
 def test_streamed_chat(backend: FakeBackend, client: TestClient) -> None:

@@ -7,8 +7,10 @@ from glm3edge.chatglm3.parser import ToolCallDelta
 from glm3edge.core import ProgressEvent
 from glm3edge.schema.chat import (
     ChatChunk,
+    ChatUsageChunk,
     ChunkChoice,
     ChunkDelta,
+    FirstDelta,
     FunctionCallChunk,
     PromptProgress,
     ToolCallChunk,
@@ -20,7 +22,7 @@ from glm3edge.serving.chat.reply import new_call_id
 
 def first_chunk(job: ChatJob, index: int) -> ChatChunk:
     """Chunk that begins the choice ``index``; that of the first says what was left out."""
-    choice = ChunkChoice(index=index, delta=ChunkDelta(role="assistant", content=""))
+    choice = ChunkChoice(index=index, delta=FirstDelta())
     return _chunk(job, choice, truncation=job.truncation if index == 0 else None)
 
 
@@ -47,9 +49,8 @@ def usage_chunk(job: ChatJob, ends: Sequence[ChatFinished]) -> ChatChunk:
 
 
 def _chunk(job: ChatJob, *choices: ChunkChoice, **fields: Any) -> ChatChunk:
-    return ChatChunk(
-        id=job.id, created=job.created, model=job.model, choices=list(choices), **fields
-    )
+    kind = ChatUsageChunk if job.include_usage else ChatChunk
+    return kind(id=job.id, created=job.created, model=job.model, choices=list(choices), **fields)
 
 
 def _delta(part: Part) -> ChunkDelta:

@@ -1,6 +1,10 @@
 """Chunks of a stream, one for each item of a reply."""
 
+import json
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from glm3edge.chatglm3.parser import ProseDelta, ReplyParser, ToolCallDelta
 from glm3edge.core import FinishReason, ProgressEvent, SamplingParams
@@ -39,6 +43,8 @@ def body(chunk: ChatChunk) -> dict[str, Any]:
     """What a chunk says besides what all chunks say."""
     fields = chunk.model_dump()
     assert fields.items() >= FRAME.items()
+    if "usage" in fields and fields["usage"] is None:  # until the last chunk
+        del fields["usage"]
     return {name: value for name, value in fields.items() if name not in FRAME}
 
 
@@ -47,7 +53,7 @@ def choice(index: int, delta: dict[str, Any], reason: str | None = None) -> dict
 
 
 def test_the_first_chunk_of_the_first_choice_tells_of_the_truncation() -> None:
-    begin = {"role": "assistant", "content": ""}
+    begin = {"role": "assistant", "content": "", "refusal": None}
     truncation = {"dropped_messages": 2, "dropped_tokens": 7}
     assert body(first_chunk(JOB, 0)) == choice(0, begin) | {"truncation": truncation}
     assert body(first_chunk(JOB, 1)) == choice(1, begin)
@@ -80,6 +86,18 @@ def test_progress_belongs_to_no_choice() -> None:
     event = ProgressEvent(num_tokens=9, num_cached=2, num_processed=5, seconds=1.23456)
     progress = {"total": 9, "cached": 2, "processed": 5, "seconds": 1.235}
     assert body(item_chunk(JOB, 1, event)) == {"choices": [], "prompt_progress": progress}
+
+
+@pytest.mark.parametrize("include_usage", [False, True])
+def test_usage_is_null_until_the_end_where_it_is_asked_for(include_usage: bool) -> None:
+    job = replace(JOB, include_usage=include_usage)
+    chunks = [
+        first_chunk(job, 0),
+        item_chunk(job, 0, Part(ProseDelta("好"))),
+        item_chunk(job, 0, END),
+    ]
+    told = [json.loads(chunk.model_dump_json()).get("usage", "absent") for chunk in chunks]
+    assert told == [None if include_usage else "absent"] * 3
 
 
 def test_usage_counts_the_prompt_once() -> None:

@@ -62,12 +62,13 @@ def test_a_stream(backend: FakeBackend, service: ChatService, engine: Engine) ->
 
     chunks = [json.loads(chunk.model_dump_json()) for chunk in run(engine, collect)]
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    assert deltas == [{"role": "assistant", "content": ""}, {"content": "好"}, {"content": "a"}, {}]
+    first = {"role": "assistant", "content": "", "refusal": None}
+    assert deltas == [first, {"content": "好"}, {"content": "a"}, {}]
     reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
     assert reasons == [None, None, None, "stop"]
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"]["completion_tokens"] == len("好a".encode()) + 1
-    assert all("usage" not in chunk for chunk in chunks[:-1])
+    assert all(chunk["usage"] is None for chunk in chunks[:-1])
     assert len({chunk["id"] for chunk in chunks}) == 1
 
 

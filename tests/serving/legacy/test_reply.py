@@ -41,7 +41,12 @@ def reply(content: str | None, *calls: dict[str, Any], reason: str = "tool_calls
 def test_a_call(form: Form, content: str | None, expected: str | None) -> None:
     second = {"name": "报时", "arguments": "{}"}
     (choice,) = legacy_reply(reply(content, CALL, second), form).model_dump()["choices"]
-    message = {"role": "assistant", "content": expected, "function_call": CALL}
+    message = {
+        "role": "assistant",
+        "content": expected,
+        "refusal": None,
+        "function_call": CALL,
+    }
     assert choice["message"] == message
     assert choice["finish_reason"] == "function_call"
 
