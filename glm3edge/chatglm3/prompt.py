@@ -9,8 +9,9 @@ format is that of the official ``tokenization_chatglm.py`` (``build_single_messa
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import count, groupby
 
-from glm3edge.chatglm3.tools import call_text, system_text
+from glm3edge.chatglm3.tools import call_text, cut_call_text, system_text
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import Message, Tool
@@ -38,6 +39,7 @@ def build_turns(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list
     """Turns of OpenAI's messages.
 
     The format knows one system turn, the first. All system messages go into it, after the tools.
+    It has no ids of calls either: results that follow each other are in the order of their calls.
 
     Raises:
         InvalidRequestError: a message has no meaning where it stands.
@@ -45,7 +47,8 @@ def build_turns(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list
     system = [message.text for message in messages if message.is_system]
     parts = ([system_text(tools)] if tools else []) + [text for text in system if text]
     turns = [Turn(Role.SYSTEM, "\n\n".join(parts))] if parts else []
-    return turns + [turn for of_message in turns_by_message(messages) for turn in of_message]
+    by_message = turns_by_message(messages)
+    return turns + [turn for index in _in_call_order(messages) for turn in by_message[index]]
 
 
 def turns_by_message(messages: Sequence[Message]) -> list[list[Turn]]:
@@ -59,6 +62,22 @@ def turns_by_message(messages: Sequence[Message]) -> list[list[Turn]]:
         list(_turns_of(message, known_call_ids, param=f"messages[{index}]"))
         for index, message in enumerate(messages)
     ]
+
+
+def _in_call_order(messages: Sequence[Message]) -> Iterator[int]:
+    """Indices of messages; results that follow each other are in the order of their calls."""
+    numbers = count()
+    places: dict[str | None, int] = {}  # of calls, by id: of those that share one, the last's
+    for is_result, group in groupby(
+        range(len(messages)), key=lambda index: messages[index].role == "tool"
+    ):
+        if is_result:
+            yield from sorted(group, key=lambda index: places[messages[index].tool_call_id])
+            continue
+        for index in group:
+            for call in messages[index].tool_calls or ():
+                places[call.id] = next(numbers)
+            yield index
 
 
 def encode_turns(
@@ -96,7 +115,7 @@ def _turns_of(message: Message, known_call_ids: set[str], *, param: str) -> Iter
     if message.role == "user":
         yield Turn(Role.USER, message.text)
     elif message.role == "assistant":
-        yield from _assistant_turns(message, known_call_ids, param=param)
+        yield from _assistant_turns(message, known_call_ids)
     elif message.role == "tool":
         if message.tool_call_id not in known_call_ids:
             text = f"{param}: no assistant message before it has a tool call of this tool_call_id"
@@ -106,13 +125,14 @@ def _turns_of(message: Message, known_call_ids: set[str], *, param: str) -> Iter
         yield Turn(Role.OBSERVATION, message.text)
 
 
-def _assistant_turns(message: Message, known_call_ids: set[str], *, param: str) -> Iterator[Turn]:
+def _assistant_turns(message: Message, known_call_ids: set[str]) -> Iterator[Turn]:
     if message.text or not message.tool_calls:
         yield Turn(Role.ASSISTANT, message.text)
     for call in message.tool_calls or ():
         known_call_ids.add(call.id)
+        name, arguments = call.function.name, call.function.arguments
         try:
-            content = call_text(call.function.name, call.function.arguments)
-        except ValueError as exc:
-            raise InvalidRequestError(f"{param}: {exc}", param=param) from exc
-        yield Turn(Role.ASSISTANT, content, metadata=call.function.name)
+            content = call_text(name, arguments)
+        except ValueError:
+            content = cut_call_text(name, arguments)
+        yield Turn(Role.ASSISTANT, content, metadata=name)

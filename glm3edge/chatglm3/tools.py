@@ -78,6 +78,12 @@ def call_text(name: str, arguments: str) -> str:
         raise ValueError(f"the arguments of {name} are nested too deeply") from exc
 
 
+def cut_call_text(name: str, arguments: str) -> str:
+    """Content of an assistant turn whose ``arguments`` are no JSON object, such as those of a call
+    that was cut off: the text as it is."""
+    return f"```python\n{arguments if name == INTERPRETER else f'tool_call({arguments})'}\n```"
+
+
 def is_argument_name(key: str) -> bool:
     """Whether ``key=value`` in a call is read back as it is: Python normalizes identifiers.
 

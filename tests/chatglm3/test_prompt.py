@@ -80,17 +80,73 @@ def test_a_call_without_prose_has_no_prose_turn() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "arguments", "content"),
+    [
+        ("天气", '{"城市": "上海', 'tool_call({"城市": "上海)'),
+        ("天气", '{"城市"', 'tool_call({"城市")'),
+        ("天气", "[1]", "tool_call([1])"),
+        ("天气", "null", "tool_call(null)"),
+        ("天气", "上海", "tool_call(上海)"),
+        ("天气", "[" * 100_000, f"tool_call({'[' * 100_000})"),
+        ("天气", f'{{"x": {"9" * 5000}}}', f'tool_call({{"x": {"9" * 5000}}})'),
+        ("interpreter", '{"code": "print(1', '{"code": "print(1'),
+        ("interpreter", "print(1)", "print(1)"),
+    ],
+)
+def test_arguments_that_were_cut_off_stay_as_they_are(
+    name: str, arguments: str, content: str
+) -> None:
+    call = {"id": "c", "function": {"name": name, "arguments": arguments}}
+    (turn,) = turns({"role": "assistant", "tool_calls": [call]})
+    assert turn == Turn(Role.ASSISTANT, f"```python\n{content}\n```", metadata=name)
+
+
+def called(*ids: str) -> dict[str, Any]:
+    function = {"name": "f", "arguments": "{}"}
+    return {"role": "assistant", "tool_calls": [{"id": i, "function": function} for i in ids]}
+
+
+def result(call_id: str, content: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call_id, "content": content}
+
+
+@pytest.mark.parametrize(
+    ("messages", "observed"),
+    [
+        ([called("a", "b"), result("a", "一"), result("b", "二")], "一二"),
+        ([called("a", "b"), result("b", "二"), result("a", "一")], "一二"),
+        ([called("a", "b"), result("b", "一"), result("a", "二")], "二一"),
+        ([called("b", "a"), result("a", "一"), result("b", "二")], "二一"),
+        ([called("a", "b", "c"), result("c", "三"), result("a", "一")], "一三"),
+        # A call with two results, as when it is repeated.
+        ([called("a", "b"), result("b", "二"), result("a", "一"), result("b", "三")], "一二三"),
+        # Each call in a message of its own, as requests for responses are translated.
+        ([called("a"), called("b"), result("b", "二"), result("a", "一")], "一二"),
+        ([called("a"), result("a", "一"), called("b"), result("b", "二")], "一二"),
+        # Ids that a client uses again.
+        (
+            [
+                *(called("a", "b"), result("b", "二"), result("a", "一")),
+                *(user("x"), called("b", "a"), result("a", "四"), result("b", "三")),
+            ],
+            "一二三四",
+        ),
+        # A later result of an earlier call stays where it is.
+        ([called("a", "b"), result("b", "二"), user("x"), result("a", "一")], "二一"),
+    ],
+)
+def test_results_are_in_the_order_of_their_calls(
+    messages: list[dict[str, Any]], observed: str
+) -> None:
+    found = [turn.content for turn in turns(*messages) if turn.role is Role.OBSERVATION]
+    assert "".join(found) == observed
+
+
+@pytest.mark.parametrize(
     ("message", "expected"),
     [
         ({"role": "tool", "tool_call_id": "c2", "content": "x"}, "tool_call_id"),
         ({"role": "tool", "content": "x"}, "tool_call_id"),
-        (
-            {
-                "role": "assistant",
-                "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "[1]"}}],
-            },
-            "not a JSON object",
-        ),
     ],
 )
 def test_what_has_no_meaning_is_refused(message: dict[str, Any], expected: str) -> None:
