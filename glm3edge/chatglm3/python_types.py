@@ -2,7 +2,7 @@
 
 ``tool_register.py`` of the official demos describes a parameter by the name of its type: ``str``,
 ``tuple[int, int]``, ``typing.Optional[str]``. An annotation is parsed, never evaluated; unknown
-ones allow any value.
+ones allow any value. Names of JSON's types count, too.
 """
 
 import ast
@@ -32,6 +32,7 @@ _TYPES = {
     "Dict": "object",
     "Mapping": "object",
 }
+_TYPES |= {name: name for name in _TYPES.values()}
 _TUPLES = {"tuple", "Tuple"}
 
 

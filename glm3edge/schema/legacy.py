@@ -1,11 +1,12 @@
 """Body of POST /v1/chat/completions: OpenAI's current form, and two older ones.
 
 - OpenAI's ``functions`` and ``function_call``, with results in messages of the role ``function``.
-- ``tools`` as one object, as ChatGLM3's official server takes them (``tool_register.py`` of its
-  demos): ``{name: {"name", "description", "params": [{"name", "description", "type", ...}]}}``.
+- ``tools`` or ``functions`` as one object, as ChatGLM3's official server takes them
+  (``tool_register.py`` of its demos):
+  ``{name: {"name", "description", "params": [{"name", "description", "type", ...}]}}``.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -39,11 +40,15 @@ class OfficialParam(RequestModel):
 
 
 class OfficialTool(RequestModel):
-    """A tool as clients of the official server describe it; its name is its key by default."""
+    """A tool as clients of the official server describe it; its name is its key by default.
+
+    Some give OpenAI's ``parameters``, a JSON schema, in place of ``params``.
+    """
 
     name: ToolName | None = None
     description: str | None = None
     params: list[OfficialParam] | None = None
+    parameters: dict[str, Any] | None = None
 
 
 def _tools_tag(tools: object) -> str:
@@ -54,10 +59,12 @@ def _function_call_tag(choice: object) -> str:
     return "<word>" if isinstance(choice, str) else "<function>"
 
 
+OfficialTools = Annotated[dict[ToolName, OfficialTool], Tag("<official>")]
 BodyTools = Annotated[
-    Annotated[list[Tool], Tag("<list>")]
-    | Annotated[dict[ToolName, OfficialTool], Tag("<official>")],
-    Discriminator(_tools_tag),
+    Annotated[list[Tool], Tag("<list>")] | OfficialTools, Discriminator(_tools_tag)
+]
+BodyFunctions = Annotated[
+    Annotated[list[FunctionDefinition], Tag("<list>")] | OfficialTools, Discriminator(_tools_tag)
 ]
 FunctionCallOption = Annotated[
     Annotated[Literal["none", "auto"], Tag("<word>")]
@@ -72,5 +79,5 @@ class ChatBody(ChatOptions):
     messages: Annotated[list[BodyMessage], Field(min_length=1)]
     tools: BodyTools | None = None
     tool_choice: ToolChoice | None = None
-    functions: list[FunctionDefinition] | None = None
+    functions: BodyFunctions | None = None
     function_call: FunctionCallOption | None = None

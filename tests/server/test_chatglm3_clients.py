@@ -65,12 +65,13 @@ def create(url: str) -> Any:
     ).chat.completions.create
 
 
-def test_a_conversation(create: Any, prompts: list[str]) -> None:
+@pytest.mark.parametrize("field", ["tools", "functions"])
+def test_a_conversation(create: Any, prompts: list[str], field: str) -> None:
     params: dict[str, Any] = {
         "model": "chatglm3",
         "messages": [{"role": "user", "content": "帮我查询北京的天气怎么样"}],
         "stream": False,
-        "tools": TOOLS,
+        field: TOOLS,
     }
     message = create(**params).choices[0].message
     assert message.function_call.name == "get_weather"
@@ -83,12 +84,13 @@ def test_a_conversation(create: Any, prompts: list[str]) -> None:
     assert prompts[1].endswith(f"<A>{RAW}<O>\n{WEATHER}<A>")
 
 
-def test_a_streamed_conversation(create: Any, prompts: list[str]) -> None:
+@pytest.mark.parametrize("field", ["tools", "functions"])
+def test_a_streamed_conversation(create: Any, prompts: list[str], field: str) -> None:
     params: dict[str, Any] = {
         "model": "chatglm3",
         "messages": [{"role": "user", "content": "帮我查询北京的天气怎么样"}],
         "stream": True,
-        "tools": TOOLS,
+        field: TOOLS,
     }
     outputs = []
     for _ in range(5):

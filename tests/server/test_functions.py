@@ -61,7 +61,8 @@ def test_none_offers_nothing(client: TestClient, backend: FakeBackend) -> None:
     ("fields", "param"),
     [
         ({"functions": [{"description": "x"}]}, "functions[0].name"),
-        ({"functions": {"name": "x"}}, "functions"),
+        ({"functions": {"name": "x"}}, "functions.name"),
+        ({"functions": "x"}, "functions"),
         ({"function_call": "required"}, "function_call"),
         ({"function_call": {}}, "function_call.name"),
         ({"function_call": {"name": "报时"}}, "function_call"),

@@ -1,6 +1,5 @@
 """Chat requests in any form, translated to OpenAI's current form."""
 
-from collections.abc import Mapping
 from enum import Enum, auto
 
 from glm3edge.chatglm3.python_types import schema_of
@@ -31,9 +30,9 @@ class Form(Enum):
     @classmethod
     def of(cls, body: ChatBody) -> "Form":
         """Form of ``body``."""
-        if body.functions:
-            return cls.FUNCTIONS
-        return cls.OFFICIAL if isinstance(body.tools, dict) else cls.TOOLS
+        if isinstance(body.functions or body.tools, dict):
+            return cls.OFFICIAL
+        return cls.FUNCTIONS if body.functions else cls.TOOLS
 
 
 def chat_request(body: ChatBody) -> ChatRequest:
@@ -56,11 +55,10 @@ def chat_request(body: ChatBody) -> ChatRequest:
 
 
 def _tools(body: ChatBody) -> list[Tool]:
-    if body.functions:
-        return [_tool(function) for function in body.functions]
-    if isinstance(body.tools, dict):
-        return _official_tools(body.tools)
-    return body.tools or []
+    given = body.functions or body.tools or []
+    if isinstance(given, dict):
+        return [_official_tool(key, tool) for key, tool in given.items()]
+    return [tool if isinstance(tool, Tool) else _tool(tool) for tool in given]
 
 
 def _tool(function: FunctionDefinition) -> Tool:
@@ -79,17 +77,15 @@ def _tool_choice(body: ChatBody, tools: list[Tool]) -> ToolChoice | None:
     return wanted
 
 
-def _official_tools(tools: Mapping[str, OfficialTool]) -> list[Tool]:
-    return [
-        _tool(
-            FunctionDefinition(
-                name=tool.name or key,
-                description=tool.description,
-                parameters=_parameters(tool.params or []),
-            )
+def _official_tool(key: str, tool: OfficialTool) -> Tool:
+    parameters = _parameters(tool.params) if tool.params else tool.parameters
+    return _tool(
+        FunctionDefinition(
+            name=tool.name or key,
+            description=tool.description,
+            parameters=_parameters([]) if parameters is None else parameters,
         )
-        for key, tool in tools.items()
-    ]
+    )
 
 
 def _parameters(params: list[OfficialParam]) -> dict[str, object]:

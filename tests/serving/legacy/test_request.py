@@ -61,8 +61,9 @@ def test_a_named_function() -> None:
     assert choice.function.name == "查天气"
 
 
-def test_official_tools() -> None:
-    first, second = request(tools=OFFICIAL).tools or []
+@pytest.mark.parametrize("field", ["tools", "functions"])
+def test_official_tools(field: str) -> None:
+    first, second = request(**{field: OFFICIAL}).tools or []
     assert first.function.model_dump(exclude_none=True) == {
         "name": "random_number_generator",
         "description": "Generates a random number x, s.t. range[0] <= x < range[1]",
@@ -83,6 +84,19 @@ def test_official_tools() -> None:
         },
     }
     assert second.function.name == "get_time"
+    assert second.function.parameters == {"type": "object", "properties": {}, "required": []}
+
+
+@pytest.mark.parametrize("field", ["tools", "functions"])
+def test_an_object_of_functions_with_schemas(field: str) -> None:
+    (tool,) = request(**{field: {"查天气": WEATHER}}).tools or []
+    assert tool.function.model_dump(exclude_none=True) == WEATHER
+
+
+def test_a_named_function_of_an_object() -> None:
+    choice = request(functions=OFFICIAL, function_call={"name": "get_time"}).tool_choice
+    assert isinstance(choice, NamedToolChoice)
+    assert choice.function.name == "get_time"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +107,10 @@ def test_official_tools() -> None:
         ({"functions": []}, Form.TOOLS),
         ({"functions": [WEATHER]}, Form.FUNCTIONS),
         ({"tools": OFFICIAL}, Form.OFFICIAL),
+        ({"functions": OFFICIAL}, Form.OFFICIAL),
+        ({"functions": OFFICIAL, "tools": []}, Form.OFFICIAL),
+        ({"functions": {}, "tools": OFFICIAL}, Form.OFFICIAL),
+        ({"functions": {}}, Form.TOOLS),
     ],
 )
 def test_forms(fields: dict[str, Any], form: Form) -> None:
@@ -104,6 +122,7 @@ def test_forms(fields: dict[str, Any], form: Form) -> None:
     ("fields", "param"),
     [
         ({"functions": [WEATHER], "tools": OFFICIAL}, "functions"),
+        ({"functions": OFFICIAL, "tools": OFFICIAL}, "functions"),
         ({"functions": [WEATHER], "function_call": {"name": "报时"}}, "function_call"),
         ({"function_call": {"name": "查天气"}}, "function_call"),
     ],
