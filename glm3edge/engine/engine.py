@@ -102,6 +102,11 @@ class Engine:
         return self._backend.context_size
 
     @property
+    def capacity(self) -> int:
+        """Sequences that may run and wait together."""
+        return self.max_running + self._max_waiting
+
+    @property
     def is_running(self) -> bool:
         """Whether requests are being served."""
         return self._thread is not None and self._thread.is_alive() and not self._closing
@@ -181,8 +186,7 @@ class Engine:
         if (error := self._loss) is not None:
             raise EngineLostError(error.reason)
         num_waiting = self.num_waiting
-        capacity = self.max_running - self.num_running + self._max_waiting
-        if num_waiting + num_sequences > capacity:
+        if self.num_running + num_waiting + num_sequences > self.capacity:
             seconds = num_waiting / self.max_running * self._core.mean_run_seconds
             retry_after = min(max(math.ceil(seconds), 1), 60)
             raise QueueFullError(num_waiting=num_waiting, retry_after=retry_after)

@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from glm3edge.config.settings import load_settings
+from glm3edge.engine.engine import Engine
+from glm3edge.server.app import create_app
 from glm3edge.serving.services import Services
 from tests.support.fakes import EOS, FakeBackend, spell
+from tests.support.scripted_server import scripted_services
 
 CHAT = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "你好"}]}
@@ -111,6 +115,31 @@ def test_a_full_queue_is_a_429(
             assert 1 <= int(reply.headers["Retry-After"]) <= 60
         backend.gate.release(10_000)
         assert {future.result().status_code for future in waiting} == {200}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (CHAT, HELLO | {"n": 3}, 200),
+        (CHAT, HELLO | {"n": 4}, 400),
+        (CHAT, HELLO | {"n": 64}, 400),
+        ("/v1/completions", {"prompt": "hi", "n": 64}, 200),  # they come one after another
+    ],
+)
+def test_choices_that_never_fit_the_queue(
+    backend: FakeBackend, path: str, body: dict[str, Any], status: int, stream: bool
+) -> None:
+    backend.reply_for = lambda _prompt: [*spell("\nok"), EOS]
+    engine = Engine(backend, use_drafts=False, max_running=1, max_waiting=2)
+    settings = load_settings(allowed_hosts=("testserver",))
+    with TestClient(create_app(scripted_services(engine, backend), settings)) as client:
+        reply = client.post(path, json=body | {"stream": stream})
+    assert reply.status_code == status
+    if status == 400:
+        error = reply.json()["error"]
+        assert error["param"] == "n"
+        assert error["message"].startswith("n is at most 3 here")
 
 
 def test_several_choices(backend: FakeBackend, client: TestClient) -> None:

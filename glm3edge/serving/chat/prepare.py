@@ -45,7 +45,7 @@ class ChatPreparer:
 
     def prepare(self, request: ChatRequest, *, clamp_max_tokens: bool) -> ChatJob:
         """See ``ChatService.prepare``."""
-        _refuse_unsupported(request)
+        _refuse_unsupported(request, capacity=self._engine.capacity)
         check_biases(request, self._vocabulary)
         tools = offered_tools(request)
         prompt_ids, truncation = self._fitting_prompt(request)
@@ -140,7 +140,10 @@ class ChatPreparer:
         return PartReader(stop_strings, parser=parser, logprobs=logprobs)
 
 
-def _refuse_unsupported(request: ChatRequest) -> None:
-    """Refuse a field that would otherwise be ignored silently."""
+def _refuse_unsupported(request: ChatRequest, *, capacity: int) -> None:
+    """Refuse a field that would be ignored silently, and more choices than the queue ever takes."""
+    if (request.n or 1) > capacity:
+        message = f"n is at most {capacity} here: all choices run or wait (--parallel, --queue)"
+        raise InvalidRequestError(message, param="n")
     if request.top_logprobs is not None and not request.logprobs:
         raise InvalidRequestError("top_logprobs needs logprobs: true", param="top_logprobs")
