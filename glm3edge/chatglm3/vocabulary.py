@@ -73,8 +73,10 @@ class SpecialTokens:
         return frozenset({self.eos, self.user, self.observation})
 
 
-def check_token_ids(token_ids: Iterable[int], vocabulary: Vocabulary, *, param: str) -> None:
-    """Check the token ids in the field ``param`` of a request.
+def check_token_ids(
+    token_ids: Iterable[int], vocabulary: Vocabulary, *, param: str, hint: str = ""
+) -> None:
+    """Check the token ids in the field ``param`` of a request; ``hint`` says what to do instead.
 
     Raises:
         InvalidRequestError: there is no such token.
@@ -82,7 +84,7 @@ def check_token_ids(token_ids: Iterable[int], vocabulary: Vocabulary, *, param: 
     largest = max(token_ids, default=0)
     if largest >= vocabulary.vocab_size:
         message = f"{param} has token id {largest}; this model's are below {vocabulary.vocab_size}"
-        raise InvalidRequestError(message, param=param)
+        raise InvalidRequestError(f"{message}{hint and f': {hint}'}", param=param)
 
 
 def text_of(

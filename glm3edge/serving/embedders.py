@@ -13,6 +13,11 @@ from glm3edge.errors import EngineError
 from glm3edge.llama.encoder import Encoder
 from glm3edge.serving.streams import closing_on_exit
 
+_SEND_TEXTS = (
+    "send texts (LangChain's OpenAIEmbeddings sends ids of OpenAI's tokenizer, unless it has "
+    "check_embedding_ctx_length=False)"
+)
+
 
 class ChatModelEmbedder:
     """Embedder that takes the mean of a chat model's hidden states over a text's tokens."""
@@ -31,7 +36,7 @@ class ChatModelEmbedder:
     def encode(self, item: str | list[int]) -> list[int]:
         """Token ids, after the prefix that the model expects."""
         ids = self._vocabulary.tokenize(item) if isinstance(item, str) else item
-        check_token_ids(ids, self._vocabulary, param="input")
+        check_token_ids(ids, self._vocabulary, param="input", hint=_SEND_TEXTS)
         return [*self._prefix, *ids]
 
     async def vector(self, token_ids: list[int], *, is_alone: bool, waits: bool) -> Vector:
@@ -61,7 +66,7 @@ class EncoderEmbedder:
         """Token ids, between the tokens that the model expects at a text's ends."""
         if isinstance(item, str):
             return self._encoder.tokenize(item)
-        check_token_ids(item, self._encoder.model, param="input")
+        check_token_ids(item, self._encoder.model, param="input", hint=_SEND_TEXTS)
         ends = self._encoder.tokenize("")
         has_ends = len(item) > 1 and [item[0], item[-1]] == ends
         return item if has_ends else [ends[0], *item, ends[1]]

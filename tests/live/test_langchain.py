@@ -5,7 +5,9 @@ import json
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import openai
 import pytest
+import tiktoken
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
@@ -105,4 +107,17 @@ def test_embeddings(server: Server) -> None:
     vectors = embeddings.embed_documents(["你好", "世界"])
     assert len(vectors) == 2
     assert len(vectors[0]) == len(embeddings.embed_query("你好")) > 100
+    embeddings.client._client.close()
+
+
+def test_embeddings_as_they_are_by_default(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sends ids of OpenAI's tokenizer, which is on the internet; this one is like it."""
+    ranks = {bytes([byte]): 100_000 + byte for byte in range(256)}
+    encoding = tiktoken.Encoding("cl", pat_str=".+", mergeable_ranks=ranks, special_tokens={})
+    monkeypatch.setattr(tiktoken, "get_encoding", lambda _name: encoding)
+    embeddings = OpenAIEmbeddings(
+        base_url=server.base_url, api_key=SecretStr("none"), model="bge-large-zh-1.5"
+    )
+    with pytest.raises(openai.BadRequestError, match="check_embedding_ctx_length=False"):
+        embeddings.embed_documents(["你好"])
     embeddings.client._client.close()

@@ -291,6 +291,15 @@ def test_wrong_embedding_inputs(
     assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", param, code)
 
 
+@pytest.mark.parametrize("ids", [[2000], [5, 100257], [[5], [57668, 53901]], [[2**63]]])
+def test_token_ids_of_another_tokenizer(client: TestClient, ids: list[Any]) -> None:
+    error = client.post("/v1/embeddings", json={"input": ids}).json()["error"]
+    assert error["param"] == "input"
+    assert error["message"].startswith("input has token id ")
+    assert "this model's are below 2000: send texts" in error["message"]
+    assert "check_embedding_ctx_length=False" in error["message"]
+
+
 @pytest.mark.parametrize(
     ("origin", "allowed"),
     [
