@@ -221,3 +221,4 @@ class ErrorEvent(EventModel):
 
     type: Literal["error"] = "error"
     error: MessageErrorDetail
+    request_id: str

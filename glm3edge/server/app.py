@@ -17,7 +17,7 @@ from glm3edge.serving.services import Services
 
 def create_app(services: Services, settings: Settings) -> FastAPI:
     """Make the application; the engine of ``services`` runs as long as the application does."""
-    app = FastAPI(
+    app = stack.App(
         title="glm3edge",
         summary="ChatGLM3 behind OpenAI's routes and Anthropic's.",
         version=__version__,

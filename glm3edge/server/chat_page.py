@@ -99,7 +99,7 @@ def install(app: FastAPI) -> None:
     """Serve the page at ``/`` and its files below ``/chat``."""
     files = {path.name: _read(path) for path in _FOLDER.iterdir()}
 
-    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
         if _wants_json(request.headers.get("accept", "")):
             return JSONResponse(_ABOUT, headers={"Vary": "Accept"})
@@ -107,7 +107,7 @@ def install(app: FastAPI) -> None:
         made.headers["Vary"] = "Accept"
         return made
 
-    @app.api_route(f"{_ROUTE}/{{name}}", methods=["GET", "HEAD"], include_in_schema=False)
+    @app.get(f"{_ROUTE}/{{name}}", include_in_schema=False)
     async def file(request: Request, name: str) -> Response:
         if name not in files or name == _PAGE:
             raise HTTPException(404, "there is no such file")

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from glm3edge.errors import (
     ContextLengthExceededError,
@@ -88,17 +89,22 @@ def describe(exc: Exception) -> tuple[HTTPStatus, ErrorReply]:
     return status, _reply(message, kind, param, code)
 
 
-def message_error(exc: Exception) -> ErrorEvent:
+def is_anthropic(path: str) -> bool:
+    """Whether a route, or one that does not exist, is in Anthropic's API."""
+    return path == _ANTHROPIC_ROUTES or path.startswith(f"{_ANTHROPIC_ROUTES}/")
+
+
+def message_error(exc: Exception, *, request_id: str) -> ErrorEvent:
     """Anthropic's body for an exception, which is also its error event in a stream."""
-    return _anthropic(*describe(exc))
+    return _anthropic(request_id, *describe(exc))
 
 
-def response(exc: Exception, *, path: str) -> Response:
+def response(exc: Exception, scope: Scope) -> Response:
     """Response for an exception, with the headers that belong to it.
 
-    ``path`` is the request's, which decides between OpenAI's and Anthropic's form.
+    The path in the request's ``scope`` decides between OpenAI's and Anthropic's form.
     """
-    made = _response(path, *describe(exc))
+    made = _response(scope, *describe(exc))
     if isinstance(exc, QueueFullError):
         made.headers["Retry-After"] = str(exc.retry_after)
     if isinstance(exc, TimeoutExceededError):  # OpenAI's clients would retry, to no avail
@@ -117,7 +123,7 @@ def install(app: FastAPI) -> None:
 
 
 async def _on_exception(request: Request, exc: Exception) -> Response:
-    return response(exc, path=request.url.path)
+    return response(exc, request.scope)
 
 
 async def _on_http_exception(request: Request, exc: Exception) -> Response:
@@ -125,7 +131,7 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
         raise exc
     message = f"{exc.detail}: {request.method} {request.url.path}"
     reply = _reply(message, _INVALID, None, _CODES.get(HTTPStatus(exc.status_code)))
-    made = _response(request.url.path, exc.status_code, reply)
+    made = _response(request.scope, exc.status_code, reply)
     made.headers.update(exc.headers or {})
     return made
 
@@ -136,9 +142,7 @@ async def _on_validation_error(request: Request, exc: Exception) -> Response:
     first = exc.errors()[0]
     param = _path(first["loc"], exc.body, is_missing=first["type"] == "missing")
     message = f"{param or 'body'}: {first['msg']}"
-    return _response(
-        request.url.path, HTTPStatus.BAD_REQUEST, _reply(message, _INVALID, param, None)
-    )
+    return _response(request.scope, HTTPStatus.BAD_REQUEST, _reply(message, _INVALID, param, None))
 
 
 def _path(location: tuple[str | int, ...], body: Any, *, is_missing: bool) -> str | None:
@@ -171,13 +175,14 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
 
 
-def _anthropic(status: int, reply: ErrorReply) -> ErrorEvent:
+def _anthropic(request_id: str, status: int, reply: ErrorReply) -> ErrorEvent:
     other = "api_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _INVALID
     kind = _ANTHROPIC_TYPES.get(status, other)
-    return ErrorEvent(error=MessageErrorDetail(type=kind, message=reply.error.message))
+    detail = MessageErrorDetail(type=kind, message=reply.error.message)
+    return ErrorEvent(error=detail, request_id=request_id)
 
 
-def _response(path: str, status: int, reply: ErrorReply) -> Response:
-    is_anthropic = path == _ANTHROPIC_ROUTES or path.startswith(f"{_ANTHROPIC_ROUTES}/")
-    body = _anthropic(status, reply) if is_anthropic else reply
+def _response(scope: Scope, status: int, reply: ErrorReply) -> Response:
+    is_anthropics = is_anthropic(scope["path"])
+    body = _anthropic(scope["state"]["request_id"], status, reply) if is_anthropics else reply
     return Response(body.model_dump_json(), status_code=status, media_type="application/json")

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from glm3edge.errors import InvalidRequestError, RequestError
 from glm3edge.server.error_responses import describe
+from glm3edge.server.middleware.request_id import new_request_id
 from glm3edge.server.request_errors import HeadersTooLargeError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(
                 b"%scontent-type: application/json\r\ncontent-length: %d\r\n"
-                b"connection: close\r\n\r\n%s" % (STATUS_LINE[status], len(body), body)
+                b"x-request-id: %s\r\nconnection: close\r\n\r\n%s"
+                % (STATUS_LINE[status], len(body), new_request_id().encode(), body)
             )
         self.transport.close()
 

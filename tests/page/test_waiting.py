@@ -130,7 +130,7 @@ def test_failures_are_said_with_what_to_do(
         if exc is None:
             route.abort("connectionrefused")
             return
-        made = response(exc, path=CHAT)
+        made = response(exc, {"path": CHAT})
         route.fulfill(status=made.status_code, headers=dict(made.headers), body=bytes(made.body))
 
     page.route(ROUTE, fail)

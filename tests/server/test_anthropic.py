@@ -49,7 +49,8 @@ def events(text: str) -> list[tuple[str, Any]]:
 
 def error_of(reply: Any) -> tuple[int, str, str]:
     body = reply.json()
-    assert (body.keys(), body["type"]) == ({"type", "error"}, "error")
+    assert (body.keys(), body["type"]) == ({"type", "error", "request_id"}, "error")
+    assert body["request_id"] == reply.headers["request-id"] == reply.headers["x-request-id"]
     assert body["error"].keys() == {"type", "message"}
     return reply.status_code, body["error"]["type"], body["error"]["message"]
 
@@ -250,7 +251,7 @@ def test_a_failure_in_a_stream_is_its_last_event(backend: FakeBackend, client: T
     ],
 )
 def test_error_types(exc: Exception, kind: str, message: str) -> None:
-    error = message_error(exc).error
+    error = message_error(exc, request_id="req_1").error
     assert error.type == kind
     assert message in error.message
     assert "secret" not in error.message

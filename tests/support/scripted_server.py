@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from glm3edge.engine.engine import Engine
 from glm3edge.schema.models import ModelCard
+from glm3edge.server.http_protocol import LimitedHttpProtocol
 from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.embedders import ChatModelEmbedder
@@ -56,7 +57,9 @@ def scripted_services(
 @contextmanager
 def running(app: FastAPI) -> Iterator[str]:
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app, port=0, http=LimitedHttpProtocol, log_config=None, timeout_graceful_shutdown=1
+        )
     )
     thread = threading.Thread(target=server.run)
     thread.start()

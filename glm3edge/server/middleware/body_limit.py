@@ -77,7 +77,7 @@ class BodyLimit:
         except ClientDisconnect:
             return
         except RequestError as exc:
-            await response(exc, path=scope["path"])(scope, receive, send)
+            await response(exc, scope)(scope, receive, send)
             return
         await self._app(scope, _replayed(body, receive), send)
 

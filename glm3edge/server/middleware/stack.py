@@ -1,12 +1,15 @@
 """The middleware stack, in the order in which a request passes it.
 
+    RequestId     gives each request an id, and its response the id's headers
+    HeadAsGet     answers HEAD as GET
     OriginCheck   refuses web pages of other origins
     CORS          answers preflights, which carry no key; lets allowed pages read error bodies
     HostCheck     refuses Host headers that are not this server's
     KeyCheck      refuses requests without the API key
     BodyLimit     refuses bodies that are too long, too deep or have too many values
 
-Each is plain ASGI: no response is buffered, and disconnects are noticed.
+Each is plain ASGI: no response is buffered, and disconnects are noticed. The first two are outside
+of FastAPI's own, so that its reply to an unexpected exception has an id, too.
 """
 
 from collections.abc import Callable
@@ -19,9 +22,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from glm3edge.config.settings import LOCAL_ORIGINS, Settings
 from glm3edge.errors import RequestError
 from glm3edge.server.error_responses import response
+from glm3edge.server.middleware import request_id
 from glm3edge.server.middleware.api_key import KeyCheck
 from glm3edge.server.middleware.body_limit import BodyLimit
+from glm3edge.server.middleware.head import HeadAsGet
 from glm3edge.server.middleware.origins import HostCheck, OriginCheck
+from glm3edge.server.middleware.request_id import RequestId
 
 
 class CheckMiddleware:
@@ -36,9 +42,17 @@ class CheckMiddleware:
             if scope["type"] == "http":
                 self._check(HTTPConnection(scope))
         except RequestError as exc:
-            await response(exc, path=scope["path"])(scope, receive, send)
+            await response(exc, scope)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+class App(FastAPI):
+    """An application whose responses all have a request id."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The middleware around the routes; called by FastAPI, once."""
+        return RequestId(HeadAsGet(super().build_middleware_stack()))
 
 
 def install(app: FastAPI, settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """Anthropic's routes: messages, made by the chat service."""
 
+from functools import partial
 from typing import Annotated
 
 from anyio.to_thread import run_sync
@@ -43,7 +44,9 @@ async def create_message(
     if body.stream:
         chunks = services.chat.stream(job)
         events = message_events(chunks, num_prompt_tokens=job.num_prompt_tokens)
-        return sse.named_stream(events, on_error=message_error)
+        return sse.named_stream(
+            events, on_error=partial(message_error, request_id=request.state.request_id)
+        )
     return await reply(request, _message(services.chat, job))
 
 
