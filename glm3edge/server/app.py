@@ -32,10 +32,12 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     api_docs.install(app)
     chat_page.install(app)
     app.include_router(health.router, tags=["Server"])
-    app.include_router(openai.router, tags=["OpenAI"])
-    app.include_router(completions.router, tags=["OpenAI"])
+    for prefix in ("/v1", ""):  # clients differ in which of them completes the base URL
+        for router in (openai.router, completions.router, responses.router):
+            app.include_router(
+                router, prefix=prefix, tags=["OpenAI"], include_in_schema=prefix != ""
+            )
     app.include_router(anthropic.router, tags=["Anthropic"])
-    app.include_router(responses.router, tags=["OpenAI"])
     app.include_router(tokenize.router, tags=["llama.cpp"])
     return app
 

@@ -142,6 +142,42 @@ def test_choices_that_never_fit_the_queue(
         assert error["message"].startswith("n is at most 3 here")
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/chat/completions", HELLO),
+        ("/completions", {"prompt": "hi"}),
+        ("/embeddings", {"input": "hi"}),
+        ("/responses", {"input": "hi"}),
+    ],
+)
+def test_paths_without_v1(
+    backend: FakeBackend, client: TestClient, path: str, body: dict[str, Any]
+) -> None:
+    """Some clients want a base URL that ends with /v1, others one without it."""
+    backend.reply_for = lambda _prompt: [*spell("\nok"), EOS]
+    made, same = (client.post(f"{prefix}{path}", json=body) for prefix in ("", "/v1"))
+    assert (made.status_code, same.status_code) == (200, 200)
+    assert made.json().keys() == same.json().keys()
+    wrong = body | {"user": 5, "metadata": 5}
+    assert client.post(path, json=wrong).json() == client.post(f"/v1{path}", json=wrong).json()
+
+
+def test_models_without_v1(client: TestClient) -> None:
+    for path in ("/models", "/models/fake", "/models/none"):
+        found, same = client.get(path), client.get(f"/v1{path}")
+        assert found.status_code == same.status_code
+        assert found.json().get("data") == same.json().get("data")
+
+
+def test_responses_without_v1(client: TestClient, backend: FakeBackend) -> None:
+    backend.reply_for = lambda _prompt: [*spell("\nok"), EOS]
+    made = client.post("/responses", json={"input": "hi"}).json()
+    assert client.get(f"/v1/responses/{made['id']}").json() == made
+    assert client.get(f"/responses/{made['id']}/input_items").json()["data"]
+    assert client.delete(f"/responses/{made['id']}").json()["deleted"]
+
+
 def test_several_choices(backend: FakeBackend, client: TestClient) -> None:
     backend.reply_for = lambda _prompt: [*spell("\n你好"), EOS]
     body = client.post(CHAT, json=HELLO | {"n": 3}).json()
@@ -326,6 +362,12 @@ def test_cors(client: TestClient, origin: str, allowed: bool) -> None:
 def test_the_document(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert "/v1/chat/completions" in paths
+    assert {path for path in paths if not path.startswith("/v1/")} == {
+        "/health",
+        "/metrics",
+        "/tokenize",
+        "/detokenize",
+    }
     assert "422" not in json.dumps(paths)
 
 

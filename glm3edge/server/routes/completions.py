@@ -14,7 +14,7 @@ from glm3edge.server.routes.dependencies import ERROR_REPLIES, RunningServicesOf
 router = APIRouter(responses=ERROR_REPLIES)
 
 
-@router.post("/v1/completions", response_model=CompletionReply, responses=sse.OR_EVENTS)
+@router.post("/completions", response_model=CompletionReply, responses=sse.OR_EVENTS)
 async def create_completion(
     request: Request,
     services: RunningServicesOf,

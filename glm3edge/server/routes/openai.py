@@ -26,7 +26,7 @@ from glm3edge.serving.legacy.reply import legacy_chunks, legacy_reply
 from glm3edge.serving.legacy.request import Form, chat_request
 from glm3edge.serving.services import Services
 
-router = APIRouter(prefix="/v1", responses=ERROR_REPLIES)
+router = APIRouter(responses=ERROR_REPLIES)
 
 
 @router.get("/models")

@@ -26,7 +26,7 @@ from glm3edge.serving.responses.events import EventWriter, response_events
 from glm3edge.serving.responses.reply import add_reply, new_response, page
 from glm3edge.serving.responses.request import chat_request, translate_error
 
-router = APIRouter(prefix="/v1/responses", responses=ERROR_REPLIES)
+router = APIRouter(prefix="/responses", responses=ERROR_REPLIES)
 
 
 @router.post("", response_model=ResponseReply, responses=sse.OR_EVENTS)
