@@ -28,6 +28,7 @@ from glm3edge.schema.messages import ErrorEvent, MessageErrorDetail
 from glm3edge.server.request_errors import (
     AuthenticationError,
     BodyTooLargeError,
+    ContentEncodingError,
     HeadersTooLargeError,
     HostNotAllowedError,
     OriginNotAllowedError,
@@ -52,6 +53,12 @@ _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
     (HostNotAllowedError, HTTPStatus.FORBIDDEN, _INVALID, "host_not_allowed"),
     (OriginNotAllowedError, HTTPStatus.FORBIDDEN, _INVALID, "origin_not_allowed"),
     (BodyTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _INVALID, "request_too_large"),
+    (
+        ContentEncodingError,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        _INVALID,
+        "unsupported_content_encoding",
+    ),
     (
         HeadersTooLargeError,
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -111,6 +118,8 @@ def response(exc: Exception, scope: Scope) -> Response:
         made.headers["x-should-retry"] = "false"
     if isinstance(exc, AuthenticationError):
         made.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(exc, ContentEncodingError):
+        made.headers["Accept-Encoding"] = "identity"
     return made
 
 
@@ -139,6 +148,10 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
 async def _on_validation_error(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, RequestValidationError):
         raise exc
+    if isinstance(exc.body, bytes):  # FastAPI has not parsed it
+        given = request.headers.get("content-type", "none")
+        message = f"the body needs the header Content-Type: application/json; it has {given}"
+        return response(InvalidRequestError(message), request.scope)
     first = exc.errors()[0]
     param = _path(first["loc"], exc.body, is_missing=first["type"] == "missing")
     message = f"{param or 'body'}: {first['msg']}"

@@ -2,6 +2,7 @@
 
 RequestError
 ├── BodyTooLargeError
+├── ContentEncodingError      the body is compressed
 ├── HeadersTooLargeError
 ├── AuthenticationError       no API key, or a wrong one
 ├── HostNotAllowedError       the Host header is not this server's
@@ -23,6 +24,21 @@ class BodyTooLargeError(RequestError):
             f"the body has more than {max_bytes} bytes, which is this server's limit (--max-body)"
         )
         self.max_bytes = max_bytes
+
+
+class ContentEncodingError(RequestError):
+    """The body has a Content-Encoding.
+
+    Attributes:
+        encoding: the header's value.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            f"Content-Encoding: {encoding} is not supported: send the body as it is, without this "
+            "header"
+        )
+        self.encoding = encoding
 
 
 class HeadersTooLargeError(RequestError):

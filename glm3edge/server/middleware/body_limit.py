@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from glm3edge.errors import InvalidRequestError, RequestError
 from glm3edge.server.error_responses import response
-from glm3edge.server.request_errors import BodyTooLargeError
+from glm3edge.server.request_errors import BodyTooLargeError, ContentEncodingError
 
 MAX_DEPTH = 100
 """Levels of nested arrays and objects: far more than any schema has, far fewer than the recursion
@@ -68,7 +68,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         try:
-            self._check_announced(Headers(scope=scope).get("content-length", ""))
+            self._check_announced(Headers(scope=scope))
             body = await self._read(receive)
             if len(body) > _BLOCK_BYTES:
                 await run_sync(check_json, body)
@@ -81,8 +81,12 @@ class BodyLimit:
             return
         await self._app(scope, _replayed(body, receive), send)
 
-    def _check_announced(self, content_length: str) -> None:
-        """Refuse a body whose Content-Length is over the limit, without reading it."""
+    def _check_announced(self, headers: Headers) -> None:
+        """Refuse by its headers a body that is compressed or over the limit, without reading it."""
+        encoding = ", ".join(headers.getlist("content-encoding"))
+        if any(coding.strip().lower() not in ("", "identity") for coding in encoding.split(",")):
+            raise ContentEncodingError(encoding)
+        content_length = headers.get("content-length", "")
         if content_length.isdecimal() and int(content_length) > self._max_bytes:
             self._refuse()
 

@@ -6,7 +6,7 @@
     CORS          answers preflights, which carry no key; lets allowed pages read error bodies
     HostCheck     refuses Host headers that are not this server's
     KeyCheck      refuses requests without the API key
-    BodyLimit     refuses bodies that are too long, too deep or have too many values
+    BodyLimit     refuses bodies that are compressed, too long, too deep or have too many values
 
 Each is plain ASGI: no response is buffered, and disconnects are noticed. The first two are outside
 of FastAPI's own, so that its reply to an unexpected exception has an id, too.
