@@ -1,4 +1,4 @@
-"""HTTP protocol for uvicorn that limits headers, and notices each disconnect.
+"""HTTP protocol for uvicorn that limits headers, notices each disconnect, and knows HTTP/1.0.
 
 httptools keeps an unfinished line and copies it with each piece that arrives, so a header without
 an end would take the memory, and soon all the time of the event loop.
@@ -18,7 +18,13 @@ from glm3edge.server.middleware.request_id import new_request_id
 from glm3edge.server.request_errors import HeadersTooLargeError
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
+    from uvicorn._types import (
+        ASGI3Application,
+        ASGIReceiveCallable,
+        ASGISendCallable,
+        ASGISendEvent,
+        Scope,
+    )
 
 MAX_HEAD_BYTES = 2**16
 """Limit of the request line and headers, and of all else that is not a body: empty lines,
@@ -66,7 +72,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        is_old = cycle.scope["http_version"] == "1.0"
+        super()._start_asgi_task(cycle, _without_chunks(cycle, app) if is_old else app)
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that cannot be parsed with an error body, and close the connection."""
@@ -79,6 +86,23 @@ class LimitedHttpProtocol(HttpToolsProtocol):
                 % (STATUS_LINE[status], len(body), new_request_id().encode(), body)
             )
         self.transport.close()
+
+
+def _without_chunks(cycle: RequestResponseCycle, app: "ASGI3Application") -> "ASGI3Application":
+    """An application for HTTP/1.0, which knows no chunks: the end of the connection, which uvicorn
+    closes, is that of a reply whose length was unknown. Nor does it know ``100 Continue``."""
+
+    async def old(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        async def send_plain(message: "ASGISendEvent") -> None:
+            cycle.chunked_encoding = False
+            if message["type"] == "http.response.body":
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_plain)
+
+    cycle.waiting_for_100_continue = False
+    return old
 
 
 def _too_large() -> HeadersTooLargeError:

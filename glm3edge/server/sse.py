@@ -51,7 +51,7 @@ def stream(items: AsyncGenerator[BaseModel, None]) -> EventSourceResponse:
     closed as soon as the client disconnects. During pauses, comments keep the connection alive.
     """
     encoded = _encoded(items, event, on_error=lambda exc: describe(exc)[1], end=_DONE)
-    return EventSourceResponse(_joined(encoded), sep="\n", ping=PING_SECONDS)
+    return _response(encoded)
 
 
 def named_stream(
@@ -62,7 +62,13 @@ def named_stream(
     An exception becomes the event that ``on_error`` returns; else as ``stream()``.
     """
     encoded = _encoded(items, named_event, on_error=on_error, end=b"")
-    return EventSourceResponse(_joined(encoded), sep="\n", ping=PING_SECONDS)
+    return _response(encoded)
+
+
+def _response(parts: AsyncGenerator[bytes, None]) -> EventSourceResponse:
+    made = EventSourceResponse(_joined(parts), sep="\n", ping=PING_SECONDS)
+    del made.headers["Connection"]  # uvicorn's to say: keep-alive would be wrong in HTTP/1.0
+    return made
 
 
 async def _encoded(
