@@ -131,6 +131,32 @@ def test_the_refusal_of_a_host_can_be_read(client: TestClient) -> None:
     assert reply.headers["access-control-allow-origin"] == "https://front.example"
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://front.example", 200),
+        ("http://localhost:3000", 200),
+        ("https://evil.example", 403),
+        ("null", 403),
+    ],
+)
+def test_preflights_of_private_networks(client: TestClient, origin: str, status: int) -> None:
+    """Browsers ask so when a public page reaches for this machine (Private Network Access)."""
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+        "Access-Control-Request-Private-Network": "true",
+    }
+    reply = client.options("/v1/chat/completions", headers=headers)
+    assert reply.status_code == status
+    allowed = "true" if status == 200 else None
+    assert reply.headers.get("access-control-allow-private-network") == allowed
+    del headers["Access-Control-Request-Private-Network"]
+    reply = client.options("/v1/chat/completions", headers=headers)
+    assert "access-control-allow-private-network" not in reply.headers
+
+
 def test_the_simple_post_of_a_page(client: TestClient) -> None:
     """A form may post plain text to anybody, and no preflight asks first."""
     headers = {"Origin": "https://evil.example", "Content-Type": "text/plain"}

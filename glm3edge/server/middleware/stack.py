@@ -65,7 +65,9 @@ def install(app: FastAPI, settings: Settings) -> None:
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_origin_regex=LOCAL_ORIGINS,
-        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
+        allow_methods=["GET", "HEAD", "POST", "DELETE", "OPTIONS"],
         allow_headers=["*"],
+        allow_private_network=True,  # asked for by pages that are not of this machine
+        expose_headers=[request_id.HEADER, request_id.ANTHROPIC_HEADER, "Retry-After"],
     )
     app.add_middleware(CheckMiddleware, check=OriginCheck(settings))
