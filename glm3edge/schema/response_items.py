@@ -15,7 +15,6 @@ from pydantic import (
     Tag,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -47,17 +46,6 @@ def _parts_of(content: object) -> object:
     return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
 
 
-class _WithoutNulls(RequestModel):
-    """Item whose null fields count as not given: clients send back parsed items with them."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_nulls(cls, value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        return {name: field for name, field in value.items() if field is not None}
-
-
 class InputText(RequestModel):
     """Text that the model reads."""
 
@@ -65,7 +53,7 @@ class InputText(RequestModel):
     text: str
 
 
-class OutputText(_WithoutNulls):
+class OutputText(RequestModel):
     """Text that the model has written. ``annotations`` is always empty in replies."""
 
     type: Annotated[Literal["output_text"], _text_type("output_text")] = "output_text"
@@ -82,7 +70,7 @@ OutputTexts = Annotated[
 ]
 
 
-class InputMessage(_WithoutNulls):
+class InputMessage(RequestModel):
     """A message of the user, or instructions."""
 
     id: str = Field(default_factory=lambda: new_id("msg"))
@@ -92,7 +80,7 @@ class InputMessage(_WithoutNulls):
     status: ItemStatus = "completed"
 
 
-class OutputMessage(_WithoutNulls):
+class OutputMessage(RequestModel):
     """A message of the assistant."""
 
     id: str = Field(default_factory=lambda: new_id("msg"))
@@ -102,7 +90,7 @@ class OutputMessage(_WithoutNulls):
     status: ItemStatus = "completed"
 
 
-class FunctionCall(_WithoutNulls):
+class FunctionCall(RequestModel):
     """A function call; ``arguments`` is JSON text, which breaks off if the call is incomplete.
 
     The result refers to ``call_id``.
@@ -129,7 +117,7 @@ class FunctionCall(_WithoutNulls):
         return arguments
 
 
-class FunctionCallOutput(_WithoutNulls):
+class FunctionCallOutput(RequestModel):
     """Result of a function call."""
 
     id: str = Field(default_factory=lambda: new_id("fc"))

@@ -92,7 +92,7 @@ class ResponseRequest(TokenChoice):
     """A request for a response to ``input``, which follows an earlier response if one is named.
 
     Of the inherited fields OpenAI's API has ``temperature`` and ``top_p``; the others are this
-    server's own, as in chat. A field that is null counts as not given.
+    server's own, as in chat.
     """
 
     @model_validator(mode="before")

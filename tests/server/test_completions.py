@@ -32,6 +32,17 @@ def test_a_streamed_completion(backend: FakeBackend, client: TestClient) -> None
     *data, done = [line[6:] for line in reply.text.split("\n\n") if line.startswith("data: ")]
     assert done == "[DONE]"
     assert "".join(json.loads(item)["choices"][0]["text"] for item in data) == "疑是"
+    assert not any("usage" in json.loads(item) for item in data)
+
+
+def test_usage_of_a_stream_is_null_until_its_end(backend: FakeBackend, client: TestClient) -> None:
+    backend.reply_for = lambda _prompt: [*spell("疑是"), EOS]
+    body = {"prompt": "床前", "stream": True, "stream_options": {"include_usage": True}}
+    lines = client.post(COMPLETIONS, json=body).text.split("\n\n")
+    *chunks, last = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    assert chunks
+    assert all(chunk["usage"] is None for chunk in chunks)
+    assert last["usage"]["completion_tokens"] == len("疑是".encode()) + 1
 
 
 @pytest.mark.parametrize(
