@@ -1,10 +1,7 @@
 """Chat replies and chunks, translated to messages and events of Anthropic's API."""
 
-import json
 from collections.abc import AsyncGenerator, Iterator
-from typing import Any, Literal
-
-from pydantic_core import from_json
+from typing import Literal
 
 from glm3edge.schema import chat
 from glm3edge.schema.base import EventModel, Usage
@@ -29,6 +26,7 @@ from glm3edge.schema.messages import (
     ReplyToolUseBlock,
     StopReason,
 )
+from glm3edge.serving.arguments import parsed_arguments
 from glm3edge.serving.streams import closing_on_exit
 
 _STOP_REASONS: dict[chat.FinishReasonName, StopReason] = {
@@ -44,7 +42,7 @@ def message(reply: ChatReply) -> MessageReply:
     text = choice.message.content
     content: list[ReplyBlock] = [ReplyTextBlock(text=text)] if text else []
     for call in choice.message.tool_calls or ():
-        arguments = _arguments(call.function.arguments)
+        arguments = parsed_arguments(call.function.arguments)
         content.append(ReplyToolUseBlock(id=call.id, name=call.function.name, input=arguments))
     stop = _stop(choice.finish_reason, choice.stop_string)
     return MessageReply(
@@ -136,18 +134,6 @@ class _EventWriter:
         if self._open_type is not None:
             self._open_type = None
             yield BlockStopEvent(index=self._num_blocks - 1)
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    """Arguments of a call; of one that was cut, those that are complete."""
-    try:
-        arguments: dict[str, Any] = json.loads(text)
-    except (ValueError, RecursionError):
-        try:
-            arguments = from_json(text, allow_partial=True)
-        except ValueError:  # nested too deeply, or nothing is there yet
-            return {}
-    return arguments
 
 
 def _message_id(chat_id: str) -> str:
