@@ -1,7 +1,7 @@
 """Types that cross packages: sampling parameters, batch spans, token events and endings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 import numpy as np
@@ -143,6 +143,8 @@ class GenerationFinished(FinishedEvent):
         text: text that was held back, such as the broken character that a cut reply ends in.
         stop_token_id: the token that ended the reply, if one did.
         stop_string: the stop string that ended the reply, if one did.
+        prefill_seconds: from the start of the prefill to the first sampled token.
+        decode_seconds: from there to the end.
         num_cached_tokens: prompt tokens served from the KV cache.
         num_accepted_drafts: sampled tokens that had been drafted, and took no step of their own.
         num_rejected_drafts: drafts that were rejected.
@@ -156,6 +158,8 @@ class GenerationFinished(FinishedEvent):
     text: str = ""
     stop_token_id: int | None = None
     stop_string: str | None = None
+    prefill_seconds: float = field(default=0.0, compare=False)
+    decode_seconds: float = field(default=0.0, compare=False)
 
 
 def partial_marker(text: str, marker: str) -> int:

@@ -208,6 +208,7 @@ class Generation(EngineSequence):
         self.request = request
         self._num_cached = 0
         self._began_at = 0.0  # seconds of perf_counter()
+        self._first_token_at = 0.0
         self._num_accepted_drafts = 0
         self._num_rejected_drafts = 0
         self._lookup = PromptLookup()
@@ -288,6 +289,8 @@ class Generation(EngineSequence):
     def _next_events(self, backend: Backend[Any], index: int) -> list[Any]:
         """Sample a token; returns its events."""
         token_id = self._sample(backend, index)
+        if not self.num_completion_tokens:
+            self._first_token_at = time.perf_counter()
         self.token_ids.append(token_id)
         if token_id in self.request.stop_token_ids:
             return self._finish(FinishReason.STOP, stop_token_id=token_id)
@@ -332,6 +335,8 @@ class Generation(EngineSequence):
             self._has_visible_text = True
 
     def _ending(self, reason: FinishReason, **fields: Any) -> GenerationFinished:
+        now = time.perf_counter()
+        first_token_at = self._first_token_at or now
         return GenerationFinished(
             reason,
             num_completion_tokens=self.num_completion_tokens,
@@ -339,5 +344,7 @@ class Generation(EngineSequence):
             num_cached_tokens=self._num_cached,
             num_accepted_drafts=self._num_accepted_drafts,
             num_rejected_drafts=self._num_rejected_drafts,
+            prefill_seconds=first_token_at - (self._began_at or first_token_at),
+            decode_seconds=now - first_token_at,
             **fields,
         )

@@ -97,6 +97,8 @@ class CompletionTokensDetails(ReplyModel):
 class Usage(ReplyModel):
     """Tokens that a request used."""
 
+    # The times, of the first reply, are for other routes: they are not sent.
+
     prompt_tokens: int
     completion_tokens: int = 0
     total_tokens: int
@@ -104,3 +106,5 @@ class Usage(ReplyModel):
     completion_tokens_details: CompletionTokensDetails | None = Field(
         default=None, exclude_if=is_none
     )
+    prefill_seconds: float = Field(default=0.0, exclude=True)
+    decode_seconds: float = Field(default=0.0, exclude=True)

@@ -100,6 +100,8 @@ def usage(prompts: Iterable[tuple[int, Sequence[GenerationFinished]]]) -> Usage:
             accepted_prediction_tokens=sum(end.num_accepted_drafts for end in ends),
             rejected_prediction_tokens=sum(end.num_rejected_drafts for end in ends),
         ),
+        prefill_seconds=ends[0].prefill_seconds,
+        decode_seconds=ends[0].decode_seconds,
     )
 
 

@@ -36,6 +36,13 @@ def test_a_reply_ends_at_a_stop_token(backend: FakeBackend, client: Client) -> N
     )
 
 
+def test_a_reply_tells_how_long_it_took(backend: FakeBackend, client: Client) -> None:
+    backend.reply_for = say("你好!")
+    end = client.generate().end()
+    assert end.prefill_seconds > 0
+    assert end.decode_seconds > 0
+
+
 def test_no_event_has_half_a_character(backend: FakeBackend, client: Client) -> None:
     backend.reply_for = say("好")
     assert [event.text for event in client.generate().all()] == ["", "", "好", ""]
