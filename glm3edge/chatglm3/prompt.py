@@ -12,7 +12,7 @@ from enum import Enum
 from itertools import count, groupby
 
 from glm3edge.chatglm3.tools import call_text, cut_call_text, system_text
-from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
+from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, text_of
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import Message, Tool
 
@@ -109,6 +109,39 @@ def encode_turn(turn: Turn, vocabulary: Vocabulary, special: SpecialTokens) -> l
     }
     metadata_ids = vocabulary.tokenize(turn.metadata + "\n")
     return [role_ids[turn.role], *metadata_ids, *vocabulary.tokenize(turn.content)]
+
+
+def decode_turns(
+    token_ids: Sequence[int], vocabulary: Vocabulary, special: SpecialTokens
+) -> list[Turn]:
+    """Turns that ``encode_turn`` has made ``token_ids`` of, after a prompt's prefix.
+
+    Raises:
+        InvalidRequestError: they begin with no role.
+    """
+    roles = {
+        special.system: Role.SYSTEM,
+        special.user: Role.USER,
+        special.assistant: Role.ASSISTANT,
+        special.observation: Role.OBSERVATION,
+    }
+    starts = [number for number, token_id in enumerate(token_ids) if token_id in roles]
+    if token_ids and starts[:1] != [0]:
+        raise InvalidRequestError("these token ids are no conversation of this model")
+    ends = [*starts, len(token_ids)][1:]
+    return [
+        _decode_turn(roles[token_ids[start]], token_ids[start + 1 : end], vocabulary)
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def _decode_turn(role: Role, token_ids: Sequence[int], vocabulary: Vocabulary) -> Turn:
+    """Turn of the ids after its role: the metadata line is what the first line end ends."""
+    length = next(
+        (n for n, token_id in enumerate(token_ids, 1) if b"\n" in vocabulary.piece(token_id)), 0
+    )
+    metadata = text_of(token_ids[:length], vocabulary).rstrip("\n")
+    return Turn(role, text_of(token_ids[length:], vocabulary), metadata)
 
 
 def _turns_of(message: Message, known_call_ids: set[str], *, param: str) -> Iterator[Turn]:

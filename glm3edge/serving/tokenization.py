@@ -1,6 +1,11 @@
 """Tokenization service: text to token ids and back."""
 
+from collections.abc import Sequence
+
+from glm3edge.chatglm3.prompt import build_turns, decode_turns, encode_turn
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, check_token_ids, text_of
+from glm3edge.errors import InvalidRequestError
+from glm3edge.schema.chat import Message
 from glm3edge.schema.tokenize import (
     DetokenizeReply,
     DetokenizeRequest,
@@ -37,6 +42,27 @@ class TokenizationService:
         check_token_ids(request.tokens, self._vocabulary, param="tokens")
         content = text_of(request.tokens, self._vocabulary, with_control_tokens=True)
         return DetokenizeReply(content=content)
+
+    def encode_messages(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation so far, without tools."""
+        return [
+            token_id
+            for turn in build_turns(messages)
+            for token_id in encode_turn(turn, self._vocabulary, self._special)
+        ]
+
+    def decode_messages(self, token_ids: Sequence[int], *, param: str) -> list[Message]:
+        """Conversation of the ``token_ids`` in the request field ``param``.
+
+        Raises:
+            InvalidRequestError: they are none of ``encode_messages()``.
+        """
+        check_token_ids(token_ids, self._vocabulary, param=param)
+        try:
+            turns = decode_turns(token_ids, self._vocabulary, self._special)
+        except InvalidRequestError as exc:
+            raise InvalidRequestError(f"{param}: {exc}", param=param) from exc
+        return [Message(role=turn.role.value, content=turn.content) for turn in turns]
 
     def _piece(self, token_id: int) -> str | list[int]:
         piece = self._vocabulary.token_name(token_id)

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from glm3edge.chatglm3.prompt import Role, Turn, build_turns, encode_turns
+from glm3edge.chatglm3.prompt import Role, Turn, build_turns, decode_turns, encode_turns
 from glm3edge.chatglm3.tools import system_text
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest, Tool
-from tests.support.fakes import ASSISTANT, GMASK, SOP, SYSTEM, USER, FakeVocabulary, spell
+from tests.support.fakes import ASSISTANT, EOS, GMASK, SOP, SYSTEM, USER, FakeVocabulary, spell
 
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "天气", "parameters": {}}}
 CALL = {
@@ -169,3 +169,30 @@ def test_each_part_is_encoded_by_itself() -> None:
         *(ASSISTANT, *spell("tool\n"), *spell("c")),
         ASSISTANT,
     ]
+
+
+@pytest.mark.parametrize(
+    "conversation",
+    [
+        [],
+        [Turn(Role.USER, "你好")],
+        [Turn(Role.SYSTEM, "简短"), Turn(Role.USER, ""), Turn(Role.ASSISTANT, "\n 好\n\n")],
+        [
+            Turn(Role.USER, "天气？ <|assistant|>"),
+            Turn(Role.ASSISTANT, "tool_call(城市='上海')", metadata="天气"),
+            Turn(Role.OBSERVATION, "晴"),
+        ],
+    ],
+)
+def test_turns_of_token_ids(conversation: list[Turn]) -> None:
+    vocabulary = FakeVocabulary()
+    special = SpecialTokens.of(vocabulary)
+    ids = encode_turns(conversation, vocabulary, special)[2:-1]  # without prefix and last role
+    assert decode_turns(ids, vocabulary, special) == conversation
+
+
+@pytest.mark.parametrize("ids", [spell("你好"), [GMASK, SOP, USER], [EOS]])
+def test_token_ids_that_are_no_turns(ids: list[int]) -> None:
+    vocabulary = FakeVocabulary()
+    with pytest.raises(InvalidRequestError, match="no conversation of this model"):
+        decode_turns(ids, vocabulary, SpecialTokens.of(vocabulary))

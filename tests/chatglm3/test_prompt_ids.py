@@ -8,7 +8,7 @@ import sentencepiece
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glm3edge.chatglm3.prompt import Role, Turn, encode_turns
+from glm3edge.chatglm3.prompt import Role, Turn, decode_turns, encode_turns
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.llama.model import Model
 from tests.support.paths import DATA, OFFICIAL_TOKENIZER
@@ -58,6 +58,18 @@ def test_own_tokenizer(
 ) -> None:
     ids = encode_turns(conversation, tiny_model, SpecialTokens.of(tiny_model))
     assert ids == official_prompt(tiny_processor, conversation)
+
+
+@relaxed
+@given(conversations)
+def test_turns_of_ids(golden_vocabulary: Model, conversation: list[Turn]) -> None:
+    special = SpecialTokens.of(golden_vocabulary)
+    ids = encode_turns(conversation, golden_vocabulary, special)
+    decoded = decode_turns(ids[2:-1], golden_vocabulary, special)
+    assert encode_turns(decoded, golden_vocabulary, special) == ids
+    assert [(t.role, t.metadata, t.content) for t in decoded] == [
+        (t.role, t.metadata, t.content) for t in conversation
+    ]
 
 
 @relaxed
