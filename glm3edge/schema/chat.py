@@ -169,10 +169,10 @@ class ChatOptions(Hints, SamplingOptions):
 
     ``truncation`` is this server's own. A conversation that does not fit the context is refused
     unless it is ``auto``: then the oldest exchanges (a user's message with what follows it) are
-    left out, as few as possible, until prompt and ``max_tokens`` fit; without ``max_tokens`` until
-    a quarter of the context is free, at most 1024 tokens. System messages, tools and the last user
-    message with what follows it stay; if they do not fit, the request is refused. The reply says
-    what was left out; in a stream, its first chunk does.
+    left out, as few as possible, until prompt and ``max_tokens`` fit; without ``max_tokens``, or if
+    it may be lowered, until a quarter of the context is free, at most 1024 tokens. System messages,
+    tools and the last user message with what follows it stay; if they do not fit, the request is
+    refused. The reply says what was left out; in a stream, its first chunk does.
     """
 
     model: str = ""

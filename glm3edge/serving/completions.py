@@ -90,8 +90,10 @@ class CompletionService:
         self._stop_ids = self._special.stop_ids | {self._special.assistant, self._special.system}
         self._names = ModelNames(model_id, tuple(adapter_ids))
 
-    def prepare(self, request: CompletionRequest) -> TextJob:
+    def prepare(self, request: CompletionRequest, *, clamp_max_tokens: bool = False) -> TextJob:
         """Check a request and encode its prompts. May take a while; blocks.
+
+        ``clamp_max_tokens`` is as in ``ChatService.prepare``.
 
         Raises:
             InvalidRequestError: a field asks for what this server cannot do.
@@ -105,7 +107,12 @@ class CompletionService:
         generations = [
             generation
             for prompt in prompts
-            for generation in self._generation_requests(request, self._encode(prompt), adapter)
+            for generation in self._generation_requests(
+                request,
+                self._encode(prompt),
+                adapter,
+                clamp=clamp_max_tokens or self._clamp_max_tokens,
+            )
         ]
         echoes = [
             text for prompt in prompts for text in [self._echo(prompt, request)] * num_choices
@@ -200,7 +207,7 @@ class CompletionService:
         return text_of(prompt, self._vocabulary)
 
     def _generation_requests(
-        self, request: CompletionRequest, prompt_ids: list[int], adapter: int
+        self, request: CompletionRequest, prompt_ids: list[int], adapter: int, *, clamp: bool
     ) -> tuple[GenerationRequest, ...]:
         """Generations of one prompt, one for each choice."""
         limit = new_token_limit(
@@ -208,7 +215,7 @@ class CompletionService:
             max_new_tokens=request.max_tokens,
             context_size=self._engine.context_size,
             param="prompt",
-            clamp=self._clamp_max_tokens,
+            clamp=clamp,
         )
         return generation_requests(
             request,

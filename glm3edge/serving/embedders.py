@@ -22,6 +22,8 @@ _SEND_TEXTS = (
 class ChatModelEmbedder:
     """Embedder that takes the mean of a chat model's hidden states over a text's tokens."""
 
+    num_end_tokens = 0
+
     def __init__(
         self, engine: Engine, vocabulary: Vocabulary, *, model_id: str, embedding_length: int
     ) -> None:
@@ -53,6 +55,8 @@ class ChatModelEmbedder:
 
 class EncoderEmbedder:
     """Embedder that runs an encoder, such as BERT, pooled as its own configuration says."""
+
+    num_end_tokens = 1
 
     def __init__(self, queue: EncoderQueue, encoder: Encoder) -> None:
         self.model_id = encoder.model.name

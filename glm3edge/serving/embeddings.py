@@ -19,12 +19,14 @@ class Embedder(Protocol):
         embedding_length: numbers in a vector.
         context_size: tokens that a text may have.
         num_at_once: texts that are worth computing concurrently.
+        num_end_tokens: special tokens at a text's end.
     """
 
     model_id: str
     embedding_length: int
     context_size: int
     num_at_once: int
+    num_end_tokens: int
 
     def encode(self, item: str | list[int]) -> list[int]:
         """Token ids of a text, or given ones, with the special tokens that the model expects.
@@ -49,8 +51,13 @@ class EmbeddingService:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
 
-    def prepare(self, request: EmbeddingsRequest) -> list[list[int]]:
-        """Token ids of each input. Blocks.
+    @property
+    def model_id(self) -> str:
+        """Name of the model."""
+        return self._embedder.model_id
+
+    def prepare(self, request: EmbeddingsRequest, *, truncate: bool = False) -> list[list[int]]:
+        """Token ids of each input; with ``truncate`` those of longer ones are cut. Blocks.
 
         Raises:
             InvalidRequestError: an input is empty, or no token of this model's.
@@ -60,7 +67,7 @@ class EmbeddingService:
         if request.dimensions is not None and request.dimensions > length:
             text = f"dimensions is at most {length}, the width of this model"
             raise InvalidRequestError(text, param="dimensions")
-        return [self._encode(item) for item in _inputs(request)]
+        return [self._encode(item, truncate=truncate) for item in _inputs(request)]
 
     async def embed(self, request: EmbeddingsRequest, inputs: list[list[int]]) -> EmbeddingsReply:
         """Vectors of ``inputs``, encoded as ``request`` asks."""
@@ -80,10 +87,12 @@ class EmbeddingService:
         usage = Usage(prompt_tokens=num_tokens, total_tokens=num_tokens)
         return EmbeddingsReply(data=data, model=embedder.model_id, usage=usage)
 
-    def _encode(self, item: str | list[int]) -> list[int]:
+    def _encode(self, item: str | list[int], *, truncate: bool) -> list[int]:
         ids = self._embedder.encode(item) if item else []
         if not ids:
             raise InvalidRequestError("input has an empty text", param="input")
+        if truncate:
+            ids = self._truncated(ids)
         if len(ids) > self._embedder.context_size:
             raise ContextLengthExceededError(
                 num_prompt_tokens=len(ids),
@@ -92,6 +101,11 @@ class EmbeddingService:
                 param="input",
             )
         return ids
+
+    def _truncated(self, ids: list[int]) -> list[int]:
+        num_excess = max(len(ids) - self._embedder.context_size, 0)
+        end = len(ids) - self._embedder.num_end_tokens
+        return ids[: end - num_excess] + ids[end:]
 
 
 def _inputs(request: EmbeddingsRequest) -> list[str | list[int]]:

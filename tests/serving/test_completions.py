@@ -216,6 +216,15 @@ def test_the_default_length_shrinks_to_what_is_left(
     assert reply["usage"]["total_tokens"] == 50
 
 
+def test_a_limit_may_be_lowered(backend: FakeBackend, service: CompletionService) -> None:
+    backend.context_size = 50
+    asked = request(prompt="y" * 40, max_tokens=10**9)
+    with pytest.raises(ContextLengthExceededError):
+        service.prepare(asked)
+    job = service.prepare(asked, clamp_max_tokens=True)
+    assert job.generations[0].max_new_tokens == 50 - len(job.generations[0].prompt_ids)
+
+
 @pytest.mark.parametrize("max_tokens", [None, 9])
 def test_any_prompt_that_is_too_long(service: CompletionService, max_tokens: int | None) -> None:
     prompts = ["short", "x" * 4090]

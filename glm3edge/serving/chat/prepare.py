@@ -48,13 +48,14 @@ class ChatPreparer:
         _refuse_unsupported(request, capacity=self._engine.capacity)
         check_biases(request, self._vocabulary)
         tools = offered_tools(request)
-        prompt_ids, truncation = self._fitting_prompt(request)
+        clamp = clamp_max_tokens or self._clamp_max_tokens
+        prompt_ids, truncation = self._fitting_prompt(request, clamp=clamp)
         max_new_tokens = new_token_limit(  # before grammars are made of what is too long
             num_prompt_tokens=len(prompt_ids),
             max_new_tokens=request.max_new_tokens,
             context_size=self._engine.context_size,
             param="messages",
-            clamp=clamp_max_tokens or self._clamp_max_tokens,
+            clamp=clamp,
         )
         make_constraint = self._constraints.build(request, tools)
         make_reader = partial(self._reader, request, tools)
@@ -85,12 +86,15 @@ class ChatPreparer:
         """See ``ChatService.count_prompt_tokens``."""
         return len(self._encode(request, request.messages))
 
-    def _fitting_prompt(self, request: ChatRequest) -> tuple[list[int], Truncation | None]:
+    def _fitting_prompt(
+        self, request: ChatRequest, *, clamp: bool
+    ) -> tuple[list[int], Truncation | None]:
         """Token ids of the prompt, and what was left out so that it fits, if that was asked for."""
         prompt_ids = self._encode(request, request.messages)
         if request.truncation != "auto":
             return prompt_ids, None
-        num_excess = len(prompt_ids) + self._num_wanted(request) - self._engine.context_size
+        num_free = self._engine.context_size - self._num_reserved(request, clamp=clamp)
+        num_excess = len(prompt_ids) - num_free
         if num_excess <= 0:
             return prompt_ids, None
         sizes = self._message_sizes(request.messages)
@@ -101,12 +105,12 @@ class ChatPreparer:
             dropped_messages=kept.num_dropped_messages, dropped_tokens=kept.num_dropped_tokens
         )
 
-    def _num_wanted(self, request: ChatRequest) -> int:
+    def _num_reserved(self, request: ChatRequest, *, clamp: bool) -> int:
         """Tokens that a shortened conversation has to leave for the reply."""
-        num_wanted, context_size = request.max_new_tokens, self._engine.context_size
-        if num_wanted is None or (self._clamp_max_tokens and num_wanted >= context_size):
-            return reserved_tokens(context_size)
-        return num_wanted
+        num_wanted, default = request.max_new_tokens, reserved_tokens(self._engine.context_size)
+        if num_wanted is None:
+            return default
+        return min(num_wanted, default) if clamp else num_wanted
 
     def _encode(self, request: ChatRequest, messages: list[Message]) -> list[int]:
         tools = offered_tools(request)

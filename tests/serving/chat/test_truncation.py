@@ -71,6 +71,16 @@ def test_the_oldest_exchanges_go(
     assert generation.max_new_tokens == (max_tokens or left)
 
 
+@pytest.mark.parametrize(("max_tokens", "num_kept"), [(25, 2), (53, 2), (78, 2), (20_000, 2)])
+def test_a_limit_that_may_be_lowered_costs_no_messages(
+    service: ChatService, max_tokens: int, num_kept: int
+) -> None:
+    job = service.prepare(request(9, max_tokens=max_tokens), clamp_max_tokens=True)
+    assert job.num_prompt_tokens == NUM_FRAME + NUM_SYSTEM + NUM_TURN * (2 * num_kept + 1)
+    left = CONTEXT_SIZE - job.num_prompt_tokens
+    assert job.generations[0].max_new_tokens == min(max_tokens, left)
+
+
 def test_what_may_not_go_and_does_not_fit_is_refused(service: ChatService) -> None:
     with pytest.raises(ContextLengthExceededError) as caught:
         service.prepare(request(9, max_tokens=78))
