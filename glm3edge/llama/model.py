@@ -109,6 +109,11 @@ class Model:
         return self.metadata("general.name") or self.path.stem
 
     @property
+    def architecture(self) -> str:
+        """llama.cpp's name of the architecture."""
+        return self._architecture
+
+    @property
     def description(self) -> str:
         """llama.cpp's summary: architecture, size class and quantization."""
         buffer = ctypes.create_string_buffer(128)

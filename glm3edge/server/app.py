@@ -11,7 +11,15 @@ from glm3edge import __version__
 from glm3edge.config.settings import Settings
 from glm3edge.server import api_docs, chat_page, error_responses
 from glm3edge.server.middleware import stack
-from glm3edge.server.routes import anthropic, completions, health, openai, responses, tokenize
+from glm3edge.server.routes import (
+    anthropic,
+    completions,
+    health,
+    ollama,
+    openai,
+    responses,
+    tokenize,
+)
 from glm3edge.serving.services import Services
 
 
@@ -19,7 +27,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     """Make the application; the engine of ``services`` runs as long as the application does."""
     app = stack.App(
         title="glm3edge",
-        summary="ChatGLM3 behind OpenAI's routes and Anthropic's.",
+        summary="ChatGLM3 behind OpenAI's routes, Anthropic's and Ollama's.",
         version=__version__,
         docs_url=None,
         redoc_url=None,
@@ -38,6 +46,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
                 router, prefix=prefix, tags=["OpenAI"], include_in_schema=prefix != ""
             )
     app.include_router(anthropic.router, tags=["Anthropic"])
+    app.include_router(ollama.router, tags=["Ollama"])
     app.include_router(tokenize.router, tags=["llama.cpp"])
     return app
 

@@ -1,7 +1,7 @@
 """Error responses: exceptions to HTTP statuses and JSON bodies, by one table.
 
 Bodies have OpenAI's form; below ``/v1/messages`` they have Anthropic's, whose types follow from the
-status (https://docs.anthropic.com/en/api/errors).
+status (https://docs.anthropic.com/en/api/errors), and below ``/api`` Ollama's, a message alone.
 """
 
 from http import HTTPStatus
@@ -25,6 +25,7 @@ from glm3edge.errors import (
 )
 from glm3edge.schema.errors import ErrorDetail, ErrorReply
 from glm3edge.schema.messages import ErrorEvent, MessageErrorDetail
+from glm3edge.schema.ollama import OllamaError
 from glm3edge.server.request_errors import (
     AuthenticationError,
     BodyTooLargeError,
@@ -76,6 +77,7 @@ _CODES = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.METHOD_NOT_ALLOWED: "met
 
 _MAX_CHARACTERS = 1000
 
+_OLLAMA_ROUTES = "/api/"
 _ANTHROPIC_ROUTES = "/v1/messages"
 _ANTHROPIC_TYPES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "authentication_error",
@@ -106,10 +108,15 @@ def message_error(exc: Exception, *, request_id: str) -> ErrorEvent:
     return _anthropic(request_id, *describe(exc))
 
 
+def ollama_error(exc: Exception) -> OllamaError:
+    """Ollama's body for an exception, which is also the last line of a stream that fails."""
+    return OllamaError(error=describe(exc)[1].error.message)
+
+
 def response(exc: Exception, scope: Scope) -> Response:
     """Response for an exception, with the headers that belong to it.
 
-    The path in the request's ``scope`` decides between OpenAI's and Anthropic's form.
+    The path in the request's ``scope`` decides on the form of the body.
     """
     made = _response(scope, *describe(exc))
     if isinstance(exc, QueueFullError):
@@ -196,6 +203,9 @@ def _anthropic(request_id: str, status: int, reply: ErrorReply) -> ErrorEvent:
 
 
 def _response(scope: Scope, status: int, reply: ErrorReply) -> Response:
-    is_anthropics = is_anthropic(scope["path"])
-    body = _anthropic(scope["state"]["request_id"], status, reply) if is_anthropics else reply
+    body: ErrorReply | ErrorEvent | OllamaError = reply
+    if is_anthropic(scope["path"]):
+        body = _anthropic(scope["state"]["request_id"], status, reply)
+    elif scope["path"].startswith(_OLLAMA_ROUTES):
+        body = OllamaError(error=reply.error.message)
     return Response(body.model_dump_json(), status_code=status, media_type="application/json")

@@ -1,4 +1,4 @@
-"""Server-sent events, as OpenAI's and Anthropic's streams use them."""
+"""Streams: server-sent events for OpenAI's and Anthropic's clients, lines of JSON for Ollama's."""
 
 import asyncio
 import logging
@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 Body = TypeVar("Body", bound=BaseModel)
 
 PING_SECONDS = 15
+OR_JSON_LINES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-ndjson": {}}}}
+"""``responses`` of a route whose reply is a stream of lines of JSON unless ``stream: false``."""
+
 OR_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 """``responses`` of a route whose reply is a stream of events with ``stream: true``."""
 
@@ -31,12 +34,17 @@ _LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 AppStatus.enable_automatic_graceful_drain = False
 
 
-def event(body: BaseModel) -> bytes:
-    """Encode ``body`` as one event, on one line by any definition of a line."""
+def json_line(body: BaseModel) -> bytes:
+    """Encode ``body`` as JSON on one line, by any definition of a line."""
     text = body.model_dump_json()
     for line_end, escaped in _LINE_ENDS.items():
         text = text.replace(line_end, escaped)
-    return f"data: {text}\n\n".encode()
+    return f"{text}\n".encode()
+
+
+def event(body: BaseModel) -> bytes:
+    """Encode ``body`` as one event."""
+    return b"data: %s\n" % json_line(body)
 
 
 def named_event(body: EventModel) -> bytes:
@@ -65,10 +73,31 @@ def named_stream(
     return _response(encoded)
 
 
-def _response(parts: AsyncGenerator[bytes, None]) -> EventSourceResponse:
-    made = EventSourceResponse(_joined(parts), sep="\n", ping=PING_SECONDS)
+def _response(parts: AsyncGenerator[bytes, None], **options: Any) -> EventSourceResponse:
+    made = EventSourceResponse(_joined(parts), sep="\n", ping=PING_SECONDS, **options)
     del made.headers["Connection"]  # uvicorn's to say: keep-alive would be wrong in HTTP/1.0
     return made
+
+
+def json_stream(
+    items: AsyncGenerator[BaseModel, None],
+    *,
+    on_error: Callable[[Exception], BaseModel],
+    ping: Callable[[], BaseModel],
+) -> EventSourceResponse:
+    """Response that sends ``items`` as lines of JSON, and during pauses what ``ping`` returns.
+
+    An exception becomes the line that ``on_error`` returns; else as ``stream()``.
+    """
+
+    def make_ping() -> Any:  # an event by its type, but bytes are sent as they are
+        return json_line(ping())
+
+    return _response(
+        _encoded(items, json_line, on_error=on_error, end=b""),
+        media_type="application/x-ndjson",
+        ping_message_factory=make_ping,
+    )
 
 
 async def _encoded(

@@ -11,9 +11,11 @@ from glm3edge.config.settings import Settings
 from glm3edge.engine.disk_cache import DiskCache
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import ModelLoadError
+from glm3edge.llama.devices import CPU
 from glm3edge.llama.encoder import ARCHITECTURE as ENCODER_ARCHITECTURE
 from glm3edge.llama.encoder import Encoder
 from glm3edge.llama.model import Model
+from glm3edge.llama.remote_context import Report
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.serving.backend import EngineBackend, open_backend
 from glm3edge.serving.generation import ModelNames
@@ -66,6 +68,7 @@ class Runtime:
                     ModelNames(model_id or self.model.name, names),
                     encoder,
                     settings,
+                    num_device_bytes=_num_device_bytes(backend.report),
                 )
             except MissingTokenError as exc:
                 raise ModelLoadError(self.model.path, str(exc)) from exc
@@ -80,6 +83,12 @@ class Runtime:
     def close(self) -> None:
         """End what runs, then free everything. Idempotent."""
         self._stack.close()
+
+
+def _num_device_bytes(report: Report | None) -> int:
+    """Bytes of the weights that are on devices, as far as llama.cpp reports it."""
+    allocations = report.allocations if report is not None else ()
+    return sum(part.weights for part in allocations if part.device != CPU)
 
 
 def _make_engine(backend: EngineBackend, settings: Settings, stack: ExitStack) -> Engine:

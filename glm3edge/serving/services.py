@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from glm3edge.chatglm3.vocabulary import SpecialTokens
@@ -17,16 +18,19 @@ from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.embedders import ChatModelEmbedder, EncoderEmbedder
 from glm3edge.serving.embeddings import Embedder, EmbeddingService
 from glm3edge.serving.generation import ModelNames
+from glm3edge.serving.model_file import ModelFile
 from glm3edge.serving.responses.store import ResponseStore
 from glm3edge.serving.tokenization import TokenizationService
 from glm3edge.store.adapters import check_adapter_names
+from glm3edge_convert.quantize.recipe import file_type_name
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """An engine and the services that run on it. The application starts and closes the engine.
 
-    ``cards`` describe the chat model, then its adapters, then the embedding model if it is another.
+    ``cards`` describe the chat model, then its adapters, then the embedding model if it is another;
+    ``files`` are those of the models, by their names.
     """
 
     engine: Engine
@@ -35,6 +39,7 @@ class Services:
     embeddings: EmbeddingService
     tokens: TokenizationService
     cards: tuple[ModelCard, ...]
+    files: Mapping[str, ModelFile] = field(default_factory=dict)
     responses: ResponseStore = field(default_factory=ResponseStore)
 
     @property
@@ -44,7 +49,13 @@ class Services:
 
 
 def build_services(
-    engine: Engine, model: Model, names: ModelNames, encoder: Encoder | None, settings: Settings
+    engine: Engine,
+    model: Model,
+    names: ModelNames,
+    encoder: Encoder | None,
+    settings: Settings,
+    *,
+    num_device_bytes: int = 0,
 ) -> Services:
     """Services of one model.
 
@@ -54,6 +65,7 @@ def build_services(
         names: of the model and its adapters.
         encoder: the embedding model; None if the chat model makes embeddings.
         settings: of the server.
+        num_device_bytes: bytes of the chat model's weights that are on devices.
 
     Raises:
         ConfigError: an adapter has the name of a model or of another adapter.
@@ -83,6 +95,7 @@ def build_services(
         embeddings=EmbeddingService(embedder),
         tokens=TokenizationService(model),
         cards=cards,
+        files=_files(model, names, encoder, num_device_bytes),
     )
 
 
@@ -100,6 +113,30 @@ def _embedder(
         timeout=settings.timeout or math.inf,
     )
     return EncoderEmbedder(queue, encoder)
+
+
+def _files(
+    model: Model, names: ModelNames, encoder: Encoder | None, num_device_bytes: int
+) -> dict[str, ModelFile]:
+    files = {names.base: _file(model, num_device_bytes)}
+    if encoder is not None:
+        files[encoder.model.name] = _file(encoder.model)
+    return files
+
+
+def _file(model: Model, num_device_bytes: int = 0) -> ModelFile:
+    stat = model.path.stat()
+    return ModelFile(
+        architecture=model.architecture,
+        quant_type=file_type_name(int(model.metadata("general.file_type") or -1)) or "",
+        num_params=model.num_params,
+        num_layers=model.num_layers,
+        embedding_length=model.embedding_length,
+        num_bytes=stat.st_size,
+        modified=stat.st_mtime,
+        fingerprint=model.fingerprint,
+        num_device_bytes=num_device_bytes,
+    )
 
 
 def _cards(engine: Engine, names: ModelNames, embedder: Embedder | None) -> tuple[ModelCard, ...]:

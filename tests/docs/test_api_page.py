@@ -19,6 +19,12 @@ from glm3edge.schema.completions import CompletionRequest
 from glm3edge.schema.embeddings import EmbeddingsRequest
 from glm3edge.schema.legacy import BodyMessage, ChatBody
 from glm3edge.schema.messages import MessagesRequest
+from glm3edge.schema.ollama import (
+    EmbedRequest,
+    GenerateRequest,
+    OllamaChatRequest,
+    OllamaOptions,
+)
 from glm3edge.schema.responses import ResponseRequest
 from glm3edge.server import error_responses
 from tests.support.pages import rows
@@ -30,6 +36,8 @@ pytestmark = pytest.mark.slow
 PAGE = ROOT / "docs" / "api.md"
 SOURCES = sorted((ROOT / "glm3edge").rglob("*.py"))
 MESSAGE = [{"role": "user", "content": "你好"}]
+
+OLLAMA = {"stream": False, "options": {"temperature": 0, "num_predict": 6}}
 
 # Of each table: its heading, the request's model, the client's list, the route, a body to add to.
 ROUTES: dict[str, tuple[type[BaseModel], type | None, str, dict[str, Any]]] = {
@@ -63,6 +71,9 @@ ROUTES: dict[str, tuple[type[BaseModel], type | None, str, dict[str, Any]]] = {
         "/v1/messages",
         {"messages": MESSAGE, "temperature": 0, "max_tokens": 6},
     ),
+    "Ollama's chat": (OllamaChatRequest, None, "/api/chat", {"messages": MESSAGE, **OLLAMA}),
+    "Ollama's generate": (GenerateRequest, None, "/api/generate", {"prompt": "你好", **OLLAMA}),
+    "Ollama's embed": (EmbedRequest, None, "/api/embed", {"input": "你好"}),
 }
 
 
@@ -90,7 +101,9 @@ def test_every_field_is_listed_once(heading: str) -> None:
     assert set(listed) - known - theirs == set()
 
 
-@pytest.mark.parametrize(("heading", "model"), [("Streams", StreamOptions)])
+@pytest.mark.parametrize(
+    ("heading", "model"), [("Streams", StreamOptions), ("Ollama's options", OllamaOptions)]
+)
 def test_fields_of_options(heading: str, model: type[BaseModel]) -> None:
     assert {code(row[0]) for row in rows(PAGE, heading)} == field_names(model)
 
@@ -129,7 +142,9 @@ def test_the_example(
     if kind == "refused":
         assert reply.status_code == 400, reply.text
         error = reply.json()["error"]
-        if heading == "Anthropic's messages":
+        if isinstance(error, str):
+            assert name in error
+        elif heading == "Anthropic's messages":
             assert name in error["message"]
         else:
             assert error["param"].startswith(name)
@@ -147,7 +162,10 @@ def said(reply: httpx.Response) -> object:
         return body["output"][0]["content"][0]["text"]
     if "data" in body:  # the last digits depend on how much of it was in memory
         return [round(number, 4) for number in body["data"][0]["embedding"]]
-    return body.get("choices") or body["content"]
+    if "embeddings" in body:
+        return [round(number, 4) for number in body["embeddings"][0]]
+    names = ("choices", "content", "message", "response")
+    return next(body[name] for name in names if name in body)
 
 
 @pytest.mark.live

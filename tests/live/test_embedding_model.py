@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import openai
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.support.encoders import HIDDEN, make_bert
 from tests.support.paths import DATA
 from tests.support.servers import Server, start_server, stop_server
+from tests.support.waiting import SECONDS
 
 pytestmark = pytest.mark.live
 
@@ -109,3 +111,26 @@ def test_chats_go_on_beside(client: openai.OpenAI) -> None:
     assert (found * np.tile(VECTORS, (5, 1))).sum(axis=1).min() >= 0.9999
     assert len(alone) > 0
     assert len(beside) == 3
+
+
+def test_ollamas_routes(server: Server) -> None:
+    """Both models are listed; texts longer than the encoder's context are cut."""
+    with httpx.Client(base_url=server.url, timeout=SECONDS) as client:
+        chat, encoder = client.get("/api/tags").json()["models"]
+        assert (chat["details"]["family"], chat["capabilities"]) == (
+            "chatglm",
+            ["completion", "tools"],
+        )
+        assert (encoder["details"]["family"], encoder["capabilities"]) == ("bert", ["embedding"])
+        assert encoder["size"] > 0
+        context_length = client.get("/api/ps").json()["models"][1]["context_length"]
+        shown = client.post("/api/show", json={"model": encoder["model"]}).json()
+        assert shown["model_info"]["bert.context_length"] == context_length
+        body = {"model": encoder["model"], "input": [TEXTS[0], "长" * 3000]}
+        made = client.post("/api/embed", json=body).json()
+        assert made["model"] == encoder["model"]
+        assert made["prompt_eval_count"] > context_length
+        np.testing.assert_allclose(made["embeddings"][0] @ VECTORS[0], 1, atol=1e-3)
+        np.testing.assert_allclose(np.linalg.norm(made["embeddings"], axis=1), 1, rtol=1e-5)
+        refused = client.post("/api/embed", json=body | {"truncate": False})
+        assert refused.status_code == 400

@@ -102,3 +102,42 @@ def test_whatever_splits_lines_leaves_an_event_whole(text: str) -> None:
     lines = sse.event(body).decode().splitlines()
     assert len(lines) == 2
     assert Said.model_validate_json(lines[0].removeprefix("data: ")) == body
+
+
+def test_lines_of_json() -> None:
+    response = sse.json_stream(
+        items("a\u2028", "b", error=EngineError("no memory")), on_error=wrong, ping=lambda: PING
+    )
+    assert response.media_type == "application/x-ndjson"
+    assert sent(response) == (
+        b'{"type":"said","text":"a\\u2028"}\n'
+        b'{"type":"said","text":"b"}\n'
+        b'{"type":"wrong","text":"no memory"}\n'
+    )
+
+
+PING = Said(type="ping", text="")
+
+
+def test_a_pause_between_lines_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some clients give up when nothing comes for minutes."""
+    monkeypatch.setattr(sse, "PING_SECONDS", 0.01)
+    lines: list[bytes] = []
+    has_sent = asyncio.Event()
+
+    async def pause() -> AsyncGenerator[Any, None]:
+        await has_sent.wait()
+        yield Said(type="said", text="a")
+
+    async def send(message: Any) -> None:
+        if body := message.get("body"):
+            lines.append(body)
+            has_sent.set()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    response = sse.json_stream(pause(), on_error=wrong, ping=lambda: PING)
+    asyncio.run(response({"type": "http", "method": "POST"}, receive, send))
+    assert lines[0] == b'{"type":"ping","text":""}\n'
+    assert lines[-1] == b'{"type":"said","text":"a"}\n'

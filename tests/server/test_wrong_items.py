@@ -14,6 +14,7 @@ from glm3edge.schema.completions import CompletionRequest
 from glm3edge.schema.embeddings import EmbeddingsRequest
 from glm3edge.schema.legacy import ChatBody
 from glm3edge.schema.messages import MessagesRequest
+from glm3edge.schema.ollama import EmbedRequest, GenerateRequest, OllamaChatRequest
 from glm3edge.schema.responses import ResponseRequest
 from glm3edge.schema.tokenize import DetokenizeRequest
 
@@ -44,6 +45,12 @@ FIELDS: list[tuple[type[RequestModel], dict[str, Any], list[str | int]]] = [
     (ResponseRequest, {"input": "你好"}, ["tools"]),
     (ResponseRequest, {"input": "你好"}, ["include"]),
     (ResponseRequest, {"input": "你好"}, ["metadata"]),
+    (OllamaChatRequest, {}, ["messages"]),
+    (OllamaChatRequest, {"messages": [{"role": "assistant"}]}, ["messages", 0, "tool_calls"]),
+    (OllamaChatRequest, {}, ["tools"]),
+    (OllamaChatRequest, {"options": {}}, ["options", "stop"]),
+    (GenerateRequest, {}, ["context"]),
+    (EmbedRequest, {}, ["input"]),
     (DetokenizeRequest, {}, ["tokens"]),
 ]
 WRONG: list[object] = [-1, 1.5, None, "", "你好", {}, [], [[-1]], {"role": 5}, ["a", -1], {"a": []}]

@@ -16,6 +16,7 @@ from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.completions import CompletionService
 from glm3edge.serving.embedders import ChatModelEmbedder
 from glm3edge.serving.embeddings import EmbeddingService
+from glm3edge.serving.model_file import ModelFile
 from glm3edge.serving.services import Services
 from glm3edge.serving.tokenization import TokenizationService
 from tests.support.fakes import FakeBackend, FakeVocabulary
@@ -31,6 +32,18 @@ class Scripted:
     backend: FakeBackend
     engine: Engine
 
+
+FILE = ModelFile(
+    architecture="chatglm",
+    quant_type="q8_0",
+    num_params=7_000_000,
+    num_layers=6,
+    embedding_length=4,
+    num_bytes=8_000_000,
+    modified=1_700_000_000.0,
+    fingerprint="abc",
+)
+"""What the scripted model's file could be."""
 
 Serve = Callable[..., Scripted]
 
@@ -51,6 +64,7 @@ def scripted_services(
         embeddings=EmbeddingService(embedder),
         tokens=TokenizationService(vocabulary),
         cards=(ModelCard(id="fake", created=1, context_length=backend.context_size),),
+        files={"fake": FILE},
     )
 
 

@@ -158,3 +158,54 @@ TOKENIZE: dict[str, Any] = {
 DETOKENIZE: dict[str, Any] = {
     "text": _example("The text of token ids", tokens=[300, 301, 302]),
 }
+
+OLLAMA_CHAT: dict[str, Any] = {
+    "chat": _example(
+        "A stream", model=_MODEL, messages=_HELLO, options={"num_predict": 64}, stream=True
+    ),
+    "whole": _example(
+        "A whole reply", model=_MODEL, messages=_HELLO, options={"num_predict": 64}, stream=False
+    ),
+    "tools": _example(
+        "A tool that the model may call",
+        model=_MODEL,
+        messages=[_WEATHER_QUESTION],
+        options={"num_predict": 64},
+        tools=[{"type": "function", "function": _WEATHER}],
+        stream=False,
+    ),
+    "json": _example(
+        "JSON that follows a schema",
+        model=_MODEL,
+        messages=[{"role": "user", "content": "我住在上海"}],
+        options={"num_predict": 64},
+        format=_PLACE,
+        stream=False,
+    ),
+}
+
+OLLAMA_GENERATE: dict[str, Any] = {
+    "prompt": _example(
+        "A prompt", model=_MODEL, prompt="你好", options={"num_predict": 64}, stream=False
+    ),
+    "raw": _example(
+        "Text that goes on",
+        model=_MODEL,
+        prompt="从前有座山，",
+        options={"num_predict": 32},
+        raw=True,
+        stream=False,
+    ),
+}
+
+OLLAMA_SHOW: dict[str, Any] = {
+    "model": _example("A model", model="glm3-tiny"),
+}
+
+OLLAMA_EMBEDDINGS: dict[str, Any] = {
+    "text": _example("A text", model=_MODEL, prompt="今天天气很好"),
+}
+
+OLLAMA_EMBED: dict[str, Any] = {
+    "several": _example("Several texts", model=_MODEL, input=["猫", "狗", "car"]),
+}
