@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from glm3edge_convert.gguf.header import TensorInfo
 from glm3edge_convert.gguf.writer import TensorStream, check_output, open_gguf
 from glm3edge_convert.models.bert import plan as bert
 from glm3edge_convert.models.bert.hparams import MODEL_TYPES as ENCODER_MODEL_TYPES
+from glm3edge_convert.models.bert.hparams import is_reranker
 from glm3edge_convert.models.chatglm import plan as chatglm
 from glm3edge_convert.plan import Plan, model_name
 from glm3edge_convert.progress import Progress
@@ -136,13 +138,25 @@ def check_before_weights(source: Path, entry: str, type_name: str | None) -> Non
         require_torch(entry)
 
 
-def is_encoder(folder: Path) -> bool:
-    """Whether a checkpoint folder holds an encoder for embeddings.
+class Kind(Enum):
+    """What the model of a checkpoint folder is for."""
+
+    CHAT = "chat"
+    EMBEDDING = "embedding"
+    RERANK = "rerank"
+
+
+def kind_of(folder: Path) -> Kind:
+    """Kind of the model that a checkpoint folder holds; what is no encoder is taken for a chat
+    model.
 
     Raises:
         ConvertError: it has no readable config.json.
     """
-    return _is_encoder(read_config(folder))
+    config = read_config(folder)
+    if not _is_encoder(config):
+        return Kind.CHAT
+    return Kind.RERANK if is_reranker(config) else Kind.EMBEDDING
 
 
 def _is_encoder(config: Mapping[str, Any]) -> bool:

@@ -9,6 +9,8 @@ from glm3edge.errors import ModelLoadError
 from glm3edge.llama import ggml
 from glm3edge_convert.gguf.magic import gguf_problem
 
+_HEAD = {"cls.weight", "cls.output.weight"}
+
 
 def check_is_gguf(path: Path) -> None:
     """Raise ModelLoadError unless ``path`` is a file that begins as GGUF files do."""
@@ -36,6 +38,17 @@ def tensor_sizes(path: Path) -> dict[str, int]:
         }
     finally:
         ggml.function("gguf_free")(handle)
+
+
+def has_head(path: Path) -> bool:
+    """Whether an encoder's file has the classification head of a reranker.
+
+    llama.cpp's own converter does not write the pooling type of rerankers.
+
+    Raises:
+        ModelLoadError: no such file, or no GGUF file.
+    """
+    return tensor_sizes(path).keys() >= _HEAD
 
 
 def gguf_damage(path: Path) -> str | None:

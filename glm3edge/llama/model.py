@@ -13,7 +13,7 @@ import llama_cpp.llama_cpp as native
 from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama import library
 from glm3edge.llama.device_placement import ON_CPU, Placement
-from glm3edge.llama.gguf_file import check_is_gguf, gguf_damage
+from glm3edge.llama.gguf_file import check_is_gguf, gguf_damage, has_head
 from glm3edge.llama.respelling import respelled
 
 CHAT_ARCHITECTURE = "chatglm"
@@ -129,6 +129,11 @@ class Model:
     def embedding_length(self) -> int:
         """Width of the hidden state."""
         return int(native.llama_model_n_embd(self._open_handle()))
+
+    @property
+    def num_labels(self) -> int:
+        """Numbers that a classification head puts out; 1 if there is none."""
+        return int(native.llama_model_n_cls_out(self._open_handle()))
 
     @property
     def num_layers(self) -> int:
@@ -305,7 +310,7 @@ class Model:
     def _check_architecture(self) -> None:
         found, wanted = self.metadata("general.architecture"), self._architecture
         if found != wanted:
-            raise ModelLoadError(self.path, _why_not(found, wanted))
+            raise ModelLoadError(self.path, _why_not(self.path, found, wanted))
 
     def _find_vocab(self, handle: Any) -> Any:
         vocab = native.llama_model_get_vocab(handle)
@@ -340,12 +345,15 @@ class Model:
             raise IndexError(f"token id {token_id} is not in 0..{self.vocab_size - 1}")
 
 
-def _why_not(found: str | None, wanted: str) -> str:
+def _why_not(path: Path, found: str | None, wanted: str) -> str:
     if (found, wanted) == (ENCODER_ARCHITECTURE, CHAT_ARCHITECTURE):
-        return "it is a model for embeddings; serve it beside one that chats: --embedding-model"
+        what, option = "model for embeddings", "--embedding-model"
+        if has_head(path):
+            what, option = "reranker", "--rerank-model"
+        return f"it is a {what}; serve it beside one that chats: {option}"
     if (found, wanted) == (CHAT_ARCHITECTURE, ENCODER_ARCHITECTURE):
-        return "it is a model that chats; give an encoder, or leave --embedding-model out"
-    what = "chats" if wanted == CHAT_ARCHITECTURE else "embeds"
+        return "it is a model that chats; give an encoder, or leave the option out"
+    what = "chats" if wanted == CHAT_ARCHITECTURE else "embeds or reranks"
     return f"its architecture is {found}, and only {wanted} {what} here"
 
 

@@ -16,12 +16,38 @@ from glm3edge.store.hub.clients import client_for
 from glm3edge.store.hub.listing import Listings
 from glm3edge.store.hub.names import HubName, parse_name
 from glm3edge.store.hub.pull import Pulled, find_pulled, pull
-from glm3edge_convert.conversion import is_encoder
+from glm3edge_convert.conversion import Kind, kind_of
 from glm3edge_convert.progress import Step
 from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
 
 ENCODER_TYPE = "f16"
 """Type that encoders are converted to."""
+
+# By the kind that is wanted, then the one that was found.
+_WRONG_KINDS = {
+    (Kind.CHAT, Kind.EMBEDDING): (
+        "{name} is a model for embeddings, which cannot chat: serve it beside one that can, "
+        "glm3edge serve MODEL --embedding-model {name}"
+    ),
+    (Kind.CHAT, Kind.RERANK): (
+        "{name} is a reranker, which cannot chat: serve it beside one that can, "
+        "glm3edge serve MODEL --rerank-model {name}"
+    ),
+    (Kind.EMBEDDING, Kind.CHAT): (
+        "--embedding-model {name}: that is no encoder (BERT, XLM-RoBERTa); leave the option out, "
+        "and the chat model makes the embeddings"
+    ),
+    (Kind.EMBEDDING, Kind.RERANK): (
+        "--embedding-model {name}: that is a reranker; serve it with --rerank-model"
+    ),
+    (Kind.RERANK, Kind.CHAT): (
+        "--rerank-model {name}: that is no encoder (XLM-RoBERTa); give a reranker, such as "
+        "BAAI/bge-reranker-v2-m3"
+    ),
+    (Kind.RERANK, Kind.EMBEDDING): (
+        "--rerank-model {name}: that is a model for embeddings; serve it with --embedding-model"
+    ),
+}
 
 
 class Store:
@@ -79,21 +105,21 @@ class Store:
             quant_type = self._quant_type or DEFAULT_QUANT_TYPE
             origin = Origin("built-in", DEFAULT_NAME)
             return self._converter.convert_checkpoint(built_in_checkpoint(), quant_type, origin)
-        check = partial(_check_chat_model, name)
+        check = partial(_check_kind, name, Kind.CHAT)
         return self._find(name, self._quant_type, DEFAULT_TYPE, check)
 
-    def find_encoder(self, name: str | None) -> Path | None:
+    def find_encoder(self, name: str | None, kind: Kind = Kind.EMBEDDING) -> Path | None:
         """The GGUF file for an encoder: as ``find()``, but None stays None and folders become f16.
 
         Raises:
             ConfigError: there is no such file or folder, and it is no repository's name; or it
-                holds no encoder.
+                holds a model of another kind.
             HubError: the repository cannot be pulled.
             ConvertError: the checkpoint could not be converted.
         """
         if name is None:
             return None
-        return self._find(name, None, ENCODER_TYPE, partial(_check_encoder, name))
+        return self._find(name, None, ENCODER_TYPE, partial(_check_kind, name, kind))
 
     def find_adapters(self, specs: Sequence[str]) -> list[AdapterFile]:
         """Find LoRA adapters; see ``adapters.find_adapters()``."""
@@ -228,17 +254,7 @@ class Store:
         return self._converter.convert_pulled(pulled, wanted)
 
 
-def _check_chat_model(name: str, folder: Path) -> None:
-    if is_encoder(folder):
-        raise ConfigError(
-            f"{name} is a model for embeddings, which cannot chat: serve it beside one that can, "
-            f"glm3edge serve MODEL --embedding-model {name}"
-        )
-
-
-def _check_encoder(name: str, folder: Path) -> None:
-    if not is_encoder(folder):
-        raise ConfigError(
-            f"--embedding-model {name}: that is no encoder (BERT, XLM-RoBERTa); leave the option "
-            "out, and the chat model makes the embeddings"
-        )
+def _check_kind(name: str, wanted: Kind, folder: Path) -> None:
+    found = kind_of(folder)
+    if found is not wanted:
+        raise ConfigError(_WRONG_KINDS[wanted, found].format(name=name))

@@ -1,5 +1,5 @@
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,10 @@ from glm3edge.store.hub.errors import HubUnreachableError
 from glm3edge.store.hub.huggingface import HuggingFace
 from glm3edge.store.hub.names import parse_name
 from glm3edge.store.store import Store
+from glm3edge_convert.conversion import Kind
 from glm3edge_convert.errors import NotACheckpointError
 from glm3edge_convert.progress import Step
-from tests.support.encoders import make_bert
+from tests.support.encoders import make_bert, make_reranker
 from tests.support.hub_server import HubServer, hub_server
 
 pytestmark = pytest.mark.slow
@@ -174,6 +175,51 @@ def test_what_is_on_the_disk_wins_over_a_repository(
     assert hub.requests == []
     (model,) = store.models()
     assert model.origin == Origin("folder", str(tmp_path / "o" / "tiny"))
+
+
+def test_a_reranker_of_a_hub_becomes_f16(store: Store, hub: HubServer, tmp_path: Path) -> None:
+    make_reranker(tmp_path / "bge-reranker")
+    hub.push_folder("o/bge-reranker", tmp_path / "bge-reranker")
+    path = store.find_encoder("o/bge-reranker", Kind.RERANK)
+    assert path is not None
+    assert path.name.startswith("bge-reranker-f16-")
+    assert store.find_encoder("o/bge-reranker:f16", Kind.RERANK) == path
+    (model,) = store.models()
+    assert model.path == path
+
+
+OTHER_KINDS: dict[str, tuple[Callable[[Path], None], Kind, str]] = {
+    "a reranker chats": (make_reranker, Kind.CHAT, "is a reranker, .* MODEL --rerank-model {}$"),
+    "a reranker embeds": (
+        make_reranker,
+        Kind.EMBEDDING,
+        "{}: that is a reranker; serve it with --rerank-model$",
+    ),
+    "BERT reranks": (make_bert, Kind.RERANK, "{}: that is a model for embeddings; serve it with"),
+    "BERT chats": (make_bert, Kind.CHAT, "is a model for embeddings, .* --embedding-model {}$"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_KINDS)
+@pytest.mark.parametrize("is_in_hub", [False, True])
+def test_models_of_another_kind(
+    store: Store, hub: HubServer, tmp_path: Path, name: str, is_in_hub: bool
+) -> None:
+    """Those of a hub are refused before their weights are pulled."""
+    make, kind, message = OTHER_KINDS[name]
+    make(tmp_path / "model")
+    model = str(tmp_path / "model")
+    if is_in_hub:
+        hub.push_folder("o/model", tmp_path / "model")
+        model = "o/model"
+    with pytest.raises(ConfigError, match=message.format(model)):
+        store.find(model) if kind is Kind.CHAT else store.find_encoder(model, kind)
+    assert not any("safetensors" in request.path for request in hub.requests)
+
+
+def test_a_chat_model_does_not_rerank(store: Store, tiny_checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match=r"that is no encoder \(XLM-RoBERTa\); give a reranker"):
+        store.find_encoder(str(tiny_checkpoint), Kind.RERANK)
 
 
 def test_an_encoder_of_a_hub_becomes_f16(store: Store, hub: HubServer, tmp_path: Path) -> None:

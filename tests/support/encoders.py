@@ -49,6 +49,25 @@ def make_bert(folder: Path, *, pooling: str = "cls") -> None:
 
 def make_xlm_roberta(folder: Path, *, num_unigrams: int = NUM_UNIGRAMS) -> None:
     """XLM-RoBERTa with unigrams of a small corpus, as bge-m3 is made."""
+    sizes = _write_unigrams(folder, num_unigrams)
+    _write_model(folder, model_type="xlm-roberta", pad_token_id=1, layer_norm_eps=1e-5, **sizes)
+    _write_modules(folder, pooling="cls", max_seq_length=8192)
+
+
+def make_reranker(folder: Path, *, seed: int = 0) -> None:
+    """XLM-RoBERTa with a classification head of one label, as bge-reranker is made."""
+    sizes = _write_unigrams(folder, NUM_UNIGRAMS)
+    head = {
+        "architectures": ["XLMRobertaForSequenceClassification"],
+        "id2label": {"0": "LABEL_0"},
+        "label2id": {"LABEL_0": 0},
+    }
+    config = {"model_type": "xlm-roberta", "pad_token_id": 1, "layer_norm_eps": 1e-5}
+    _write_model(folder, seed=seed, **config, **sizes, **head)
+
+
+def _write_unigrams(folder: Path, num_unigrams: int) -> dict[str, int]:
+    """Write a tokenizer; returns what config.json says of it."""
     folder.mkdir(parents=True)
     corpus = folder / "corpus.txt"
     corpus.write_text("\n".join(_CORPUS) + "\n", "utf-8")
@@ -60,17 +79,15 @@ def make_xlm_roberta(folder: Path, *, num_unigrams: int = NUM_UNIGRAMS) -> None:
         character_coverage=1.0,
         minloglevel=2,
     )
-    sizes = {
+    return {
         "vocab_size": num_unigrams + 2,
         "max_position_embeddings": 66,
         "type_vocab_size": 1,
     }
-    _write_model(folder, model_type="xlm-roberta", pad_token_id=1, layer_norm_eps=1e-5, **sizes)
-    _write_modules(folder, pooling="cls", max_seq_length=8192)
 
 
-def _write_model(folder: Path, **config: Any) -> None:
-    config |= {
+def _write_model(folder: Path, *, seed: int = 3, **config: Any) -> None:
+    config = {
         "architectures": ["Model"],
         "hidden_size": HIDDEN,
         "num_hidden_layers": LAYERS,
@@ -78,6 +95,7 @@ def _write_model(folder: Path, **config: Any) -> None:
         "intermediate_size": FFN,
         "hidden_act": "gelu",
         "position_embedding_type": "absolute",
+        **config,
     }
     _write_json(folder / "config.json", config)
     shapes: dict[str, tuple[int, ...]] = {
@@ -85,8 +103,9 @@ def _write_model(folder: Path, **config: Any) -> None:
         "embeddings.position_embeddings.weight": (config["max_position_embeddings"], HIDDEN),
         "embeddings.token_type_embeddings.weight": (config["type_vocab_size"], HIDDEN),
         **_norm("embeddings.LayerNorm"),
-        **_dense("pooler.dense", HIDDEN, HIDDEN),
     }
+    if "id2label" not in config:
+        shapes |= _dense("pooler.dense", HIDDEN, HIDDEN)
     for layer in range(LAYERS):
         at = f"encoder.layer.{layer}"
         for part in ("query", "key", "value"):
@@ -96,7 +115,11 @@ def _write_model(folder: Path, **config: Any) -> None:
         shapes |= _dense(f"{at}.intermediate.dense", FFN, HIDDEN)
         shapes |= _dense(f"{at}.output.dense", HIDDEN, FFN)
         shapes |= _norm(f"{at}.output.LayerNorm")
-    rng = np.random.default_rng(3)
+    if "id2label" in config:
+        shapes = {f"roberta.{name}": shape for name, shape in shapes.items()}
+        shapes |= _dense("classifier.dense", HIDDEN, HIDDEN)
+        shapes |= _dense("classifier.out_proj", 1, HIDDEN)
+    rng = np.random.default_rng(seed)
     save_file(
         {name: _values(rng, name, shape) for name, shape in shapes.items()},
         folder / "model.safetensors",
@@ -107,6 +130,8 @@ def _write_model(folder: Path, **config: Any) -> None:
 def _values(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Multiples of 1/1024, which are the same in f16: what is measured is the arithmetic."""
     spread = 0.02 if len(shape) == 1 else 0.12
+    if name == "classifier.out_proj.weight":
+        spread = 1  # logits from -5 to 5
     values = np.round(rng.uniform(-1, 1, shape) * 1024 * spread * 2) / 1024
     return (values + ("LayerNorm.weight" in name)).astype(np.float32)
 

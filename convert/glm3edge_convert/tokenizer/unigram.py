@@ -53,6 +53,7 @@ class Unigram:
         writer.add_mask_token_id(len(self.tokens) - 1)
         writer.add_add_bos_token(True)
         writer.add_add_eos_token(True)
+        writer.add_add_sep_token(True)  # between the texts of a pair, for llama.cpp's own server
 
 
 def read_unigram(folder: Path, vocab_size: int) -> Unigram:

@@ -16,7 +16,7 @@ from glm3edge.commands.app import app
 from glm3edge.commands.registry import COMMANDS
 from glm3edge_convert import convert
 from tests.support.cli import HANG_SECONDS, run
-from tests.support.encoders import make_bert
+from tests.support.encoders import make_bert, make_reranker
 from tests.support.optional import missing
 from tests.support.servers import start_server, stop_server
 
@@ -122,6 +122,17 @@ def bert_file(path: Path, _gguf: Path, _checkpoint: Path) -> Path:
     return path
 
 
+def reranker_folder(path: Path, _gguf: Path, _checkpoint: Path) -> Path:
+    make_reranker(path.with_suffix(""))
+    return path.with_suffix("")
+
+
+def reranker_file(path: Path, _gguf: Path, _checkpoint: Path) -> Path:
+    make_reranker(path.with_suffix(""))
+    convert(path.with_suffix(""), path)
+    return path
+
+
 Maker = Callable[[Path, Path, Path], Path]
 
 UNREADABLE: dict[str, tuple[Maker, int, str]] = {
@@ -136,6 +147,8 @@ UNREADABLE: dict[str, tuple[Maker, int, str]] = {
     "no tokenizer": (with_file("tokenizer.model", POINTER), 5, r"\.model: is a Git LFS pointer, "),
     "config a page": (with_file("config.json", PAGE), 5, r"config.json: is a web page, saved"),
     "an encoder": (bert_folder, 2, r"is a model for embeddings, .* MODEL --embedding-model /\S+$"),
+    "a reranker": (reranker_folder, 2, r"is a reranker, .* MODEL --rerank-model /\S+$"),
+    "a reranker's file": (reranker_file, 8, r"is a reranker; .*: --rerank-model$"),
     "an encoder's file": (bert_file, 8, r"is a model for embeddings; .*: --embedding-model$"),
 }
 

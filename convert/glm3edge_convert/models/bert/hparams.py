@@ -14,10 +14,14 @@ from gguf import GGUFWriter, PoolingType
 
 from glm3edge_convert.checkpoint.config import CONFIG_FILE, check_options, count, positive
 from glm3edge_convert.checkpoint.json_files import read_array, read_object
-from glm3edge_convert.errors import ConfigError
+from glm3edge_convert.errors import ConfigError, ConvertError
 
 BERT, XLM_ROBERTA = "bert", "xlm-roberta"
 MODEL_TYPES = (BERT, XLM_ROBERTA)
+
+# How transformers names a model with a classification head, in "architectures".
+HEAD_SUFFIX = "ForSequenceClassification"
+DEFAULT_NUM_LABELS = 2  # of transformers
 
 # Options that llama.cpp's graph does not have, with the only value it computes.
 FIXED_OPTIONS = {"hidden_act": "gelu", "position_embedding_type": "absolute"}
@@ -34,9 +38,23 @@ MODULE_PATH = re.compile(r"|[\w-]+")  # of the network: nothing but a name withi
 KNOWN_MODULES = {"Transformer", "Pooling", "Normalize"}
 
 
+class UnsupportedRerankerError(ConvertError):
+    """A checkpoint with a classification head that llama.cpp cannot rerank with."""
+
+    exit_code = 4
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path} {problem}; rerankers of XLM-RoBERTa (bge-reranker) can be converted"
+        )
+        self.path = path
+
+
 @dataclass(frozen=True)
 class EncoderHParams:
     """Sizes of an encoder, and how token vectors are pooled.
+
+    A reranker's pooling is RANK: its classification head makes one number of the first vector.
 
     Attributes:
         num_positions: rows of the checkpoint's position table.
@@ -69,6 +87,12 @@ class EncoderHParams:
         writer.add_token_type_count(self.num_types)
 
 
+def is_reranker(config: Mapping[str, Any]) -> bool:
+    """Whether the encoder that config.json describes has a classification head."""
+    names = config.get("architectures")
+    return isinstance(names, list) and any(str(name).endswith(HEAD_SUFFIX) for name in names)
+
+
 def parse_hparams(folder: Path, config: Mapping[str, Any]) -> EncoderHParams:
     """Parse the config.json of ``folder``, checking types, ranges and relations of its values.
 
@@ -78,6 +102,8 @@ def parse_hparams(folder: Path, config: Mapping[str, Any]) -> EncoderHParams:
     """
     path = folder / CONFIG_FILE
     check_options(path, config, FIXED_OPTIONS)
+    if is_reranker(config):
+        _check_head(folder, config)
     hidden_size = count(path, config, "hidden_size")
     num_heads = count(path, config, "num_attention_heads")
     if hidden_size % num_heads:
@@ -99,8 +125,26 @@ def parse_hparams(folder: Path, config: Mapping[str, Any]) -> EncoderHParams:
         num_skipped=num_skipped,
         context_size=_context_size(folder, num_positions - num_skipped),
         norm_epsilon=positive(path, config, "layer_norm_eps", default=1e-12),
-        pooling=_pooling(folder),
+        pooling=PoolingType.RANK if is_reranker(config) else _pooling(folder),
     )
+
+
+def _check_head(folder: Path, config: Mapping[str, Any]) -> None:
+    """Check that llama.cpp can rerank with the classification head."""
+    if config["model_type"] != XLM_ROBERTA:
+        problem = (
+            "holds a classifier of BERT, which tells query and document apart by token types, and "
+            "llama.cpp has one type only"
+        )
+        raise UnsupportedRerankerError(folder, problem)
+    labels, path = config.get("id2label"), folder / CONFIG_FILE
+    if isinstance(labels, dict):
+        num_labels = len(labels)
+    else:
+        num_labels = count(path, config, "num_labels", default=DEFAULT_NUM_LABELS)
+    if num_labels != 1:
+        problem = f"holds a classifier with {num_labels} labels, and a reranker has one"
+        raise UnsupportedRerankerError(folder, problem)
 
 
 def _context_size(folder: Path, num_positions: int) -> int:

@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from gguf import PoolingType
+
 from glm3edge_convert.checkpoint.weights import SourceTensor, open_tensors
 from glm3edge_convert.models.bert.hparams import EncoderHParams
 from glm3edge_convert.models.output_tensors import TensorMapping
 
 # Names of a model with heads begin with the name of the model without.
 PREFIX = re.compile(r"(bert|roberta)\.")
-# Buffers, and heads that embeddings do not need.
+# Buffers, and heads that are not used; a reranker's is.
 DROPPED = re.compile(
     r"embeddings\.position_ids|pooler\..*|cls\..*|lm_head\..*|classifier\..*|(colbert|sparse)_.*"
 )
@@ -31,7 +33,7 @@ def _renamed(name: str) -> str:
 
 
 def encoder_mappings(hparams: EncoderHParams) -> Iterator[TensorMapping]:
-    """The encoder's tensors in file order: embeddings, their norm, layers."""
+    """The encoder's tensors in file order: embeddings, their norm, layers, a reranker's head."""
 
     def table(source_name: str, name: str, num_rows: int) -> TensorMapping:
         shape = (num_rows, hparams.hidden_size)
@@ -49,6 +51,9 @@ def encoder_mappings(hparams: EncoderHParams) -> Iterator[TensorMapping]:
     yield from _pair("embeddings.LayerNorm", "token_embd_norm", hparams.hidden_size)
     for layer in range(hparams.num_layers):
         yield from _layer_mappings(f"encoder.layer.{layer}", f"blk.{layer}", hparams)
+    if hparams.pooling is PoolingType.RANK:
+        yield from _pair("classifier.dense", "cls", hparams.hidden_size, hparams.hidden_size)
+        yield from _pair("classifier.out_proj", "cls.output", 1, hparams.hidden_size)
 
 
 def _layer_mappings(old: str, new: str, hparams: EncoderHParams) -> Iterator[TensorMapping]:
