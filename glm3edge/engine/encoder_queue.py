@@ -1,4 +1,4 @@
-"""Queue of texts for an embedding encoder, which runs on the engine's thread.
+"""Queue of texts for an encoder, which runs on the engine's thread: embeddings or reranking.
 
 Two threads that compute at once would slow each other down to far less than half: each has threads
 of its own that wait actively. So encoders take turns with the chat model's batches.
@@ -29,7 +29,7 @@ few."""
 
 
 class TextEncoder(Protocol):
-    """Embedding model. ``glm3edge.llama.encoder.Encoder`` is the implementation; see there."""
+    """Encoder model: ``glm3edge.llama.encoder.Encoder``, or ``Reranker`` beside it; see there."""
 
     batch_size: int
     num_sequences: int

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from glm3edge.core import Span
 from glm3edge.errors import DecodeError, ModelError, ModelLoadError, ResourceClosedError
 from glm3edge.llama.batch import Batch
+from glm3edge.llama.gguf_file import has_head
 from glm3edge.llama.handle import close_context, open_context
 from glm3edge.llama.model import ENCODER_ARCHITECTURE, Model
 from glm3edge.llama.pointers import floats_at
 
 ARCHITECTURE = ENCODER_ARCHITECTURE  # XLM-RoBERTa's too, in llama.cpp
-_POOLINGS = (1, 2, 3)  # LLAMA_POOLING_TYPE_MEAN, _CLS and _LAST: those that give a text's vector
+_POOLINGS = {"1", "2", "3"}  # of llama.cpp: mean, first token, last; they give a text's vector
 
 
 class Encoder:
@@ -26,6 +27,9 @@ class Encoder:
 
     Methods may be called from any thread, one at a time.
     """
+
+    pooling_type = native.LLAMA_POOLING_TYPE_UNSPECIFIED  # the file's
+    num_outputs: int | None = None  # numbers that pooling makes of a text, None for a whole vector
 
     def __init__(
         self, model: Model, *, batch_size: int, num_sequences: int, num_threads: int
@@ -39,14 +43,19 @@ class Encoder:
             num_threads: compute threads.
 
         Raises:
-            ModelLoadError: the file does not name its pooling, or the tokens at a text's ends.
+            ModelLoadError: the model is of another kind, or its file lacks what it has to say.
             ModelError: llama.cpp could not make it, most often for lack of memory.
         """
+        problem = self._problem(model)
+        if problem is None and len(model.tokenize("", add_special=True)) != 2:
+            problem = "it does not say which tokens a text begins and ends with"
+        if problem is not None:
+            raise ModelLoadError(model.path, problem)
         self.model = model
         self.batch_size = batch_size
         self.num_sequences = num_sequences
         self.embedding_length = model.embedding_length
-        self._vector_type: Any = ctypes.c_float * model.embedding_length
+        self._vector_type: Any = ctypes.c_float * (self.num_outputs or model.embedding_length)
         self.context_size = min(model.context_length, batch_size)
         self._strips_accents = _strips_accents(model)
         self._lock = threading.Lock()
@@ -58,17 +67,18 @@ class Encoder:
             num_threads=num_threads,
             n_seq_max=num_sequences,
             embeddings=True,
+            pooling_type=self.pooling_type,
             kv_unified=True,
         )
         self._batch = Batch(batch_size)
-        problem = None
-        if native.llama_pooling_type(self._handle) not in _POOLINGS:
-            problem = "it does not say how the vectors of tokens are pooled to that of a text"
-        elif len(model.tokenize("", add_special=True)) != 2:
-            problem = "it does not say which tokens a text begins and ends with"
-        if problem is not None:
-            self.close()
-            raise ModelLoadError(model.path, problem)
+
+    def _problem(self, model: Model) -> str | None:
+        """Why ``model`` makes no embeddings; None if it does."""
+        if has_head(model.path):
+            return "it is a reranker: serve it with --rerank-model"
+        if model.metadata(f"{ARCHITECTURE}.pooling_type") not in _POOLINGS:
+            return "it does not say how the vectors of tokens are pooled to that of a text"
+        return None
 
     def __enter__(self) -> "Encoder":
         return self
@@ -92,6 +102,13 @@ class Encoder:
         Raises:
             DecodeError: llama.cpp failed.
         """
+        vectors = self._pooled(texts)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        scaled: NDArray[np.float32] = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+        return scaled
+
+    def _pooled(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """What llama.cpp makes of each text, a row for each."""
         with self._lock:
             if self._handle is None:
                 raise ResourceClosedError("the encoder is closed")
@@ -100,10 +117,7 @@ class Encoder:
             code = native.llama_encode(self._handle, self._batch.native)
             if code != 0:
                 raise DecodeError(code)
-            vectors = np.stack([self._vector(number) for number in range(len(texts))])
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        scaled: NDArray[np.float32] = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
-        return scaled
+            return np.stack([self._vector(number) for number in range(len(texts))])
 
     def _vector(self, number: int) -> NDArray[np.float32]:
         pointer = native.llama_get_embeddings_seq(self._handle, number)

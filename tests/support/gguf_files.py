@@ -1,12 +1,48 @@
-"""Ways to damage a copy of a GGUF file, byte by byte."""
+"""Ways to change or damage a copy of a GGUF file."""
 
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import gguf
 
 SPACE_PREFIX = "tokenizer.ggml.add_space_prefix"
 _UINT32, _BOOL = 4, 7  # GGUF's numbers of value types
+
+
+def metadata(reader: gguf.GGUFReader) -> dict[str, Any]:
+    """Metadata of a file, by key."""
+    return {
+        name: field.contents()
+        for name, field in reader.fields.items()
+        if not name.startswith("GGUF.")
+    }
+
+
+def write_gguf(
+    path: Path, values: Mapping[str, Any], tensors: Mapping[str, Any], *, types_of: gguf.GGUFReader
+) -> None:
+    """Write a file; metadata has the types that it has in ``types_of``."""
+    writer = gguf.GGUFWriter(path, values["general.architecture"])
+    for name, value in values.items():
+        if name == "general.architecture":
+            continue
+        known = types_of.fields.get(name)
+        types = known.types if known else value_types(value)
+        writer.add_key_value(name, value, types[0], types[-1] if len(types) > 1 else None)
+    for name, data in tensors.items():
+        writer.add_tensor(name, data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def value_types(value: Any) -> list[gguf.GGUFValueType]:
+    """GGUF's types of a value, and of its elements if it is a list."""
+    kind = gguf.GGUFValueType.get_type(value)
+    return [kind, gguf.GGUFValueType.get_type(value[0])] if isinstance(value, list) else [kind]
 
 
 def swap_tokens(path: Path, copy: Path, first: str, second: str) -> None:

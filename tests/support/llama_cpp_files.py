@@ -10,6 +10,8 @@ from typing import Any
 
 import gguf
 
+from tests.support.gguf_files import metadata, write_gguf
+
 TOKENS, TYPES = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
 TEXTS = {"<s>": "<bos>", "</s>": "<eos>", "<|sop|>": "sop", "<|eop|>": "eop"}
 ABSENT = {
@@ -27,25 +29,12 @@ FFN_SIZE, PADDED_FFN_SIZE = 640, 768  # of glm3-tiny and of the tests' random mo
 def as_llama_cpp_writes(path: Path, copy: Path, changes: Mapping[str, Any] | None = None) -> Path:
     """Rewrite ``path``, an f16 file of our converter; ``changes`` are other metadata."""
     reader = gguf.GGUFReader(path)
-    values = {
-        name: field.contents()
-        for name, field in reader.fields.items()
-        if not name.startswith("GGUF.") and name not in ABSENT
-    }
+    values = {name: value for name, value in metadata(reader).items() if name not in ABSENT}
     values[TOKENS] = [TEXTS.get(text, text) for text in values[TOKENS]]
     values["chatglm.feed_forward_length"] = FFN_SIZE
     values |= changes or {}
-    writer = gguf.GGUFWriter(copy, values.pop("general.architecture"))
-    for name, value in values.items():
-        known = reader.fields.get(name)
-        types = known.types if known else [gguf.GGUFValueType.get_type(value)]
-        writer.add_key_value(name, value, types[0], types[-1] if len(types) > 1 else None)
-    for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, _unpadded(tensor.name, tensor.data))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    tensors = {tensor.name: _unpadded(tensor.name, tensor.data) for tensor in reader.tensors}
+    write_gguf(copy, values, tensors, types_of=reader)
     return copy
 
 
