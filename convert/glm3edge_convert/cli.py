@@ -54,7 +54,7 @@ def convert_command(
         bool, typer.Option("--overwrite", help="Replace the output file.")
     ] = False,
 ) -> None:
-    """Convert a ChatGLM3 checkpoint, or an encoder for embeddings, to a quantized GGUF file.
+    """Convert a ChatGLM3 checkpoint, an encoder or a reranker to a quantized GGUF file.
 
     Exit codes: 2 wrong usage, 3 not a checkpoint folder, 4 another model than ChatGLM3, 5 damaged
     or inconsistent checkpoint, 6 output cannot be written, 7 a library is missing, 130 interrupted.

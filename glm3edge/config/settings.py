@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """Type that checkpoints are quantized to; None goes by the model."""
     embedding_model: str | None = None
     """Encoder for /v1/embeddings: a GGUF file or a folder; None is the chat model."""
+    rerank_model: str | None = None
+    """Reranker for /v1/rerank: a GGUF file or a folder; None is none."""
     lora: tuple[str, ...] = ()
     """LoRA adapters as ``FILE_OR_FOLDER[:SCALE]``; each is a model of its own for requests."""
     prefix: tuple[str, ...] = ()

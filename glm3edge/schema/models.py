@@ -22,7 +22,7 @@ class ModelCard(ReplyModel):
 
 
 class ModelList(ReplyModel):
-    """All models: the chat model, its adapters, and the embedding model if it is another."""
+    """All models: the chat model, its adapters, and those for embeddings and reranking."""
 
     object: Literal["list"] = "list"
     data: list[ModelCard]

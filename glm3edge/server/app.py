@@ -17,6 +17,7 @@ from glm3edge.server.routes import (
     health,
     ollama,
     openai,
+    rerank,
     responses,
     tokenize,
 )
@@ -47,6 +48,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
             )
     app.include_router(anthropic.router, tags=["Anthropic"])
     app.include_router(ollama.router, tags=["Ollama"])
+    app.include_router(rerank.router, tags=["Jina and Cohere"])
     app.include_router(tokenize.router, tags=["llama.cpp"])
     return app
 

@@ -1,14 +1,13 @@
 """Embedding service: tokenizes texts, computes their vectors, encodes the reply."""
 
-import asyncio
 import base64
 from typing import Any, Protocol
 
-from glm3edge.engine.async_stream import gather
 from glm3edge.engine.embedding import Vector, normalized
 from glm3edge.errors import ContextLengthExceededError, InvalidRequestError
 from glm3edge.schema.base import Usage
 from glm3edge.schema.embeddings import EmbeddingItem, EmbeddingsReply, EmbeddingsRequest
+from glm3edge.serving.vectors import compute_all
 
 
 class Embedder(Protocol):
@@ -72,17 +71,13 @@ class EmbeddingService:
     async def embed(self, request: EmbeddingsRequest, inputs: list[list[int]]) -> EmbeddingsReply:
         """Vectors of ``inputs``, encoded as ``request`` asks."""
         embedder = self._embedder
-        places = asyncio.Semaphore(embedder.num_at_once)
-
-        async def item(index: int, token_ids: list[int]) -> EmbeddingItem:
-            async with places:
-                vector = await embedder.vector(
-                    token_ids, is_alone=len(inputs) == 1, waits=index >= embedder.num_at_once
-                )
-            embedding = _encoded(_shortened(vector, request.dimensions), request)
-            return EmbeddingItem(index=index, embedding=embedding)
-
-        data = await gather(item(index, token_ids) for index, token_ids in enumerate(inputs))
+        vectors = await compute_all(embedder.vector, inputs, num_at_once=embedder.num_at_once)
+        data = [
+            EmbeddingItem(
+                index=index, embedding=_encoded(_shortened(vector, request.dimensions), request)
+            )
+            for index, vector in enumerate(vectors)
+        ]
         num_tokens = sum(len(token_ids) for token_ids in inputs)
         usage = Usage(prompt_tokens=num_tokens, total_tokens=num_tokens)
         return EmbeddingsReply(data=data, model=embedder.model_id, usage=usage)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 from glm3edge.chatglm3.vocabulary import MissingTokenError
 from glm3edge.config.settings import Settings
@@ -16,11 +17,14 @@ from glm3edge.llama.encoder import ARCHITECTURE as ENCODER_ARCHITECTURE
 from glm3edge.llama.encoder import Encoder
 from glm3edge.llama.model import Model
 from glm3edge.llama.remote_context import Report
+from glm3edge.llama.reranker import Reranker
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.serving.backend import EngineBackend, open_backend
 from glm3edge.serving.generation import ModelNames
 from glm3edge.serving.services import build_services
 from glm3edge.store.adapters import AdapterFile, PrefixFile
+
+AnyEncoder = TypeVar("AnyEncoder", bound=Encoder)
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +48,18 @@ class Runtime:
         *,
         model_id: str | None = None,
         embedding_path: Path | None = None,
+        rerank_path: Path | None = None,
         adapters: Sequence[AdapterFile | PrefixFile] = (),
     ) -> None:
-        """Load ``path`` with ``adapters``, and ``embedding_path`` for embeddings if it is given.
+        """Load ``path`` with ``adapters``, and the files of other models that are given.
+
+        Args:
+            path: of the chat model.
+            settings: of the server.
+            model_id: name of the chat model; the file's if there is none.
+            embedding_path: model that makes embeddings, instead of the chat model.
+            rerank_path: model that reranks.
+            adapters: that are served beside.
 
         Raises:
             ModelError: the model, an adapter or the context could not be made.
@@ -57,17 +70,17 @@ class Runtime:
             backend = stack.enter_context(open_backend(path, settings, adapters))
             self.model, self.report = backend.model, backend.report
             engine = _make_engine(backend, settings, stack)
-            encoder = None
-            if embedding_path is not None:
-                encoder = _open_encoder(embedding_path, settings, stack)
+            encoder = _open_encoder(Encoder, embedding_path, settings, stack)
+            reranker = _open_encoder(Reranker, rerank_path, settings, stack)
             stack.callback(engine.close)  # the first to close: its thread uses all of the above
             try:
                 self.services = build_services(
                     engine,
                     self.model,
                     ModelNames(model_id or self.model.name, names),
-                    encoder,
                     settings,
+                    encoder=encoder,
+                    reranker=reranker,
                     num_device_bytes=_num_device_bytes(backend.report),
                 )
             except MissingTokenError as exc:
@@ -109,16 +122,21 @@ def _make_engine(backend: EngineBackend, settings: Settings, stack: ExitStack) -
     )
 
 
-def _open_encoder(path: Path, settings: Settings, stack: ExitStack) -> Encoder:
-    """The embedding model in ``path``, which ``stack`` closes."""
+def _open_encoder(
+    kind: type[AnyEncoder], path: Path | None, settings: Settings, stack: ExitStack
+) -> AnyEncoder | None:
+    """The encoder in ``path`` if there is one, which ``stack`` closes."""
+    if path is None:
+        return None
     model = stack.enter_context(Model(path, architecture=ENCODER_ARCHITECTURE))
-    encoder = Encoder(
+    encoder = kind(
         model,
         batch_size=max(min(model.context_length, MAX_ENCODER_BATCH), MIN_ENCODER_BATCH),
         num_sequences=NUM_ENCODER_TEXTS,
         num_threads=num_threads(settings.threads),
     )
-    return stack.enter_context(encoder)
+    stack.enter_context(encoder)
+    return encoder
 
 
 def _open_disk_cache(backend: EngineBackend, settings: Settings) -> DiskCache | None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from glm3edge.chatglm3.vocabulary import SpecialTokens
@@ -12,6 +12,7 @@ from glm3edge.engine.engine import Engine
 from glm3edge.llama.encoder import Encoder
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
+from glm3edge.llama.reranker import Reranker
 from glm3edge.schema.models import ModelCard
 from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.completions import CompletionService
@@ -19,6 +20,7 @@ from glm3edge.serving.embedders import ChatModelEmbedder, EncoderEmbedder
 from glm3edge.serving.embeddings import Embedder, EmbeddingService
 from glm3edge.serving.generation import ModelNames
 from glm3edge.serving.model_file import ModelFile
+from glm3edge.serving.rerank import RerankService
 from glm3edge.serving.responses.store import ResponseStore
 from glm3edge.serving.tokenization import TokenizationService
 from glm3edge.store.adapters import check_adapter_names
@@ -29,8 +31,9 @@ from glm3edge_convert.quantize.recipe import file_type_name
 class Services:
     """An engine and the services that run on it. The application starts and closes the engine.
 
-    ``cards`` describe the chat model, then its adapters, then the embedding model if it is another;
-    ``files`` are those of the models, by their names.
+    ``cards`` describe the chat model, then its adapters, then the embedding model if it is another,
+    then the reranker; ``rerank`` is None if there is none. ``files`` are those of the chat and the
+    embedding model, by their names.
     """
 
     engine: Engine
@@ -40,6 +43,7 @@ class Services:
     tokens: TokenizationService
     cards: tuple[ModelCard, ...]
     files: Mapping[str, ModelFile] = field(default_factory=dict)
+    rerank: RerankService | None = None
     responses: ResponseStore = field(default_factory=ResponseStore)
 
     @property
@@ -52,9 +56,10 @@ def build_services(
     engine: Engine,
     model: Model,
     names: ModelNames,
-    encoder: Encoder | None,
     settings: Settings,
     *,
+    encoder: Encoder | None = None,
+    reranker: Reranker | None = None,
     num_device_bytes: int = 0,
 ) -> Services:
     """Services of one model.
@@ -63,8 +68,9 @@ def build_services(
         engine: computes for them.
         model: the chat model.
         names: of the model and its adapters.
-        encoder: the embedding model; None if the chat model makes embeddings.
         settings: of the server.
+        encoder: the embedding model; None if the chat model makes embeddings.
+        reranker: None if there is none.
         num_device_bytes: bytes of the chat model's weights that are on devices.
 
     Raises:
@@ -72,7 +78,12 @@ def build_services(
         MissingTokenError: the model is no ChatGLM3 chat model.
     """
     embedder = _embedder(engine, model, names, encoder, settings)
-    cards = _cards(engine, names, None if encoder is None else embedder)
+    rerank = None
+    if reranker is not None:
+        queue = _queue(engine, reranker, settings)
+        rerank = RerankService(queue, reranker, model_id=reranker.model.name)
+    others = [(one.model.name, one.context_size) for one in (encoder, reranker) if one is not None]
+    cards = _cards(engine, names, others)
     check_adapter_names(names.adapters, models=[card.id for card in cards if card.parent is None])
     clamp_max_tokens = settings.clamp_max_tokens
     return Services(
@@ -96,6 +107,7 @@ def build_services(
         tokens=TokenizationService(model),
         cards=cards,
         files=_files(model, names, encoder, num_device_bytes),
+        rerank=rerank,
     )
 
 
@@ -106,13 +118,16 @@ def _embedder(
         return ChatModelEmbedder(
             engine, model, model_id=names.base, embedding_length=model.embedding_length
         )
-    queue = EncoderQueue(
+    return EncoderEmbedder(_queue(engine, encoder, settings), encoder)
+
+
+def _queue(engine: Engine, encoder: Encoder, settings: Settings) -> EncoderQueue:
+    return EncoderQueue(
         engine,
         encoder,
         max_waiting=encoder.num_sequences * (1 + settings.queue),
         timeout=settings.timeout or math.inf,
     )
-    return EncoderEmbedder(queue, encoder)
 
 
 def _files(
@@ -139,15 +154,17 @@ def _file(model: Model, num_device_bytes: int = 0) -> ModelFile:
     )
 
 
-def _cards(engine: Engine, names: ModelNames, embedder: Embedder | None) -> tuple[ModelCard, ...]:
-    """Cards of the model and its adapters, and of ``embedder`` if it is a model of its own."""
+def _cards(
+    engine: Engine, names: ModelNames, others: Iterable[tuple[str, int]]
+) -> tuple[ModelCard, ...]:
+    """Cards of the model and its adapters, and of other models by name and context size."""
     created, size = int(time.time()), engine.context_size
     base = ModelCard(id=names.base, created=created, context_length=size)
     adapters = [
         ModelCard(id=name, created=created, parent=names.base, context_length=size)
         for name in names.adapters
     ]
-    if embedder is None:
-        return (base, *adapters)
-    size = embedder.context_size
-    return (base, *adapters, ModelCard(id=embedder.model_id, created=created, context_length=size))
+    encoders = [
+        ModelCard(id=name, created=created, context_length=length) for name, length in others
+    ]
+    return (base, *adapters, *encoders)

@@ -25,6 +25,7 @@ from glm3edge.schema.ollama import (
     OllamaChatRequest,
     OllamaOptions,
 )
+from glm3edge.schema.rerank import RerankRequest
 from glm3edge.schema.responses import ResponseRequest
 from glm3edge.server import error_responses
 from tests.support.pages import rows
@@ -58,6 +59,12 @@ ROUTES: dict[str, tuple[type[BaseModel], type | None, str, dict[str, Any]]] = {
         embedding_params.EmbeddingCreateParams,
         "/v1/embeddings",
         {"input": "你好"},
+    ),
+    "Rerank": (
+        RerankRequest,
+        None,
+        "/v1/rerank",
+        {"query": "熊猫吃什么？", "documents": ["大熊猫以竹子为食。", "今天天气很好。"]},
     ),
     "Responses": (
         ResponseRequest,
@@ -125,8 +132,8 @@ def test_obeyed_fields_are_read_by_the_code(heading: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+def client(rerank_server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=rerank_server.url, timeout=60) as client:
         yield client
 
 
@@ -164,7 +171,7 @@ def said(reply: httpx.Response) -> object:
         return [round(number, 4) for number in body["data"][0]["embedding"]]
     if "embeddings" in body:
         return [round(number, 4) for number in body["embeddings"][0]]
-    names = ("choices", "content", "message", "response")
+    names = ("choices", "content", "message", "response", "results")
     return next(body[name] for name in names if name in body)
 
 

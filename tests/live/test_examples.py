@@ -15,6 +15,7 @@ WANTED = {
     "/v1/chat/completions": {"chat", "stream", "tools", "json"},
     "/v1/completions": {"text"},
     "/v1/embeddings": {"text"},
+    "/v1/rerank": {"texts"},
     "/v1/messages": {"chat", "stream"},
     "/v1/messages/count_tokens": {"chat"},
     "/v1/responses": {"text", "stream"},
@@ -29,9 +30,9 @@ WANTED = {
 
 
 @pytest.fixture(scope="module")
-def examples(server: Server) -> dict[str, dict[str, Any]]:
+def examples(rerank_server: Server) -> dict[str, dict[str, Any]]:
     """Path to name to body."""
-    paths = httpx.get(f"{server.url}/openapi.json", timeout=SECONDS).json()["paths"]
+    paths = httpx.get(f"{rerank_server.url}/openapi.json", timeout=SECONDS).json()["paths"]
     found = {}
     for path, operations in paths.items():
         if body := operations.get("post", {}).get("requestBody"):
@@ -47,9 +48,11 @@ def test_each_route_with_a_body_has_examples(examples: dict[str, dict[str, Any]]
 
 
 @pytest.mark.parametrize("path", WANTED)
-def test_examples_run(path: str, examples: dict[str, dict[str, Any]], server: Server) -> None:
+def test_examples_run(
+    path: str, examples: dict[str, dict[str, Any]], rerank_server: Server
+) -> None:
     for name, body in examples[path].items():
-        reply = httpx.post(f"{server.url}{path}", json=body, timeout=60)
+        reply = httpx.post(f"{rerank_server.url}{path}", json=body, timeout=60)
         assert reply.status_code == 200, (name, reply.text)
         content_type = reply.headers["content-type"]
         is_stream = content_type.startswith(("text/event-stream", "application/x-ndjson"))
@@ -58,9 +61,9 @@ def test_examples_run(path: str, examples: dict[str, dict[str, Any]], server: Se
         assert '{"error":' not in reply.text
 
 
-def test_what_the_examples_show(examples: dict[str, dict[str, Any]], server: Server) -> None:
+def test_what_the_examples_show(examples: dict[str, dict[str, Any]], rerank_server: Server) -> None:
     def chat(name: str) -> Any:
-        url = f"{server.base_url}/chat/completions"
+        url = f"{rerank_server.base_url}/chat/completions"
         body = {**examples["/v1/chat/completions"][name], "temperature": 0}
         return httpx.post(url, json=body, timeout=60).json()["choices"][0]["message"]
 

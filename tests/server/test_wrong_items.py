@@ -15,6 +15,7 @@ from glm3edge.schema.embeddings import EmbeddingsRequest
 from glm3edge.schema.legacy import ChatBody
 from glm3edge.schema.messages import MessagesRequest
 from glm3edge.schema.ollama import EmbedRequest, GenerateRequest, OllamaChatRequest
+from glm3edge.schema.rerank import RerankRequest
 from glm3edge.schema.responses import ResponseRequest
 from glm3edge.schema.tokenize import DetokenizeRequest
 
@@ -36,6 +37,7 @@ FIELDS: list[tuple[type[RequestModel], dict[str, Any], list[str | int]]] = [
     (ChatBody, CHAT | {"prediction": {"type": "content"}}, ["prediction", "content"]),
     (CompletionRequest, {}, ["prompt"]),
     (EmbeddingsRequest, {}, ["input"]),
+    (RerankRequest, {"query": "你好"}, ["documents"]),
     (MessagesRequest, {"max_tokens": 1}, ["messages"]),
     (MessagesRequest, {"max_tokens": 1, **CHAT}, ["system"]),
     (MessagesRequest, {"max_tokens": 1, **CHAT}, ["tools"]),

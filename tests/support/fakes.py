@@ -58,6 +58,39 @@ def piece(token_id: int) -> bytes:
 
 
 @dataclass
+class FakeReranker:
+    """Reranker whose logits are the numbers of a document's bytes that the query has, less 3.
+
+    ``gate`` blocks every batch until it is released, where a test sets one.
+    """
+
+    batch_size: int = 512
+    context_size: int = 64
+    num_sequences: int = 4
+    gate: threading.Semaphore | None = None
+    pairs: list[list[int]] = field(default_factory=list)
+
+    def tokenize(self, text: str) -> list[int]:
+        return FakeVocabulary().tokenize(text)
+
+    def pair(self, query_ids: Sequence[int], document_ids: Sequence[int]) -> list[int]:
+        return [*query_ids, EOS, *document_ids[: self.document_room(len(query_ids))]]
+
+    def document_room(self, num_query_tokens: int) -> int:
+        return self.context_size - num_query_tokens - 1
+
+    def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        if self.gate is not None:
+            self.gate.acquire(timeout=GATE_SECONDS)
+        self.pairs += [list(pair) for pair in texts]
+        return np.array([[self._logit(list(pair))] for pair in texts], np.float32)
+
+    def _logit(self, pair: list[int]) -> int:
+        end = pair.index(EOS)
+        return sum(token_id in pair[:end] for token_id in pair[end + 1 :]) - 3
+
+
+@dataclass
 class FakeSampler:
     """Sampler of one scripted reply."""
 

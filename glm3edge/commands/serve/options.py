@@ -115,6 +115,14 @@ class OtherModelOptions(Options, heading="Other models"):
             "a repository. [the chat model]",
         ),
     ] = None
+    rerank_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Reranker (XLM-RoBERTa, such as bge-reranker): a GGUF file, a checkpoint folder "
+            "or a repository. [none]",
+        ),
+    ] = None
     lora: Annotated[
         list[str] | None,
         typer.Option(

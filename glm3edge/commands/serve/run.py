@@ -28,13 +28,13 @@ class _Files:
 
     model: Path
     encoder: Path | None
+    reranker: Path | None
     adapters: Sequence["AdapterFile | PrefixFile"]
 
     def __iter__(self) -> Iterator[Path]:
         yield self.model
         yield from (file.path for file in self.adapters)
-        if self.encoder is not None:
-            yield self.encoder
+        yield from (path for path in (self.encoder, self.reranker) if path is not None)
 
 
 def serve(model: str | None, settings: Settings) -> None:
@@ -58,6 +58,7 @@ def serve(model: str | None, settings: Settings) -> None:
             settings,
             model_id=None if model else DEFAULT_NAME,
             embedding_path=files.encoder,
+            rerank_path=files.reranker,
             adapters=files.adapters,
         ) as runtime:
             app = create_app(runtime.services, settings)
@@ -70,6 +71,7 @@ def serve(model: str | None, settings: Settings) -> None:
 def _find(model: str | None, settings: Settings) -> _Files:
     """Find the files of ``model`` and the settings; pull and convert those that are missing."""
     from glm3edge.store.store import Store  # noqa: PLC0415
+    from glm3edge_convert.conversion import Kind  # noqa: PLC0415
     from glm3edge_convert.progress import progress_bar  # noqa: PLC0415
 
     with progress_bar(partial(announce, "done") if is_json() else None) as progress:
@@ -79,6 +81,7 @@ def _find(model: str | None, settings: Settings) -> _Files:
         return _Files(
             model=store.find(model),
             encoder=store.find_encoder(settings.embedding_model),
+            reranker=store.find_encoder(settings.rerank_model, Kind.RERANK),
             adapters=[*store.find_adapters(settings.lora), *store.find_prefixes(settings.prefix)],
         )
 
@@ -105,12 +108,7 @@ def _banner(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool)
         f"model    {card.id}  ({model.path})",
         f"         {model.description}, {size}, context {card.context_length} tokens",
         *_placement_lines(runtime.report),
-        *(
-            f"embeds   {other.id}, up to {other.context_length} tokens a text"
-            if other.parent is None
-            else f"adapter  {other.id}"
-            for other in runtime.services.cards[1:]
-        ),
+        *_other_model_lines(runtime),
         f"server   {base_url}  (docs: {base_url.removesuffix('/v1')}/docs)",
         f"chat     {base_url.removesuffix('/v1')}/  (in a browser)",
         f"try      curl {base_url}/chat/completions -H 'Content-Type: application/json' \\",
@@ -125,6 +123,19 @@ def _banner(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool)
             2, "         A toy to try the API with: it greets, knows glm3edge, calls tools."
         )
     return "\n".join(lines)
+
+
+def _other_model_lines(runtime: "Runtime") -> list[str]:
+    lines, reranker = [], runtime.services.rerank
+    for card in runtime.services.cards[1:]:
+        size = f"up to {card.context_length} tokens a"
+        if card.parent is not None:
+            lines.append(f"adapter  {card.id}")
+        elif reranker is not None and card.id == reranker.model_id:
+            lines.append(f"reranks  {card.id}, {size} pair")
+        else:
+            lines.append(f"embeds   {card.id}, {size} text")
+    return lines
 
 
 def _placement_lines(report: "Report | None") -> list[str]:

@@ -109,6 +109,16 @@ EMBEDDINGS: dict[str, Any] = {
     "several": _example("Several texts", model=_MODEL, input=["猫", "狗", "car"]),
 }
 
+RERANK: dict[str, Any] = {
+    "texts": _example(
+        "The documents that answer a question",
+        model="bge-reranker-v2-m3",
+        query="熊猫吃什么？",
+        documents=["大熊猫以竹子为食。", "今天天气很好。", "The panda eats bamboo."],
+        top_n=2,
+    ),
+}
+
 MESSAGES: dict[str, Any] = {
     "chat": _example("A question", model=_MODEL, max_tokens=64, messages=_HELLO),
     "stream": _example("A stream", model=_MODEL, max_tokens=64, messages=_HELLO, stream=True),
