@@ -17,7 +17,7 @@ def _adapt(schema: Any) -> None:
         if kind in ("list", "dict"):
             schema["fail_fast"] = True
         elif kind in ("float", "bool"):
-            schema["strict"] = True
+            schema.setdefault("strict", True)
         elif kind == "int" and "strict" not in schema:
             lax = {**schema, "strict": False}
             schema.clear()
