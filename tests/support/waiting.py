@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.support.fakes import FakeBackend
+if TYPE_CHECKING:  # tests/clients have no glm3edge
+    from tests.support.fakes import FakeBackend
 
 SECONDS = 60.0
 """A guard against hangs; long enough for a busy machine."""
@@ -25,12 +27,12 @@ def wait_for(condition: Callable[[], object]) -> None:
         threading.Event().wait(0.05)
 
 
-def is_freed(backend: FakeBackend) -> bool:
+def is_freed(backend: "FakeBackend") -> bool:
     """Whether the first sequence has ended."""
     return bool(backend.samplers) and backend.samplers[0].is_closed
 
 
-def let_one_through(backend: FakeBackend) -> bool:
+def let_one_through(backend: "FakeBackend") -> bool:
     """Let the engine decode one more batch; returns False, to be used in a condition."""
     assert backend.gate is not None
     backend.gate.release()
