@@ -11,7 +11,7 @@ from pydantic_ai.messages import ToolReturnPart
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tests.clients.trips import Trip
+from tests.clients.trips import Booking, Trip
 from tests.support.servers import Server
 
 T = TypeVar("T")
@@ -72,14 +72,15 @@ def test_a_streamed_tool_loop(use: Use[str]) -> None:
     assert "22" in use(run)
 
 
+@pytest.mark.parametrize("shape", [Trip, Booking])
 @pytest.mark.parametrize("form", [ToolOutput, NativeOutput])
-def test_a_structured_reply(use: Use[list[Any]], form: Any) -> None:
+def test_a_structured_reply(use: Use[list[Any]], form: Any, shape: type) -> None:
     """By a tool that must be called, and by a response format."""
 
     async def run(model: Any) -> list[Any]:
-        agent = Agent(model, output_type=form(Trip))
+        agent = Agent(model, output_type=form(shape))
         plain = await agent.run("去北京玩几天？")
         async with agent.run_stream("去北京玩几天？") as result:
             return [plain.output, await result.get_output()]
 
-    assert [type(output) for output in use(run)] == [Trip, Trip]
+    assert [type(output) for output in use(run)] == [shape, shape]
