@@ -10,8 +10,8 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 from langchain_ollama import ChatOllama, OllamaEmbeddings
-from tests.clients.trips import Trip
 
+from tests.clients.trips import Trip
 from tests.support.servers import Server
 
 _MODEL = "glm3-tiny"
