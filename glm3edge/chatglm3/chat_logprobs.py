@@ -26,12 +26,15 @@ class ContentLogprobs:
     tokens wait.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, assistant_id: int) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, *, assistant_id: int, continues_prose: bool = False
+    ) -> None:
+        """Start a reply; ``continues_prose`` is as in ``ReplyParser``."""
         self._vocabulary = vocabulary
         self._assistant_id = assistant_id
         self._undecided: list[TokenEvent] = []
         self._pending: list[_Token] = []
-        self._part_has_text = False
+        self._part_has_text = continues_prose
 
     def feed(self, event: TokenEvent, parser: ReplyParser, *, position: int) -> None:
         """Add ``event``, which ``parser`` has been fed.

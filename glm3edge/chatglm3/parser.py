@@ -8,7 +8,8 @@ and content:
         └──can name no tool────────> PROSE   (the line included: models forget the newline)
 
 Separators are recognised by their token id; text that spells one is text. Where no tool may be
-called the first part's metadata line is in the prompt, and the reply begins in PROSE.
+called the first part's metadata line is in the prompt, and the reply begins in PROSE; so it does
+where it goes on with a message.
 """
 
 from collections.abc import Collection
@@ -56,7 +57,8 @@ class _State(Enum):
 class ReplyParser:
     """Parser of one reply: ``feed()`` its events, then ``finish()``.
 
-    Every character comes out once, except white space at a part's edges.
+    Every character comes out once, except white space at a part's edges; where the reply goes on
+    with a message, its beginning is no edge.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class ReplyParser:
         tool_names: Collection[str] = (),
         constrained_names: Collection[str] = (),
         begins_in_prose: bool = False,
+        continues_prose: bool = False,
     ) -> None:
         """Start a reply.
 
@@ -74,6 +77,7 @@ class ReplyParser:
             tool_names: tools the model was offered, whose calls follow a grammar; a metadata line
                 that names another is prose.
             begins_in_prose: the prompt has the first part's metadata line.
+            continues_prose: the prompt has that line and the beginning of the part's text.
         """
         self._assistant_id = assistant_id
         self._tool_names = frozenset(tool_names)
@@ -82,8 +86,10 @@ class ReplyParser:
         self._prose = _ProseFilter()
         self._num_calls = 0
         self._begin_part()
-        if begins_in_prose:
+        if begins_in_prose or continues_prose:
             self._state = _State.PROSE
+        if continues_prose:
+            self._prose.continue_part()
 
     @property
     def is_in_prose(self) -> bool:
@@ -189,6 +195,9 @@ class _ProseFilter:
     def begin_part(self) -> None:
         self._held = ""
         self._part_has_text = False
+
+    def continue_part(self) -> None:
+        self._part_has_text = self._reply_has_text = True
 
     def feed(self, text: str) -> str:
         """Text that is final: trailing white space and half a year mark are held back."""

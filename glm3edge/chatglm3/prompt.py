@@ -86,15 +86,19 @@ def encode_turns(
     special: SpecialTokens,
     *,
     asks_for_prose: bool = False,
+    continues_last: bool = False,
 ) -> list[int]:
     """Token ids of the prompt that asks for the assistant's next turn.
 
     With ``asks_for_prose`` the turn's metadata line is in the prompt, empty as that of all prose:
-    the reply is its content. Without, the model writes the line, which may name a tool.
+    the reply is its content. Without, the model writes the line, which may name a tool. With
+    ``continues_last`` the reply goes on with the last turn, the assistant's: turns have no end.
     """
     ids = list(special.prefix)
     for turn in turns:
         ids += encode_turn(turn, vocabulary, special)
+    if continues_last:
+        return ids
     ids.append(special.assistant)
     return ids + vocabulary.tokenize("\n") if asks_for_prose else ids
 

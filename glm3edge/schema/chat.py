@@ -173,6 +173,9 @@ class ChatOptions(Hints, SamplingOptions):
     it may be lowered, until a quarter of the context is free, at most 1024 tokens. System messages,
     tools and the last user message with what follows it stay; if they do not fit, the request is
     refused. The reply says what was left out; in a stream, its first chunk does.
+
+    ``continue_final_message`` and ``add_generation_prompt`` are vLLM's: an assistant message at the
+    end is continued unless they ask for a new one.
     """
 
     model: str = ""
@@ -185,6 +188,8 @@ class ChatOptions(Hints, SamplingOptions):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     response_format: ResponseFormat | None = None
     truncation: Literal["auto", "disabled"] | None = None
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None
 
     @property
     def max_new_tokens(self) -> int | None:

@@ -128,9 +128,11 @@ def events(reply: str, cuts: set[int]) -> list[TokenEvent]:
 
 
 def parse(
-    token_events: list[TokenEvent], tools: tuple[str, ...] = TOOLS
+    token_events: list[TokenEvent],
+    tools: tuple[str, ...] = TOOLS,
+    parser: ReplyParser | None = None,
 ) -> tuple[str, tuple[tuple[str, object], ...]]:
-    parser = ReplyParser(assistant_id=ASSISTANT, tool_names=tools)
+    parser = parser or ReplyParser(assistant_id=ASSISTANT, tool_names=tools)
     deltas = [delta for event in token_events for delta in parser.feed(event)] + parser.finish()
     prose = "".join(delta.text for delta in deltas if isinstance(delta, ProseDelta))
     assert all(delta.text for delta in deltas if isinstance(delta, ProseDelta))
@@ -197,3 +199,29 @@ def test_any_text_passes_without_loss(pieces: list[str], separators: list[bool])
     assert calls == ()
     expected = "".join(pieces).replace("[[训练时间]]", "2023年")
     assert "".join(prose.split()) == "".join(expected.split())
+
+
+@pytest.mark.parametrize(
+    ("reply", "prose", "calls"),
+    [
+        (" b c ", " b c", ()),
+        ("\nb", "\nb", ()),
+        ("", "", ()),
+        (" \n", "", ()),
+        (f"get_current_weather\n{CALL}", f"get_current_weather\n{CALL}", ()),
+        (f" b{SEPARATOR}\n c", " b\nc", ()),
+        (f"{SEPARATOR}\n c", "\nc", ()),
+        (
+            f" b\n{SEPARATOR}get_current_weather\n{CALL}",
+            " b",
+            (("get_current_weather", {"location": "beijing", "unit": "celsius"}),),
+        ),
+    ],
+)
+def test_a_reply_that_goes_on_with_a_message(
+    reply: str, prose: str, calls: tuple[tuple[str, object], ...]
+) -> None:
+    """White space in front belongs to the message; a line in front names no tool."""
+    for cuts in (set[int](), {1}, {2}, set(range(len(reply)))):
+        parser = ReplyParser(assistant_id=ASSISTANT, tool_names=TOOLS, continues_prose=True)
+        assert parse(events(reply, cuts), parser=parser) == (prose, calls)

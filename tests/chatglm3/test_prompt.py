@@ -196,3 +196,18 @@ def test_token_ids_that_are_no_turns(ids: list[int]) -> None:
     vocabulary = FakeVocabulary()
     with pytest.raises(InvalidRequestError, match="no conversation of this model"):
         decode_turns(ids, vocabulary, SpecialTokens.of(vocabulary))
+
+
+def test_the_last_turn_can_be_left_open() -> None:
+    vocabulary = FakeVocabulary()
+    ids = encode_turns(
+        [Turn(Role.USER, "x"), Turn(Role.ASSISTANT, "我叫")],
+        vocabulary,
+        SpecialTokens.of(vocabulary),
+        continues_last=True,
+    )
+    assert ids == [
+        *(GMASK, SOP),
+        *(USER, *spell("\n"), *spell("x")),
+        *(ASSISTANT, *spell("\n"), *spell("我叫")),
+    ]

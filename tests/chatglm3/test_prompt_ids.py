@@ -85,3 +85,14 @@ def test_golden(golden_vocabulary: Model, case: dict[str, list[int] | list[list[
     conversation = [Turn(Role(role), content, meta) for role, meta, content in case["turns"]]  # type: ignore[misc]
     special = SpecialTokens.of(golden_vocabulary)
     assert encode_turns(conversation, golden_vocabulary, special) == case["ids"]
+
+
+@relaxed
+@given(conversations, st.text())
+def test_an_open_turn_is_encoded_as_a_whole_one(
+    tiny_model: Model, conversation: list[Turn], text: str
+) -> None:
+    turns = [*conversation, Turn(Role.ASSISTANT, text)]
+    special = SpecialTokens.of(tiny_model)
+    ids = encode_turns(turns, tiny_model, special, continues_last=True)
+    assert [*ids, special.assistant] == encode_turns(turns, tiny_model, special)

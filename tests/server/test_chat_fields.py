@@ -85,6 +85,8 @@ FIELDS: list[tuple[str, Any, Any, str]] = [
     ("min_p", 0.1, 2, "min_p"),
     ("priority", "background", "urgent", "priority"),
     ("truncation", "auto", "oldest", "truncation"),
+    ("continue_final_message", False, True, "continue_final_message"),
+    ("add_generation_prompt", True, False, "add_generation_prompt"),
 ]
 
 

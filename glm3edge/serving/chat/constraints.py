@@ -1,6 +1,6 @@
 """Constraints of chat replies, from ``tools``, ``tool_choice`` and ``response_format``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from glm3edge.chatglm3.grammar import ReplyForm, reply_grammar
@@ -25,10 +25,15 @@ class ConstraintBuilder:
         self._assistant_id = special.assistant
         self._guide = guide
 
-    def build(self, request: ChatRequest, tools: list[Tool]) -> Callable[[], Constraint] | None:
+    def build(
+        self, request: ChatRequest, tools: list[Tool], *, begun_ids: Sequence[int] = ()
+    ) -> Callable[[], Constraint] | None:
         """Makes the constraint of each reply to ``request``, which offers ``tools``.
 
         None if replies are unconstrained.
+
+        ``begun_ids`` are the reply's first tokens, if the prompt has them already: those of a
+        message that it goes on with.
 
         Raises:
             InvalidRequestError: the request asks for a constraint that cannot be enforced.
@@ -41,9 +46,16 @@ class ConstraintBuilder:
         if not form.tools and form.json_schema is None:
             return None
         try:
-            return self._matcher(self._guide, form).copy
+            matcher = self._matcher(self._guide, form)
         except GrammarError as exc:
             raise InvalidRequestError(f"{param} cannot be followed: {exc}", param=param) from exc
+        try:
+            for token_id in begun_ids:
+                matcher.accept(token_id)
+        except GrammarError as exc:
+            message = "the reply goes on with the last message, which cannot be its beginning"
+            raise InvalidRequestError(f"{param}: {message}", param=param) from exc
+        return matcher.copy
 
     def _matcher(self, guide: Guide, form: ReplyForm) -> Matcher:
         try:

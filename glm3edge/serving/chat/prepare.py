@@ -14,6 +14,7 @@ from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.guidance import Guide
 from glm3edge.schema.chat import ChatRequest, Message, Tool, Truncation
 from glm3edge.serving.chat.constraints import ConstraintBuilder, offered_tools
+from glm3edge.serving.chat.continuation import continues_last_message
 from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.chat.parts import PartReader
 from glm3edge.serving.generation import ModelNames, check_biases, generation_requests
@@ -47,7 +48,7 @@ class ChatPreparer:
         """See ``ChatService.prepare``."""
         _refuse_unsupported(request, capacity=self._engine.capacity)
         check_biases(request, self._vocabulary)
-        tools = offered_tools(request)
+        tools, continues = offered_tools(request), continues_last_message(request)
         clamp = clamp_max_tokens or self._clamp_max_tokens
         prompt_ids, truncation = self._fitting_prompt(request, clamp=clamp)
         max_new_tokens = new_token_limit(  # before grammars are made of what is too long
@@ -57,7 +58,8 @@ class ChatPreparer:
             param="messages",
             clamp=clamp,
         )
-        make_constraint = self._constraints.build(request, tools)
+        begun_ids = self._begun_ids(request, tools) if continues else []
+        make_constraint = self._constraints.build(request, tools, begun_ids=begun_ids)
         make_reader = partial(self._reader, request, tools)
         model, adapter = self._names.find(request.model)
         options = request.stream_options
@@ -69,7 +71,7 @@ class ChatPreparer:
                 request,
                 prompt_ids,
                 max_new_tokens=max_new_tokens,
-                max_hidden_tokens=_MAX_HIDDEN_TOKENS,
+                max_hidden_tokens=0 if continues else _MAX_HIDDEN_TOKENS,
                 stop_token_ids=self._special.stop_ids,
                 adapter=adapter,
                 num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
@@ -119,7 +121,14 @@ class ChatPreparer:
             self._vocabulary,
             self._special,
             asks_for_prose=not tools,
+            continues_last=continues_last_message(request),
         )
+
+    def _begun_ids(self, request: ChatRequest, tools: list[Tool]) -> list[int]:
+        """The first tokens of a reply that goes on with the last message, as the model would have
+        written them."""
+        content_ids = self._vocabulary.tokenize(request.messages[-1].text)
+        return self._vocabulary.tokenize("\n") + content_ids if tools else content_ids
 
     def _message_sizes(self, messages: list[Message]) -> list[int]:
         """Tokens that each message takes in the prompt, system messages apart."""
@@ -132,15 +141,18 @@ class ChatPreparer:
         self, request: ChatRequest, tools: list[Tool], stop_strings: tuple[str, ...]
     ) -> PartReader:
         """Reader of one reply's tokens."""
-        assistant_id = self._special.assistant
+        assistant_id, continues = self._special.assistant, continues_last_message(request)
         parser = ReplyParser(
             assistant_id=assistant_id,
             tool_names={tool.function.name for tool in tools},
             begins_in_prose=not tools,
+            continues_prose=continues,
         )
         logprobs = None
         if request.logprobs:
-            logprobs = ContentLogprobs(self._vocabulary, assistant_id=assistant_id)
+            logprobs = ContentLogprobs(
+                self._vocabulary, assistant_id=assistant_id, continues_prose=continues
+            )
         return PartReader(stop_strings, parser=parser, logprobs=logprobs)
 
 

@@ -68,6 +68,7 @@ def chat_request(request: ResponseRequest, earlier: Sequence[Item]) -> ChatReque
         response_format=_response_format(request.text),
         max_completion_tokens=request.max_output_tokens,
         stream_options=StreamOptions(include_usage=True) if request.stream else None,
+        continue_final_message=False,  # OpenAI's API has no such thing: a message is whole
         logprobs=request.wants_logprobs,
         **{name: getattr(request, name) for name in _SAME_FIELDS},
     )

@@ -178,7 +178,8 @@ def test_instructions_come_first_and_what_was_said_earlier_before_the_input() ->
 def test_fields(fields: dict[str, Any], chat: dict[str, Any]) -> None:
     found = translated(**fields)
     del found["messages"]
-    assert {"model": "", "logprobs": False} | chat == found
+    expected = {"model": "", "logprobs": False, "continue_final_message": False}
+    assert expected | chat == found
 
 
 def test_a_tool_has_no_field_that_chat_lacks() -> None:
