@@ -9,11 +9,12 @@ def refusal(reason: str) -> PydanticCustomError:
     return PydanticCustomError("unsupported", "{reason}", {"reason": reason})
 
 
-def refused(reason: str) -> BeforeValidator:
-    """Validator of a field that a local text model cannot follow: only null is accepted."""
+def refused(reason: str, *, but: tuple[object, ...] = ()) -> BeforeValidator:
+    """Validator of a field that a local text model cannot follow: null is accepted, and ``but`` is,
+    which asks for nothing."""
 
     def check(value: object) -> object:
-        if value is not None:
+        if value is not None and value not in but:
             raise refusal(reason)
         return value
 

@@ -1,11 +1,15 @@
-"""Models of POST /v1/messages and /v1/messages/count_tokens: chat in Anthropic's form."""
+"""Models of POST /v1/messages and /v1/messages/count_tokens: chat in Anthropic's form.
+
+Fields that are not here, such as ``cache_control``, have no effect; docs/api.md lists them.
+"""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from glm3edge.schema.base import EventModel, ReplyModel, RequestModel
+from glm3edge.schema.base import EventModel, ReplyModel, RequestModel, is_none
 from glm3edge.schema.chat import ToolName
+from glm3edge.schema.checks import refusal, refused
 
 
 class TextBlock(RequestModel):
@@ -44,14 +48,15 @@ class ToolResultBlock(RequestModel):
     is_error: bool | None = None
 
 
-class ThinkingBlock(RequestModel):
-    """Reasoning of another model, which is dropped: ChatGLM3's format has no place for it."""
+class DroppedBlock(RequestModel):
+    """Reasoning of another model, or the mark where another took over. ChatGLM3's format has no
+    place for it: it is dropped."""
 
-    type: Literal["thinking", "redacted_thinking"]
+    type: Literal["thinking", "redacted_thinking", "fallback"]
 
 
 UserBlock = Annotated[TextBlock | ToolResultBlock, Field(discriminator="type")]
-AssistantBlock = Annotated[TextBlock | ToolUseBlock | ThinkingBlock, Field(discriminator="type")]
+AssistantBlock = Annotated[TextBlock | ToolUseBlock | DroppedBlock, Field(discriminator="type")]
 
 
 class UserMessage(RequestModel):
@@ -75,10 +80,14 @@ class AssistantMessage(RequestModel):
 
 
 class SystemMessage(RequestModel):
-    """Instructions within the conversation. They are added to ``system``, as the format needs."""
+    """Instructions within the conversation. They are added to ``system``, as the format needs.
+
+    With ``clear_at: next_user_message`` they only hold until the user's next message.
+    """
 
     role: Literal["system"]
-    content: TextBlocks
+    content: TextBlocks = Field(default_factory=list)
+    clear_at: Literal["next_user_message", "never"] | None = None
 
 
 InputMessage = Annotated[
@@ -86,14 +95,21 @@ InputMessage = Annotated[
 ]
 
 
+def _refuse_server_tools(kind: object) -> object:
+    if kind not in (None, "custom"):
+        raise refusal(f"this server has no tool of type {kind!r}: describe yours by input_schema")
+    return kind
+
+
 class ClientTool(RequestModel):
     """A tool the model may use; ``input_schema`` is a JSON schema.
 
     Calls are constrained to it; with ``strict`` the request is refused if that is not possible.
-    Tools that run on Anthropic's servers are refused.
+    Tools that run on Anthropic's servers, or whose schema only Anthropic's models know, are
+    refused.
     """
 
-    type: Literal["custom"] | None = None
+    type: Annotated[Literal["custom"] | None, BeforeValidator(_refuse_server_tools)] = None
     name: ToolName
     description: str | None = None
     input_schema: dict[str, Any]
@@ -143,6 +159,16 @@ class Conversation(RequestModel):
     )
     thinking: dict[str, Any] | None = None
     output_config: OutputConfig | None = None
+    output_format: OutputFormat | None = None
+    mcp_servers: Annotated[
+        list[Any] | None, refused("this server runs no tools: connect to them yourself", but=([],))
+    ] = None
+
+    @property
+    def format(self) -> OutputFormat | None:
+        """The reply's format, under its new name or its old one."""
+        new = self.output_config.format if self.output_config is not None else None
+        return new or self.output_format
 
 
 class MessagesRequest(Conversation):
@@ -155,6 +181,10 @@ class MessagesRequest(Conversation):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0)] | None = None
     metadata: dict[str, Any] | None = None
+    thread: dict[str, Any] | None = None
+    compaction: Annotated[
+        None, refused("no conversation is compacted here: ask for a summary in a message")
+    ] = None
 
 
 class TokenCount(ReplyModel):
@@ -209,11 +239,18 @@ class MessageReply(ReplyModel):
     usage: MessageUsage
 
 
+class MessageErrorCode(ReplyModel):
+    """Cause of an error that Anthropic's clients know how to handle."""
+
+    error_code: str
+
+
 class MessageErrorDetail(ReplyModel):
     """An error: type and message."""
 
     type: str
     message: str
+    details: MessageErrorCode | None = Field(default=None, exclude_if=is_none)
 
 
 class ErrorEvent(EventModel):

@@ -3,10 +3,10 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from glm3edge.schema.base import ReplyModel, RequestModel, is_none
 from glm3edge.schema.chat import ToolName
+from glm3edge.schema.checks import refusal, refused
 from glm3edge.schema.response_items import Item, OutputItem
 from glm3edge.schema.sampling import TokenChoice
 
@@ -26,21 +26,9 @@ def _items_of(value: object) -> object:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
-def _refuse(reason: str, *, but: tuple[object, ...] = (None,)) -> BeforeValidator:
-    """Validator that refuses all values ``but`` some, rather than ignore them silently."""
-
-    def check(value: object) -> object:
-        if value not in but:
-            raise PydanticCustomError("unsupported", "{reason}", {"reason": reason})
-        return value
-
-    return BeforeValidator(check)
-
-
 def _function_type(kind: object) -> object:
     if kind != "function":
-        message = "this server runs no tools: offer functions, and run what the model calls"
-        raise PydanticCustomError("unsupported", message)
+        raise refusal("this server runs no tools: offer functions, and run what the model calls")
     return kind
 
 
@@ -122,10 +110,10 @@ class ResponseRequest(TokenChoice):
     user: str | None = None
     truncation: Literal["auto", "disabled"] | None = None
     background: Annotated[
-        bool | None, _refuse("no response is made in the background", but=(None, False))
+        bool | None, refused("no response is made in the background", but=(False,))
     ] = None
-    conversation: Annotated[None, _refuse("not supported: use previous_response_id")] = None
-    prompt: Annotated[None, _refuse("not supported: use instructions and input")] = None
+    conversation: Annotated[None, refused("not supported: use previous_response_id")] = None
+    prompt: Annotated[None, refused("not supported: use instructions and input")] = None
 
     @property
     def wants_logprobs(self) -> bool:

@@ -24,7 +24,7 @@ from glm3edge.errors import (
     TimeoutExceededError,
 )
 from glm3edge.schema.errors import ErrorDetail, ErrorReply
-from glm3edge.schema.messages import ErrorEvent, MessageErrorDetail
+from glm3edge.schema.messages import ErrorEvent, MessageErrorCode, MessageErrorDetail
 from glm3edge.schema.ollama import OllamaError
 from glm3edge.server.request_errors import (
     AuthenticationError,
@@ -34,6 +34,7 @@ from glm3edge.server.request_errors import (
     HostNotAllowedError,
     OriginNotAllowedError,
 )
+from glm3edge.serving.anthropic.errors import ThreadUnsupportedError
 from glm3edge.serving.responses.errors import PreviousResponseNotFoundError, ResponseNotFoundError
 
 _INVALID = "invalid_request_error"
@@ -42,6 +43,7 @@ _SERVER = "server_error"
 # Exception, status, OpenAI's type, OpenAI's code; the first match counts.
 _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
     (ContextLengthExceededError, HTTPStatus.BAD_REQUEST, _INVALID, "context_length_exceeded"),
+    (ThreadUnsupportedError, HTTPStatus.BAD_REQUEST, _INVALID, "thread_unsupported_request"),
     (InvalidRequestError, HTTPStatus.BAD_REQUEST, _INVALID, None),
     (
         PreviousResponseNotFoundError,
@@ -88,6 +90,7 @@ _ANTHROPIC_TYPES: dict[int, str] = {
     HTTPStatus.SERVICE_UNAVAILABLE: "overloaded_error",
     HTTPStatus.GATEWAY_TIMEOUT: "timeout_error",
 }
+_ANTHROPIC_CODES = {"thread_unsupported_request"}  # its clients act on
 
 
 def describe(exc: Exception) -> tuple[HTTPStatus, ErrorReply]:
@@ -198,7 +201,9 @@ def _shortened(text: str) -> str:
 def _anthropic(request_id: str, status: int, reply: ErrorReply) -> ErrorEvent:
     other = "api_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _INVALID
     kind = _ANTHROPIC_TYPES.get(status, other)
-    detail = MessageErrorDetail(type=kind, message=reply.error.message)
+    code = reply.error.code
+    details = MessageErrorCode(error_code=code) if code in _ANTHROPIC_CODES else None
+    detail = MessageErrorDetail(type=kind, message=reply.error.message, details=details)
     return ErrorEvent(error=detail, request_id=request_id)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from anthropic.types.beta import message_create_params as beta_params
 from anthropic.types.message_create_params import MessageCreateParamsBase
 from openai.types import completion_create_params as completion_params
 from openai.types import embedding_create_params as embedding_params
@@ -103,6 +104,8 @@ def test_every_field_is_listed_once(heading: str) -> None:
     assert len(listed) == len(set(listed))
     known = field_names(model)
     theirs = set() if params is None else set(params.__annotations__)
+    if params is MessageCreateParamsBase:
+        theirs |= set(beta_params.MessageCreateParamsBase.__annotations__)
     assert known - set(listed) == set()
     assert theirs - set(listed) == set()
     assert set(listed) - known - theirs == set()

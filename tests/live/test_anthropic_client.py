@@ -154,6 +154,44 @@ def test_stop_sequences(client: anthropic.Anthropic, stream: bool) -> None:
     assert text_of(message) == whole.partition(stop)[0].rstrip()
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_reply_goes_on_with_the_last_message(client: anthropic.Anthropic, stream: bool) -> None:
+    whole = text_of(create(client, **GREEDY))
+    begun = "".join(whole.partition("，")[:2])
+    assert begun != whole
+    messages: list[Any] = [*HELLO, {"role": "assistant", "content": begun}]
+    options: Any = {"model": "m", "max_tokens": 64, "messages": messages, **GREEDY}
+    if stream:
+        with client.messages.stream(**options) as events:
+            rest = "".join(events.text_stream)
+    else:
+        rest = text_of(create(client, **options))
+    assert begun + rest == whole
+
+
+@pytest.mark.parametrize(
+    "thinking",
+    [
+        {"type": "enabled", "budget_tokens": 1024},
+        {"type": "adaptive", "display": "summarized"},
+        {"type": "between_tools"},
+        {"type": "disabled"},
+    ],
+)
+def test_thinking(client: anthropic.Anthropic, thinking: Any) -> None:
+    """As Claude Code begins, and goes on where another model has replied before."""
+    thoughts = [
+        {"type": "thinking", "thinking": "问好", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "ZGF0YQ=="},
+    ]
+    said = {"role": "assistant", "content": [*thoughts, {"type": "text", "text": "您好"}]}
+    messages = [*HELLO, said, *HELLO]
+    plain = [*HELLO, {"role": "assistant", "content": "您好"}, *HELLO]
+    assert text_of(create(client, messages=messages, thinking=thinking, **GREEDY)) == text_of(
+        create(client, messages=plain, **GREEDY)
+    )
+
+
 def test_max_tokens_beyond_the_context_are_no_demand(client: anthropic.Anthropic) -> None:
     assert create(client, max_tokens=5_000).stop_reason in ("end_turn", "max_tokens")
 
@@ -210,7 +248,8 @@ def test_json_of_a_schema(client: anthropic.Anthropic) -> None:
             },
             r"messages\[0\]\.content\[0\]",
         ),
-        ({"messages": [*HELLO, {"role": "assistant", "content": "我"}]}, r"messages\[1\]"),
+        ({"messages": [*HELLO, {"role": "assistant", "content": "我 "}]}, r"messages\[1\]"),
+        ({"extra_body": {"thread": {"type": "create"}}}, "send all messages"),
         ({"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "x"}}, "no tool 'x'"),
         ({"extra_body": {"temperature": 2}}, "temperature"),
     ],

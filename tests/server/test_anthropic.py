@@ -51,7 +51,7 @@ def error_of(reply: Any) -> tuple[int, str, str]:
     body = reply.json()
     assert (body.keys(), body["type"]) == ({"type", "error", "request_id"}, "error")
     assert body["request_id"] == reply.headers["request-id"] == reply.headers["x-request-id"]
-    assert body["error"].keys() == {"type", "message"}
+    assert body["error"].keys() - {"details"} == {"type", "message"}
     return reply.status_code, body["error"]["type"], body["error"]["message"]
 
 
@@ -174,6 +174,10 @@ def test_a_count_may_be_larger_than_the_context(client: TestClient) -> None:
         ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0].type"),
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
+        ({"thread": {"type": "create"}}, "thread"),
+        ({"mcp_servers": [{"type": "url", "url": "x", "name": "x"}]}, "mcp_servers"),
+        ({"compaction": {"type": "summarize"}}, "compaction"),
+        ({"messages": [{"role": "assistant", "content": "我 "}]}, "messages[0]"),
         (
             {"messages": [{"role": "user", "content": "长" * 13_000}]},
             "maximum context length is 4096",
@@ -189,6 +193,25 @@ def test_wrong_fields_are_named(
     )
     assert (status, kind) == (400, "invalid_request_error")
     assert message.startswith((f"{param}: ", f"{param} ")) or param in message.partition(".")[0]
+
+
+def test_a_client_learns_that_it_has_to_send_all_messages(client: TestClient) -> None:
+    error = client.post(MESSAGES, json=HELLO | {"thread": {"type": "create"}}).json()["error"]
+    assert error["details"] == {"error_code": "thread_unsupported_request"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_reply_goes_on_with_the_last_message(
+    backend: FakeBackend, client: TestClient, stream: bool
+) -> None:
+    backend.reply_for = lambda prompt: [*spell(" b c"), EOS] if prompt[-1:] == spell("a") else []
+    messages = [*HELLO["messages"], {"role": "assistant", "content": "a"}]
+    reply = client.post(MESSAGES, json=HELLO | {"messages": messages, "stream": stream})
+    if stream:
+        texts = [d["delta"]["text"] for name, d in events(reply.text) if "block_delta" in name]
+        assert "".join(texts) == " b c"
+    else:
+        assert reply.json()["content"] == [{"type": "text", "text": " b c"}]
 
 
 def test_a_count_of_what_is_no_conversation(client: TestClient) -> None:

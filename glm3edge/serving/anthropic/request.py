@@ -23,6 +23,7 @@ from glm3edge.schema.messages import (
     ToolUseBlock,
     UserMessage,
 )
+from glm3edge.serving.anthropic.errors import ThreadUnsupportedError
 
 ChatToolChoice = Literal["none", "auto", "required"]
 
@@ -34,14 +35,11 @@ def chat_request(request: MessagesRequest) -> ChatRequest:
 
     Raises:
         InvalidRequestError: a message has no meaning where it stands.
+        ThreadUnsupportedError: it asks for a thread.
     """
-    if isinstance(request.messages[-1], AssistantMessage):
-        param = f"messages[{len(request.messages) - 1}]"
-        raise InvalidRequestError(
-            f"{param}: a reply cannot go on from its beginning here; the last message must be the "
-            "user's",
-            param=param,
-        )
+    if request.thread is not None:
+        raise ThreadUnsupportedError
+    _check_last(request.messages)
     return prompt_request(request).model_copy(
         update={
             "max_tokens": request.max_tokens,
@@ -56,29 +54,53 @@ def chat_request(request: MessagesRequest) -> ChatRequest:
 
 
 def prompt_request(conversation: Conversation) -> ChatRequest:
-    """Chat request of the fields that make the prompt.
+    """Chat request of the fields that make the prompt. A last message of the assistant's is
+    continued.
 
     Raises:
         InvalidRequestError: a message has no meaning where it stands.
     """
     choice = conversation.tool_choice
-    config = conversation.output_config
     return ChatRequest(
         model=conversation.model,
         messages=list(_chat_messages(conversation)),
         tools=[_chat_tool(tool) for tool in conversation.tools or ()],
         tool_choice=_chat_tool_choice(choice),
         parallel_tool_calls=not (choice and choice.disable_parallel_tool_use),
-        response_format=_response_format(config.format) if config and config.format else None,
+        response_format=_response_format(conversation.format) if conversation.format else None,
     )
+
+
+def _check_last(messages: Sequence[InputMessage]) -> None:
+    """Check that the reply can go on with the last message, by Anthropic's rules."""
+    last = messages[-1]
+    if not isinstance(last, AssistantMessage):
+        return
+    param = f"messages[{len(messages) - 1}]"
+    if any(isinstance(block, ToolUseBlock) for block in last.content):
+        message = f"{param}: a tool_use needs its tool_result, in a message of the user's after it"
+        raise InvalidRequestError(message, param=param)
+    text = "".join(block.text for block in last.content if isinstance(block, TextBlock))
+    if text != text.rstrip():
+        message = f"{param}: final assistant content cannot end with trailing whitespace"
+        raise InvalidRequestError(message, param=param)
 
 
 def _chat_messages(conversation: Conversation) -> Iterator[chat.Message]:
     if conversation.system:
         yield chat.Message(role="system", content=_parts(conversation.system))
     known_ids: set[str] = set()
+    last_user_index = max(
+        (n for n, given in enumerate(conversation.messages) if isinstance(given, UserMessage)),
+        default=-1,
+    )
     for index, given in enumerate(conversation.messages):
-        yield from _chat_messages_of(given, known_ids, param=f"messages[{index}]")
+        if index > last_user_index or not _is_for_one_turn(given):
+            yield from _chat_messages_of(given, known_ids, param=f"messages[{index}]")
+
+
+def _is_for_one_turn(given: InputMessage) -> bool:
+    return isinstance(given, SystemMessage) and given.clear_at == "next_user_message"
 
 
 def _chat_messages_of(

@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest, Message
 from glm3edge.schema.messages import Conversation, MessagesRequest
+from glm3edge.serving.anthropic.errors import ThreadUnsupportedError
 from glm3edge.serving.anthropic.request import chat_request, prompt_request
+from glm3edge.serving.chat.continuation import continues_last_message
 
 HELLO = {"role": "user", "content": "你好"}
 WEATHER = {
@@ -21,6 +23,7 @@ CALL = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city"
 CALLED = {"role": "assistant", "content": [CALL]}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "晴，22 度"}
 THINKING = {"type": "thinking", "thinking": "先查天气……", "signature": "c2ln"}
+FALLBACK = {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}, "trigger": None}
 REDACTED = {"type": "redacted_thinking", "data": "ZGF0YQ=="}
 
 
@@ -29,8 +32,11 @@ def text(content: str) -> dict[str, Any]:
 
 
 def translated(*messages: dict[str, Any], **fields: Any) -> ChatRequest:
-    body = {"model": "m", "max_tokens": 64, "messages": messages or [HELLO], **fields}
-    return chat_request(MessagesRequest.model_validate(body))
+    return body_of(model="m", **{"messages": messages or [HELLO], **fields})
+
+
+def body_of(**fields: Any) -> ChatRequest:
+    return chat_request(MessagesRequest.model_validate({"max_tokens": 64, **fields}))
 
 
 def said(message: Message) -> tuple[Any, ...]:
@@ -166,6 +172,8 @@ def test_options() -> None:
         {"type": "enabled", "budget_tokens": 1024, "display": "omitted"},
         {"type": "adaptive"},
         {"type": "adaptive", "display": "summarized"},
+        {"type": "between_tools"},
+        {"type": "enabled", "budget_tokens": 1024, "display": None},
         {"type": "of another day"},
         None,
     ],
@@ -174,7 +182,9 @@ def test_thinking_is_no_matter_here(thinking: Any) -> None:
     assert translated(thinking=thinking) == translated()
 
 
-@pytest.mark.parametrize("blocks", [[THINKING], [REDACTED], [THINKING, REDACTED, THINKING]])
+@pytest.mark.parametrize(
+    "blocks", [[THINKING], [REDACTED], [THINKING, REDACTED, THINKING], [FALLBACK, THINKING]]
+)
 def test_what_was_thought_is_dropped(blocks: list[Any]) -> None:
     for said_blocks in ([text("好")], [CALL], [text("查一下"), CALL]):
         with_thoughts = {"role": "assistant", "content": [*blocks, *said_blocks, *blocks]}
@@ -182,6 +192,70 @@ def test_what_was_thought_is_dropped(blocks: list[Any]) -> None:
         assert translated(HELLO, with_thoughts, HELLO) == translated(HELLO, without, HELLO)
     alone = {"role": "assistant", "content": blocks}
     assert translated(HELLO, alone, HELLO) == translated(HELLO, HELLO)
+
+
+@pytest.mark.parametrize("fields", [{}, {"max_tokens": 1}])
+@pytest.mark.parametrize(
+    "content",
+    ["我是", [text("我"), text("是")], [THINKING, text("我是")], [text("我是"), REDACTED]],
+)
+def test_a_last_message_of_the_assistants_is_continued(
+    content: Any, fields: dict[str, Any]
+) -> None:
+    request = translated(HELLO, {"role": "assistant", "content": content}, **fields)
+    assert continues_last_message(request)
+    assert request.messages[-1].text == "我是"
+
+
+@pytest.mark.parametrize("content", ["", [], [THINKING], [text("")]])
+def test_there_may_be_nothing_to_continue(content: Any) -> None:
+    assert not continues_last_message(translated(HELLO, {"role": "assistant", "content": content}))
+
+
+def test_instructions_may_hold_for_one_message_only() -> None:
+    once = {"role": "system", "content": "简短", "clear_at": "next_user_message"}
+    always = once | {"clear_at": "never"}
+    answer = {"role": "assistant", "content": "好"}
+    assert translated(HELLO, once) == translated(HELLO, {"role": "system", "content": "简短"})
+    assert translated(HELLO, once, answer, HELLO) == translated(HELLO, answer, HELLO)
+    assert translated(HELLO, always, answer, HELLO) != translated(HELLO, answer, HELLO)
+    of_no_text = {"role": "system", "output_config": {"effort": "low"}}
+    assert translated(HELLO, of_no_text).messages[-1].text == ""
+
+
+def test_threads_are_refused() -> None:
+    for thread in ({"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}, {}):
+        with pytest.raises(ThreadUnsupportedError, match=r"thread: .* send all messages"):
+            translated(thread=thread)
+
+
+def with_nulls(given: Any, fields: dict[str, Any]) -> Any:
+    """``given`` with ``fields`` of null added to each object in it that has a type or role."""
+    if isinstance(given, list):
+        return [with_nulls(one, fields) for one in given]
+    if not isinstance(given, dict):
+        return given
+    added = fields if given.keys() & {"type", "role"} else {}
+    return added | {name: with_nulls(value, fields) for name, value in given.items()}
+
+
+def test_null_equals_absent_everywhere() -> None:
+    called = {"role": "assistant", "content": [text("查"), CALL]}
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1"}]}
+    plain = {
+        "messages": [HELLO, called, result, HELLO],
+        "tools": [{"name": "weather", "input_schema": {"default": None}}],
+        "tool_choice": {"type": "auto"},
+    }
+    names = {
+        *("cache_control", "citations", "is_error", "strict", "description", "clear_at", "caller"),
+        *("disable_parallel_tool_use", "context", "display", "toolset_name", "effort"),
+    }
+    given = with_nulls(plain, dict.fromkeys(names))
+    given["tools"] = [{**dict.fromkeys(names), "type": None, **given["tools"][0]}]
+    given["messages"][2]["content"][0]["content"] = None
+    nulls = dict.fromkeys(MessagesRequest.model_fields.keys() - {"max_tokens"})
+    assert body_of(**{**nulls, **given}) == body_of(**plain)
 
 
 def test_without_options_the_defaults_are_the_servers() -> None:
@@ -197,12 +271,21 @@ def test_json_of_a_schema() -> None:
     assert found.json_schema is not None
     assert found.json_schema.definition == {"type": "object"}
     assert translated(output_config={"effort": "low"}).response_format is None
+    assert translated(output_format=wanted["format"]) == translated(output_config=wanted)
 
 
 @pytest.mark.parametrize(
     ("messages", "param", "message"),
     [
-        ([HELLO, {"role": "assistant", "content": "我是"}], "messages[1]", "cannot go on from"),
+        ([HELLO, CALLED], "messages[1]", "needs its tool_result"),
+        ([HELLO, {"role": "assistant", "content": [CALL, text("然后")]}], "messages[1]", "result"),
+        ([HELLO, {"role": "assistant", "content": "我是 "}], "messages[1]", "trailing whitespace"),
+        (
+            [HELLO, {"role": "assistant", "content": [text("我是\n"), THINKING]}],
+            "messages[1]",
+            "white",
+        ),
+        ([HELLO, {"role": "assistant", "content": "\u3000"}], "messages[1]", "whitespace"),
         (
             [{"role": "user", "content": [text("x"), RESULT]}, CALLED, HELLO],
             "messages[0].content[1].tool_use_id",
@@ -242,6 +325,8 @@ def test_a_conversation_that_ends_with_the_assistant_can_be_counted() -> None:
         {"messages": [{"role": "assistant", "content": [RESULT]}, HELLO]},
         {"messages": [{"role": "system", "content": [RESULT]}, HELLO]},
         {"messages": [{"role": "user", "content": None}]},
+        {"mcp_servers": [{"type": "url", "url": "http://x", "name": "x"}]},
+        {"compaction": {"type": "summarize"}},
     ],
 )
 def test_what_is_no_request(fields: dict[str, Any]) -> None:
