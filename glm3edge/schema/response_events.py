@@ -19,6 +19,7 @@ from typing import Literal
 
 from glm3edge.schema.base import EventModel
 from glm3edge.schema.chat import TokenLogprob
+from glm3edge.schema.errors import ErrorDetail
 from glm3edge.schema.response_items import OutputItem, OutputText
 from glm3edge.schema.responses import ResponseReply
 
@@ -100,9 +101,11 @@ class ArgumentsDoneEvent(_WithinItem):
 
 
 class ErrorEvent(ResponseEvent):
-    """Internal error that ends the stream."""
+    """Internal error that ends the stream: as OpenAI sends it, and in ``error`` as Open Responses
+    has it."""
 
     type: Literal["error"] = "error"
+    error: ErrorDetail
     code: str | None
     message: str
     param: str | None

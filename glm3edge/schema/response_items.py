@@ -4,7 +4,6 @@ A reply's output may be a part of the next request's input, so both have the sam
 without an id gets one.
 """
 
-import json
 import uuid
 from typing import Annotated, Any, Literal
 
@@ -13,13 +12,13 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    ValidationInfo,
-    field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from glm3edge.schema.base import RequestModel, is_none
 from glm3edge.schema.chat import TokenLogprob, ToolName
+from glm3edge.schema.checks import kind_of
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
@@ -54,12 +53,22 @@ class InputText(RequestModel):
 
 
 class OutputText(RequestModel):
-    """Text that the model has written. ``annotations`` is always empty in replies."""
+    """Text that the model has written, or a refusal, which it reads as text.
+
+    ``annotations`` is always empty in replies.
+    """
 
     type: Annotated[Literal["output_text"], _text_type("output_text")] = "output_text"
     text: str
     annotations: list[dict[str, Any]] = Field(default_factory=list)
-    logprobs: list[TokenLogprob] | None = Field(default=None, exclude_if=is_none)
+    logprobs: list[TokenLogprob] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_refusal(cls, value: object) -> object:
+        if kind_of(value) == "refusal" and isinstance(value, dict):
+            return {"type": "output_text", "text": value.get("refusal")}
+        return value
 
 
 InputTexts = Annotated[
@@ -91,7 +100,7 @@ class OutputMessage(RequestModel):
 
 
 class FunctionCall(RequestModel):
-    """A function call; ``arguments`` is JSON text, which breaks off if the call is incomplete.
+    """A function call; ``arguments`` is JSON text, or what there is of it if the call was cut off.
 
     The result refers to ``call_id``.
     """
@@ -102,19 +111,6 @@ class FunctionCall(RequestModel):
     call_id: str
     name: ToolName
     arguments: str
-
-    @field_validator("arguments")
-    @classmethod
-    def _check_arguments(cls, arguments: str, info: ValidationInfo) -> str:
-        if info.data.get("status") == "incomplete":
-            return arguments
-        try:
-            is_object = isinstance(json.loads(arguments or "{}"), dict)
-        except (ValueError, RecursionError):
-            is_object = False
-        if not is_object:
-            raise PydanticCustomError("json_object", "the arguments of a call are a JSON object")
-        return arguments
 
 
 class FunctionCallOutput(RequestModel):
@@ -127,29 +123,57 @@ class FunctionCallOutput(RequestModel):
     status: ItemStatus = "completed"
 
 
+class ReasoningItem(RequestModel):
+    """Reasoning of another model, which is dropped: ChatGLM3's format has no place for it."""
+
+    id: str = Field(default_factory=lambda: new_id("rs"))
+    type: Literal["reasoning"] = "reasoning"
+    summary: list[dict[str, Any]] = Field(default_factory=list)
+    content: list[dict[str, Any]] | None = Field(default=None, exclude_if=is_none)
+    encrypted_content: str | None = Field(default=None, exclude_if=is_none)
+    status: ItemStatus | None = Field(default=None, exclude_if=is_none)
+
+
+class ItemReference(RequestModel):
+    """The item of this id in a stored response, which takes the reference's place."""
+
+    type: Literal["item_reference"] = "item_reference"
+    id: str
+
+
+_KINDS = {
+    "function_call": "FunctionCall",
+    "function_call_output": "FunctionCallOutput",
+    "reasoning": "ReasoningItem",
+    "item_reference": "ItemReference",
+}
+
+
 def _kind(item: Any) -> str | None:
-    """Name of the model of an item. Messages need no ``type``."""
+    """Name of the model of an item. Messages need no ``type``, nor do references."""
     if isinstance(item, RequestModel):
         return type(item).__name__
     if not isinstance(item, dict):
         return None
     kind = item.get("type")
+    if kind is None and item.keys() - {"type"} == {"id"}:
+        return "ItemReference"
     if kind in (None, "message"):
         return "OutputMessage" if item.get("role") == "assistant" else "InputMessage"
-    if kind == "function_call":
-        return "FunctionCall"
-    return "FunctionCallOutput" if kind == "function_call_output" else None
+    return _KINDS.get(kind) if isinstance(kind, str) else None
 
 
 Item = Annotated[
     Annotated[InputMessage, Tag("InputMessage")]
     | Annotated[OutputMessage, Tag("OutputMessage")]
     | Annotated[FunctionCall, Tag("FunctionCall")]
-    | Annotated[FunctionCallOutput, Tag("FunctionCallOutput")],
+    | Annotated[FunctionCallOutput, Tag("FunctionCallOutput")]
+    | Annotated[ReasoningItem, Tag("ReasoningItem")]
+    | Annotated[ItemReference, Tag("ItemReference")],
     Discriminator(
         _kind,
         custom_error_type="unsupported",
-        custom_error_message="items are of the type message, function_call or function_call_output",
+        custom_error_message=f"items are of the type message, {', '.join(_KINDS)}",
     ),
 ]
 OutputItem = OutputMessage | FunctionCall

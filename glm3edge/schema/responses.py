@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from glm3edge.schema.base import ReplyModel, RequestModel, is_none
+from glm3edge.schema.base import ReplyModel, RequestModel
 from glm3edge.schema.chat import ToolName
-from glm3edge.schema.checks import refusal, refused
+from glm3edge.schema.checks import kind_of, refusal, refused
 from glm3edge.schema.response_items import Item, OutputItem
 from glm3edge.schema.sampling import TokenChoice
 
@@ -49,6 +49,14 @@ class ChosenFunction(RequestModel):
     name: ToolName
 
 
+class AllowedTools(RequestModel):
+    """A choice among a subset of the tools, and whether one of them must be called."""
+
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[ChosenFunction], Field(min_length=1)]
+
+
 class PlainFormat(RequestModel):
     """Format of a reply that is text, or a JSON object."""
 
@@ -62,7 +70,7 @@ class SchemaFormat(RequestModel):
 
     type: Literal["json_schema"]
     name: str
-    description: str | None = Field(default=None, exclude_if=is_none)
+    description: str | None = None
     definition: dict[str, Any] = Field(alias="schema")
     strict: bool | None = None
 
@@ -73,14 +81,33 @@ class TextOptions(RequestModel):
     format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
 
 
-ToolChoice = Literal["none", "auto", "required"] | ChosenFunction
+def _tool_choice_tag(choice: object) -> str:
+    if isinstance(choice, str):
+        return "<word>"
+    return "<allowed_tools>" if kind_of(choice) == "allowed_tools" else "<function>"
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("<word>")]
+    | Annotated[ChosenFunction, Tag("<function>")]
+    | Annotated[AllowedTools, Tag("<allowed_tools>")],
+    Discriminator(_tool_choice_tag),
+]
+
+
+class Reasoning(RequestModel):
+    """Options of reasoning, which ChatGLM3 does not do. They have no effect."""
+
+    effort: str | None = None
+    summary: str | None = None
 
 
 class ResponseRequest(TokenChoice):
     """A request for a response to ``input``, which follows an earlier response if one is named.
 
     Of the inherited fields OpenAI's API has ``temperature`` and ``top_p``; the others are this
-    server's own, as in chat.
+    server's own, as in chat. ``metadata``, ``user``, ``reasoning``, ``max_tool_calls``,
+    ``safety_identifier`` and ``prompt_cache_key`` have no effect: the response repeats them.
     """
 
     @model_validator(mode="before")
@@ -108,6 +135,10 @@ class ResponseRequest(TokenChoice):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     metadata: Annotated[dict[str, str], Field(max_length=16)] | None = None
     user: str | None = None
+    reasoning: Reasoning | None = None
+    max_tool_calls: Annotated[int, Field(ge=1)] | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
     truncation: Literal["auto", "disabled"] | None = None
     background: Annotated[
         bool | None, refused("no response is made in the background", but=(False,))
@@ -165,23 +196,31 @@ class ResponseReply(ReplyModel):
     id: str
     object: Literal["response"] = "response"
     created_at: int
+    completed_at: int | None = None
     status: Literal["in_progress", "completed", "incomplete", "failed"] = "in_progress"
     background: Literal[False] = False
     error: ResponseFailure | None = None
     incomplete_details: IncompleteDetails | None = None
+    frequency_penalty: float
     instructions: str | None
     max_output_tokens: int | None
+    max_tool_calls: int | None
     metadata: dict[str, str]
     model: str
     output: list[OutputItem] = Field(default_factory=list)
     parallel_tool_calls: bool
+    presence_penalty: float
     previous_response_id: str | None
+    prompt_cache_key: str | None
+    reasoning: Reasoning
+    safety_identifier: str | None
+    service_tier: Literal["default"] = "default"
     store: bool
     temperature: float
     text: TextOptions
     tool_choice: ToolChoice
     tools: list[FunctionTool]
-    top_logprobs: int | None
+    top_logprobs: int
     top_p: float
     truncation: Literal["auto", "disabled"] = "disabled"
     usage: ResponseUsage | None = None

@@ -74,6 +74,13 @@ def test_a_tool_call_and_its_result() -> None:
     ]
 
 
+@pytest.mark.parametrize("arguments", ["[1]", '{"ci', ""])
+def test_cut_arguments_are_passed_on_as_they_are(arguments: str) -> None:
+    call = {"id": "c", "function": {"name": "f", "arguments": arguments}}
+    (turn,) = turns({"role": "assistant", "tool_calls": [call]})
+    assert turn == Turn(Role.ASSISTANT, f"```python\ntool_call({arguments})\n```", metadata="f")
+
+
 def test_a_call_without_prose_has_no_prose_turn() -> None:
     roles = [turn.metadata for turn in turns({"role": "assistant", "tool_calls": [CALL]})]
     assert roles == ["天气"]

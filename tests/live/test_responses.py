@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import openai
@@ -35,8 +36,9 @@ class Place(BaseModel):
 
 
 @pytest.fixture
-def client(server: Server) -> openai.OpenAI:
-    return openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0)
+def client(server: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as client:
+        yield client
 
 
 def test_a_response(client: openai.OpenAI) -> None:
@@ -137,6 +139,32 @@ def test_a_round_trip_without_the_server_s_memory(client: openai.OpenAI) -> None
     conversation += [{"role": "user", "content": [{"type": "input_text", "text": "谢谢"}]}]
     last = client.responses.create(model="m", input=conversation, max_output_tokens=16)
     assert last.output_text
+
+
+def test_a_loop_whose_items_are_only_referred_to(client: openai.OpenAI) -> None:
+    """As the AI SDK goes on by default, also with another model's reasoning before it."""
+
+    def create(*items: object, choice: object = "none") -> official.Response:
+        options: dict[str, Any] = {"input": items, "tool_choice": choice, "temperature": 0}
+        made = client.responses.create(model="m", tools=[WEATHER], max_output_tokens=64, **options)
+        assert isinstance(made, official.Response)
+        return made
+
+    question = {"role": "user", "content": "北京天气怎么样？"}
+    reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "eA=="}
+    first = create(question, reasoning, choice={"type": "function", "name": "get_weather"})
+    (call,) = first.output
+    assert isinstance(call, official.ResponseFunctionToolCall)
+    reference = {"type": "item_reference", "id": call.id}
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "晴，22 度"}
+    referred = create(question, reasoning, reference, result)
+    whole = create(question, call.to_dict(), result)
+    assert referred.output_text == whole.output_text != ""
+    for response in (first, referred, whole):
+        client.responses.delete(response.id)
+    with pytest.raises(openai.BadRequestError, match="no stored response has an item") as caught:
+        create(question, reference, result)
+    assert caught.value.param == "input[1].id"
 
 
 def test_a_streamed_call(client: openai.OpenAI) -> None:

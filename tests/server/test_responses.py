@@ -16,6 +16,7 @@ from tests.support.waiting import LEAVING, is_freed, let_one_through, wait_for
 
 URL = "/v1/responses"
 HELLO = {"input": "你好"}
+HELLO_ITEMS = [{"role": "user", "content": "你好"}]
 TOOL = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
 CALLS_WEATHER = [*spell('weather\n```python\ntool_call(city="北京")\n```'), OBSERVATION]
 OFFICIAL: TypeAdapter[Any] = TypeAdapter(official.ResponseStreamEvent)
@@ -104,6 +105,52 @@ def test_a_call_and_its_result(backend: FakeBackend, client: TestClient, streame
     assert "晴, 22 度" in last
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_loop_whose_items_are_only_referred_to(
+    backend: FakeBackend, client: TestClient, streamed: bool
+) -> None:
+    """As the AI SDK goes on by default: all is sent again, what was answered by its id."""
+    backend.reply_for = lambda _prompt: CALLS_WEATHER
+    first = stream(client, tools=[TOOL])[-1].response if streamed else create(client, tools=[TOOL])
+    (call,) = first.output
+    assert isinstance(call, official.ResponseFunctionToolCall)
+    said: list[dict[str, Any]] = [
+        {"role": "user", "content": "天气?"},
+        {"type": "item_reference", "id": call.id},
+        {"type": "function_call_output", "call_id": call.call_id, "output": "晴"},
+    ]
+    says(backend, "晴天")
+    second = create(client, input=said, tools=[TOOL])
+    items = client.get(f"{URL}/{second.id}/input_items", params={"order": "asc"}).json()["data"]
+    assert [item["type"] for item in items] == ["message", "function_call", "function_call_output"]
+    says(backend, "好")
+    said += [{"id": second.output[0].id}, {"role": "user", "content": "谢谢"}]
+    create(client, input=said, tools=[TOOL])
+    last = max(prompts(backend), key=len)
+    places = [last.find(part) for part in ("天气?", "tool_call(city='北京')", "晴天", "谢谢")]
+    assert places == sorted(places)
+    assert -1 not in places
+
+
+def test_an_item_that_is_not_kept_cannot_be_referred_to(
+    backend: FakeBackend, client: TestClient
+) -> None:
+    says(backend, "您好")
+    response = create(client, store=False)
+    reply = client.post(URL, json={"input": [{"id": response.output[0].id}, *HELLO_ITEMS]})
+    assert (reply.status_code, error_of(reply)["param"]) == (400, "input[0].id")
+
+
+def test_an_unfinished_call_is_replayed(backend: FakeBackend, client: TestClient) -> None:
+    says(backend, "好")
+    call = {"type": "function_call", "call_id": "c", "name": "weather", "arguments": '{"ci'}
+    result = {"type": "function_call_output", "call_id": "c", "output": "参数不全"}
+    for status in ({}, {"status": "incomplete"}, {"status": "in_progress"}):
+        create(client, input=[*HELLO_ITEMS, call | status, result])
+        assert 'tool_call({"ci)' in max(prompts(backend), key=len)
+        create(client, input=[*HELLO_ITEMS, call | status])
+
+
 def test_what_is_kept_can_be_had_and_deleted(backend: FakeBackend, client: TestClient) -> None:
     says(backend, "您好")
     response = create(client, instructions="简短")
@@ -166,7 +213,8 @@ def test_a_response_is_not_streamed_again(backend: FakeBackend, client: TestClie
         ({"input": []}, "input"),
         ({"input": 3}, "input"),
         ({"input": ["x"]}, "input[0]"),
-        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0]"),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].id"),
+        ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, "input[0]"),
         ({"input": [{"content": "x"}]}, "input[0].role"),
         ({"input": [{"role": "user"}]}, "input[0].content"),
         ({"input": [{"role": "user", "content": 3}]}, "input[0].content"),
@@ -175,7 +223,7 @@ def test_a_response_is_not_streamed_again(backend: FakeBackend, client: TestClie
             "input[0].content[0].type",
         ),
         (
-            {"input": [{"type": "function_call", "call_id": "c", "name": "x", "arguments": "1"}]},
+            {"input": [{"type": "function_call", "call_id": "c", "name": "x", "arguments": 1}]},
             "input[0].arguments",
         ),
         (
@@ -233,6 +281,7 @@ def test_a_bug_in_a_stream_tells_the_client_nothing(
     *_, last = stream(client)
     assert (last.type, last.code) == ("error", "internal_error")
     assert "secret" not in last.message
+    assert last.model_extra["error"]["type"] == "server_error"  # as Open Responses has it
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -37,6 +37,7 @@ async def create_response(
 ) -> Response:
     """A reply in the form of responses, whole or (``stream: true``) in events as it is written."""
     earlier = services.responses.earlier(body)
+    body = body.model_copy(update={"input": services.responses.resolve(body.input)})
     job = await run_sync(_prepare, services.chat, body, earlier)
     services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     start = new_response(body, created_at=job.created, model=job.model)

@@ -104,6 +104,7 @@ class EventWriter:
         if error.code == "internal_error":
             return ErrorEvent(
                 sequence_number=next(self._numbers),
+                error=error,
                 code=error.code,
                 message=error.message,
                 param=error.param,

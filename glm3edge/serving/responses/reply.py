@@ -1,6 +1,7 @@
 """Chat replies, translated to responses of OpenAI's Responses API."""
 
 import json
+import time
 from collections.abc import Sequence
 
 from glm3edge.core import SamplingParams
@@ -20,38 +21,52 @@ from glm3edge.schema.responses import (
     InputTokensDetails,
     ItemList,
     PlainFormat,
+    Reasoning,
     ResponseReply,
     ResponseRequest,
     ResponseUsage,
+    SchemaFormat,
     TextOptions,
 )
 
 _DEFAULTS = SamplingParams()
+_SAME_FIELDS = (
+    *("instructions", "max_output_tokens", "max_tool_calls", "previous_response_id"),
+    *("prompt_cache_key", "safety_identifier", "user"),
+)
 
 
 def new_response(request: ResponseRequest, *, created_at: int, model: str) -> ResponseReply:
     """The response to ``request`` before it has any output."""
     wanted = request.text.format if request.text is not None else None
-    temperature, top_p = request.temperature, request.top_p
+    sampling = {
+        name: getattr(_DEFAULTS, name) if (value := getattr(request, name)) is None else value
+        for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+    }
+    same = {name: getattr(request, name) for name in _SAME_FIELDS}
     return ResponseReply(
         id=new_id("resp"),
         created_at=created_at,
         model=model,
-        instructions=request.instructions,
-        max_output_tokens=request.max_output_tokens,
         metadata=request.metadata or {},
         parallel_tool_calls=request.parallel_tool_calls is not False,
-        previous_response_id=request.previous_response_id,
+        reasoning=request.reasoning or Reasoning(),
         store=request.store is not False,
-        temperature=_DEFAULTS.temperature if temperature is None else temperature,
-        text=TextOptions(format=wanted or PlainFormat()),
+        text=TextOptions(format=_told(wanted)),
         tool_choice=request.tool_choice or "auto",
         tools=request.tools or [],
-        top_logprobs=request.top_logprobs,
+        top_logprobs=request.top_logprobs or 0,
         truncation=request.truncation or "disabled",
-        top_p=_DEFAULTS.top_p if top_p is None else top_p,
-        user=request.user,
+        **sampling,
+        **same,
     )
+
+
+def _told(wanted: PlainFormat | SchemaFormat | None) -> PlainFormat | SchemaFormat:
+    """``wanted`` as responses repeat it: whether it is strict is never left open."""
+    if isinstance(wanted, SchemaFormat):
+        return wanted.model_copy(update={"strict": bool(wanted.strict)})
+    return wanted or PlainFormat()
 
 
 def add_reply(started: ResponseReply, reply: ChatReply) -> ResponseReply:
@@ -77,6 +92,7 @@ def finish(
     return started.model_copy(
         update={
             "status": "incomplete" if is_cut else "completed",
+            "completed_at": None if is_cut else int(time.time()),
             "incomplete_details": IncompleteDetails() if is_cut else None,
             "output": output,
             "usage": _usage(usage),
@@ -86,7 +102,7 @@ def finish(
 
 def text_message(text: str, logprobs: list[TokenLogprob] | None, *, is_cut: bool) -> OutputMessage:
     """Message of the assistant."""
-    part = OutputText(text=text, logprobs=logprobs)
+    part = OutputText(text=text, logprobs=logprobs or [])
     return OutputMessage(content=[part], status="incomplete" if is_cut else "completed")
 
 

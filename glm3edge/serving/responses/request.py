@@ -1,10 +1,10 @@
 """Requests of OpenAI's Responses API, translated to chat requests."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeGuard
 
 from glm3edge.errors import ContextLengthExceededError, InvalidRequestError, RequestError
 from glm3edge.schema.chat import (
+    AllowedToolChoice,
     ChatRequest,
     FunctionDefinition,
     JsonSchema,
@@ -15,17 +15,22 @@ from glm3edge.schema.chat import (
     Tool,
     ToolCall,
 )
+from glm3edge.schema.chat import AllowedTools as ChatAllowedTools
 from glm3edge.schema.chat import ChosenFunction as ChatChosenFunction
 from glm3edge.schema.chat import FunctionCall as ChatFunctionCall
+from glm3edge.schema.chat import ToolChoice as ChatToolChoice
 from glm3edge.schema.content import Part, TextPart
 from glm3edge.schema.response_items import (
     FunctionCall,
     FunctionCallOutput,
+    InputMessage,
     InputText,
     Item,
+    OutputMessage,
     OutputText,
 )
 from glm3edge.schema.responses import (
+    AllowedTools,
     ChosenFunction,
     FunctionTool,
     PlainFormat,
@@ -51,7 +56,8 @@ _FIELD_NAMES = {"messages": "input", "response_format": "text.format"}
 def chat_request(request: ResponseRequest, earlier: Sequence[Item]) -> ChatRequest:
     """Translate ``request``, which follows the ``earlier`` items.
 
-    Those do not include instructions of earlier responses: OpenAI does not carry them over.
+    Those do not include instructions of earlier responses: OpenAI does not carry them over. All
+    references must have been replaced by their items.
 
     Raises:
         InvalidRequestError: a result belongs to no call before it, or there is nothing to reply to.
@@ -59,7 +65,7 @@ def chat_request(request: ResponseRequest, earlier: Sequence[Item]) -> ChatReque
     _check_call_ids(request.input, earlier)
     messages = list(_messages(request.instructions, [*earlier, *request.input]))
     if not messages:
-        message = "input has nothing but calls that were cut: say something"
+        message = "input has nothing but reasoning: say something"
         raise InvalidRequestError(message, param="input")
     return ChatRequest(
         messages=messages,
@@ -89,15 +95,10 @@ def translate_error(error: RequestError) -> RequestError:
     return InvalidRequestError(str(error).replace(error.param, name), param=name)
 
 
-def _is_whole_call(item: Item) -> TypeGuard[FunctionCall]:
-    """Whether ``item`` is a call that was not cut."""
-    return isinstance(item, FunctionCall) and item.status != "incomplete"
-
-
 def _check_call_ids(items: Sequence[Item], earlier: Sequence[Item]) -> None:
-    known = {item.call_id for item in earlier if _is_whole_call(item)}
+    known = {item.call_id for item in earlier if isinstance(item, FunctionCall)}
     for index, item in enumerate(items):
-        if _is_whole_call(item):
+        if isinstance(item, FunctionCall):
             known.add(item.call_id)
         elif isinstance(item, FunctionCallOutput) and item.call_id not in known:
             param = f"input[{index}].call_id"
@@ -110,14 +111,12 @@ def _messages(instructions: str | None, items: Sequence[Item]) -> Iterator[Messa
         yield Message(role="system", content=instructions)
     for item in items:
         if isinstance(item, FunctionCall):
-            if not _is_whole_call(item):
-                continue
             function = ChatFunctionCall(name=item.name, arguments=item.arguments)
             call = ToolCall(id=item.call_id, function=function)
             yield Message(role="assistant", tool_calls=[call])
         elif isinstance(item, FunctionCallOutput):
             yield Message(role="tool", tool_call_id=item.call_id, content=_texts(item.output))
-        else:
+        elif isinstance(item, InputMessage | OutputMessage):
             yield Message(role=item.role, content=_texts(item.content))
 
 
@@ -135,13 +134,16 @@ def _tool(tool: FunctionTool) -> Tool:
     return Tool(type="function", function=function)
 
 
-def _tool_choice(
-    choice: ToolChoice | None,
-) -> Literal["none", "auto", "required"] | NamedToolChoice | None:
-    if isinstance(choice, ChosenFunction):
-        function = ChatChosenFunction(name=choice.name)
-        return NamedToolChoice(type="function", function=function)
-    return choice
+def _tool_choice(choice: ToolChoice | None) -> ChatToolChoice | None:
+    if isinstance(choice, AllowedTools):
+        tools = [_named(tool) for tool in choice.tools]
+        allowed = ChatAllowedTools(mode=choice.mode, tools=tools)
+        return AllowedToolChoice(type="allowed_tools", allowed_tools=allowed)
+    return _named(choice) if isinstance(choice, ChosenFunction) else choice
+
+
+def _named(choice: ChosenFunction) -> NamedToolChoice:
+    return NamedToolChoice(type="function", function=ChatChosenFunction(name=choice.name))
 
 
 def _response_format(text: TextOptions | None) -> ResponseFormat | None:

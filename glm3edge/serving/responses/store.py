@@ -4,7 +4,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glm3edge.schema.response_items import Item
+from glm3edge.errors import InvalidRequestError
+from glm3edge.schema.response_items import Item, ItemReference
 from glm3edge.schema.responses import ResponseReply, ResponseRequest
 from glm3edge.serving.responses.errors import PreviousResponseNotFoundError, ResponseNotFoundError
 
@@ -79,6 +80,34 @@ class ResponseStore:
             return self.get(response_id).conversation
         except ResponseNotFoundError as exc:
             raise PreviousResponseNotFoundError(response_id) from exc
+
+    def resolve(self, items: Sequence[Item]) -> list[Item]:
+        """``items``, with references replaced by the items of stored responses that they name.
+
+        Raises:
+            InvalidRequestError: there is no such item.
+        """
+        wanted = {item.id for item in items if isinstance(item, ItemReference)}
+        found = self._find(wanted) if wanted else {}
+        resolved = []
+        for index, item in enumerate(items):
+            if isinstance(item, ItemReference) and item.id not in found:
+                param = f"input[{index}].id"
+                raise InvalidRequestError(
+                    f"{param}: no stored response has an item {item.id!r}; send the item itself "
+                    "(responses are kept unless store is false, and lost when the server stops)",
+                    param=param,
+                )
+            resolved.append(found[item.id] if isinstance(item, ItemReference) else item)
+        return resolved
+
+    def _find(self, ids: set[str]) -> dict[str, Item]:
+        found: dict[str, Item] = {}
+        for stored in reversed(self._stored.values()):
+            found |= {item.id: item for item in stored.conversation if item.id in ids}
+            if len(found) == len(ids):
+                break
+        return found
 
     @property
     def num_bytes(self) -> int:

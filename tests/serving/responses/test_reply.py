@@ -12,6 +12,18 @@ from glm3edge.schema.responses import ResponseReply, ResponseRequest
 from glm3edge.serving.responses.reply import add_reply, new_response, page
 
 SCHEMA = {"type": "object", "properties": {}}
+FORMAT = {
+    "type": "json_schema",
+    "name": "x",
+    "description": None,
+    "schema": SCHEMA,
+    "strict": True,
+}
+ALLOWED = {
+    "type": "allowed_tools",
+    "mode": "auto",
+    "tools": [{"type": "function", "name": "x"}],
+}
 CALLS = [
     {"id": "call_1", "function": {"name": "weather", "arguments": '{"city": "北京"}'}},
     {"id": "call_2", "function": {"name": "weather", "arguments": "{}"}},
@@ -95,6 +107,40 @@ def test_items(content: str | None, calls: Any, types: list[str]) -> None:
         assert call.status == "completed"
 
 
+# Those that Open Responses' schema requires, which clients made from it do not start without.
+REQUIRED = {
+    *("id", "object", "created_at", "completed_at", "status", "incomplete_details", "model"),
+    *("previous_response_id", "instructions", "output", "error", "tools", "tool_choice"),
+    *("truncation", "parallel_tool_calls", "text", "top_p", "presence_penalty", "user"),
+    *("frequency_penalty", "top_logprobs", "temperature", "reasoning", "usage", "store"),
+    *("max_output_tokens", "max_tool_calls", "background", "service_tier", "metadata"),
+    *("safety_identifier", "prompt_cache_key"),
+}
+
+
+def test_no_required_field_is_missing() -> None:
+    for response in (start(), add_reply(start(), replied("好"))):
+        assert response.model_dump(mode="json").keys() >= REQUIRED
+    (message,) = add_reply(start(), replied("好")).model_dump(mode="json")["output"]
+    assert message["content"] == [
+        {"type": "output_text", "text": "好", "annotations": [], "logprobs": []}
+    ]
+
+
+def test_a_schema_s_format_says_whether_it_is_strict() -> None:
+    for given, told in (({}, False), ({"strict": None}, False), ({"strict": True}, True)):
+        wanted = {"type": "json_schema", "name": "x", "schema": SCHEMA, **given}
+        found = start(text={"format": wanted}).model_dump(mode="json")["text"]["format"]
+        assert found == FORMAT | {"strict": told}
+
+
+def test_when_it_was_completed() -> None:
+    whole, cut = (add_reply(start(), replied("好", reason=name)) for name in ("stop", "length"))
+    assert whole.completed_at is not None
+    assert whole.completed_at >= whole.created_at
+    assert start().completed_at is cut.completed_at is None
+
+
 def test_a_reply_that_was_cut() -> None:
     found = parsed(add_reply(start(max_output_tokens=3), replied("从前有", reason="length")))
     assert found.status == "incomplete"
@@ -129,11 +175,12 @@ def test_logprobs() -> None:
         ("text", {"format": {"type": "json_object"}}, {"format": {"type": "text"}}),
         (
             "text",
-            {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA, "strict": True}},
+            {"format": FORMAT},
             {"format": {"type": "text"}},
         ),
         ("tool_choice", "required", "auto"),
         ("tool_choice", {"type": "function", "name": "x"}, "auto"),
+        ("tool_choice", ALLOWED, "auto"),
         (
             "tools",
             [
@@ -147,7 +194,13 @@ def test_logprobs() -> None:
             ],
             [],
         ),
-        ("top_logprobs", 2, None),
+        ("top_logprobs", 2, 0),
+        ("presence_penalty", 0.5, 0.0),
+        ("frequency_penalty", -0.5, 0.0),
+        ("max_tool_calls", 3, None),
+        ("prompt_cache_key", "k", None),
+        ("safety_identifier", "s", None),
+        ("reasoning", {"effort": "low", "summary": "auto"}, {"effort": None, "summary": None}),
         ("top_p", 0.0, 0.8),
         ("truncation", "auto", "disabled"),
         ("user", "我", None),

@@ -10,7 +10,12 @@ from glm3edge.errors import (
     InvalidRequestError,
     RequestError,
 )
-from glm3edge.schema.response_items import FunctionCall, InputMessage, OutputMessage
+from glm3edge.schema.response_items import (
+    FunctionCall,
+    InputMessage,
+    ItemReference,
+    OutputMessage,
+)
 from glm3edge.schema.responses import ResponseRequest
 from glm3edge.serving.responses.request import chat_request, translate_error
 
@@ -21,6 +26,8 @@ CALL = {
     "name": "weather",
     "arguments": '{"city": "北京"}',
 }
+HELLO = {"role": "user", "content": "你好"}
+KIND = "item_reference"
 RESULT = {"type": "function_call_output", "call_id": "c1", "output": "22 度"}
 
 
@@ -138,6 +145,24 @@ def test_instructions_come_first_and_what_was_said_earlier_before_the_input() ->
             {"tool_choice": {"type": "function", "name": "weather"}},
             {"tool_choice": {"type": "function", "function": {"name": "weather"}}},
         ),
+        (
+            {
+                "tool_choice": {
+                    "type": "allowed_tools",
+                    "mode": "required",
+                    "tools": [{"type": "function", "name": "weather"}],
+                }
+            },
+            {
+                "tool_choice": {
+                    "type": "allowed_tools",
+                    "allowed_tools": {
+                        "mode": "required",
+                        "tools": [{"type": "function", "function": {"name": "weather"}}],
+                    },
+                }
+            },
+        ),
         ({"parallel_tool_calls": False}, {"parallel_tool_calls": False}),
         ({"text": {"format": {"type": "text"}}}, {"response_format": {"type": "text"}}),
         (
@@ -192,17 +217,21 @@ def test_a_tool_has_no_field_that_chat_lacks() -> None:
     [
         ({"input": []}, ("input",)),
         ({"input": [3]}, ("input", 0)),
-        ({"input": [{"type": "item_reference", "id": "x"}]}, ("input", 0)),
+        ({"input": [{"type": "item_reference"}]}, ("id",)),
+        ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, ("input", 0)),
+        ({"input": [{"type": "web_search_call", "id": "x"}]}, ("input", 0)),
         ({"input": [{"type": ["message"]}]}, ("input", 0)),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, ("type",)),
-        ({"input": [{"role": "assistant", "content": [{"type": "refusal"}]}]}, ("type",)),
+        ({"input": [{"role": "assistant", "content": [{"type": "refusal"}]}]}, ("text",)),
         ({"input": [{"role": "tool", "content": "x"}]}, ("role",)),
-        ({"input": [CALL | {"arguments": "[1]"}]}, ("arguments",)),
-        ({"input": [CALL | {"arguments": "{"}]}, ("arguments",)),
-        ({"input": [CALL | {"arguments": "[" * 100_000}]}, ("arguments",)),
+        ({"input": [CALL | {"arguments": {"city": "北京"}}]}, ("arguments",)),
+        ({"input": [CALL | {"arguments": None}]}, ("arguments",)),
         ({"input": [RESULT | {"output": [{"type": "input_file"}]}]}, ("type",)),
         ({"tools": [{"type": "web_search"}]}, ("type",)),
         ({"tool_choice": {"type": "file_search"}}, ("type",)),
+        ({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}}, ("tools",)),
+        ({"tool_choice": {"type": "allowed_tools", "mode": "none", "tools": [{}]}}, ("mode",)),
+        ({"max_tool_calls": 0}, ("max_tool_calls",)),
         ({"truncation": "oldest"}, ("truncation",)),
         ({"background": True}, ("background",)),
         ({"conversation": "conv_1"}, ("conversation",)),
@@ -260,15 +289,85 @@ def test_a_context_that_is_too_small_keeps_its_numbers() -> None:
     assert "messages" not in str(told)
 
 
-CUT = CALL | {"status": "incomplete", "arguments": '{"ci'}
+@pytest.mark.parametrize("status", [{}, {"status": "incomplete"}, {"status": "in_progress"}])
+@pytest.mark.parametrize("arguments", ['{"ci', "", "[1]", "[" * 100_000, "城市"])
+def test_a_call_that_was_cut_is_passed_on(status: dict[str, str], arguments: str) -> None:
+    cut = CALL | status | {"arguments": arguments}
+    for more, roles in (([], []), ([RESULT], ["tool"]), ([HELLO], ["user"])):
+        messages = translated(input=[cut, *more])["messages"]
+        assert [message["role"] for message in messages] == ["assistant", *roles]
+        assert messages[0]["tool_calls"][0]["function"]["arguments"] == arguments
+    assert translated(input=[RESULT], earlier=[FunctionCall.model_validate(cut)])
 
 
-def test_a_call_that_was_cut_is_left_out() -> None:
-    found = translated(input=[CUT, {"role": "user", "content": "好"}])
-    assert [message["role"] for message in found["messages"]] == ["user"]
+REASONING: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "summary": [], "content": None}
 
 
-@pytest.mark.parametrize("items", [[CUT], [CUT, RESULT]])
-def test_nothing_can_follow_from_a_call_that_was_cut(items: list[Any]) -> None:
-    with pytest.raises(InvalidRequestError, match="input"):
-        translated(input=items)
+@pytest.mark.parametrize(
+    "reasoning",
+    [
+        REASONING,
+        {"type": "reasoning"},
+        REASONING | {"summary": [{"type": "summary_text", "text": "想"}], "status": "completed"},
+        REASONING | {"content": [{"type": "reasoning_text", "text": "想"}]},
+        REASONING | {"encrypted_content": "eA==", "status": None},
+    ],
+)
+def test_reasoning_is_dropped(reasoning: dict[str, Any]) -> None:
+    answer = {"role": "assistant", "content": "好"}
+    plain = translated(input=[HELLO, answer, CALL, RESULT])
+    assert translated(input=[HELLO, reasoning, answer, reasoning, CALL, RESULT]) == plain
+    with pytest.raises(InvalidRequestError, match="nothing but reasoning"):
+        translated(input=[reasoning])
+
+
+def test_a_refusal_is_text() -> None:
+    parts = [{"type": "refusal", "refusal": "不行"}]
+    (message,) = translated(input=[{"role": "assistant", "content": parts}])["messages"]
+    assert message["content"] == text("不行")
+
+
+def test_an_id_alone_is_a_reference() -> None:
+    for given in ({"id": "msg_1"}, {"id": "msg_1", "type": None}, {"id": "msg_1", "type": KIND}):
+        (item,) = ResponseRequest.model_validate({"input": [given]}).input
+        assert item == ItemReference(id="msg_1")
+
+
+def test_the_last_message_is_never_continued() -> None:
+    """OpenAI's API has no such thing."""
+    assert (
+        translated(input=[HELLO, {"role": "assistant", "content": "我"}])["continue_final_message"]
+        is False
+    )
+
+
+def with_nulls(given: Any, names: set[str]) -> Any:
+    if isinstance(given, list):
+        return [with_nulls(one, names) for one in given]
+    if not isinstance(given, dict):
+        return given
+    added = dict.fromkeys(names) if given.keys() & {"type", "role"} else {}
+    return added | {name: with_nulls(value, names) for name, value in given.items()}
+
+
+def test_null_equals_absent_everywhere() -> None:
+    answer = {"role": "assistant", "content": [{"type": "output_text", "text": "好"}]}
+    choice = {"type": "function", "name": "weather"}
+    plain = {
+        "input": [{"role": "user", "content": "你好"}, answer, CALL, RESULT],
+        "tools": [{"type": "function", "name": "weather"}],
+        "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [choice]},
+        "text": {"format": {"type": "json_schema", "name": "x", "schema": {"default": None}}},
+    }
+    names = {
+        "id",
+        "status",
+        "annotations",
+        "logprobs",
+        "phase",
+        "strict",
+        "description",
+        "parameters",
+    }
+    nulls = dict.fromkeys(ResponseRequest.model_fields)
+    assert translated(**{**nulls, **with_nulls(plain, names)}) == translated(**plain)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from glm3edge.schema.response_items import Item, OutputMessage
+from glm3edge.errors import InvalidRequestError
+from glm3edge.schema.response_items import Item, ItemReference, OutputMessage
 from glm3edge.schema.responses import ResponseReply, ResponseRequest
 from glm3edge.serving.responses.errors import PreviousResponseNotFoundError, ResponseNotFoundError
 from glm3edge.serving.responses.reply import new_response
@@ -50,6 +51,29 @@ def test_a_chain_has_all_that_was_said() -> None:
     assert texts(store.get(other).items) == ["一", "二", "五"]
     store.delete(first)
     assert texts(store.earlier(following)) == ["一", "二", "三", "四"]
+
+
+def test_references_are_replaced_by_what_they_name() -> None:
+    store = ResponseStore()
+    first = put(store, asked("一"), "二")
+    second = put(store, asked("三", previous_response_id=first), "四")
+    kept = store.get(second).conversation
+    given = asked("五").input
+    references = [ItemReference(id=item.id) for item in kept]
+    assert store.resolve([*references, *given]) == [*kept, *given]
+    assert store.resolve(given) == given
+    store.delete(first)
+    assert store.resolve(references) == list(kept)  # what follows keeps its items
+
+
+@pytest.mark.parametrize("item_id", ["msg_1", "rs_1", ""])
+def test_a_reference_to_nothing(item_id: str) -> None:
+    store = ResponseStore()
+    put(store, asked("一"), "二")
+    with pytest.raises(InvalidRequestError, match="no stored response has an item") as caught:
+        store.resolve([*asked("一").input, ItemReference(id=item_id)])
+    assert caught.value.param == "input[1].id"
+    assert repr(item_id) in str(caught.value)
 
 
 def test_nothing_comes_before_a_request_that_follows_nothing() -> None:
