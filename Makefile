@@ -8,6 +8,7 @@
 #   make pytest-quick               the tests that take less than a minute together
 #   make test-clients               drive the server with clients that need an environment of their own
 #   make check-cuda check-vulkan    build for these GPUs into folders of their own, and try the builds
+#   make check-open-responses       hold the replies against the schema of Open Responses
 #   make train-tiny                 train the demo model anew (two and a half hours on two cores with AVX512-BF16, else twice that)
 #   make evaluate-tiny              ask it what its training left out
 
@@ -26,7 +27,7 @@ GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulk
   $(filter-out 0,$(METAL)),-metal)
 
 .PHONY: serve install test lint types layers pytest pytest-quick test-clients format page clean train-tiny evaluate-tiny \
-  check-cuda check-vulkan
+  check-cuda check-vulkan check-open-responses
 
 serve: $(VENV)/.installed$(GPU)
 	@$(BIN)/glm3edge serve $(ARGS)
@@ -99,5 +100,11 @@ check-vulkan:
 	@VENV=.venv-vulkan VULKAN=1 scripts/install.sh
 	@.venv-vulkan/bin/python scripts/check_backend.py Vulkan
 
+# Its models need Python 3.11, and nothing else here needs them: an environment of its own.
+check-open-responses: $(VENV)/.installed
+	@$(BIN)/python -m venv .venv-open-responses
+	@.venv-open-responses/bin/pip install --quiet httpx openresponses-types
+	@PATH="$(abspath $(BIN)):$$PATH" .venv-open-responses/bin/python scripts/open_responses.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) $(CLIENTS) .venv-cuda .venv-vulkan .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules
+	rm -rf $(VENV) $(CLIENTS) .venv-cuda .venv-vulkan .venv-open-responses .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules
