@@ -50,7 +50,8 @@ def random_schema(rng: random.Random, depth: int = 0, *, bounded: bool = False) 
     """A schema of anything; ``bounded`` ones have no string or array without a largest length."""
     kinds = ["text", "integer", "number", "boolean", "null", "enum", "const"]
     kinds += [] if bounded else ["string"]
-    kind = rng.choice(kinds + ["array", "object", "anyOf", "types"] * (depth < 3))
+    nested = ["array", "object", "anyOf", "oneOf", "types", "tuple", "map", "sum", "either"]
+    kind = rng.choice(kinds + nested * (depth < 3))
     made: dict[str, Callable[[], dict[str, Any]]] = {
         "enum": lambda: {"enum": rng.sample(_OPTIONS, rng.randint(1, 4))},
         "const": lambda: {"const": rng.choice(["x", 7, False])},
@@ -61,9 +62,12 @@ def random_schema(rng: random.Random, depth: int = 0, *, bounded: bool = False) 
             **_random_length(rng, bounded=bounded),
         },
         "object": lambda: random_object(rng, depth + 1, bounded=bounded),
-        "anyOf": lambda: {
-            "anyOf": [random_schema(rng, depth + 1, bounded=bounded) for _ in range(2)]
-        },
+        "anyOf": lambda: {"anyOf": _random_schemas(rng, depth, bounded=bounded)},
+        "oneOf": lambda: {"oneOf": [{"type": "null"}, {"type": ["integer", "boolean"]}]},
+        "tuple": lambda: _random_tuple(rng, depth, bounded=bounded),
+        "map": lambda: _random_map(rng, depth, bounded=bounded),
+        "sum": lambda: _random_sum(rng, depth, bounded=bounded),
+        "either": lambda: _random_either(rng, depth, bounded=bounded),
         "types": lambda: {"type": rng.sample(["number", "integer", "null", "boolean"], 2)},
     }
     return made[kind]() if kind in made else {"type": kind}
@@ -80,6 +84,54 @@ def random_object(rng: random.Random, depth: int = 0, *, bounded: bool = False) 
         "required": required,
         "additionalProperties": False,
     }
+
+
+def _random_schemas(rng: random.Random, depth: int, *, bounded: bool) -> list[dict[str, Any]]:
+    return [random_schema(rng, depth + 1, bounded=bounded) for _ in range(2)]
+
+
+def _random_tuple(rng: random.Random, depth: int, *, bounded: bool) -> dict[str, Any]:
+    items = _random_schemas(rng, depth, bounded=bounded)
+    return {"type": "array", "prefixItems": items, "items": False, "minItems": rng.randint(0, 2)}
+
+
+def _random_map(rng: random.Random, depth: int, *, bounded: bool) -> dict[str, Any]:
+    """A schema of an object whose names are not given."""
+    values = random_schema(rng, depth + 1, bounded=bounded)
+    keys: list[dict[str, Any]] = [
+        {"additionalProperties": values},
+        {"patternProperties": {"^[a-c]{1,3}$": values}, "additionalProperties": False},
+        {"additionalProperties": values, "propertyNames": {"pattern": "^[a-c]{1,3}$"}},
+        {"additionalProperties": values, "propertyNames": {"enum": ["a", "北京"]}},
+    ]
+    chosen = rng.choice(keys)
+    sizes = {"maxProperties": 2} if bounded and "enum" not in str(chosen) else {}
+    return {"type": "object", **chosen, **sizes}
+
+
+def _random_sum(rng: random.Random, depth: int, *, bounded: bool) -> dict[str, Any]:
+    """A schema of an object whose properties are those of several."""
+    parts = [random_object(rng, depth + 1, bounded=bounded) for _ in range(rng.randint(1, 2))]
+    first, *others = (
+        {key: part[key] for key in ("type", "properties", "required")} for part in parts
+    )
+    taken = first["properties"].keys()
+    for other in others:
+        for name in taken & other["properties"].keys():
+            del other["properties"][name]
+        other["required"] = [name for name in other["required"] if name not in taken]
+    ends = {"maxProperties": sum(len(part["required"]) for part in [first, *others])}
+    names = {name: True for part in [first, *others] for name in part["required"]}
+    for part in [first, *others]:
+        part["properties"] = {name: part["properties"][name] for name in part["required"]}
+    return {"allOf": [first, *others], **ends, "type": "object", "properties": names}
+
+
+def _random_either(rng: random.Random, depth: int, *, bounded: bool) -> dict[str, Any]:
+    """A schema of an object that needs one property or the other."""
+    made = random_object(rng, depth + 1, bounded=bounded)
+    names = list(made["properties"])
+    return made | {"anyOf": [{"required": [rng.choice(names)]}, {"required": [rng.choice(names)]}]}
 
 
 def _random_name(rng: random.Random) -> list[str]:

@@ -139,7 +139,6 @@ class GenerationFinished(FinishedEvent):
 
     Attributes:
         num_completion_tokens: tokens sampled, the one that ended the reply included.
-        num_hidden_tokens: those of them that the client does not see and has not asked for.
         text: text that was held back, such as the broken character that a cut reply ends in.
         stop_token_id: the token that ended the reply, if one did.
         stop_string: the stop string that ended the reply, if one did.
@@ -151,7 +150,6 @@ class GenerationFinished(FinishedEvent):
     """
 
     num_completion_tokens: int
-    num_hidden_tokens: int = 0
     num_cached_tokens: int = 0
     num_accepted_drafts: int = 0
     num_rejected_drafts: int = 0

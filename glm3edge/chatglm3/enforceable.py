@@ -3,9 +3,16 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, TypeVar
 
-from glm3edge.chatglm3.json_schema import bounded, closed, map_schemas, num_atoms, resolve
+from glm3edge.chatglm3.json_schema import (
+    bound_integers,
+    close_objects,
+    num_atoms,
+    resolve,
+    subschemas,
+)
 from glm3edge.errors import GrammarError, InvalidRequestError
 
 _Made = TypeVar("_Made")
@@ -29,6 +36,9 @@ _FORMATS = {
 }
 """Others say what a string means, not how it looks."""
 _TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
+_COUNTS = {
+    *("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"),
+}
 _NAMED_SCHEMAS = {"properties", "patternProperties"}
 _SCHEMAS = {"items", "prefixItems", "additionalItems", "additionalProperties", "allOf"}
 _MAX_PATTERN_ATOMS = 10_000
@@ -132,11 +142,13 @@ class EnforceableSchema:
         self._definitions, self._references = {}, {}
         copy = self._copy(schema)
         whole = copy if isinstance(copy, dict) else {"allOf": [copy]}
-        whole = bounded(closed(whole | {"$defs": self._definitions}), param=self._param)
+        whole["$defs"] = self._definitions
+        close_objects(whole)
+        bound_integers(whole, param=self._param)
         return f"%json {_json(self._relaxed(whole))}"
 
     def _keep_known_values(self, node: dict[str, Any]) -> None:
-        """Leave out types, formats and patterns that llguidance would refuse."""
+        """Spell values as llguidance does; leave out what it would refuse."""
         if "type" in node:
             kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
             known = [kind for kind in _TYPES if kind in [str(k).lower() for k in kinds]]
@@ -144,6 +156,9 @@ class EnforceableSchema:
                 del node["type"]
             else:
                 node["type"] = known if isinstance(node["type"], list) else known[0]
+        for key in _COUNTS & node.keys():
+            if isinstance(node[key], float) and node[key].is_integer():
+                node[key] = int(node[key])
         if node.get("format") not in _FORMATS:
             node.pop("format", None)
         patterns = {"pattern": [node["pattern"]]} if "pattern" in node else {}
@@ -272,7 +287,7 @@ def _says_nothing(key: str, schema: Mapping[str, Any]) -> bool:
         case "propertyNames":
             return value in (True, {}, {"type": "string"})
         case "unevaluatedProperties" | "unevaluatedItems":
-            return value is not False
+            return value in (True, {})
     return not value
 
 
@@ -280,7 +295,7 @@ def _respelled(key: str, schema: Mapping[str, Any], node: dict[str, Any]) -> boo
     """Whether ``node`` could be given other keywords that mean the same."""
     value = schema[key]
     if key == "unevaluatedProperties" and not APPLICATORS & node.keys():
-        node.setdefault("additionalProperties", False)
+        node.setdefault("additionalProperties", value)
         return True
     if key != "propertyNames" or not isinstance(value, dict) or "properties" in node:
         return False
@@ -297,11 +312,10 @@ def _respelled(key: str, schema: Mapping[str, Any], node: dict[str, Any]) -> boo
 
 
 def _without(keys: Collection[str], schema: dict[str, Any]) -> dict[str, Any]:
-    def remove(node: dict[str, Any]) -> None:
+    changed = deepcopy(schema)
+    for node in subschemas(changed):
         for key in keys & node.keys():
             del node[key]
-
-    changed: dict[str, Any] = map_schemas(schema, remove)
     return changed
 
 

@@ -1,9 +1,9 @@
 """JSON schemas of tools and replies: references, limits, and changes before they are compiled."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from glm3edge.errors import InvalidRequestError
 
@@ -31,7 +31,7 @@ def resolve(ref: str, root: Mapping[str, Any], *, param: str = "tools") -> objec
     """
     place: Any = root
     for part in filter(None, ref.removeprefix("#").split("/")):
-        key: Any = part.replace("~1", "/").replace("~0", "~")
+        key: Any = unquote(part).replace("~1", "/").replace("~0", "~")
         if isinstance(place, list):
             key = int(key) if key.isdecimal() and int(key) < len(place) else None
         is_there = key in place if isinstance(place, dict) else key is not None
@@ -91,48 +91,76 @@ def num_atoms(pattern: str) -> int:
     return sum(sums)
 
 
-def closed(schema: Any) -> Any:
-    """``schema``, with no properties but those that objects name.
+def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
+    """``schema`` and those within it, unless they are ``true`` or ``false``."""
+    if not isinstance(schema, dict):
+        return
+    yield schema
+    for key, value in schema.items():
+        if key in _NAMED_SCHEMAS and isinstance(value, dict):
+            parts: Iterable[Any] = value.values()
+        elif key in _SCHEMAS:
+            parts = value if isinstance(value, list) else [value]
+        else:
+            continue
+        for part in parts:
+            yield from subschemas(part)
 
-    It stays as it is where parts of it, such as those of ``allOf``, add up their properties.
+
+def close_objects(schema: dict[str, Any]) -> None:
+    """Forbid properties that objects do not name.
+
+    Where they add up, as those of ``allOf``, all that are named may come. References may lead to
+    ``$defs`` only.
     """
-    return schema if _adds_up(schema) else map_schemas(schema, _close)
+    nodes = list(subschemas(schema))
+    sums = [node for node in nodes if _is_sum(node)]
+    parts = {id(part): part for node in sums for part in _parts(node, schema)[1:]}
+    for node in sums:
+        if id(node) not in parts:
+            _close_sum(node, _parts(node, schema))
+    for node in nodes:
+        if id(node) not in parts and not _is_sum(node):
+            _close(node)
 
 
-def bounded(schema: Any, *, param: str) -> Any:
-    """``schema``, with integers of at most 18 digits where it does not bound them itself.
+def bound_integers(schema: dict[str, Any], *, param: str) -> None:
+    """Give integers 18 digits at most, where ``schema`` does not bound them itself.
 
     Raises:
         InvalidRequestError: an object has too many optional properties.
     """
-    return map_schemas(schema, partial(_bound, param=param))
+    for node in subschemas(schema):
+        _bound(node, param=param)
 
 
-def _adds_up(schema: Any) -> bool:
-    if isinstance(schema, list):
-        return any(map(_adds_up, schema))
-    if not isinstance(schema, dict):
-        return False
-    is_sum = "allOf" in schema or ("properties" in schema and schema.keys() & _OTHER_PARTS)
-    return bool(is_sum) or any(map(_adds_up, schema.values()))
+def _is_sum(schema: Mapping[str, Any]) -> bool:
+    """Whether several parts describe the same object."""
+    return "allOf" in schema or ("properties" in schema and bool(schema.keys() & _OTHER_PARTS))
 
 
-def map_schemas(schema: Any, change: Callable[[dict[str, Any]], None]) -> Any:
-    """A copy of ``schema``, with ``change`` made to it and to the schemas within."""
-    if isinstance(schema, list):
-        return [map_schemas(one, change) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    copy = {
-        key: {name: map_schemas(one, change) for name, one in value.items()}
-        if key in _NAMED_SCHEMAS and isinstance(value, dict)
-        else map_schemas(value, change)
-        if key in _SCHEMAS
-        else value
-        for key, value in schema.items()
-    }
-    change(copy)
-    return copy
+def _parts(schema: dict[str, Any], root: dict[str, Any]) -> list[dict[str, Any]]:
+    """``schema`` and all that describes the same values."""
+    found: dict[int, dict[str, Any]] = {}
+    waiting: list[Any] = [schema]
+    while waiting:
+        part = waiting.pop(0)
+        if isinstance(part, dict) and id(part) not in found:
+            found[id(part)] = part
+            waiting += [one for key in ("allOf", "anyOf", "oneOf") for one in part.get(key, ())]
+            waiting += [resolve(part["$ref"], root)] if "$ref" in part else []
+    return list(found.values())
+
+
+def _close_sum(schema: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+    if any(part.keys() & _MORE_PROPERTIES for part in parts):
+        return
+    names = [name for part in parts for name in part.get("properties", ())]
+    names += [name for part in parts for name in sorted(required_names(part))]
+    if names:
+        own = schema.get("properties", {})
+        schema["properties"] = own | {name: True for name in names if name not in own}
+        schema["additionalProperties"] = False
 
 
 def _close(schema: dict[str, Any]) -> None:

@@ -66,7 +66,6 @@ class ReplyParser:
         *,
         assistant_id: int,
         tool_names: Collection[str] = (),
-        constrained_names: Collection[str] = (),
         begins_in_prose: bool = False,
         continues_prose: bool = False,
     ) -> None:

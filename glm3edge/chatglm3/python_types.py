@@ -115,8 +115,9 @@ def _array(name: str, arguments: list[ast.expr]) -> Schema:
     if name not in _TUPLES or _is_endless(arguments):
         return {"type": "array", "items": _schema(arguments[0])}
     items = [_schema(node) for node in arguments]
-    same = items[0] if all(item == items[0] for item in items) else {"anyOf": items}
-    return {"type": "array", "items": same, "minItems": len(items), "maxItems": len(items)}
+    are_alike = all(item == items[0] for item in items)
+    parts: Schema = {"items": items[0]} if are_alike else {"prefixItems": items}
+    return {"type": "array", **parts, "minItems": len(items), "maxItems": len(items)}
 
 
 def _is_endless(arguments: list[ast.expr]) -> bool:

@@ -340,7 +340,6 @@ class Generation(EngineSequence):
         return GenerationFinished(
             reason,
             num_completion_tokens=self.num_completion_tokens,
-            num_hidden_tokens=self._num_hidden_tokens,
             num_cached_tokens=self._num_cached,
             num_accepted_drafts=self._num_accepted_drafts,
             num_rejected_drafts=self._num_rejected_drafts,

@@ -81,8 +81,7 @@ def usage(prompts: Iterable[tuple[int, Sequence[GenerationFinished]]]) -> Usage:
     """Tokens of all ``prompts``.
 
     ``prompts`` are pairs: number of tokens, and endings of the replies. A prompt counts once,
-    however many replies it has. Hidden tokens, which do not count for ``max_tokens``, do not count
-    here.
+    however many replies it has. Tokens that the client does not see count: they were computed.
     """
     num_prompt_tokens = num_cached_tokens = 0
     ends: list[GenerationFinished] = []
@@ -90,7 +89,7 @@ def usage(prompts: Iterable[tuple[int, Sequence[GenerationFinished]]]) -> Usage:
         num_prompt_tokens += num_tokens
         num_cached_tokens += min(end.num_cached_tokens for end in ends_of_prompt)
         ends += ends_of_prompt
-    num_completion_tokens = sum(end.num_completion_tokens - end.num_hidden_tokens for end in ends)
+    num_completion_tokens = sum(end.num_completion_tokens for end in ends)
     return Usage(
         prompt_tokens=num_prompt_tokens,
         completion_tokens=num_completion_tokens,

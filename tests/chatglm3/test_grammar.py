@@ -36,7 +36,7 @@ def random_reply(
     rng: random.Random, matcher: Matcher, model: Model, end_ids: frozenset[int]
 ) -> Iterator[TokenEvent]:
     """Tokens that ``constraint`` allows, those that end things rather than others."""
-    likely = {piece for text in "]}'\"),:0123" for piece in model.tokenize(text)} | set(end_ids)
+    likely = {piece for text in "]}'\"),:0123北京" for piece in model.tokenize(text)} | set(end_ids)
     for _ in range(MAX_TOKENS):
         mask = matcher.allowed()
         allowed = np.flatnonzero(np.unpackbits(mask, bitorder="little"))

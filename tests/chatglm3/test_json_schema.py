@@ -6,8 +6,8 @@ import pytest
 
 from glm3edge.chatglm3.json_schema import (
     MAX_OPTIONAL,
-    bounded,
-    closed,
+    bound_integers,
+    close_objects,
     count_range,
     num_atoms,
     required_names,
@@ -28,6 +28,7 @@ WIDEST = {"minimum": 1 - 10**18, "maximum": 10**18 - 1}
         ("#/$defs/a", {"type": "null"}),
         ("#/$defs/b~1c/1", {"const": 1}),
         ("#/$defs/~0", {}),
+        ("#/%24defs/b~1c/1", {"const": 1}),
     ],
 )
 def test_references(ref: str, expected: object) -> None:
@@ -65,16 +66,36 @@ def test_ranges(least: object, most: object, expected: tuple[int, int | None]) -
         ({"properties": {"a": {}}, "required": ["a"]}, CLOSED),
         ({"properties": {"a": {}}, "required": ["b"]}, {}),
         ({"properties": {}, "additionalProperties": True}, {}),
-        ({"properties": {}, "allOf": []}, {}),
+        ({"properties": {"a": {}}, "allOf": [{"additionalProperties": {}}]}, {}),
+        ({"allOf": [{"type": "integer"}, {"minimum": 3}]}, {}),
         ({"type": "object"}, {}),
     ],
 )
 def test_objects_are_closed(schema: dict[str, Any], changes: dict[str, Any]) -> None:
-    before = dict(schema)
-    assert closed(schema) == schema | changes
-    assert closed({"items": schema}) == {"items": schema | changes}
-    assert closed({"default": schema}) == {"default": schema}
-    assert schema == before
+    for make in (lambda one: {"items": one}, lambda one: {"$defs": {"x": one}}, lambda one: one):
+        made = make(dict(schema))
+        close_objects(made)
+        assert made == make(schema | changes)
+    value = {"default": dict(schema)}
+    close_objects(value)
+    assert value == {"default": schema}
+
+
+def test_objects_that_add_up_have_what_any_part_names() -> None:
+    """However the parts are reached."""
+    a, b, c = [dict[str, Any](properties={name: {}}) for name in "abc"]
+    whole: dict[str, Any] = {"allOf": [{"$ref": "#/$defs/d0"}, a, {"required": ["d"]}]}
+    schema: dict[str, Any] = {
+        "properties": {"x": whole, "y": b},
+        "$defs": {"d0": {"anyOf": [{"$ref": "#/$defs/d1"}]}, "d1": c, "d2": {"items": dict(c)}},
+    }
+    close_objects(schema)
+    assert (a, c) == ({"properties": {"a": {}}}, {"properties": {"c": {}}})
+    assert whole["properties"] == {"a": True, "c": True, "d": True}
+    assert whole["additionalProperties"] is False
+    assert b == {"properties": {"b": {}}} | CLOSED
+    assert schema["$defs"]["d2"]["items"] == {"properties": {"c": {}}} | CLOSED
+    assert schema["additionalProperties"] is False
 
 
 @pytest.mark.parametrize(
@@ -90,18 +111,18 @@ def test_objects_are_closed(schema: dict[str, Any], changes: dict[str, Any]) -> 
     ],
 )
 def test_integers_are_bounded(schema: dict[str, Any], changes: dict[str, Any]) -> None:
-    assert bounded({"properties": {"n": schema}}, param="tools") == {
-        "properties": {"n": schema | changes}
-    }
+    made: dict[str, Any] = {"properties": {"n": dict(schema)}}
+    bound_integers(made, param="tools")
+    assert made == {"properties": {"n": schema | changes}}
 
 
 def test_too_many_optional_properties() -> None:
     names = [f"p{number}" for number in range(MAX_OPTIONAL + 1)]
     properties: dict[str, Any] = {name: {} for name in names}
     schema = {"properties": properties, "required": names[:1]}
-    assert bounded(schema, param="tools") == schema
+    bound_integers(schema, param="tools")
     with pytest.raises(InvalidRequestError, match=f"{MAX_OPTIONAL + 1} properties") as caught:
-        bounded({"properties": properties}, param="response_format")
+        bound_integers({"properties": properties}, param="response_format")
     assert caught.value.param == "response_format"
 
 

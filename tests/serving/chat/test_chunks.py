@@ -31,7 +31,6 @@ FRAME = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 5, "m
 END = ChatFinished(
     FinishReason.STOP,
     num_completion_tokens=4,
-    num_hidden_tokens=1,
     num_cached_tokens=2,
     stop_string="!",
     has_calls=False,
