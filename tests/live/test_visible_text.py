@@ -33,7 +33,7 @@ WEATHER = {
 SCHEMA = {"type": "object", "properties": {"a": {"enum": ["北京"]}}, "required": ["a"]}
 QUESTIONS = [
     *("你好", "Hello", "你是谁？", "Who are you?", "怎么改端口？", "我叫王小明", "谢谢", "再见"),
-    *("我叫什么名字？", "早上好", "OK", "Thanks!", "如何安装？", "How do I change the port?"),
+    *("我叫什么名字？", "早上好", "Thanks!", "如何安装？", "How do I change the port?"),
     *("北京的天气怎么样？", "写一首关于春天的诗", "Tell me a joke", "1+1等于几？", "  空格  "),
     *("把“你好”翻译成英语", "What is water?", "philosophy 是什么意思？", "第一行\n第二行", "a"),
     *("什么是机器学习？", "Is water wet? Answer yes or no.", "用一句话介绍上海", "讲个故事"),
