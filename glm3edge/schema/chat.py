@@ -13,7 +13,10 @@ from glm3edge.schema.sampling import SamplingOptions
 INTERPRETER = "interpreter"
 """ChatGLM3's own tool: its calls are a block of Python, passed on as ``{"code": ...}``."""
 
-ToolName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
+MAX_TOOL_NAME = 128
+"""Limit of a tool's name, in characters."""
+
+ToolName = Annotated[str, Field(min_length=1, max_length=MAX_TOOL_NAME, pattern=r"^[^\r\n]+$")]
 
 
 class FunctionCall(RequestModel):

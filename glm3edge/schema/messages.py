@@ -5,11 +5,12 @@ Fields that are not here, such as ``cache_control``, have no effect; docs/api.md
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from glm3edge.schema.base import EventModel, ReplyModel, RequestModel, is_none
 from glm3edge.schema.chat import ToolName
-from glm3edge.schema.checks import refusal, refused
+from glm3edge.schema.checks import kind_of, refusal, refused
+from glm3edge.schema.server_tools import ServerTool, is_server_tool
 
 
 class TextBlock(RequestModel):
@@ -105,8 +106,7 @@ class ClientTool(RequestModel):
     """A tool the model may use; ``input_schema`` is a JSON schema.
 
     Calls are constrained to it; with ``strict`` the request is refused if that is not possible.
-    Tools that run on Anthropic's servers, or whose schema only Anthropic's models know, are
-    refused.
+    Tools whose schema only Anthropic's models know are refused.
     """
 
     type: Annotated[Literal["custom"] | None, BeforeValidator(_refuse_server_tools)] = None
@@ -114,6 +114,12 @@ class ClientTool(RequestModel):
     description: str | None = None
     input_schema: dict[str, Any]
     strict: bool | None = None
+
+
+Tool = Annotated[
+    Annotated[ClientTool, Tag("<client>")] | Annotated[ServerTool, Tag("<server>")],
+    Discriminator(lambda tool: "<server>" if is_server_tool(kind_of(tool)) else "<client>"),
+]
 
 
 class FreeToolChoice(RequestModel):
@@ -153,7 +159,7 @@ class Conversation(RequestModel):
     model: str = ""
     messages: Annotated[list[InputMessage], Field(min_length=1)]
     system: TextBlocks = Field(default_factory=list)
-    tools: list[ClientTool] | None = None
+    tools: list[Tool] | None = None
     tool_choice: Annotated[FreeToolChoice | NamedToolChoice, Field(discriminator="type")] | None = (
         None
     )

@@ -9,8 +9,8 @@ response.in_progress
     response.content_part.done
   response.output_item.done
   response.output_item.added                    ... or a call; any number of both
-    response.function_call_arguments.delta
-    response.function_call_arguments.done
+    response.function_call_arguments.delta      (response.custom_tool_call_input.delta and .done
+    response.function_call_arguments.done       for a custom tool)
   response.output_item.done
 response.completed | response.incomplete | response.failed | error
 """
@@ -98,6 +98,20 @@ class ArgumentsDoneEvent(_WithinItem):
     type: Literal["response.function_call_arguments.done"] = "response.function_call_arguments.done"
     name: str
     arguments: str
+
+
+class InputDeltaEvent(_WithinItem):
+    """The whole input of a custom tool's call."""
+
+    type: Literal["response.custom_tool_call_input.delta"] = "response.custom_tool_call_input.delta"
+    delta: str
+
+
+class InputDoneEvent(_WithinItem):
+    """End of the input of a custom tool's call, with all of it."""
+
+    type: Literal["response.custom_tool_call_input.done"] = "response.custom_tool_call_input.done"
+    input: str
 
 
 class ErrorEvent(ResponseEvent):

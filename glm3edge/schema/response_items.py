@@ -17,8 +17,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from glm3edge.schema.base import RequestModel, is_none
-from glm3edge.schema.chat import TokenLogprob, ToolName
+from glm3edge.schema.chat import TokenLogprob
 from glm3edge.schema.checks import kind_of
+from glm3edge.schema.response_tools import ToolReference
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
@@ -99,7 +100,7 @@ class OutputMessage(RequestModel):
     status: ItemStatus = "completed"
 
 
-class FunctionCall(RequestModel):
+class FunctionCall(ToolReference):
     """A function call; ``arguments`` is JSON text, or what there is of it if the call was cut off.
 
     The result refers to ``call_id``.
@@ -109,7 +110,6 @@ class FunctionCall(RequestModel):
     type: Literal["function_call"] = "function_call"
     status: ItemStatus = "completed"
     call_id: str
-    name: ToolName
     arguments: str
 
 
@@ -121,6 +121,33 @@ class FunctionCallOutput(RequestModel):
     call_id: str
     output: InputTexts
     status: ItemStatus = "completed"
+
+
+class CustomToolCall(ToolReference):
+    """A call of a custom tool; ``input`` is text, and empty if the call was cut off.
+
+    The result refers to ``call_id``.
+    """
+
+    id: str = Field(default_factory=lambda: new_id("ctc"))
+    type: Literal["custom_tool_call"] = "custom_tool_call"
+    status: ItemStatus = "completed"
+    call_id: str
+    input: str
+
+
+class CustomToolCallOutput(RequestModel):
+    """Result of a custom tool's call."""
+
+    id: str = Field(default_factory=lambda: new_id("ctco"))
+    type: Literal["custom_tool_call_output"] = "custom_tool_call_output"
+    call_id: str
+    output: InputTexts
+    status: ItemStatus = "completed"
+
+
+CallItem = FunctionCall | CustomToolCall
+CallOutputItem = FunctionCallOutput | CustomToolCallOutput
 
 
 class ReasoningItem(RequestModel):
@@ -144,6 +171,8 @@ class ItemReference(RequestModel):
 _KINDS = {
     "function_call": "FunctionCall",
     "function_call_output": "FunctionCallOutput",
+    "custom_tool_call": "CustomToolCall",
+    "custom_tool_call_output": "CustomToolCallOutput",
     "reasoning": "ReasoningItem",
     "item_reference": "ItemReference",
 }
@@ -168,6 +197,8 @@ Item = Annotated[
     | Annotated[OutputMessage, Tag("OutputMessage")]
     | Annotated[FunctionCall, Tag("FunctionCall")]
     | Annotated[FunctionCallOutput, Tag("FunctionCallOutput")]
+    | Annotated[CustomToolCall, Tag("CustomToolCall")]
+    | Annotated[CustomToolCallOutput, Tag("CustomToolCallOutput")]
     | Annotated[ReasoningItem, Tag("ReasoningItem")]
     | Annotated[ItemReference, Tag("ItemReference")],
     Discriminator(
@@ -176,4 +207,4 @@ Item = Annotated[
         custom_error_message=f"items are of the type message, {', '.join(_KINDS)}",
     ),
 ]
-OutputItem = OutputMessage | FunctionCall
+OutputItem = OutputMessage | CallItem

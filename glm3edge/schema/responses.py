@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from glm3edge.schema.base import ReplyModel, RequestModel
-from glm3edge.schema.chat import ToolName
-from glm3edge.schema.checks import kind_of, refusal, refused
+from glm3edge.schema.checks import refused
 from glm3edge.schema.response_items import Item, OutputItem
+from glm3edge.schema.response_tools import OfferedTool, ResponseTool, ToolChoice
 from glm3edge.schema.sampling import TokenChoice
 
 
@@ -24,37 +24,6 @@ def _encodable(value: object) -> object:
 def _items_of(value: object) -> object:
     """A string is short for one message of the user's."""
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
-
-
-def _function_type(kind: object) -> object:
-    if kind != "function":
-        raise refusal("this server runs no tools: offer functions, and run what the model calls")
-    return kind
-
-
-class FunctionTool(RequestModel):
-    """A function the model may call, as in chat. Tools that run on OpenAI's servers are refused."""
-
-    type: Annotated[Literal["function"], BeforeValidator(_function_type)]
-    name: ToolName
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class ChosenFunction(RequestModel):
-    """The function that must be called."""
-
-    type: Annotated[Literal["function"], BeforeValidator(_function_type)]
-    name: ToolName
-
-
-class AllowedTools(RequestModel):
-    """A choice among a subset of the tools, and whether one of them must be called."""
-
-    type: Literal["allowed_tools"]
-    mode: Literal["auto", "required"]
-    tools: Annotated[list[ChosenFunction], Field(min_length=1)]
 
 
 class PlainFormat(RequestModel):
@@ -79,20 +48,6 @@ class TextOptions(RequestModel):
     """Options of the reply's text."""
 
     format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
-
-
-def _tool_choice_tag(choice: object) -> str:
-    if isinstance(choice, str):
-        return "<word>"
-    return "<allowed_tools>" if kind_of(choice) == "allowed_tools" else "<function>"
-
-
-ToolChoice = Annotated[
-    Annotated[Literal["none", "auto", "required"], Tag("<word>")]
-    | Annotated[ChosenFunction, Tag("<function>")]
-    | Annotated[AllowedTools, Tag("<allowed_tools>")],
-    Discriminator(_tool_choice_tag),
-]
 
 
 class Reasoning(RequestModel):
@@ -127,7 +82,7 @@ class ResponseRequest(TokenChoice):
     store: bool | None = None
     stream: bool | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
-    tools: list[FunctionTool] | None = None
+    tools: list[ResponseTool] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     text: TextOptions | None = None
@@ -191,7 +146,8 @@ class ResponseFailure(ReplyModel):
 
 
 class ResponseReply(ReplyModel):
-    """A response, with the options that were asked for."""
+    """A response, with the options that were asked for. ``tools`` are those that the model was
+    offered."""
 
     id: str
     object: Literal["response"] = "response"
@@ -219,7 +175,7 @@ class ResponseReply(ReplyModel):
     temperature: float
     text: TextOptions
     tool_choice: ToolChoice
-    tools: list[FunctionTool]
+    tools: list[OfferedTool]
     top_logprobs: int
     top_p: float
     truncation: Literal["auto", "disabled"] = "disabled"

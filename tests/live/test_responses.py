@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -117,6 +118,30 @@ def test_a_whole_tool_round_trip(client: openai.OpenAI) -> None:
         model="m", input="谢谢", previous_response_id=second.id, max_output_tokens=16
     )
     assert third.output_text
+
+
+def test_a_custom_tool_s_regular_expression(client: openai.OpenAI) -> None:
+    pattern = r"(第[0-9]{2}页\n){2}'[a-c]+\""
+    grammar = {"type": "grammar", "syntax": "regex", "definition": pattern}
+    tool: Any = {"type": "custom", "name": "turn", "description": "翻页", "format": grammar}
+    choice: Any = {"type": "custom", "name": "turn"}
+    response = client.responses.create(
+        model="m", input="翻页", tools=[tool], tool_choice=choice, max_output_tokens=100
+    )
+    (call,) = response.output
+    assert isinstance(call, official.ResponseCustomToolCall)
+    assert re.fullmatch(pattern, call.input) or response.status == "incomplete"
+    space: Any = {"type": "namespace", "name": "书", "description": "", "tools": [tool, WEATHER]}
+    for chosen, name in ((choice, "turn"), (WEATHER, "get_weather")):
+        response = client.responses.create(
+            model="m",
+            input="翻页",
+            tools=[space, {"type": "web_search"}],
+            tool_choice=chosen,
+            max_output_tokens=100,
+        )
+        item: Any = response.output[0]
+        assert (item.namespace, item.name) == ("书", name)
 
 
 def test_a_round_trip_without_the_server_s_memory(client: openai.OpenAI) -> None:

@@ -106,6 +106,46 @@ def test_a_call_and_its_result(backend: FakeBackend, client: TestClient, streame
 
 
 @pytest.mark.parametrize("streamed", [False, True])
+def test_an_agent_s_tools(backend: FakeBackend, client: TestClient, streamed: bool) -> None:
+    """As Codex sends them by default; it knows a call in a namespace by both names only."""
+    tools = [
+        TOOL,
+        {"type": "namespace", "name": "mcp__demo", "tools": [TOOL]},
+        {"type": "custom", "name": "apply_patch"},
+        {"type": "web_search", "external_web_access": False},
+    ]
+
+    def made(**fields: Any) -> official.Response:
+        body = {"tools": tools, "store": False} | fields
+        if not streamed:
+            return create(client, **body)
+        response: official.Response = stream(client, **body)[-1].response
+        return response
+
+    said: list[Any] = [{"role": "user", "content": "天气?"}]
+    calls = [
+        "mcp__demo.weather\n```python\ntool_call(city='北京')\n```",
+        "apply_patch\n```python\ntool_call(input='+晴')\n```",
+    ]
+    replies = [[*spell(call), OBSERVATION] for call in calls]
+    backend.reply_for = lambda _prompt: replies.pop(0)
+    while replies:
+        response = made(input=said)
+        assert [tool.type for tool in response.tools] == ["function", "namespace", "custom"]
+        (item,) = response.output
+        output = {"type": f"{item.type}_output", "call_id": item.call_id, "output": "好"}  # type: ignore[union-attr]
+        said += [item.model_dump(exclude_none=True), output]
+    first, _, second, _ = said[1:]
+    assert (first["namespace"], first["name"]) == ("mcp__demo", "weather")
+    assert (second["type"], second["input"]) == ("custom_tool_call", "+晴")
+    says(backend, "晴天")
+    assert made(input=said).output_text == "晴天"
+    last = max(prompts(backend), key=len)
+    assert all(call in last for call in calls)
+    assert "web_search" not in last
+
+
+@pytest.mark.parametrize("streamed", [False, True])
 def test_a_loop_whose_items_are_only_referred_to(
     backend: FakeBackend, client: TestClient, streamed: bool
 ) -> None:

@@ -23,7 +23,9 @@ from glm3edge.schema.messages import (
     ToolUseBlock,
     UserMessage,
 )
+from glm3edge.schema.server_tools import ServerTool
 from glm3edge.serving.anthropic.errors import ThreadUnsupportedError
+from glm3edge.serving.server_tools import without_server_tools
 
 ChatToolChoice = Literal["none", "auto", "required"]
 
@@ -58,17 +60,29 @@ def prompt_request(conversation: Conversation) -> ChatRequest:
     continued.
 
     Raises:
-        InvalidRequestError: a message has no meaning where it stands.
+        InvalidRequestError: a message has no meaning where it stands, or the tools cannot be
+            offered.
     """
     choice = conversation.tool_choice
     return ChatRequest(
         model=conversation.model,
         messages=list(_chat_messages(conversation)),
-        tools=[_chat_tool(tool) for tool in conversation.tools or ()],
+        tools=[_chat_tool(tool) for tool in _client_tools(conversation)],
         tool_choice=_chat_tool_choice(choice),
         parallel_tool_calls=not (choice and choice.disable_parallel_tool_use),
         response_format=_response_format(conversation.format) if conversation.format else None,
     )
+
+
+def _client_tools(conversation: Conversation) -> list[ClientTool]:
+    tools = without_server_tools(conversation.tools or (), param="tools")
+    choice = conversation.tool_choice
+    if isinstance(choice, NamedToolChoice):
+        for tool in conversation.tools or ():
+            if isinstance(tool, ServerTool) and tool.name == choice.name:
+                message = f"tool_choice: this server has no {tool.type}: choose a tool of yours"
+                raise InvalidRequestError(message, param="tool_choice")
+    return tools
 
 
 def _check_last(messages: Sequence[InputMessage]) -> None:

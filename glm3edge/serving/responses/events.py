@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import AsyncGenerator, Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from glm3edge.schema.base import Usage
 from glm3edge.schema.chat import (
@@ -17,6 +17,8 @@ from glm3edge.schema.response_events import (
     ArgumentsDeltaEvent,
     ArgumentsDoneEvent,
     ErrorEvent,
+    InputDeltaEvent,
+    InputDoneEvent,
     ItemEvent,
     LifecycleEvent,
     PartEvent,
@@ -24,9 +26,16 @@ from glm3edge.schema.response_events import (
     TextDeltaEvent,
     TextDoneEvent,
 )
-from glm3edge.schema.response_items import FunctionCall, OutputItem, OutputMessage, OutputText
+from glm3edge.schema.response_items import (
+    CallItem,
+    FunctionCall,
+    OutputItem,
+    OutputMessage,
+    OutputText,
+)
 from glm3edge.schema.responses import ResponseFailure, ResponseReply
-from glm3edge.serving.responses.reply import finish, function_call, text_message
+from glm3edge.serving.responses.reply import finish, text_message
+from glm3edge.serving.responses.tools import ToolTable, finish_call
 from glm3edge.serving.streams import closing_on_exit
 
 
@@ -59,10 +68,11 @@ class EventWriter:
 
     def __init__(self, started: ResponseReply) -> None:
         self._started = started
+        self._tools = ToolTable(started.tools)
         self._numbers = itertools.count()
         self._output: list[OutputItem] = []
         self._message: OutputMessage | None = None
-        self._call: FunctionCall | None = None
+        self._call: CallItem | None = None
         self._texts: list[str] = []
         self._logprobs: list[TokenLogprob] = []
         self._reason: FinishReasonName = "stop"
@@ -129,9 +139,7 @@ class EventWriter:
         if text and self._message is not None:
             self._texts.append(text)
             yield TextDeltaEvent(
-                sequence_number=next(self._numbers),
-                item_id=self._message.id,
-                output_index=len(self._output),
+                **self._place(self._message),
                 delta=text,
                 logprobs=logprobs,
             )
@@ -139,17 +147,12 @@ class EventWriter:
     def _call_chunk(self, chunk: ToolCallChunk) -> Iterator[ResponseEvent]:
         if chunk.id is not None and chunk.function.name is not None:
             yield from self._close(is_cut=False)
-            started = function_call(chunk.id, chunk.function.name, "")
-            self._call = started.model_copy(update={"status": "in_progress"})
+            self._call = self._tools.start_call(chunk.id, chunk.function.name)
             yield self._item("response.output_item.added", self._call)
         if chunk.function.arguments and self._call is not None:
             self._texts.append(chunk.function.arguments)
-            yield ArgumentsDeltaEvent(
-                sequence_number=next(self._numbers),
-                item_id=self._call.id,
-                output_index=len(self._output),
-                delta=chunk.function.arguments,
-            )
+            if isinstance(self._call, FunctionCall):
+                yield ArgumentsDeltaEvent(**self._place(self._call), delta=chunk.function.arguments)
 
     def _end(self) -> Iterator[ResponseEvent]:
         if not self._output and self._call is None:
@@ -172,16 +175,13 @@ class EventWriter:
             yield from self._close_message(self._message, is_cut=is_cut)
         self._call, self._message, self._texts, self._logprobs = None, None, [], []
 
-    def _close_call(self, started: FunctionCall) -> Iterator[ResponseEvent]:
-        call = function_call(started.call_id, started.name, "".join(self._texts))
-        call = call.model_copy(update={"id": started.id})
-        yield ArgumentsDoneEvent(
-            sequence_number=next(self._numbers),
-            item_id=call.id,
-            output_index=len(self._output),
-            name=call.name,
-            arguments=call.arguments,
-        )
+    def _close_call(self, started: CallItem) -> Iterator[ResponseEvent]:
+        call = finish_call(started, "".join(self._texts))
+        if isinstance(call, FunctionCall):
+            yield ArgumentsDoneEvent(**self._place(call), name=call.name, arguments=call.arguments)
+        else:
+            yield InputDeltaEvent(**self._place(call), delta=call.input)
+            yield InputDoneEvent(**self._place(call), input=call.input)
         yield self._item("response.output_item.done", call)
         self._output.append(call)
 
@@ -190,9 +190,7 @@ class EventWriter:
         message = message.model_copy(update={"id": started.id})
         (part,) = message.content
         yield TextDoneEvent(
-            sequence_number=next(self._numbers),
-            item_id=message.id,
-            output_index=len(self._output),
+            **self._place(message),
             text=part.text,
             logprobs=self._logprobs,
         )
@@ -207,12 +205,18 @@ class EventWriter:
         part: OutputText,
     ) -> ResponseEvent:
         return PartEvent(
-            sequence_number=next(self._numbers),
             type=kind,
-            item_id=message.id,
-            output_index=len(self._output),
+            **self._place(message),
             part=part,
         )
+
+    def _place(self, item: OutputItem) -> dict[str, Any]:
+        """Fields of the next event within ``item``."""
+        return {
+            "sequence_number": next(self._numbers),
+            "item_id": item.id,
+            "output_index": len(self._output),
+        }
 
     def _item(
         self,

@@ -1,6 +1,5 @@
 """Chat replies, translated to responses of OpenAI's Responses API."""
 
-import json
 import time
 from collections.abc import Sequence
 
@@ -9,7 +8,6 @@ from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.base import Usage
 from glm3edge.schema.chat import ChatReply, FinishReasonName, TokenLogprob
 from glm3edge.schema.response_items import (
-    FunctionCall,
     Item,
     OutputItem,
     OutputMessage,
@@ -28,6 +26,8 @@ from glm3edge.schema.responses import (
     SchemaFormat,
     TextOptions,
 )
+from glm3edge.schema.server_tools import ServerTool
+from glm3edge.serving.responses.tools import ToolTable, finish_call
 
 _DEFAULTS = SamplingParams()
 _SAME_FIELDS = (
@@ -54,7 +54,7 @@ def new_response(request: ResponseRequest, *, created_at: int, model: str) -> Re
         store=request.store is not False,
         text=TextOptions(format=_told(wanted)),
         tool_choice=request.tool_choice or "auto",
-        tools=request.tools or [],
+        tools=[tool for tool in request.tools or () if not isinstance(tool, ServerTool)],
         top_logprobs=request.top_logprobs or 0,
         truncation=request.truncation or "disabled",
         **sampling,
@@ -78,8 +78,10 @@ def add_reply(started: ResponseReply, reply: ChatReply) -> ResponseReply:
         logprobs = None if choice.logprobs is None else choice.logprobs.content
         is_cut = choice.finish_reason == "length" and choice.ends_in_prose
         output.append(text_message(text, logprobs, is_cut=is_cut))
+    tools = ToolTable(started.tools)
     output += [
-        function_call(call.id, call.function.name, call.function.arguments) for call in calls
+        finish_call(tools.start_call(call.id, call.function.name), call.function.arguments)
+        for call in calls
     ]
     return finish(started, output=output, reason=choice.finish_reason, usage=reply.usage)
 
@@ -104,24 +106,6 @@ def text_message(text: str, logprobs: list[TokenLogprob] | None, *, is_cut: bool
     """Message of the assistant."""
     part = OutputText(text=text, logprobs=logprobs or [])
     return OutputMessage(content=[part], status="incomplete" if is_cut else "completed")
-
-
-def function_call(call_id: str, name: str, arguments: str) -> FunctionCall:
-    """Item of a call; it is incomplete if its arguments are cut."""
-    return FunctionCall(
-        call_id=call_id,
-        name=name,
-        arguments=arguments,
-        status="completed" if _is_json(arguments) else "incomplete",
-    )
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def page(items: Sequence[Item], *, after: str | None, limit: int, descending: bool) -> ItemList:

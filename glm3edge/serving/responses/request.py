@@ -6,39 +6,30 @@ from glm3edge.errors import ContextLengthExceededError, InvalidRequestError, Req
 from glm3edge.schema.chat import (
     AllowedToolChoice,
     ChatRequest,
-    FunctionDefinition,
     JsonSchema,
     Message,
     NamedToolChoice,
     ResponseFormat,
     StreamOptions,
-    Tool,
-    ToolCall,
 )
 from glm3edge.schema.chat import AllowedTools as ChatAllowedTools
 from glm3edge.schema.chat import ChosenFunction as ChatChosenFunction
-from glm3edge.schema.chat import FunctionCall as ChatFunctionCall
 from glm3edge.schema.chat import ToolChoice as ChatToolChoice
 from glm3edge.schema.content import Part, TextPart
 from glm3edge.schema.response_items import (
-    FunctionCall,
-    FunctionCallOutput,
+    CallItem,
+    CallOutputItem,
     InputMessage,
     InputText,
     Item,
     OutputMessage,
     OutputText,
 )
-from glm3edge.schema.responses import (
-    AllowedTools,
-    ChosenFunction,
-    FunctionTool,
-    PlainFormat,
-    ResponseRequest,
-    TextOptions,
-    ToolChoice,
-)
+from glm3edge.schema.response_tools import AllowedTools, ChosenTool, ToolChoice
+from glm3edge.schema.responses import PlainFormat, ResponseRequest, TextOptions
 from glm3edge.schema.sampling import TokenChoice
+from glm3edge.serving.responses.tools import ToolTable, chat_call
+from glm3edge.serving.server_tools import without_server_tools
 
 _SAME_FIELDS = (
     "model",
@@ -60,17 +51,19 @@ def chat_request(request: ResponseRequest, earlier: Sequence[Item]) -> ChatReque
     references must have been replaced by their items.
 
     Raises:
-        InvalidRequestError: a result belongs to no call before it, or there is nothing to reply to.
+        InvalidRequestError: a result belongs to no call before it, there is nothing to reply to,
+            or the tools cannot be offered.
     """
     _check_call_ids(request.input, earlier)
+    tools = ToolTable(without_server_tools(request.tools or (), param="tools"))
     messages = list(_messages(request.instructions, [*earlier, *request.input]))
     if not messages:
         message = "input has nothing but reasoning: say something"
         raise InvalidRequestError(message, param="input")
     return ChatRequest(
         messages=messages,
-        tools=[_tool(tool) for tool in request.tools or ()] or None,
-        tool_choice=_tool_choice(request.tool_choice),
+        tools=tools.functions or None,
+        tool_choice=_tool_choice(request.tool_choice, tools),
         response_format=_response_format(request.text),
         max_completion_tokens=request.max_output_tokens,
         stream_options=StreamOptions(include_usage=True) if request.stream else None,
@@ -96,13 +89,13 @@ def translate_error(error: RequestError) -> RequestError:
 
 
 def _check_call_ids(items: Sequence[Item], earlier: Sequence[Item]) -> None:
-    known = {item.call_id for item in earlier if isinstance(item, FunctionCall)}
+    known = {item.call_id for item in earlier if isinstance(item, CallItem)}
     for index, item in enumerate(items):
-        if isinstance(item, FunctionCall):
+        if isinstance(item, CallItem):
             known.add(item.call_id)
-        elif isinstance(item, FunctionCallOutput) and item.call_id not in known:
-            param = f"input[{index}].call_id"
-            message = f"{param}: there is no function_call of call_id {item.call_id!r} before it"
+        elif isinstance(item, CallOutputItem) and item.call_id not in known:
+            param, kind = f"input[{index}].call_id", item.type.removesuffix("_output")
+            message = f"{param}: there is no {kind} of call_id {item.call_id!r} before it"
             raise InvalidRequestError(message, param=param)
 
 
@@ -110,11 +103,9 @@ def _messages(instructions: str | None, items: Sequence[Item]) -> Iterator[Messa
     if instructions:
         yield Message(role="system", content=instructions)
     for item in items:
-        if isinstance(item, FunctionCall):
-            function = ChatFunctionCall(name=item.name, arguments=item.arguments)
-            call = ToolCall(id=item.call_id, function=function)
-            yield Message(role="assistant", tool_calls=[call])
-        elif isinstance(item, FunctionCallOutput):
+        if isinstance(item, CallItem):
+            yield Message(role="assistant", tool_calls=[chat_call(item)])
+        elif isinstance(item, CallOutputItem):
             yield Message(role="tool", tool_call_id=item.call_id, content=_texts(item.output))
         elif isinstance(item, InputMessage | OutputMessage):
             yield Message(role=item.role, content=_texts(item.content))
@@ -124,26 +115,17 @@ def _texts(parts: Sequence[InputText | OutputText]) -> list[Part]:
     return [TextPart(type="text", text=part.text) for part in parts]
 
 
-def _tool(tool: FunctionTool) -> Tool:
-    function = FunctionDefinition(
-        name=tool.name,
-        description=tool.description,
-        parameters=tool.parameters,
-        strict=tool.strict,
-    )
-    return Tool(type="function", function=function)
-
-
-def _tool_choice(choice: ToolChoice | None) -> ChatToolChoice | None:
+def _tool_choice(choice: ToolChoice | None, tools: ToolTable) -> ChatToolChoice | None:
     if isinstance(choice, AllowedTools):
-        tools = [_named(tool) for tool in choice.tools]
-        allowed = ChatAllowedTools(mode=choice.mode, tools=tools)
+        chosen = without_server_tools(choice.tools, param="tool_choice.tools")
+        allowed = ChatAllowedTools(mode=choice.mode, tools=[_named(one, tools) for one in chosen])
         return AllowedToolChoice(type="allowed_tools", allowed_tools=allowed)
-    return _named(choice) if isinstance(choice, ChosenFunction) else choice
+    return _named(choice, tools) if isinstance(choice, ChosenTool) else choice
 
 
-def _named(choice: ChosenFunction) -> NamedToolChoice:
-    return NamedToolChoice(type="function", function=ChatChosenFunction(name=choice.name))
+def _named(choice: ChosenTool, tools: ToolTable) -> NamedToolChoice:
+    function = ChatChosenFunction(name=tools.function_name(choice))
+    return NamedToolChoice(type="function", function=function)
 
 
 def _response_format(text: TextOptions | None) -> ResponseFormat | None:

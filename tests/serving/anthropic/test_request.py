@@ -302,6 +302,19 @@ def test_what_has_no_meaning_is_refused(
     assert param in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["web_search_20250305", "web_fetch_20260318", "advisor_20260301"])
+def test_tools_of_anthropic_s_servers_are_left_out_unless_they_are_needed(kind: str) -> None:
+    server_tool = {"type": kind, "name": "web", "max_uses": 8}
+    for tools in ([WEATHER, server_tool], [server_tool, WEATHER]):
+        assert [tool.function.name for tool in translated(tools=tools).tools or ()] == ["weather"]
+    with pytest.raises(InvalidRequestError, match=f"no {kind}") as alone:
+        translated(tools=[server_tool])
+    assert alone.value.param == "tools[0].type"
+    with pytest.raises(InvalidRequestError, match=f"no {kind}") as chosen:
+        translated(tools=[WEATHER, server_tool], tool_choice={"type": "tool", "name": "web"})
+    assert chosen.value.param == "tool_choice"
+
+
 def test_a_conversation_that_ends_with_the_assistant_can_be_counted() -> None:
     conversation = Conversation.model_validate({"messages": [HELLO, CALLED]})
     assert [message.role for message in prompt_request(conversation).messages] == [
@@ -319,7 +332,9 @@ def test_a_conversation_that_ends_with_the_assistant_can_be_counted() -> None:
         {"temperature": 1.1},
         {"messages": [{"role": "user", "content": [THINKING]}]},
         {"stop_sequences": ["x"] * 17},
-        {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
+        {"tools": [{"type": "bash_20250124", "name": "bash"}]},
+        {"tools": [WEATHER, {"type": "text_editor_20250728", "name": "x"}]},
+        {"tools": [WEATHER, {"type": "mcp_toolset", "mcp_server_name": "x"}]},
         {"tool_choice": {"type": "tool"}},
         {"messages": [{"role": "user", "content": [CALL]}]},
         {"messages": [{"role": "assistant", "content": [RESULT]}, HELLO]},

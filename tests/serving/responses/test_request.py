@@ -227,7 +227,7 @@ def test_a_tool_has_no_field_that_chat_lacks() -> None:
         ({"input": [CALL | {"arguments": {"city": "北京"}}]}, ("arguments",)),
         ({"input": [CALL | {"arguments": None}]}, ("arguments",)),
         ({"input": [RESULT | {"output": [{"type": "input_file"}]}]}, ("type",)),
-        ({"tools": [{"type": "web_search"}]}, ("type",)),
+        ({"tools": [{"type": "computer"}]}, ("type",)),
         ({"tool_choice": {"type": "file_search"}}, ("type",)),
         ({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}}, ("tools",)),
         ({"tool_choice": {"type": "allowed_tools", "mode": "none", "tools": [{}]}}, ("mode",)),
