@@ -69,24 +69,31 @@ def check_num_optional(num_optional: int, *, param: str) -> None:
         raise InvalidRequestError(f"{message}; at most {MAX_OPTIONAL} can be", param=param)
 
 
-def num_atoms(pattern: str) -> int:
+def pattern_cost(pattern: str) -> int:
     """Number of characters and classes in a regular expression whose repetitions are written out.
 
-    ``^(a{1,3}b){2}$`` has ten.
+    ``^(a{3}b){2}$`` has ten. Where something of no fixed length is repeated, as in
+    ``(a{1,3}b){2}``, they count ten times: there are many ways to divide a text.
     """
     sums, last = [0], 0  # of the open groups
+    varies = [False]  # whether the open groups have no fixed length
+    last_varies = False
     for found in _ATOM.finditer(pattern):
         if found[0] == "(":
             sums.append(0)
+            varies.append(False)
         elif found[0] == ")" and len(sums) > 1:
-            last = sums.pop()
+            last, last_varies = sums.pop(), varies.pop()
             sums[-1] += last
+            varies[-1] |= last_varies
         elif found[1] is not None and (most := found[2] or found[1]):
-            times = int(most[:9])
+            times = int(most[:9]) * (10 if last_varies else 1)
             sums[-1] += last * (times - 1)
             last *= times
+            last_varies = found[2] is not None
+            varies[-1] |= last_varies
         else:
-            last = 1
+            last, last_varies = 1, False
             sums[-1] += 1
     return sum(sums)
 

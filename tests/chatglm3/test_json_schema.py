@@ -9,7 +9,7 @@ from glm3edge.chatglm3.json_schema import (
     bound_integers,
     close_objects,
     count_range,
-    num_atoms,
+    pattern_cost,
     required_names,
     resolve,
 )
@@ -133,15 +133,18 @@ def test_too_many_optional_properties() -> None:
         ("abc", 3),
         ("[a-z]{3}", 3),
         (r"\d{4}-\d{2}-\d{2}", 10),
-        ("(a{1,3}b){2}", 8),
-        ("(a(bc){2,}){3,5}", 25),
+        ("(a{3}b){2}", 8),
+        ("(a{1,3}b){2}", 80),
+        ("((a{1,3}b)c){2}", 100),
+        ("(a{1,3}b)c{2}", 6),
+        ("(a(bc){2,}){3,5}", 250),
         (r"[\]{9}]{2}", 2),
         (r"\(\{3\}", 4),
         ("a{3", 3),
         (")(", 1),
-        (r"^(\w{1,200}\s?){1,200}$", 40_402),
+        (r"^(\w{1,200}\s?){1,200}$", 404_002),
         ("a{99999999999}" * 2, 1_999_999_998),
     ],
 )
 def test_sizes_of_patterns(pattern: str, expected: int) -> None:
-    assert num_atoms(pattern) == expected
+    assert pattern_cost(pattern) == expected

@@ -72,7 +72,7 @@ def test_a_message(backend: FakeBackend, client: TestClient) -> None:
             "input_tokens": 12,
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
-            "output_tokens": len("你好!".encode()) + 1,
+            "output_tokens": len("\n 你好!".encode()) + 1,
         },
     }
     again = client.post(MESSAGES, json=HELLO).json()["usage"]
