@@ -38,7 +38,7 @@ def test_a_streamed_call(client: TestClient, backend: FakeBackend) -> None:
     *lines, done = [line[6:] for line in text.split("\n\n") if line.startswith("data: ")]
     assert done == "[DONE]"
     *chunks, usage = [json.loads(line) for line in lines]
-    assert usage["usage"]["completion_tokens"] == len(CALL) - len("\n ")
+    assert usage["usage"]["completion_tokens"] == len(CALL)
     choices = [chunk["choices"][0] for chunk in chunks]
     calls = [c["delta"]["function_call"] for c in choices if "function_call" in c["delta"]]
     assert calls[0]["name"] == "查天气"

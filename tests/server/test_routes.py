@@ -194,7 +194,7 @@ def test_several_streamed_choices(backend: FakeBackend, client: TestClient) -> N
     *chunks, usage, done = events(client.post(CHAT, json=HELLO | options).text)
     assert done == "[DONE]"
     assert usage["choices"] == []
-    assert usage["usage"]["completion_tokens"] == 3 * 7
+    assert usage["usage"]["completion_tokens"] == 3 * 8
     texts, reasons = ["", "", ""], []
     for chunk in chunks:
         (choice,) = chunk["choices"]

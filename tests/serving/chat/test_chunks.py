@@ -103,5 +103,5 @@ def test_usage_counts_the_prompt_once() -> None:
     found = body(usage_chunk(JOB, [END, END]))
     assert found["choices"] == []
     assert found["usage"]["prompt_tokens"] == 3
-    assert found["usage"]["completion_tokens"] == 6
+    assert found["usage"]["completion_tokens"] == 8
     assert found["usage"]["prompt_tokens_details"] == {"cached_tokens": 2}

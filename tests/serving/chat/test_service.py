@@ -40,7 +40,7 @@ def test_prose(backend: FakeBackend, service: ChatService, engine: Engine) -> No
     assert reply.choices[0].finish_reason == "stop"
     num_prompt_tokens = len(["[gMASK]", "sop", "<|user|>"]) + len("\nhi") + len(["<|assistant|>"])
     assert reply.usage.prompt_tokens == num_prompt_tokens + len("\n")
-    assert reply.usage.completion_tokens == len("你好!".encode()) + 1
+    assert reply.usage.completion_tokens == len("\n 你好!".encode()) + 1
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
     assert "tool_calls" not in reply.model_dump()["choices"][0]["message"]
 
@@ -67,7 +67,7 @@ def test_a_stream(backend: FakeBackend, service: ChatService, engine: Engine) ->
     reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
     assert reasons == [None, None, None, "stop"]
     assert chunks[-1]["choices"] == []
-    assert chunks[-1]["usage"]["completion_tokens"] == len("好a".encode()) + 1
+    assert chunks[-1]["usage"]["completion_tokens"] == len("\n 好a".encode()) + 1
     assert all(chunk["usage"] is None for chunk in chunks[:-1])
     assert len({chunk["id"] for chunk in chunks}) == 1
 
