@@ -1,16 +1,18 @@
 """Code interpreter: runs the model's Python in a sandboxed process.
 
-    start -> READY -> cell ends                  -> READY
+    start -> READY -> cell ends                  -> READY, suspended until the next cell
                    -> timeout, too much output   -> killed, started again for the next cell
                    -> process ends, or is killed -> started again for the next cell
 
-Variables are kept as long as the process lives; a result says when they are lost.
+Variables are kept as long as the process lives; a result says when they are lost. The cells of a
+process are one program: what one of them does can change what the next one prints.
 """
 
 import asyncio
 import json
 import secrets
 import signal
+import time
 from asyncio.subprocess import PIPE, STDOUT, Process
 from contextlib import suppress
 from types import TracebackType
@@ -62,6 +64,7 @@ class CodeInterpreter:
         self._process: Process | None = None
         self._lock = asyncio.Lock()
         self._output = bytearray()
+        self._seconds_left = self._limits.total_seconds
         self.sandbox: Sandbox | None = None
 
     @property
@@ -99,12 +102,20 @@ class CodeInterpreter:
         """Run ``code``; returns its output with the value of its last expression, or a traceback.
 
         Raises:
-            ToolError: its process cannot be started again.
+            ToolError: its process cannot be started again, or all cells together have had their
+                time.
         """
         async with self._lock:
+            if self._seconds_left <= 0:
+                total = self._limits.total_seconds
+                raise ToolError(f"its code has run for {total:g} s in all: start the chat again")
             if self._process is None:
                 await self._start()
-            text, note = await self._run_noted(code)
+            start = time.monotonic()
+            try:
+                text, note = await self._run_noted(code)
+            finally:
+                self._seconds_left -= time.monotonic() - start
         text = shortened(printable(text).strip("\n"), self._limits.output_chars)
         return "\n".join(filter(None, (text, note))) or "(no output)"
 

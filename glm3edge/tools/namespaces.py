@@ -6,11 +6,10 @@ bytes of the working folder; ``command``. The command has a file system of these
 network, a PID namespace of its own, and is killed when this process ends.
 
     this process        waits, passes the exit code on
-    └── process 1       mounts the file system; reaps; when it ends, the kernel kills the rest
-        └── command
+    └── process 1       mounts the file system, becomes the command; when it ends, the kernel kills
+                        what it started
 """
 
-import contextlib
 import ctypes
 import json
 import os
@@ -51,7 +50,7 @@ def main() -> None:
             _call("sethostname", _HOST, len(_HOST))
             if is_root:
                 _become_nobody()
-            os._exit(_run_and_reap(options["command"]))
+            os.execv(options["command"][0], options["command"])  # noqa: S606
         except BaseException as exc:  # the child must not go on as a copy of its parent
             print(exc, file=sys.stderr, flush=True)
             os._exit(125)
@@ -155,24 +154,6 @@ def _set_attributes(path: str, attributes: int, flags: int) -> None:
     size = ctypes.c_size_t(ctypes.sizeof(change))
     at = ctypes.c_int(_AT_FDCWD)
     _call("syscall", _MOUNT_SETATTR, at, os.fsencode(path), flags, change, size)
-
-
-def _run_and_reap(command: list[str]) -> int:
-    """Run ``command`` as process 1, which has to reap all orphans; returns the exit code."""
-    child = os.fork()
-    if child == 0:
-        try:
-            os.execv(command[0], command)  # noqa: S606
-        except OSError as exc:
-            print(f"{command[0]}: {exc}", file=sys.stderr, flush=True)
-        os._exit(125)
-    with contextlib.suppress(OSError):
-        for number in (0, 1, 2):  # so that the pipes close when the command ends
-            os.close(number)
-    while True:
-        pid, status = os.wait()
-        if pid == child:
-            return _code_of(status)
 
 
 def _code_of(status: int) -> int:

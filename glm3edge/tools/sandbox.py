@@ -37,7 +37,7 @@ class Limits:
     Attributes:
         seconds: wall time of a cell.
         cpu_seconds: processor time of a cell, of all its threads together.
-        total_cpu_seconds: processor time of all cells of a process.
+        total_seconds: wall time of all cells, those of processes that were killed too.
         memory: bytes of address space.
         file_size: bytes of one file.
         disk: bytes of all files; they are in memory.
@@ -47,7 +47,7 @@ class Limits:
 
     seconds: float = 30.0
     cpu_seconds: int = 30
-    total_cpu_seconds: int = 1200
+    total_seconds: float = 1200.0
     memory: int = 1024 * _MIB
     file_size: int = 32 * _MIB
     disk: int = 64 * _MIB
@@ -92,6 +92,7 @@ def find_sandboxes(limits: Limits) -> tuple[list[Sandbox], list[str]]:
 
 def _bwrap_command(bwrap: str, binds: list[Path], limits: Limits) -> Iterator[str]:
     yield from (bwrap, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session")
+    yield "--as-pid-1"
     yield from ("--uid", "1000", "--gid", "1000", "--hostname", "sandbox")
     yield from ("--size", str(limits.disk), "--tmpfs", "/tmp", "--chdir", "/tmp")  # noqa: S108
     for path in binds:  # one of them may be in /tmp
@@ -120,7 +121,6 @@ def _session_command(limits: Limits) -> Iterator[str]:
         "memory": limits.memory,
         "file_size": limits.file_size,
         "cpu_seconds": limits.cpu_seconds,
-        "total_cpu_seconds": limits.total_cpu_seconds,
     }
     yield from (*_python(), _source("sandboxed_session"), json.dumps(options))
 

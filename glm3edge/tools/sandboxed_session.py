@@ -1,24 +1,36 @@
-"""The code interpreter's process in the sandbox: runs cells of Python in one namespace.
+"""The code interpreter's processes in the sandbox: run cells of Python in one namespace.
 
 A program of its own that imports nothing of this package: ``sandbox.py`` runs its source with
-``python -I -S -c`` in a file system that has only what it needs. Before it reads the first cell it
-limits its own resources, and gives up system calls that a single process without network does not
-need. Its argument is JSON: ``paths`` of modules, and the limits (bytes, seconds).
+``python -I -S -c`` in a file system that has only what it needs. Its argument is JSON: ``paths`` of
+modules, and the limits (bytes, seconds).
 
-Each line of its input is JSON: ``code``, and a ``marker`` that it writes on a line of its own after
-the code's output, to mark the end.
+    process 1   reads cells, continues its child for each, limits its processor time
+    └── child   runs the code; stopped by SIGSTOP between two cells, with all its threads
+
+Each line of the input is JSON: ``code``, and a ``marker`` that process 1 writes on a line of its
+own to mark the end of the output. The child never sees it, and the end of a cell is that the kernel
+reports the child as stopped: whatever the code does to seem done, it does not run any longer.
+
+Before its first cell the child limits its own resources, and gives up system calls that a single
+process without network does not need. As process 1 of its namespace its parent takes no signals
+from it.
 """
 
 import ast
 import builtins
+import contextlib
 import ctypes
+import fcntl
 import json
 import linecache
 import os
 import resource
+import signal
 import socket
 import sys
+import termios
 import threading
+import time
 import traceback
 import types
 from typing import Any
@@ -27,7 +39,8 @@ _NO_NEW_PRIVILEGES = 38
 _ALLOW, _KILL_PROCESS, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _OTHER_ARCHITECTURE = 2  # the attribute: what comes to a call of another architecture
 _NOT_EQUAL, _MASKED_EQUAL = 1, 7
-_CLONE_THREAD = 0x10000
+_CLONE_THREAD, _ALL_BITS = 0x10000, 0xFFFFFFFF
+_PROCESS_CLOCK, _CHECK_SECONDS = 2, 0.25  # CPUCLOCK_SCHED
 _EPERM, _EACCES, _ENOSYS = 1, 13, 38
 
 _REFUSED_CALLS = (
@@ -47,14 +60,79 @@ _REFUSED_CALLS = (
     *("iopl", "ioperm", "modify_ldt", "settimeofday", "clock_settime", "adjtimex"),
     *("clock_adjtime", "sethostname", "setdomainname", "vhangup", "uselib", "lookup_dcookie"),
     *("vmsplice", "io_setup", "seccomp"),
+    # signals to come while it is stopped: one of them could be SIGCONT
+    "timer_create",
 )
 
 
 def main() -> None:
-    """Run cells until input ends."""
+    """Start the child, and give it cells until input ends."""
     options = json.loads(sys.argv[1])
+    cells, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        try:
+            _run_cells(cells, options)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
+    os.close(cells)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # which process 1 does not get
+    _wait_stopped(child)
+    for line in sys.stdin:
+        request = json.loads(line)
+        _limit_time(child, options["cpu_seconds"])
+        _run_in_child(child, writer, json.dumps(request["code"]).encode() + b"\n")
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        os.write(1, f"\n{request['marker']}\n".encode())
+
+
+def _run_in_child(child: int, writer: int, cell: bytes) -> None:
+    """Continue the child until it has taken the cell and stops again."""
+    os.kill(child, signal.SIGCONT)
+    with contextlib.suppress(BrokenPipeError):  # then it has ended
+        while cell:
+            cell = cell[os.write(writer, cell) :]
+    _wait_stopped(child)
+    while _num_unread(writer):  # the code of an earlier cell stopped it
+        os.kill(child, signal.SIGCONT)
+        _wait_stopped(child)
+
+
+def _wait_stopped(child: int) -> None:
+    """Wait until the child stops; if it ends, end in the same way."""
+    status = os.waitpid(child, os.WUNTRACED)[1]
+    if not os.WIFSTOPPED(status):
+        code = os.waitstatus_to_exitcode(status)
+        sys.exit(code if code >= 0 else 128 - code)
+
+
+def _num_unread(pipe: int) -> int:
+    """Bytes in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def _limit_time(child: int, seconds: float) -> None:
+    """Kill the child once it has taken so much more processor time.
+
+    Not by RLIMIT_CPU, whose signal the code can ignore.
+    """
+    clock = ~child << 3 | _PROCESS_CLOCK
+    end = time.clock_gettime(clock) + seconds
+
+    def check(*_signal: object) -> None:
+        with contextlib.suppress(OSError):  # it has just ended
+            if time.clock_gettime(clock) > end:
+                os.kill(child, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, check)
+    signal.setitimer(signal.ITIMER_REAL, _CHECK_SECONDS, _CHECK_SECONDS)
+
+
+def _run_cells(cells: int, options: dict[str, Any]) -> None:
+    """Run cells, each a line of JSON, and stop before each."""
     sys.path += options["paths"]
-    requests = os.fdopen(os.dup(0), encoding="utf-8")
     _replace_streams()
     _limit_resources(options)
     _refuse_calls()
@@ -62,11 +140,14 @@ def main() -> None:
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, exit=sys.exit, quit=sys.exit)
     sys.modules["__main__"] = module
-    for number, line in enumerate(requests):
-        request = json.loads(line)
-        _limit_time(options["cpu_seconds"])
-        _run_cell(request["code"], f"<cell {number}>", module.__dict__)
-        _finish(request["marker"])
+    os.kill(os.getpid(), signal.SIGSTOP)
+    for number, line in enumerate(os.fdopen(cells, encoding="utf-8")):
+        _run_cell(json.loads(line), f"<cell {number}>", module.__dict__)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+        os.write(1, b"")  # which fails if the code has closed it
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _replace_streams() -> None:
@@ -92,16 +173,6 @@ def _limit_resources(options: dict[str, Any]) -> None:
         most = resource.getrlimit(kind)[1]
         value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
         resource.setrlimit(kind, (value, value))
-    total = options["total_cpu_seconds"]
-    resource.setrlimit(resource.RLIMIT_CPU, (total, total))
-
-
-def _limit_time(seconds: int) -> None:
-    """Limit the processor time of the next cell, on top of what was used before."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    most = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    soft = min(int(used.ru_utime + used.ru_stime) + seconds, most)
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, most))
 
 
 class _Comparison(ctypes.Structure):
@@ -148,6 +219,7 @@ def _refuse_calls() -> None:
         refuse(name, _EPERM)
     refuse("clone", _EPERM, _Comparison(0, _MASKED_EQUAL, _CLONE_THREAD, 0))
     refuse("clone3", _ENOSYS)  # filters cannot read its flags; C libraries fall back to clone
+    refuse("fcntl", _EPERM, _Comparison(1, _MASKED_EQUAL, _ALL_BITS, fcntl.F_SETSIG))
     for name in ("socket", "socketpair"):
         refuse(name, _EACCES, _Comparison(0, _NOT_EQUAL, socket.AF_UNIX, 0))
     refuse("connect", _EACCES)
@@ -192,13 +264,6 @@ def _run_cell(code: str, name: str, namespace: dict[str, Any]) -> None:
     except BaseException as exc:  # not even SystemExit ends the session
         trace = exc.__traceback__
         traceback.print_exception(type(exc), exc, trace and trace.tb_next)
-
-
-def _finish(marker: str) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and not stream.closed:
-            stream.flush()
-    os.write(1, f"\n{marker}\n".encode())
 
 
 if __name__ == "__main__":

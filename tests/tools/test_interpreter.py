@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from glm3edge.tools.errors import SandboxError
+from glm3edge.tools.errors import SandboxError, ToolError
 from glm3edge.tools.interpreter import CodeInterpreter
 from glm3edge.tools.sandbox import MACHINES, Limits
 from tests.support.optional import missing
@@ -251,7 +251,8 @@ REFUSED = (
     "os.setuid(0)",
     "os.setgroups([0])",
     "resource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
-    "resource.setrlimit(resource.RLIMIT_CPU, (-1, -1))",
+    "check(libc.timer_create(0, None, ctypes.byref(ctypes.c_void_p())))",
+    "fcntl.fcntl(1, fcntl.F_SETSIG, 18)",
     "os.mknod('node', 0o20600, 257)",
     "os.nice(-5)",
 )
@@ -259,7 +260,7 @@ REFUSED = (
 
 def test_other_processes_programs_and_rights_are_refused() -> None:
     head = """
-        import ctypes, multiprocessing, os, platform, resource, subprocess
+        import ctypes, fcntl, multiprocessing, os, platform, resource, subprocess
         multiprocessing.set_start_method("fork", force=True)
         libc = ctypes.CDLL(None, use_errno=True)
         NAMES = ("bpf", "io_uring_setup", "keyctl", "userfaultfd", "perf_event_open", "clone")
@@ -368,11 +369,18 @@ def test_what_takes_too_long_is_stopped(code: str) -> None:
     assert time.monotonic() - start < 100
 
 
-def test_processor_time_has_a_limit_of_its_own() -> None:
+@pytest.mark.parametrize("head", ["", "import signal; signal.signal(signal.SIGXCPU, 1)\n"])
+def test_processor_time_has_a_limit_of_its_own(head: str) -> None:
     limits = Limits(seconds=100, cpu_seconds=1)
-    reply, after = run("while True: pass", "1", limits=limits)
+    reply, after = run(f"{head}while True: pass", "1", limits=limits)
     assert reply == f"[the process ended (killed: too much processor time, or memory); {LOST}"
     assert after == "1"
+
+
+def test_all_cells_together_have_a_limit_that_no_new_process_lifts() -> None:
+    limits = Limits(seconds=0.5, total_seconds=1)
+    with pytest.raises(ToolError, match="its code has run for 1 s in all: start the chat again"):
+        run(*3 * ("while True: pass",), limits=limits)
 
 
 def test_it_is_stopped_though_it_ignores_signals() -> None:
@@ -429,6 +437,73 @@ def test_a_call_that_is_given_up_ends_the_code_and_the_next_one_runs() -> None:
             return await interpreter.run("1 + 1")
 
     assert asyncio.run(main()) == "2"
+
+
+# --- the end of a cell
+
+
+def test_the_code_cannot_write_the_end_of_its_cell() -> None:
+    """It used to find the marker in the frames below it."""
+    search = """
+        import sys
+        frame, found = sys._getframe(), []
+        while frame := frame.f_back:
+            for value in frame.f_locals.values():
+                found += [value["marker"]] if isinstance(value, dict) and "marker" in value else []
+        for marker in found:
+            print(f"\\n{marker}\\n", flush=True)
+        'the last line'
+    """
+    assert run(search, "'the next cell'") == ["'the last line'", "'the next cell'"]
+
+
+def test_a_cell_that_stops_itself_goes_on_with_the_next_one() -> None:
+    stop = "import os\nos.kill(os.getpid(), 19)\nprint('later')"
+    assert run(stop, "print('second')") == ["(no output)", "later\nsecond"]
+
+
+def test_code_of_many_megabytes_runs() -> None:
+    assert run(f"len('{'字' * 1_000_000}')") == ["1000000"]
+
+
+LEFT_OVERS = {
+    "a thread": """
+        import itertools, threading
+        threading.Thread(target=lambda: [None for _ in itertools.count()]).start()
+    """,
+    "a timer": """
+        import signal
+        signal.signal(signal.SIGALRM, print)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    """,
+    "a signal for each read of the output": """
+        import fcntl, os, signal
+        signal.signal(signal.SIGIO, print)
+        fcntl.fcntl(1, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_ASYNC)
+        print("y" * 5000)
+    """,
+}
+
+
+@pytest.mark.parametrize("left_over", LEFT_OVERS)
+def test_nothing_runs_between_two_cells(left_over: str) -> None:
+    mark = (1 << 28) + os.getpid()
+
+    async def main() -> list[str]:
+        async with CodeInterpreter(Limits(memory=mark)) as interpreter:
+            await interpreter.run(textwrap.dedent(LEFT_OVERS[left_over]))
+            await (await asyncio.create_subprocess_exec("true")).wait()  # as time passes
+            return states_of_threads(mark)
+
+    assert set(asyncio.run(main())) == {"T"}
+
+
+def states_of_threads(mark: int) -> list[str]:
+    """The kernel's letters for the threads that run the code: R, S, T for stopped, ..."""
+    (child,) = (process for process in sessions(mark) if not process.children())
+    stats = [path.read_text() for path in Path(f"/proc/{child.pid}/task").glob("*/stat")]
+    return [stat.rpartition(")")[2].split()[0] for stat in stats]
 
 
 # --- its end
