@@ -185,8 +185,10 @@ class Engine:
             raise EngineClosedError("the server is shutting down")
         if (error := self._loss) is not None:
             raise EngineLostError(error.reason)
-        num_waiting = self.num_waiting
-        if self.num_running + num_waiting + num_sequences > self.capacity:
+        with self._wake:  # sequences are not on their way from the inbox to the scheduler
+            num_present = len(self._inbox) + self._core.scheduler.num_sequences
+        if num_present + num_sequences > self.capacity:
+            num_waiting = max(num_present - self.max_running, 0)
             seconds = num_waiting / self.max_running * self._core.mean_run_seconds
             retry_after = min(max(math.ceil(seconds), 1), 60)
             raise QueueFullError(num_waiting=num_waiting, retry_after=retry_after)

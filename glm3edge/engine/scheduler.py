@@ -37,6 +37,7 @@ class Scheduler:
     Attributes:
         waiting: sequences in the queue, in order.
         running: sequences that have a slot.
+        num_sequences: of both; unlike their lengths it is right at any moment, for any thread.
     """
 
     def __init__(self, *, max_running: int, batch_size: int, batch_timing: BatchTiming) -> None:
@@ -47,6 +48,7 @@ class Scheduler:
         self._embeddings_next = True
         self.waiting: list[EngineSequence] = []
         self.running: list[EngineSequence] = []
+        self.num_sequences = 0
         self._num_running_with: Counter[int] = Counter()  # sequences, by adapter
         self._adapter = 0  # that has its turn
         self._turn_seconds = 0.0  # how long the turn has lasted
@@ -61,6 +63,7 @@ class Scheduler:
     def add(self, sequence: EngineSequence) -> None:
         """Queue a sequence."""
         self._num_added += 1
+        self.num_sequences += 1
         sequence.arrival = self._num_added
         self._enqueue(sequence)
 
@@ -81,6 +84,7 @@ class Scheduler:
             self._remove_running(sequence)
         else:
             self.waiting.remove(sequence)
+        self.num_sequences -= 1
 
     def victim(self, *, below: EngineSequence | None = None) -> EngineSequence | None:
         """The running sequence to preempt first: the last in rank.

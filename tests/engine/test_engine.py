@@ -14,6 +14,7 @@ from glm3edge.core import (
 )
 from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.engine import Engine
+from glm3edge.engine.sequence import EngineSequence
 from glm3edge.errors import (
     DecodeAbortedError,
     DecodeError,
@@ -265,6 +266,26 @@ def test_a_full_queue_refuses(backend: FakeBackend) -> None:
     assert [listener.text() for listener in listeners] == ["x"] * 3
     assert client.generate().text() == "x"
     engine.close()
+
+
+def test_a_sequence_on_its_way_out_of_the_queue_counts(backend: FakeBackend) -> None:
+    """For a moment it was neither among the waiting nor among the running ones."""
+    engine = Engine(backend, max_running=1, max_waiting=0)
+    core = engine._core
+    refusals: list[bool] = []
+
+    class Queue(list[EngineSequence]):
+        def remove(self, sequence: EngineSequence) -> None:
+            super().remove(sequence)
+            with pytest.raises(QueueFullError):
+                engine.check_capacity()
+            refusals.append(True)
+
+    core.scheduler.waiting = Queue()
+    Client(engine).generate()
+    engine._drain_inbox()
+    core.step()
+    assert refusals == [True]
 
 
 def test_each_token_can_tell_how_likely_it_was(backend: FakeBackend, client: Client) -> None:
