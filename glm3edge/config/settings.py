@@ -164,7 +164,6 @@ def load_settings(**options: object) -> Settings:
         raise ConfigError(_first_error(exc)) from exc
     except ValueError as exc:  # an environment variable that ought to be JSON
         raise ConfigError(f"{exc}: a JSON list is wanted") from exc
-    _check_exposure(settings)
     return settings
 
 
@@ -175,8 +174,12 @@ def _first_error(exc: ValidationError) -> str:
     return message if name == "api_key" else f"{message}, not {first['input']!r}"
 
 
-def _check_exposure(settings: Settings) -> None:
-    """Refuse an address that other machines can reach without a key, unless with ``no_auth``."""
+def check_exposure(settings: Settings) -> None:
+    """Refuse an address that other machines can reach without a key, unless with ``no_auth``.
+
+    Raises:
+        ConfigError: it is such an address.
+    """
     if settings.no_auth and settings.api_key is not None:
         raise ConfigError("--no-auth and an API key exclude each other: leave out one of them")
     if not (is_local(settings.host) or settings.api_key is not None or settings.no_auth):

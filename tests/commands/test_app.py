@@ -91,6 +91,11 @@ def test_failures_are_one_line(
     assert "Traceback" not in result.stderr
 
 
+def test_an_address_without_a_key_is_the_servers_matter_alone(tmp_path: Path) -> None:
+    result = run("models", GLM3EDGE_CACHE_DIR=str(tmp_path), GLM3EDGE_HOST="0.0.0.0")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_a_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
     result = run("serve", str(tmp_path), "--port", "0", GLM3EDGE_CACHE_DIR=str(tmp_path / "cache"))
     assert result.returncode == 3

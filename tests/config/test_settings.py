@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.config.settings import load_settings
+from glm3edge.config.settings import check_exposure, load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
 
@@ -48,19 +48,19 @@ def test_a_list_in_the_environment_that_is_no_json(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "box.lan"])
 def test_other_machines_need_a_key(host: str) -> None:
     with pytest.raises(ConfigError, match=r"GLM3EDGE_API_KEY.*--no-auth"):
-        load_settings(host=host)
-    assert load_settings(host=host, api_key="k").host == host
-    assert load_settings(host=host, no_auth=True).host == host
+        check_exposure(load_settings(host=host))
+    check_exposure(load_settings(host=host, api_key="k"))
+    check_exposure(load_settings(host=host, no_auth=True))
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.3.2.1", "::1"])
 def test_this_machine_needs_none(host: str) -> None:
-    assert load_settings(host=host).api_key is None
+    check_exposure(load_settings(host=host))
 
 
 def test_a_key_and_no_auth_exclude_each_other() -> None:
     with pytest.raises(ConfigError, match="exclude each other"):
-        load_settings(api_key="k", no_auth=True)
+        check_exposure(load_settings(api_key="k", no_auth=True))
 
 
 def test_the_key_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ import typer
 from glm3edge.commands.chat.options import ChatOptions
 from glm3edge.commands.logs import start_logging
 from glm3edge.commands.signature import takes
-from glm3edge.config import defaults
 from glm3edge.errors import ConfigError
 from glm3edge.store.built_in import DEFAULT_NAME
 
@@ -31,8 +30,7 @@ def chat_command(options: ChatOptions) -> None:
     """
     start_logging(options.log_level)
     texts = _texts(options.lang)
-    # Nothing listens here, so GLM3EDGE_HOST must not ask for a key.
-    settings = options.settings(host=defaults.HOST)
+    settings = options.settings()
     message = _message(options.prompt or [], options.model)
     _print_start(options, texts)
     # Imports what loads models, which takes long.

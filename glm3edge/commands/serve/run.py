@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glm3edge.commands.logs import announce, is_json
-from glm3edge.config.settings import Settings
+from glm3edge.config.settings import Settings, check_exposure
 from glm3edge.server.bind import bind
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def serve(model: str | None, settings: Settings) -> None:
         Glm3EdgeError: the server cannot start.
         ConvertError: a checkpoint cannot be converted.
     """
+    check_exposure(settings)
     with bind(settings) as sock:
         files = _find(model, settings)
         for path in files:
