@@ -22,6 +22,7 @@
     └── EngineError               the server or the machine failed
         ├── EngineClosedError
         ├── EngineLostError       its process has ended; it is restarted
+        │   └── EngineStalledError
         ├── QueueFullError
         ├── TimeoutExceededError
         └── DecodeError
@@ -187,6 +188,18 @@ class EngineLostError(EngineError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the engine is lost and will be started again: {reason}")
         self.reason = reason
+
+
+class EngineStalledError(EngineLostError):
+    """The engine's process has not answered in time, as when a worker is frozen.
+
+    Attributes:
+        seconds: how long it was waited for.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no answer in {seconds:.0f} s")
+        self.seconds = seconds
 
 
 class QueueFullError(EngineError):

@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     """Type of the KV cache."""
     rpc: tuple[str, ...] = ()
     """Workers on other machines that share the layers, ``host:port``."""
+    stall_timeout: Annotated[float, Field(gt=0)] = defaults.STALL_TIMEOUT
+    """Seconds without an answer from a GPU or worker after which it counts as lost."""
+    isolate: bool = False
+    """Run the engine in a child process where all layers are on the CPU, too."""
     type: str | None = None
     """Type that checkpoints are quantized to; None goes by the model."""
     embedding_model: str | None = None

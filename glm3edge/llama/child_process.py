@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from glm3edge.errors import EngineLostError, ResourceClosedError
+from glm3edge.errors import EngineLostError, EngineStalledError, ResourceClosedError
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class ChildProcess:
             This object.
 
         Raises:
-            EngineLostError: the process ended meanwhile.
+            EngineLostError: the process ended meanwhile; EngineStalledError: it did not answer.
             Exception: whatever ``make`` raises.
         """
         try:
@@ -92,7 +92,7 @@ class ChildProcess:
         """Call the object's method ``name``; return its result. ``timeout`` is for this call only.
 
         Raises:
-            EngineLostError: the process has ended or does not answer.
+            EngineLostError: the process has ended; EngineStalledError: it does not answer.
             ResourceClosedError: it was closed.
             Exception: whatever this method raises, or one called by ``post()`` before.
         """
@@ -148,11 +148,10 @@ class ChildProcess:
         try:
             while not self._pipe.poll(_POLL_SECONDS):
                 reason = self._check()
-                if reason is None and time.monotonic() > deadline:
-                    reason = f"no answer in {timeout:.0f} s"
-                if reason is not None:
+                is_late = time.monotonic() > deadline
+                if reason is not None or is_late:
                     self._process.kill()
-                    raise EngineLostError(reason)
+                    raise EngineStalledError(timeout) if reason is None else EngineLostError(reason)
             is_result, value = self._pipe.recv()
         except _LOST:
             raise self._lost() from None
@@ -169,7 +168,8 @@ def run_in_child(function: Callable[..., T], *args: Any, timeout: float = math.i
     """Run a function in a child process, which then ends; returns its result.
 
     Raises:
-        EngineLostError: the process ended early, or took more than ``timeout`` seconds.
+        EngineLostError: the process ended early.
+        EngineStalledError: it took more than ``timeout`` seconds.
         Exception: whatever the function raises.
     """
     child = ChildProcess(_Functions, timeout=timeout).wait_ready()
@@ -189,6 +189,12 @@ def forbid_core_dumps() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def _prefer_for_oom_kill() -> None:
+    """Have Linux end this process, and not its parent, if the machine's memory is used up."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+
+
 class _Functions:
     def run(self, function: Callable[..., T], *args: Any) -> T:
         return function(*args)
@@ -202,6 +208,7 @@ def _run(
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     forbid_core_dumps()
+    _prefer_for_oom_kill()
     _redirect(output)
     with suppress(*_LOST):
         try:
@@ -259,6 +266,8 @@ def _end_reason(output: Path, exit_code: int | None) -> str:
     except OSError:
         lines = []
     written = [line.strip() for line in lines if line.strip()]
+    if written and "std::bad_alloc" in written[-1]:
+        return "its process had no memory left"
     return (
         _LOCATION.sub("", written[-1])[:_MAX_REASON_CHARS]
         if written

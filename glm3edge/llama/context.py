@@ -157,6 +157,7 @@ class Context:
                 raise DecodeAbortedError(code)
             if code != 0:
                 raise DecodeError(code)
+            native.llama_synchronize(handle)  # so that it has taken as long as it takes
             return last_positions
 
     def abort(self) -> None:

@@ -6,6 +6,7 @@ vocabulary then and goes on: its requests end with an error and its clients get 
 
 import itertools
 import re
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -16,13 +17,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glm3edge.config import defaults
 from glm3edge.core import Mask, SamplingParams, Span, TokenLogprobs
-from glm3edge.errors import DeviceError, EngineLostError, ModelError, ResourceClosedError
+from glm3edge.errors import (
+    DeviceError,
+    EngineLostError,
+    EngineStalledError,
+    ModelError,
+    ResourceClosedError,
+)
 from glm3edge.llama import library
 from glm3edge.llama.adapter import Adapter
 from glm3edge.llama.allocations import Allocation, layer_devices, moved_tensors
 from glm3edge.llama.child_process import ChildProcess
 from glm3edge.llama.context import Context
+from glm3edge.llama.decode_timeout import DecodeTimeout
 from glm3edge.llama.device_placement import Placement
 from glm3edge.llama.devices import add_workers, devices
 from glm3edge.llama.model import Model
@@ -48,7 +57,7 @@ class AdapterSpec:
 
 @dataclass(frozen=True, slots=True)
 class ContextSpec:
-    """Arguments of a context in a child process; see Context and Placement."""
+    """Arguments of a context in a child process; see Context, Placement and DecodeTimeout."""
 
     path: Path
     placement: Placement
@@ -59,6 +68,7 @@ class ContextSpec:
     num_threads: int
     kv_type: str = "f16"
     adapters: tuple[AdapterSpec, ...] = ()
+    stall_seconds: float = defaults.STALL_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,7 @@ class RemoteContext:
         self._spec = spec
         self.context_size, self.batch_size = spec.context_size, spec.batch_size
         self._numbers = itertools.count()
+        self._timeout = DecodeTimeout(spec.stall_seconds)
         self._loss: EngineLostError | None = EngineLostError("it has not started")
         self._is_closed = False
         self._child: ChildProcess | None = None
@@ -139,8 +150,12 @@ class RemoteContext:
         self._end()
         self._loss = self._loss or EngineLostError("it is restarting")
         child = self._child = ChildProcess(
-            _ChildContext, self._spec, check=partial(worker_problem, workers, are_busy=True)
+            _ChildContext,
+            self._spec,
+            check=partial(worker_problem, workers, are_busy=True),
+            timeout=self._spec.stall_seconds,
         )
+        self._timeout.reset()
         try:
             _connect(child, workers)
             report: Report = child.call("load", timeout=_LOAD_SECONDS)
@@ -169,9 +184,16 @@ class RemoteContext:
     def decode(
         self, spans: Sequence[Span], *, hidden_states: bool = False, adapter: int = 0
     ) -> list[int]:
+        num_tokens = sum(len(span.token_ids) for span in spans)
+        start = time.monotonic()
         positions: list[int] = self._call(
-            "decode", spans, hidden_states=hidden_states, adapter=adapter
+            "decode",
+            spans,
+            hidden_states=hidden_states,
+            adapter=adapter,
+            timeout=self._timeout.seconds(num_tokens),
         )
+        self._timeout.observe(num_tokens, time.monotonic() - start)
         return positions
 
     def abort(self) -> None:
@@ -203,11 +225,13 @@ class RemoteContext:
         self.post("truncate", sequence_id, length)
 
     def state(self, sequence_id: int) -> bytes:
-        state: bytes = self._call("state", sequence_id)
+        state: bytes = self._call("state", sequence_id, timeout=self._timeout.longest)
         return state
 
     def restore(self, sequence_id: int, state: bytes, *, adapter: int = 0) -> bool:
-        is_restored: bool = self._call("restore", sequence_id, state, adapter=adapter)
+        is_restored: bool = self._call(
+            "restore", sequence_id, state, adapter=adapter, timeout=self._timeout.longest
+        )
         return is_restored
 
     def post(self, name: str, *args: Any) -> None:
@@ -239,16 +263,23 @@ class RemoteContext:
         try:
             return self._child.call(name, *args, **options)
         except EngineLostError as exc:
-            self._loss = exc
-            raise
+            self._loss = self._named(exc)
+            raise self._loss from None
+
+    def _named(self, exc: EngineLostError) -> EngineLostError:
+        """The error; if it is no answer where there are workers, one that names them."""
+        workers = self._spec.workers
+        if not workers or not isinstance(exc, EngineStalledError):
+            return exc
+        return EngineLostError(f"{_names(workers)}: {exc.reason}, which --stall-timeout allows")
 
 
 def _connect(child: ChildProcess, workers: Sequence[str]) -> None:
     """Wait until the child process has listed all devices."""
     try:
         child.wait_ready(CONNECT_SECONDS)
-    except EngineLostError as exc:
-        if not workers or "no answer" not in exc.reason:
+    except EngineStalledError:
+        if not workers:
             raise
         raise EngineLostError(f"{_names(workers)}: {BUSY}") from None
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from glm3edge.errors import ConfigError, EngineLostError
+from glm3edge.errors import ConfigError, EngineLostError, EngineStalledError
 from glm3edge.llama.child_process import run_in_child
 from glm3edge.llama.devices import Device, add_workers, devices, gpu_backends, idle_backends
 from glm3edge.llama.remote_context import BUSY, CONNECT_SECONDS
@@ -28,9 +28,8 @@ def offload_devices(workers: Sequence[str]) -> list[Device]:
     try:
         found = run_in_child(_offload_devices, tuple(workers), timeout=CONNECT_SECONDS)
     except EngineLostError as exc:
-        reason = (
-            f"workers {', '.join(workers)}: {BUSY}" if "no answer" in exc.reason else exc.reason
-        )
+        is_busy = workers and isinstance(exc, EngineStalledError)
+        reason = f"workers {', '.join(workers)}: {BUSY}" if is_busy else exc.reason
         raise ConfigError(f"the devices cannot be listed: {reason}") from exc
     for backend in idle_backends(found):
         logger.warning(

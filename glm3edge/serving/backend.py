@@ -1,7 +1,7 @@
 """Backend of the engine: a model and its context, opened on the CPU or on devices.
 
-On the CPU the context is in this process; on devices it is in a child process, since llama.cpp ends
-its process when a device fails.
+On the CPU the context is in this process, unless it is to be isolated; on devices it is in a child
+process, since llama.cpp ends its process when a device fails.
 """
 
 from collections.abc import Sequence
@@ -124,9 +124,13 @@ def _open_on_cpu(
     path: Path, settings: Settings, adapters: Sequence[AdapterFile | PrefixFile]
 ) -> EngineBackend:
     with ExitStack() as stack:
-        model = stack.enter_context(Model(path))
+        model = stack.enter_context(Model(path, no_alloc=settings.isolate))
         context_params = _context_params(model, settings)
         _check_memory(model, context_params, system_memory().total)
+        if settings.isolate:
+            child = _open_child(model, settings, ON_CPU, context_params, adapters)
+            stack.pop_all()
+            return EngineBackend(model, child)
         context = Context(
             model,
             context_size=context_params.context_size,
@@ -150,7 +154,7 @@ def _open_child(
     spec = ContextSpec(
         path=model.path,
         placement=placement,
-        workers=settings.rpc,
+        workers=() if placement.is_on_cpu else settings.rpc,
         context_size=context_params.context_size,
         batch_size=context_params.batch_size,
         num_sequences=context_params.num_sequences,
@@ -160,6 +164,7 @@ def _open_child(
             AdapterSpec(file.path, file.scale if isinstance(file, AdapterFile) else None)
             for file in adapters
         ),
+        stall_seconds=settings.stall_timeout,
     )
     return RemoteContext(model, spec)
 

@@ -123,3 +123,28 @@ def test_a_stop_while_the_worker_is_gone(tiny_gguf: Path, tmp_path: Path) -> Non
     worker.kill()
     wait_for(server, 503)
     assert stop_server(server) == 0
+
+
+def test_a_frozen_worker_ends_its_requests(tiny_gguf: Path, tmp_path: Path) -> None:
+    worker = new_worker()
+    server = start_server(
+        str(tiny_gguf),
+        *("--rpc", worker.address, "--threads", "1", "--stall-timeout", "1"),
+        GLM3EDGE_CACHE_DIR=str(tmp_path),
+    )
+    events = []
+    with httpx.stream(
+        "POST", f"{server.base_url}/chat/completions", json=STORY, timeout=SECONDS
+    ) as stream:
+        for line in stream.iter_lines():
+            events += [line.removeprefix("data: ")] if line else []
+            if len(events) == 3:
+                worker.freeze()
+    errors = [json.loads(event)["error"] for event in events if '"error"' in event]
+    assert [error["code"] for error in errors] == ["engine_lost"]
+    assert f"worker {worker.address}: no answer in 1 s" in errors[0]["message"]
+    wait_for(server, 503)
+    worker.thaw()
+    wait_for(server, 200)
+    assert stop_server(server) == 0
+    worker.kill()

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.errors import DecodeError, EngineLostError, ModelLoadError, ResourceClosedError
+from glm3edge.errors import (
+    DecodeError,
+    EngineLostError,
+    EngineStalledError,
+    ModelLoadError,
+    ResourceClosedError,
+)
 from glm3edge.llama.child_process import ChildProcess, run_in_child
 from tests.support.child_target import Target
 
@@ -52,6 +58,7 @@ def test_what_a_post_raises_comes_with_the_next_call() -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
+        ("terminate called\n  what():  std::bad_alloc\n", "its process had no memory left"),
         ("", "its process ended with -6"),  # SIGABRT
         ("one\n/a/b.cpp:35: worker crashed\n\n", "worker crashed"),
         ("no end", "no end"),
@@ -99,8 +106,19 @@ def test_a_process_is_not_left_to_itself() -> None:
 
 def test_a_process_that_does_not_answer_is_ended() -> None:
     child = ChildProcess(Target, timeout=0.1).wait_ready()
-    with pytest.raises(EngineLostError, match=r"no answer in 0 s"):
+    with pytest.raises(EngineStalledError, match=r"no answer in 0 s"):
         child.call("sleep", 60)
+    child.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a score")
+def test_it_is_ended_before_its_parent_if_memory_is_used_up() -> None:
+    child = ChildProcess(Target).wait_ready()
+    mine, its = (
+        int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+        for pid in ("self", child.call("process_id"))
+    )
+    assert its > mine
     child.close()
 
 

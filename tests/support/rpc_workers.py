@@ -50,6 +50,21 @@ class Worker:
                     child.kill()
             psutil.wait_procs(children, timeout=SECONDS)
 
+    def freeze(self) -> None:
+        """Stop all its processes by SIGSTOP, until ``thaw()``."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Continue them."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
     @property
     def is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None

@@ -101,6 +101,20 @@ class DeviceOptions(Options, heading="Devices"):
     ] = None
     kv_type: KVCacheType = None
     rpc: Rpc = None
+    stall_timeout: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds without an answer after which a GPU or worker counts as lost; up to 120 "
+            f"where batches take that long. [{defaults.STALL_TIMEOUT:g}]"
+        ),
+    ] = None
+    isolate: Annotated[
+        bool | None,
+        typer.Option(
+            help="Run the engine in a process of its own on the CPU, too, so that it can run out "
+            "of memory without the server. [off]"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
