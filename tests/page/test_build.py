@@ -24,7 +24,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("build") / "anywhere" / "else"
     shutil.copytree(SOURCES, path, ignore=shutil.ignore_patterns("node_modules"))
     result = npm(
-        ["install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"],
+        ["ci", "--no-audit", "--no-fund", "--loglevel=error"],
         return_completed_process=True,
         cwd=path,
         capture_output=True,

