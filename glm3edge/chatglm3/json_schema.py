@@ -18,7 +18,7 @@ _SCHEMAS = {
 }
 _OTHER_PARTS = {"anyOf", "oneOf", "$ref"}
 _MORE_PROPERTIES = {"additionalProperties", "patternProperties"}
-_ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(\d*)(?:,(\d*))?\}|.", re.DOTALL)
+_ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*(?:\]|\\?\Z)|\{(\d*)(?:,(\d*))?\}|.", re.DOTALL)
 _LEAST, _MOST = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
 _LARGEST_INTEGER = 10**18 - 1
 

@@ -144,6 +144,10 @@ def test_too_many_optional_properties() -> None:
         (")(", 1),
         (r"^(\w{1,200}\s?){1,200}$", 404_002),
         ("a{99999999999}" * 2, 1_999_999_998),
+        ("a[bc{9}", 2),
+        ("[\\", 1),
+        ("[" * 200_000, 1),  # each was read to the end
+        ("[" * 200_000 + "\\", 1),
     ],
 )
 def test_sizes_of_patterns(pattern: str, expected: int) -> None:
