@@ -18,14 +18,22 @@ from glm3edge.errors import GrammarError, InvalidRequestError
 _Made = TypeVar("_Made")
 
 APPLICATORS = frozenset({"$ref", "allOf", "anyOf", "oneOf", "enum", "const"})
-_VALUES = frozenset(
-    {
-        *("type", "items", "prefixItems", "additionalItems", "minItems", "maxItems"),
-        *("properties", "patternProperties", "additionalProperties", "required"),
-        *("minProperties", "maxProperties", "minLength", "maxLength", "pattern", "format"),
-        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    }
-)
+_COUNTS = {
+    *("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"),
+}
+_FORMS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "enum", "prefixItems", "required"), (list,)),
+    **dict.fromkeys(("properties", "patternProperties"), (dict,)),
+    **dict.fromkeys(("additionalProperties", "additionalItems"), (dict, bool)),
+    **dict.fromkeys(("$ref", "pattern", "format"), (str,)),
+    **dict.fromkeys(_COUNTS, (int,)),
+    **dict.fromkeys(("minimum", "maximum", "multipleOf"), (int, float)),
+    **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), (int, float, bool)),  # of draft 4
+    "items": (dict, bool, list),
+    "type": (object, bool),
+    "const": (object, bool),
+}
+"""Keywords that can be enforced, with the types of their values."""
 _UNSUPPORTED = {
     *("not", "if", "contains", "uniqueItems", "propertyNames", "dependentRequired"),
     *("dependentSchemas", "dependencies", "unevaluatedProperties", "unevaluatedItems"),
@@ -36,9 +44,8 @@ _FORMATS = {
 }
 """Others say what a string means, not how it looks."""
 _TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
-_COUNTS = {
-    *("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"),
-}
+_NO_RULES = {"type", "title", "description"}
+"""Keywords that say nothing about a name."""
 _NAMED_SCHEMAS = {"properties", "patternProperties"}
 _SCHEMAS = {"items", "prefixItems", "additionalItems", "additionalProperties", "allOf"}
 _MAX_PATTERN_COST = 10_000
@@ -86,22 +93,41 @@ class EnforceableSchema:
 
     def node(self, schema: object) -> dict[str, Any] | bool:
         """Keywords of ``schema`` itself that are enforced; those of its parts are not looked at."""
-        if isinstance(schema, bool) or not isinstance(schema, dict):
-            return schema is not False
+        if not isinstance(schema, dict) or _allows_nothing(schema):
+            return not _allows_nothing(schema)
         given = {k: value for k, value in schema.items() if value is not None or k == "const"}
-        inverse = given.get("not")
-        if inverse is True or inverse == {}:
-            return False
-        node = {key: given[key] for key in given if key in APPLICATORS or key in _VALUES}
-        for key in _UNSUPPORTED & given.keys():
-            if not _says_nothing(key, given) and not _respelled(key, given, node):
-                self.dropped[key] = ""
+        node = {key: given[key] for key in given if key in _FORMS}
         self._keep_known_values(node)
+        # propertyNames comes after unevaluatedProperties: it needs to know the values.
+        for key in sorted(_UNSUPPORTED & given.keys(), reverse=True):
+            if not _says_nothing(key, given) and not self._respelled(key, given, node):
+                self.dropped[key] = ""
         if node.get("allOf") == []:
             del node["allOf"]
-        if isinstance(parts := node.get("allOf"), list) and len(node) == len(parts) == 1:
-            return self.node(parts[0])
+        if len(node) == len(node.get("allOf", ())) == 1:
+            return self.node(node["allOf"][0])
         return node
+
+    def _respelled(self, key: str, schema: Mapping[str, Any], node: dict[str, Any]) -> bool:
+        """Whether ``node`` could be given other keywords that mean the same."""
+        value = schema[key]
+        if key == "unevaluatedProperties" and not APPLICATORS & node.keys():
+            node.setdefault("additionalProperties", value)
+            return True
+        if key != "propertyNames" or not isinstance(value, dict) or _NAMED_SCHEMAS & node.keys():
+            return False
+        values = node.get("additionalProperties", True)
+        match [rule for rule in value.items() if rule[0] not in _NO_RULES]:
+            case [("enum", [*names])]:
+                node["properties"] = {name: values for name in names if isinstance(name, str)}
+            case [("const", str(name))]:
+                node["properties"] = {name: values}
+            case [("pattern", str(pattern))] if not self._pattern_error(pattern):
+                node["patternProperties"] = {pattern: values}
+            case _:
+                return False
+        node["additionalProperties"] = False
+        return True
 
     @contextmanager
     def recording(self) -> Iterator[dict[str, str]]:
@@ -159,19 +185,28 @@ class EnforceableSchema:
         for key in _COUNTS & node.keys():
             if isinstance(node[key], float) and node[key].is_integer():
                 node[key] = int(node[key])
+        for key in [key for key in node if not _is_formed(node[key], _FORMS[key])]:
+            self.dropped[key] = "it has a value of a wrong type"
+            _drop(key, node)
+        for key in ("items", "additionalProperties"):
+            if _allows_nothing(node.get(key)):
+                node[key] = False
         if node.get("format") not in _FORMATS:
             node.pop("format", None)
-        patterns = {"pattern": [node["pattern"]]} if "pattern" in node else {}
-        if isinstance(named := node.get("patternProperties"), dict):
-            patterns["patternProperties"] = list(named)
+        self._keep_possible_patterns(node)
+
+    def _keep_possible_patterns(self, node: dict[str, Any]) -> None:
+        """Leave out the regular expressions that llguidance would refuse."""
+        patterns = {
+            "pattern": [node["pattern"]] if "pattern" in node else [],
+            "patternProperties": list(node.get("patternProperties", ())),
+        }
         for key, expressions in patterns.items():
             if error := next(filter(None, map(self._pattern_error, expressions)), None):
                 self.dropped[key] = error
-                del node[key]
+                _drop(key, node)
 
-    def _pattern_error(self, pattern: object) -> str | None:
-        if not isinstance(pattern, str):
-            return "it is no text"
+    def _pattern_error(self, pattern: str) -> str | None:
         if pattern_cost(pattern) > _MAX_PATTERN_COST:
             return "its repetitions are too long, or nested"
         return self._error({"type": "string", "pattern": pattern})
@@ -190,15 +225,17 @@ class EnforceableSchema:
         """``schema`` without the keywords for which llguidance refuses it, as few as can be."""
         if (error := self._error(schema)) is None:
             return schema
-        found = [key for key in _RELAXED if _without({key}, schema) != schema]
-        several = [set(found[:count]) for count in range(2, len(found) + 1)]
-        for keys in [*({key} for key in found), *several]:
-            less = _without(keys, schema)
-            if self._error(less) is None:
-                self.dropped |= dict.fromkeys(sorted(keys), error)
-                return less
-        self.dropped |= dict.fromkeys(found, error)
-        return {}
+        dropped: list[str] = []
+        for key in (key for key in _RELAXED if _without({key}, schema) != schema):
+            dropped.append(key)
+            if self._error(_without(dropped, schema)) is None:
+                break
+        for key in dropped[:-1]:
+            others = [other for other in dropped if other != key]
+            if self._error(_without(others, schema)) is None:
+                dropped = others
+        self.dropped |= dict.fromkeys(dropped, error)
+        return _without(dropped, schema)
 
     def _copy(self, schema: object, depth: int = 0) -> Any:
         node = self.node(schema)
@@ -210,11 +247,11 @@ class EnforceableSchema:
         return {key: self._copied_value(key, value, depth + 1) for key, value in node.items()}
 
     def _copied_value(self, key: str, value: Any, depth: int) -> Any:
-        if key == "$ref" and isinstance(value, str):
+        if key == "$ref":
             return self._reference(value, depth)
-        if key in {"anyOf", "oneOf"} and isinstance(value, list):
+        if key in {"anyOf", "oneOf"}:
             return self.options(value, lambda one: self._copy(one, depth))
-        if key in _NAMED_SCHEMAS and isinstance(value, dict):
+        if key in _NAMED_SCHEMAS:
             return {name: self._copy(one, depth) for name, one in value.items()}
         if key in _SCHEMAS and isinstance(value, list):
             return [self._copy(one, depth) for one in value]
@@ -239,28 +276,30 @@ class EnforceableSchema:
             InvalidRequestError: it leads nowhere, or back to itself.
         """
         seen: set[str] = set()
-        if not self._reaches_a_value(schema, seen):
-            message = f"$ref {min(seen)!r} leads back to itself: no value can fit it"
-            raise InvalidRequestError(message, param=self._param)
+        with self.recording():  # options that are left out in the end are no loss
+            if not self._reaches_a_value(schema, seen):
+                message = f"$ref {min(seen)!r} leads back to itself: no value can fit it"
+                raise InvalidRequestError(message, param=self._param)
         while isinstance(node := self.node(schema), dict) and node.keys() == {"$ref"}:
-            schema = resolve(str(node["$ref"]), self.root, param=self._param)
+            schema = resolve(node["$ref"], self.root, param=self._param)
         return schema
 
     def _reaches_a_value(self, schema: object, seen: set[str]) -> bool:
-        """Whether references and options lead to more than themselves."""
-        node = self.node(schema)
-        if not isinstance(node, dict):
-            return True
-        if "$ref" in node:
-            ref = str(node["$ref"])
-            if ref in seen:
-                return False
-            seen.add(ref)
-            return self._reaches_a_value(resolve(ref, self.root, param=self._param), seen)
-        options = node.get("anyOf", node.get("oneOf"))
-        if not isinstance(options, list) or not options:
-            return True
-        return any(self._reaches_a_value(option, seen) for option in options)
+        """Whether references, added to ``seen``, and options lead to more than themselves."""
+        waiting = [schema]
+        while waiting:
+            node = self.node(waiting.pop())
+            if not isinstance(node, dict):
+                return True
+            ref, options = node.get("$ref"), node.get("anyOf", node.get("oneOf")) or []
+            if ref is None and not options:
+                return True
+            if ref is None:
+                waiting += options
+            elif ref not in seen:
+                seen.add(ref)
+                waiting.append(resolve(ref, self.root, param=self._param))
+        return False
 
     def check_is_whole(self, what: str) -> None:
         """Check that nothing was dropped; ``what`` is constrained to the schema.
@@ -272,6 +311,15 @@ class EnforceableSchema:
             reasons = [f"{key} ({why})" if why else key for key, why in self.dropped.items()]
             message = f"{what} cannot be constrained to {', '.join(sorted(reasons))}"
             raise InvalidRequestError(f"{message}: use a simpler schema", param=self._param)
+
+
+def _allows_nothing(schema: object) -> bool:
+    return schema is False or (isinstance(schema, dict) and schema.get("not") in (True, {}))
+
+
+def _is_formed(value: object, types: tuple[type, ...]) -> bool:
+    """Whether ``value`` is of one of ``types``; booleans are no numbers."""
+    return isinstance(value, types) and (not isinstance(value, bool) or bool in types)
 
 
 def _says_nothing(key: str, schema: Mapping[str, Any]) -> bool:
@@ -291,31 +339,20 @@ def _says_nothing(key: str, schema: Mapping[str, Any]) -> bool:
     return not value
 
 
-def _respelled(key: str, schema: Mapping[str, Any], node: dict[str, Any]) -> bool:
-    """Whether ``node`` could be given other keywords that mean the same."""
-    value = schema[key]
-    if key == "unevaluatedProperties" and not APPLICATORS & node.keys():
-        node.setdefault("additionalProperties", value)
-        return True
-    if key != "propertyNames" or not isinstance(value, dict) or "properties" in node:
-        return False
-    values = node.get("additionalProperties", True)
-    names = value.get("enum", [value["const"]] if "const" in value else None)
-    if isinstance(names, list):
-        node["properties"] = {name: values for name in names if isinstance(name, str)}
-    elif isinstance(pattern := value.get("pattern"), str) and value.keys() <= {"pattern", "type"}:
-        node["patternProperties"] = {pattern: values}
-    else:
-        return False
-    node["additionalProperties"] = False
-    return True
+def _drop(key: str, node: dict[str, Any]) -> None:
+    """Leave a keyword out, with those that say what holds for the values that it is not for."""
+    node.pop(key, None)
+    if key in _NAMED_SCHEMAS:
+        node.pop("additionalProperties", None)
+    elif key == "prefixItems":
+        node.pop("items", None)
 
 
 def _without(keys: Collection[str], schema: dict[str, Any]) -> dict[str, Any]:
     changed = deepcopy(schema)
     for node in subschemas(changed):
         for key in keys & node.keys():
-            del node[key]
+            _drop(key, node)
     return changed
 
 

@@ -117,15 +117,18 @@ class Rules:
         return some if num_optional < len(members) else f"({some} | )"
 
     def _literal(self, node: dict[str, Any], depth: int) -> str:
-        if isinstance(ref := node.get("$ref"), str):
-            return self._reference(ref, depth)
+        if "$ref" in node:
+            return self._reference(node["$ref"], depth)
         if "const" in node:
             return literal(node["const"])
-        if isinstance(values := node.get("enum"), list):
+        if "enum" in node:
             kinds = node.get("type", list(_KINDS))
-            return self._either(literal(value) for value in values if _has_type(value, kinds))
-        if isinstance(choices := node.get("anyOf", node.get("oneOf")), list):
-            return self._any_of(choices, depth)
+            return self._either(literal(v) for v in node["enum"] if _has_type(v, kinds))
+        if APPLICATORS & node.keys():
+            name = self._new_name()  # llguidance takes some 40 levels of parentheses
+            ((_, options),) = node.items()
+            self._add(f"{name}: {self._any_of(options, depth)}")
+            return name
         return self._typed(node, depth)
 
     def _new_name(self) -> str:
@@ -251,8 +254,7 @@ def _kind_needs_json(node: Mapping[str, Any], kind: str | None) -> bool:
         case "object":
             properties = node.get("properties", {})
             return (
-                not isinstance(properties, dict)
-                or bool({"patternProperties", "minProperties", "maxProperties"} & node.keys())
+                bool({"patternProperties", "minProperties", "maxProperties"} & node.keys())
                 or bool(required_names(node) - properties.keys())
                 or bool(properties and isinstance(node.get("additionalProperties"), dict))
             )
