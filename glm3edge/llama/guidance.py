@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 _CONTROL = b"\xff"  # llguidance expects it before the names of tokens that are no text
 _MAX_KEPT_CHARS = 2**20
 """Cache of compiled grammars: clients send the same tools again and again. A character of a grammar
-takes some 150 bytes there."""
+takes some 150 bytes there, and each grammar as much as 300 characters besides."""
+_CHARS_APIECE = 300
 _LIMITS = llguidance.LLParserLimits(max_items_in_row=10_000, step_lexer_fuel=20_000_000)
 """By default llguidance fails in mid-reply where over 600 options or properties could come next, or
 where a pattern repeats some 3,000 characters. The time of a step grows with them, as the square of
@@ -54,7 +55,7 @@ class Guide:
         with self._lock:
             self._compiled[grammar] = matcher
             self._compiled.move_to_end(grammar)
-            while sum(map(len, self._compiled)) > _MAX_KEPT_CHARS:
+            while sum(_CHARS_APIECE + len(key) for key in self._compiled) > _MAX_KEPT_CHARS:
                 self._compiled.popitem(last=False)
         return matcher.copy()
 
@@ -131,6 +132,6 @@ class Matcher:
 
 
 def _reason(error: str) -> str:
-    """llguidance's message on one line, without the grammar that it quotes."""
-    text = re.split(r"\n *\d+ \|", error)[0]
+    """llguidance's message on one line, without the grammar or the stack that it quotes."""
+    text = re.split(r"\n *\d+ \||<backtrace>", error)[0]
     return " ".join(re.sub(r"^at \d+\(\d+\): ", "", text).split())

@@ -1,6 +1,7 @@
 import pytest
 
 from glm3edge.errors import GrammarError
+from glm3edge.llama import guidance
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 
@@ -15,3 +16,14 @@ def test_errors_quote_neither_the_text_nor_the_grammar(tiny_model: Model) -> Non
     assert "\n" not in str(caught.value)
     for text in ("grammar-of", "text-of", "reply"):
         assert text not in str(caught.value)
+
+
+def test_many_small_grammars_are_not_all_kept(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes 45 kB, however short it is."""
+    monkeypatch.setattr(guidance, "_MAX_KEPT_CHARS", 1000)
+    guide = Guide(tiny_model, end_ids=[tiny_model.eos_id])
+    for number in range(9):
+        guide.matcher(f'start: "{number}"\n')
+    assert len(guide._compiled) == 3
