@@ -13,6 +13,7 @@ from glm3edge.chatglm3.json_schema import (
     resolve,
     subschemas,
 )
+from glm3edge.chatglm3.reference_check import ReferenceCheck
 from glm3edge.errors import GrammarError, InvalidRequestError
 
 _Made = TypeVar("_Made")
@@ -90,6 +91,7 @@ class EnforceableSchema:
         self._param = param
         self._definitions: dict[str, Any] = {}  # name -> copy of what a $ref leads to
         self._references: dict[str, tuple[str, dict[str, str]]] = {}  # $ref -> name, dropped there
+        self._references_check = ReferenceCheck(self.node, root, param=param)
 
     def node(self, schema: object) -> dict[str, Any] | bool:
         """Keywords of ``schema`` itself that are enforced; those of its parts are not looked at."""
@@ -275,31 +277,14 @@ class EnforceableSchema:
         Raises:
             InvalidRequestError: it leads nowhere, or back to itself.
         """
-        seen: set[str] = set()
-        with self.recording():  # options that are left out in the end are no loss
-            if not self._reaches_a_value(schema, seen):
-                message = f"$ref {min(seen)!r} leads back to itself: no value can fit it"
-                raise InvalidRequestError(message, param=self._param)
-        while isinstance(node := self.node(schema), dict) and node.keys() == {"$ref"}:
+        node = self.node(schema)
+        if isinstance(node, dict) and "$ref" in node:
+            with self.recording():  # options that are left out in the end are no loss
+                self._references_check.check(node["$ref"])
+        while isinstance(node, dict) and node.keys() == {"$ref"}:
             schema = resolve(node["$ref"], self.root, param=self._param)
+            node = self.node(schema)
         return schema
-
-    def _reaches_a_value(self, schema: object, seen: set[str]) -> bool:
-        """Whether references, added to ``seen``, and options lead to more than themselves."""
-        waiting = [schema]
-        while waiting:
-            node = self.node(waiting.pop())
-            if not isinstance(node, dict):
-                return True
-            ref, options = node.get("$ref"), node.get("anyOf", node.get("oneOf")) or []
-            if ref is None and not options:
-                return True
-            if ref is None:
-                waiting += options
-            elif ref not in seen:
-                seen.add(ref)
-                waiting.append(resolve(ref, self.root, param=self._param))
-        return False
 
     def check_is_whole(self, what: str) -> None:
         """Check that nothing was dropped; ``what`` is constrained to the schema.

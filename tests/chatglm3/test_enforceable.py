@@ -202,3 +202,44 @@ def test_long_ways_to_a_value(
     guide: Guide, tiny_model: Model, schema: dict[str, Any], right: dict[str, Any]
 ) -> None:
     check(guide, tiny_model, schema, right, fits=True)
+
+
+ITSELF = {"$ref": "#/$defs/node"}
+ENDLESS: dict[str, Any] = {
+    "a property": object_of(next=ITSELF),
+    "an item": object_of(items={"type": "array", "items": ITSELF, "minItems": 1}),
+    "an item of a tuple": object_of(
+        items={"type": "array", "prefixItems": [{}, ITSELF], "minItems": 2}
+    ),
+    "a part": {"allOf": [A_NUMBER, object_of(next=ITSELF)]},
+    "all options": {"anyOf": [object_of(left=ITSELF), object_of(right=ITSELF)]},
+    "another": object_of(other={"$ref": "#/$defs/other"}),
+}
+ENDING: dict[str, Any] = {
+    "an optional property": A_NUMBER | {"properties": {"n": {"type": "integer"}, "next": ITSELF}},
+    "no items": object_of(n={"type": "integer"}, items={"type": "array", "items": ITSELF}),
+    "an item behind those needed": object_of(
+        n={"type": "integer"},
+        items={"type": "array", "prefixItems": [{}, ITSELF], "items": ITSELF, "minItems": 1},
+    ),
+    "an option": object_of(n={"type": "integer"}, next={"anyOf": [ITSELF, {"type": "null"}]}),
+}
+
+
+def recursive(node: dict[str, Any]) -> dict[str, Any]:
+    definitions = {"node": node, "other": object_of(node=ITSELF)}
+    return object_of(x=ITSELF) | {"$defs": definitions}
+
+
+@pytest.mark.parametrize("node", ENDLESS.values(), ids=ENDLESS)
+def test_schemas_without_end_are_refused(guide: Guide, node: dict[str, Any]) -> None:
+    """A reply would fail in the middle, or go on until it is cut."""
+    for make in (json_grammar, lambda schema, guide: call_grammar(tool_with(schema), guide=guide)):
+        with pytest.raises(InvalidRequestError, match="leads back to itself"):
+            make(recursive(node), guide)
+
+
+@pytest.mark.parametrize("node", ENDING.values(), ids=ENDING)
+def test_schemas_that_refer_to_themselves(guide: Guide, node: dict[str, Any]) -> None:
+    assert guide.matcher(json_grammar(recursive(node), guide))
+    assert guide.matcher(call_grammar(tool_with(recursive(node)), guide=guide, must_call=True))

@@ -1,0 +1,90 @@
+"""Check that a value can fit what a JSON schema refers to.
+
+A node that requires another of its own kind has no end, and no reply to it would have one.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from glm3edge.chatglm3.json_schema import count_range, required_names, resolve
+from glm3edge.errors import InvalidRequestError
+
+
+class ReferenceCheck:
+    """Check of one schema's references."""
+
+    def __init__(
+        self,
+        node: Callable[[object], dict[str, Any] | bool],
+        root: Mapping[str, Any],
+        *,
+        param: str,
+    ) -> None:
+        """Create an instance; see ``EnforceableSchema``, whose ``node`` is meant."""
+        self._node = node
+        self._root = root
+        self._param = param
+        self._possible: set[str] = set()  # references that a value can fit
+
+    def check(self, ref: str) -> None:
+        """Check that a value can fit the reference ``ref``.
+
+        Raises:
+            InvalidRequestError: it leads nowhere, or back to itself.
+        """
+        targets, users = self._closure(ref)
+        waiting = OrderedDict.fromkeys(reversed(targets))
+        while waiting:
+            other, _ = waiting.popitem(last=False)
+            if self._is_possible(targets[other], []):
+                self._possible.add(other)
+                waiting |= {user: None for user in users[other] if user not in self._possible}
+        if ref not in self._possible:
+            message = f"$ref {ref!r} leads back to itself: no value can fit it"
+            raise InvalidRequestError(message, param=self._param)
+
+    def _closure(self, ref: str) -> tuple[dict[str, object], Mapping[str, list[str]]]:
+        """What ``ref`` and those that it may need lead to, and which of them need each."""
+        targets: dict[str, object] = {}
+        users: defaultdict[str, list[str]] = defaultdict(list)
+        waiting = [ref]
+        while waiting:
+            user = waiting.pop()
+            if user in targets:
+                continue
+            targets[user] = resolve(user, self._root, param=self._param)
+            needed: list[str] = []
+            self._is_possible(targets[user], needed)
+            waiting += needed
+            for other in needed:
+                users[other].append(user)
+        return targets, users
+
+    def _is_possible(self, schema: object, needed: list[str]) -> bool:
+        """Whether a value can fit ``schema``, as far as is known.
+
+        References that are not known to have values are added to ``needed``.
+        """
+        node = self._node(schema)
+        if not isinstance(node, dict):
+            return True
+        ref, options = node.get("$ref"), node.get("anyOf", node.get("oneOf")) or ()
+        is_known = ref is None or ref in self._possible
+        if not is_known:
+            needed.append(str(ref))
+        are_possible = [self._is_possible(part, needed) for part in _parts(node)]
+        is_option = [self._is_possible(option, needed) for option in options]
+        return is_known and all(are_possible) and (not is_option or any(is_option))
+
+
+def _parts(node: Mapping[str, Any]) -> list[object]:
+    """Schemas of values that every value of ``node`` has or is."""
+    properties, parts = node.get("properties", {}), list(node.get("allOf", ()))
+    parts += [properties[name] for name in required_names(node) & properties.keys()]
+    if node.get("type") == "array":
+        num_items, _ = count_range(node, "minItems", "maxItems")
+        tuple_items = node.get("prefixItems", [])
+        parts += tuple_items[:num_items]
+        parts += [node.get("items")] if num_items > len(tuple_items) else []
+    return parts
