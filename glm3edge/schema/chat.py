@@ -16,7 +16,16 @@ INTERPRETER = "interpreter"
 MAX_TOOL_NAME = 128
 """Limit of a tool's name, in characters."""
 
-ToolName = Annotated[str, Field(min_length=1, max_length=MAX_TOOL_NAME, pattern=r"^[^\r\n]+$")]
+_VISIBLE = r"[^\s\x1c-\x1f]"  # no white space, as Python's strip() knows it
+ToolName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_TOOL_NAME,
+        pattern=rf"^{_VISIBLE}([^\r\n]*{_VISIBLE})?$",
+    ),
+]
+"""Name of a tool: any line. White space around it is no part of it in a model's reply."""
 
 
 class FunctionCall(RequestModel):

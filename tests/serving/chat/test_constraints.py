@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from pydantic import ValidationError
 
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.errors import GrammarError, InvalidRequestError
@@ -107,3 +108,19 @@ def test_only_allowed_tools_are_offered() -> None:
     assert [one.function.name for one in offered_tools(asked)] == ["weather"]
     with pytest.raises(InvalidRequestError, match="there is no tool 'weather'"):
         offered_tools(chat_request(tools=[TIME], tool_choice=choice))
+
+
+@pytest.mark.parametrize(
+    "name", [" a", "a ", " ", "\ta", "a\u3000", "a\x85", "\x1fa", "a\x0b", "a\n"]
+)
+def test_names_with_white_space_around_them_are_refused(name: str) -> None:
+    """Their calls were prose: a reply's line is read without it."""
+    with pytest.raises(ValidationError, match=r"function\.name"):
+        chat_request(tools=[tool(name)])
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "查", "a b", "查 天气", "a\u200b", "\u200ba", "a\x1fb", "a/b.*"]
+)
+def test_other_names_are_taken(name: str) -> None:
+    assert chat_request(tools=[tool(name)]).tools
