@@ -10,6 +10,7 @@ from glm3edge.chatglm3.json_schema import (
     bound_integers,
     close_objects,
     pattern_cost,
+    required_names,
     resolve,
     subschemas,
 )
@@ -131,6 +132,26 @@ class EnforceableSchema:
         node["additionalProperties"] = False
         return True
 
+    def is_possible(self, schema: object) -> bool:
+        """Whether ``schema`` is none that forbids every value or only leads back to itself.
+
+        Raises:
+            InvalidRequestError: it leads nowhere.
+        """
+        with self.recording():
+            node = self.node(schema)
+            if isinstance(node, dict) and "$ref" in node:
+                return self._references_check.is_possible(node["$ref"])
+        return node is not False
+
+    def properties(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        """Schemas of an object's properties; False for optional ones that cannot be."""
+        required = required_names(node)
+        return {
+            name: value if name in required or self.is_possible(value) else False
+            for name, value in node["properties"].items()
+        }
+
     @contextmanager
     def recording(self) -> Iterator[dict[str, str]]:
         """What is dropped meanwhile, which does not become part of ``dropped``."""
@@ -148,7 +169,7 @@ class EnforceableSchema:
         made = []
         for schema in schemas:
             with self.recording() as dropped:
-                if self.node(schema) is not False:
+                if self.is_possible(schema):
                     made.append((make(schema), dropped))
         exact = [one for one, dropped in made if not dropped]
         if not exact:
@@ -246,6 +267,8 @@ class EnforceableSchema:
         if depth > _MAX_COPIED_DEPTH:
             self.dropped[f"values nested deeper than {_MAX_COPIED_DEPTH} levels"] = ""
             return True
+        if "properties" in node:
+            node["properties"] = self.properties(node)
         return {key: self._copied_value(key, value, depth + 1) for key, value in node.items()}
 
     def _copied_value(self, key: str, value: Any, depth: int) -> Any:

@@ -106,8 +106,8 @@ class Rules:
         required = required_names(node)
         members = [
             (spell(name, self.value(value, depth + 1)), name in required)
-            for name, value in node["properties"].items()
-            if name in required or self._schema.node(value) is not False
+            for name, value in self._schema.properties(node).items()
+            if value is not False or name in required
         ]
         num_optional = sum(not is_required for _, is_required in members)
         check_num_optional(num_optional, param="tools")

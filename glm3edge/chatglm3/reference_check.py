@@ -26,6 +26,7 @@ class ReferenceCheck:
         self._root = root
         self._param = param
         self._possible: set[str] = set()  # references that a value can fit
+        self._endless: set[str] = set()  # those that none can fit
 
     def check(self, ref: str) -> None:
         """Check that a value can fit the reference ``ref``.
@@ -33,16 +34,27 @@ class ReferenceCheck:
         Raises:
             InvalidRequestError: it leads nowhere, or back to itself.
         """
+        if not self.is_possible(ref):
+            message = f"$ref {ref!r} leads back to itself: no value can fit it"
+            raise InvalidRequestError(message, param=self._param)
+
+    def is_possible(self, ref: str) -> bool:
+        """Whether a value can fit the reference ``ref``.
+
+        Raises:
+            InvalidRequestError: it leads nowhere.
+        """
+        if ref in self._possible or ref in self._endless:
+            return ref in self._possible
         targets, users = self._closure(ref)
         waiting = OrderedDict.fromkeys(reversed(targets))
         while waiting:
             other, _ = waiting.popitem(last=False)
-            if self._is_possible(targets[other], []):
+            if self._can_fit(targets[other], []):
                 self._possible.add(other)
                 waiting |= {user: None for user in users[other] if user not in self._possible}
-        if ref not in self._possible:
-            message = f"$ref {ref!r} leads back to itself: no value can fit it"
-            raise InvalidRequestError(message, param=self._param)
+        self._endless |= targets.keys() - self._possible
+        return ref in self._possible
 
     def _closure(self, ref: str) -> tuple[dict[str, object], Mapping[str, list[str]]]:
         """What ``ref`` and those that it may need lead to, and which of them need each."""
@@ -55,13 +67,13 @@ class ReferenceCheck:
                 continue
             targets[user] = resolve(user, self._root, param=self._param)
             needed: list[str] = []
-            self._is_possible(targets[user], needed)
+            self._can_fit(targets[user], needed)
             waiting += needed
             for other in needed:
                 users[other].append(user)
         return targets, users
 
-    def _is_possible(self, schema: object, needed: list[str]) -> bool:
+    def _can_fit(self, schema: object, needed: list[str]) -> bool:
         """Whether a value can fit ``schema``, as far as is known.
 
         References that are not known to have values are added to ``needed``.
@@ -71,10 +83,10 @@ class ReferenceCheck:
             return True
         ref, options = node.get("$ref"), node.get("anyOf", node.get("oneOf")) or ()
         is_known = ref is None or ref in self._possible
-        if not is_known:
+        if not is_known and ref not in self._endless:
             needed.append(str(ref))
-        are_possible = [self._is_possible(part, needed) for part in _parts(node)]
-        is_option = [self._is_possible(option, needed) for option in options]
+        are_possible = [self._can_fit(part, needed) for part in _parts(node)]
+        is_option = [self._can_fit(option, needed) for option in options]
         return is_known and all(are_possible) and (not is_option or any(is_option))
 
 

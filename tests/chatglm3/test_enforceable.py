@@ -243,3 +243,20 @@ def test_schemas_without_end_are_refused(guide: Guide, node: dict[str, Any]) -> 
 def test_schemas_that_refer_to_themselves(guide: Guide, node: dict[str, Any]) -> None:
     assert guide.matcher(json_grammar(recursive(node), guide))
     assert guide.matcher(call_grammar(tool_with(recursive(node)), guide=guide, must_call=True))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        A_NUMBER | {"properties": {"n": {"type": "integer"}, "x": ITSELF}},
+        object_of(n={"anyOf": [ITSELF, {"type": "integer"}]}),
+        A_NUMBER | {"properties": {"n": {"type": "integer"}, "x": ITSELF}, "maxProperties": 2},
+    ],
+)
+def test_what_has_no_end_is_left_out_where_it_may_be(
+    guide: Guide, tiny_model: Model, schema: dict[str, Any]
+) -> None:
+    schema = schema | {"$defs": {"node": object_of(next=ITSELF)}}
+    check(guide, tiny_model, schema, {"n": 1}, fits=True)
+    check(guide, tiny_model, schema, {"n": {"next": 1}}, fits=False)
+    check(guide, tiny_model, schema, {"n": 1, "x": {"next": 1}}, fits=False)
