@@ -33,7 +33,8 @@ def resolve(ref: str, root: Mapping[str, Any], *, param: str = "tools") -> objec
     for part in filter(None, ref.removeprefix("#").split("/")):
         key: Any = unquote(part).replace("~1", "/").replace("~0", "~")
         if isinstance(place, list):
-            key = int(key) if key.isdecimal() and int(key) < len(place) else None
+            is_index = key.isdecimal() and len(key) < 10 and int(key) < len(place)
+            key = int(key) if is_index else None
         is_there = key in place if isinstance(place, dict) else key is not None
         if not ref.startswith("#") or not isinstance(place, dict | list) or not is_there:
             raise InvalidRequestError(f"$ref {ref!r} leads nowhere in its schema", param=param)

@@ -36,7 +36,11 @@ def test_references(ref: str, expected: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "ref", ["#/$defs/none", "#/$defs/b~1c/2", "#/$defs/b~1c/x", "#/$defs/a/type/x", "http://x/y"]
+    "ref",
+    [
+        *("#/$defs/none", "#/$defs/b~1c/2", "#/$defs/b~1c/x", "#/$defs/a/type/x", "http://x/y"),
+        "#/$defs/b~1c/" + "9" * 5000,  # Python reads no integer of so many digits
+    ],
 )
 def test_references_that_lead_nowhere(ref: str) -> None:
     with pytest.raises(InvalidRequestError, match="leads nowhere") as caught:
