@@ -60,6 +60,8 @@ _RELAXED = (
     *("additionalProperties", "items", "prefixItems", "additionalItems", "properties", "type"),
 )
 """Keywords to leave out, one after another, where llguidance refuses a schema."""
+_MAX_COUNTED_PROPERTIES = 64
+"""llguidance takes 4 s and 400 MB to count 200, as the square of their number."""
 _LAYOUT = {
     "whitespace_flexible": False,
     "item_separator": ", ",
@@ -205,6 +207,10 @@ class EnforceableSchema:
                 del node["type"]
             else:
                 node["type"] = known if isinstance(node["type"], list) else known[0]
+        if len(node.get("properties", ())) > _MAX_COUNTED_PROPERTIES:
+            for key in {"minProperties", "maxProperties"} & node.keys():
+                self.dropped[key] = f"of more than {_MAX_COUNTED_PROPERTIES} that are named"
+                del node[key]
         for key in _COUNTS & node.keys():
             if isinstance(node[key], float) and node[key].is_integer():
                 node[key] = int(node[key])

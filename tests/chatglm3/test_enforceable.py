@@ -260,3 +260,18 @@ def test_what_has_no_end_is_left_out_where_it_may_be(
     check(guide, tiny_model, schema, {"n": 1}, fits=True)
     check(guide, tiny_model, schema, {"n": {"next": 1}}, fits=False)
     check(guide, tiny_model, schema, {"n": 1, "x": {"next": 1}}, fits=False)
+
+
+@pytest.mark.parametrize(("num_names", "is_held"), [(60, True), (65, False), (3000, False)])
+def test_properties_are_counted_where_they_are_few(
+    guide: Guide, num_names: int, is_held: bool
+) -> None:
+    """llguidance took seconds and hundreds of MB for 200."""
+    names = [f"p{number}" for number in range(num_names)]
+    schema = object_of(**{name: {"type": "null"} for name in names}) | {"minProperties": 3}
+    if is_held:
+        assert guide.matcher(json_grammar(schema, guide))
+        return
+    with pytest.raises(InvalidRequestError, match=r"minProperties .of more than 64"):
+        json_grammar(schema, guide)
+    assert json_grammar(schema, guide, is_strict=False)
