@@ -256,7 +256,7 @@ class Context:
         key = f"{self.model.fingerprint} {llama_cpp.__version__} {self._memory_type}"
         return [key, *(f"{key} {adapter.fingerprint}" for adapter in self._adapters)]
 
-    def state(self, sequence_id: int) -> bytes:
+    def state(self, sequence_id: int) -> bytes | bytearray:
         """Keys and values of a sequence, for ``restore()``: 28 KiB a token for ChatGLM3-6B.
 
         Those of its prefix are not among them.
@@ -268,7 +268,7 @@ class Context:
             with self._prefixes.detached(sequence_id):
                 return read_state(handle, sequence_id)
 
-    def restore(self, sequence_id: int, state: bytes, *, adapter: int = 0) -> bool:
+    def restore(self, sequence_id: int, state: bytes | bytearray, *, adapter: int = 0) -> bool:
         """Fill the empty sequence ``sequence_id`` with the result of ``state()``.
 
         The context must be of the same model and settings, and have enough free cells; a state that

@@ -66,23 +66,24 @@ class State:
         return b"".join(parts)
 
 
-def read_state(context_handle: Any, sequence_id: int) -> bytes:
+def read_state(context_handle: Any, sequence_id: int) -> bytearray:
     """State of a sequence of llama.cpp's context, as llama.cpp lays it out."""
     size = native.llama_state_seq_get_size(context_handle, sequence_id)
-    buffer = np.empty(size, np.uint8)
-    pointer = byte_pointer(buffer)
+    state = bytearray(size)
+    pointer = byte_pointer(np.frombuffer(state, np.uint8))
     written = native.llama_state_seq_get_data(context_handle, pointer, size, sequence_id)
-    return buffer[:written].tobytes()
+    del state[written:]
+    return state
 
 
-def write_state(context_handle: Any, sequence_id: int, state: bytes) -> bool:
+def write_state(context_handle: Any, sequence_id: int, state: bytes | bytearray) -> bool:
     """Fill an empty sequence of llama.cpp's context with ``state``; False if it is refused."""
     data = np.frombuffer(state, np.uint8)
     pointer = byte_pointer(data)
     return bool(native.llama_state_seq_set_data(context_handle, pointer, len(data), sequence_id))
 
 
-def unpack(data: bytes, *, num_layers: int, width: int) -> State:
+def unpack(data: bytes | bytearray, *, num_layers: int, width: int) -> State:
     """Parse the state of a sequence that begins at position 0.
 
     Raises:
@@ -106,7 +107,7 @@ def unpack(data: bytes, *, num_layers: int, width: int) -> State:
 class _Reader:
     """Reader of a state's bytes, one part after the other."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | bytearray) -> None:
         self._data = data
         self._offset = 0
 
@@ -138,7 +139,7 @@ class _Reader:
             raise ValueError(f"its type {type_number} is neither f16 nor f32")
         return _DTYPES[type_number]
 
-    def _bytes(self, count: int) -> bytes:
+    def _bytes(self, count: int) -> bytes | bytearray:
         start, self._offset = self._offset, self._offset + count
         if self._offset > len(self._data):
             raise ValueError("it is shorter")

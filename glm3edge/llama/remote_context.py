@@ -224,11 +224,11 @@ class RemoteContext:
     def truncate(self, sequence_id: int, length: int) -> None:
         self.post("truncate", sequence_id, length)
 
-    def state(self, sequence_id: int) -> bytes:
-        state: bytes = self._call("state", sequence_id, timeout=self._timeout.longest)
+    def state(self, sequence_id: int) -> bytes | bytearray:
+        state: bytes | bytearray = self._call("state", sequence_id, timeout=self._timeout.longest)
         return state
 
-    def restore(self, sequence_id: int, state: bytes, *, adapter: int = 0) -> bool:
+    def restore(self, sequence_id: int, state: bytes | bytearray, *, adapter: int = 0) -> bool:
         is_restored: bool = self._call(
             "restore", sequence_id, state, adapter=adapter, timeout=self._timeout.longest
         )

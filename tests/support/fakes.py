@@ -198,7 +198,7 @@ class FakeBackend:
         adapters = set(self.computed_with[sequence_id])
         return json.dumps([self.memory[sequence_id], *adapters]).encode()
 
-    def restore(self, sequence_id: int, state: bytes, *, adapter: int = 0) -> bool:
+    def restore(self, sequence_id: int, state: bytes | bytearray, *, adapter: int = 0) -> bool:
         if self.memory.get(sequence_id):
             raise AssertionError(f"sequence {sequence_id} is not empty")
         if not self.takes_states:
