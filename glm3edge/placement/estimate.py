@@ -66,7 +66,7 @@ class Estimator:
                 self.layer_bytes[layer] += size
         on_cpu = measure(ON_CPU)
         self.kv_bytes = on_cpu[CPU].keys_values // max(self.num_layers, 1)
-        self._logits_bytes = on_cpu[CPU].output
+        self._on_cpu = on_cpu[CPU]
         self._compute = dict[_Kind, dict[str, int]]()
         self.correct(ON_CPU, on_cpu)
 
@@ -117,7 +117,8 @@ class Estimator:
                     device,
                     weights=weights[device],
                     keys_values=keys_values[device],
-                    output=self._logits_bytes if device == CPU else 0,
+                    output=self._on_cpu.output if device == CPU else 0,
+                    states=self._on_cpu.states if device == CPU else 0,
                 )
                 for device in (CPU, *placement.devices)
             )

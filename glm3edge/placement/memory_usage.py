@@ -18,19 +18,21 @@ _LOGIT_BYTES = 4  # float32
 
 @dataclass(frozen=True, slots=True)
 class ContextParams:
-    """Parameters of a context that decide its memory; its fields are arguments of Context.
+    """Parameters of a context that decide its memory.
 
     Attributes:
         context_size: tokens in the KV cache, over all sequences.
         batch_size: tokens of a batch.
         num_sequences: sequences that share the KV cache: a server's running and cached ones.
         kv_type: type of keys and values.
+        has_disk_cache: whether its KV cache goes to disk; see ``DiskCache``.
     """
 
     context_size: int
     batch_size: int
     num_sequences: int
     kv_type: str = "f16"
+    has_disk_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class DeviceMemoryUsage:
         keys_values: of its layers.
         compute: scratch memory of a batch.
         output: logits, on the CPU, of one token of each sequence.
+        states: on the CPU, what waits to be written to the disk cache, at most.
         num_repacked: bytes of the weights that are copied in a layout of the CPU's own; the file's
             are needed only while the copy is made.
     """
@@ -53,12 +56,13 @@ class DeviceMemoryUsage:
     keys_values: int = 0
     compute: int = 0
     output: int = 0
+    states: int = 0
     num_repacked: int = 0
 
     @property
     def total(self) -> int:
         """Sum of all; repacked bytes are among the weights."""
-        return self.weights + self.keys_values + self.compute + self.output
+        return self.weights + self.keys_values + self.compute + self.output + self.states
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +125,18 @@ def measure_memory(
         ) as context,
     ):
         output = context_params.num_sequences * model.vocab_size * _LOGIT_BYTES
-        return summarize(context.allocations(), output=output)
+        allocations = context.allocations()
+        states = sum(part.context for part in allocations) if context_params.has_disk_cache else 0
+        return summarize(allocations, output=output, states=states)
 
 
-def summarize(allocations: Sequence[Allocation], *, output: int) -> MemoryUsage:
-    """Sum a context's ``allocations()`` by device, with the bytes of its ``output`` on the CPU."""
+def summarize(allocations: Sequence[Allocation], *, output: int, states: int = 0) -> MemoryUsage:
+    """Sum a context's ``allocations()`` by device.
+
+    ``output`` and ``states`` are what they do not have, in bytes on the CPU.
+    """
     fields: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    fields[CPU]["output"] = output
+    fields[CPU] |= {"output": output, "states": states}
     for allocation in allocations:
         sums = fields[allocation.device]
         sums["weights"] += allocation.weights

@@ -177,7 +177,13 @@ def _load(model: Model, file: AdapterFile | PrefixFile) -> Adapter | Prefix:
 
 def _context_params(model: Model, settings: Settings) -> ContextParams:
     size = settings.ctx_size or min(model.context_length, defaults.CONTEXT_SIZE)
-    return ContextParams(size, BATCH_SIZE, num_slots(settings.parallel), settings.kv_type)
+    return ContextParams(
+        size,
+        BATCH_SIZE,
+        num_slots(settings.parallel),
+        settings.kv_type,
+        has_disk_cache=bool(settings.disk_cache),
+    )
 
 
 def _check_memory(model: Model, context_params: ContextParams, usable_bytes: int) -> None:

@@ -28,7 +28,7 @@ PLACEMENTS = [
 ]
 CONTEXTS = [
     ContextParams(8192, 128, 52),
-    ContextParams(2048, 128, 49, "q8_0"),
+    ContextParams(2048, 128, 49, "q8_0", has_disk_cache=True),
     ContextParams(8192, 128, 112),
     ContextParams(4096, 512, 52, "q4_0"),
 ]

@@ -149,6 +149,7 @@ class PlanReport:
                     "keys_values": device.keys_values,
                     "compute": device.compute,
                     "output": device.output,
+                    "states": device.states,
                     "total": device.total,
                 }
                 for device in fit.memory_usage.devices
@@ -221,7 +222,8 @@ def _row(report: PlanReport, plan: TypePlan) -> list[str]:
         cells += [
             f"{fit.memory_usage[budget.device].total / _GIB:.2f}" for budget in report.budgets
         ]
-        buffers = sum(device.compute + device.output for device in fit.memory_usage.devices)
+        devices = fit.memory_usage.devices
+        buffers = sum(device.compute + device.output + device.states for device in devices)
         cells.append(f"{buffers / _GIB:.2f}")
     return [
         *cells,

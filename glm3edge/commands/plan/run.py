@@ -71,6 +71,7 @@ def make_report(
         BATCH_SIZE,
         num_slots(settings.parallel),
         settings.kv_type,
+        has_disk_cache=bool(settings.disk_cache),
     )
     with opened_variants(model, types) as variants:
         if (reason := worker_problem(settings.rpc)) is not None:

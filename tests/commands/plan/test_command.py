@@ -58,7 +58,7 @@ def test_nothing_exceeds_what_there_is() -> None:
             assert entry["memory"] is None
             continue
         for device, memory in entry["memory"].items():
-            parts = ("weights", "keys_values", "compute", "output")
+            parts = ("weights", "keys_values", "compute", "output", "states")
             assert memory["total"] == sum(memory[part] for part in parts)
             assert memory["total"] <= usable[device]
         assert sum(entry["layers"].values()) == 29
@@ -67,6 +67,17 @@ def test_nothing_exceeds_what_there_is() -> None:
     assert sizes == sorted(sizes)
     assert found["keys_values"] == {"f16": 8192 * 28 * 1024, "q8_0": 8192 * 28 * 1024 * 34 // 64}
     assert found["recommended"]["type"] == "q4_k_m"
+
+
+def test_what_waits_for_the_disk_cache_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most it is as much as the context's keys and values, and it is in RAM."""
+    found = data("--vram", "16GiB", "--ram", "8GiB", "--type", "q4_k_m")
+    memory = found["types"][0]["memory"]
+    assert memory["CPU"]["states"] == memory["GPU0"]["keys_values"] == 8192 * 28 * 1024
+    assert memory["GPU0"]["states"] == 0
+    monkeypatch.setenv("GLM3EDGE_DISK_CACHE", "0")
+    less = data("--vram", "16GiB", "--ram", "8GiB", "--type", "q4_k_m")["types"][0]["memory"]
+    assert less["CPU"]["total"] == memory["CPU"]["total"] - memory["CPU"]["states"]
 
 
 def test_keys_and_values_and_contexts() -> None:
@@ -148,7 +159,7 @@ def test_table_says_all_in_few_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_fits() -> None:
     lines = run("--vram", "0", "--ram", "1GiB").stdout.splitlines()
-    assert lines[-1].startswith("Nothing fits. 2.6")
+    assert lines[-1].startswith("Nothing fits. 2.8")
 
 
 def test_this_machine() -> None:
