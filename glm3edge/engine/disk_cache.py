@@ -2,31 +2,18 @@
 
 import hashlib
 import logging
-import os
-import secrets
-import struct
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+
+from glm3edge.engine.state_file import DIGEST_BYTES, Ids
+from glm3edge.engine.state_folder import StateFolder
 
 logger = logging.getLogger(__name__)
-
-Ids = NDArray[np.int32]
-
-_MAGIC = b"GLM3EDGE-STATE1\n"
-_DIGEST_BYTES = 16
-_HEADER = struct.Struct(f"<16s{_DIGEST_BYTES}s{_DIGEST_BYTES}sIQ")
-"""Magic, digest of the key, digest of the rest, number of tokens, bytes of state."""
-
-_SUFFIX = ".state"
-_STALE_SECONDS = 3600
-_MAX_PENDING_BYTES = 2**29
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,83 +30,95 @@ class Entry:
     token_ids: Ids
     adapter: int = 0
     path: Path | None = None
-    state: bytes | None = None
+    state: bytes | bytearray = b""
 
 
 class DiskCache:
-    """Folder of states, found by prefix and adapter, and written in the background.
+    """Saved states of a model, found by prefix and adapter, and written in the background.
 
-    A file has _HEADER, the token ids as little-endian int32, and the state. Files appear under
-    their name only when they are complete. Damaged files are removed with a warning; states of
-    other models are left alone, and count toward the limit.
+    States in memory, which wait to be written or are read, have no more tokens together than the
+    context, so they take no more memory than its KV cache.
     """
 
     def __init__(
-        self, folder: Path, *, key: str, max_bytes: int, adapter_keys: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        key: str,
+        max_bytes: int,
+        max_waiting_tokens: int,
+        adapter_keys: Sequence[str] = (),
     ) -> None:
         """Open the cache in ``folder``, which is created if it does not exist.
 
         Args:
-            folder: its files named ``*.state`` are the cache's.
+            folder: for states of any model; see ``StateFolder``.
             key: identifies the model and the settings that a state depends on.
             max_bytes: limit for all files together; the least recently used are removed first.
+            max_waiting_tokens: limit for the states in memory: the context's size.
             adapter_keys: the keys of the model with each of its adapters.
+
+        Raises:
+            OSError: the folder cannot be made, or others have access to it.
         """
-        self._folder = folder
+        self._folder = StateFolder(folder, max_bytes=max_bytes)
         self._keys = [_key_digest(text) for text in (key, *adapter_keys)]
-        self._max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self._wake = threading.Condition(self._lock)
-        self._pending: deque[Entry] = deque()
-        self._writing: Entry | None = None
+        self._max_waiting_tokens = max_waiting_tokens
+        self._wake = threading.Condition()
+        self._waiting: deque[Entry] = deque()  # the first is being written
         self._closing = False
-        self._entries: dict[Path, Entry] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        self._scan()
+        self._is_failing = False
+        self._entries = {
+            path: Entry(head.token_ids, self._keys.index(head.model_key), path)
+            for path, head in self._folder.scan()
+            if head.model_key in self._keys
+        }
         self._thread = threading.Thread(target=self._write_all, name="glm3edge-disk", daemon=True)
         self._thread.start()
 
-    def match_prefix(self, token_ids: Sequence[int], adapter: int = 0) -> tuple[Entry | None, int]:
+    def match_prefix(
+        self, token_ids: Sequence[int] | Ids, adapter: int = 0
+    ) -> tuple[Entry | None, int]:
         """Entry of the adapter with the longest common prefix, and that prefix's length."""
         ids = np.asarray(token_ids, np.int32)
-        best, length = None, 0
-        for entry in self._entries_of(adapter):
-            if (common := common_prefix_length(entry.token_ids, ids)) > length:
-                best, length = entry, common
-        return best, length
+        while True:
+            best, length = _longest_match(ids, self._entries_of(adapter))
+            if best is None or best.path is None or best.path.exists():
+                return best, length
+            self._forget(best.path)  # another server has evicted it
 
-    def load(self, entry: Entry) -> bytes | None:
+    def load(self, entry: Entry) -> bytes | bytearray | None:
         """State of ``entry``; None, and the entry is removed, if the file is gone or damaged."""
         if entry.path is None:
             return entry.state
-        try:
-            state = _parse(entry.path.read_bytes())
-            os.utime(entry.path)  # for _evict()
-        except (OSError, ValueError) as exc:
-            self._discard(entry.path, f"cannot be used: {exc}")
-            return None
+        self.wait_for_room(len(entry.token_ids), timeout=None)
+        state = self._folder.read(entry.path)
+        if state is None:
+            self._forget(entry.path)
         return state
 
-    def contains(self, token_ids: Sequence[int] | Ids, adapter: int = 0) -> bool:
-        """Whether ``token_ids`` are a prefix of an entry, written or about to be."""
-        ids = np.asarray(token_ids, np.int32)
-        return any(
-            common_prefix_length(entry.token_ids, ids) == len(ids)
-            for entry in self._entries_of(adapter)
-        )
+    def wait_for_room(self, num_tokens: int, timeout: float | None = 0.0) -> bool:
+        """Wait until a state of so many tokens may be in memory; whether it may.
 
-    def save(self, token_ids: Sequence[int] | Ids, state: bytes, adapter: int = 0) -> None:
-        """Write a state in the background. If writing cannot keep up, the oldest is dropped."""
+        Args:
+            num_tokens: the state's.
+            timeout: in seconds; None waits as long as the disk takes.
+        """
         with self._wake:
-            self._pending.append(Entry(np.array(token_ids, np.int32), adapter, state=state))
-            while len(self._pending) > 1 and self._num_pending_bytes > _MAX_PENDING_BYTES:
-                self._pending.popleft()
+            return self._wake.wait_for(lambda: self._has_room(num_tokens), timeout)
+
+    def save(
+        self, token_ids: Sequence[int] | Ids, state: bytes | bytearray, adapter: int = 0
+    ) -> None:
+        """Write a state in the background, for which ``wait_for_room()`` has said yes."""
+        with self._wake:
+            self._waiting.append(Entry(np.array(token_ids, np.int32), adapter, state=state))
             self._wake.notify_all()
 
     def flush(self) -> None:
         """Wait until all saved states are written."""
         with self._wake:
-            self._wake.wait_for(lambda: not self._pending and self._writing is None)
+            self._wake.wait_for(lambda: not self._waiting)
 
     def close(self) -> None:
         """``flush()``, and stop. Idempotent."""
@@ -128,107 +127,60 @@ class DiskCache:
             self._wake.notify_all()
         self._thread.join()
 
-    @property
-    def _num_pending_bytes(self) -> int:
-        return sum(len(entry.state or b"") for entry in self._pending)
+    def _has_room(self, num_tokens: int) -> bool:
+        num_waiting = sum(len(entry.token_ids) for entry in self._waiting)
+        return not num_waiting or num_waiting + num_tokens <= self._max_waiting_tokens
 
     def _entries_of(self, adapter: int) -> list[Entry]:
-        with self._lock:
-            unwritten = [*self._pending, *([self._writing] if self._writing else [])]
-            known = [*unwritten, *self._entries.values()]
+        with self._wake:
+            known = [*self._waiting, *self._entries.values()]
         return [entry for entry in known if entry.adapter == adapter]
 
-    def _scan(self) -> None:
-        for path in self._folder.iterdir():
-            try:
-                if path.suffix == ".part":
-                    if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                        path.unlink()
-                elif path.suffix == _SUFFIX:
-                    self._add(path)
-            except (OSError, ValueError) as exc:
-                self._discard(path, f"is not a saved KV cache: {exc}")
-
-    def _add(self, path: Path) -> None:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            key, _, ids = _parse_header(file.read(_HEADER.size), size)
-            if key not in self._keys:
-                return
-            token_ids = np.frombuffer(file.read(ids.stop - ids.start), "<i4")
-        self._entries[path] = Entry(token_ids, self._keys.index(key), path)
+    def _forget(self, path: Path) -> None:
+        with self._wake:
+            self._entries.pop(path, None)
 
     def _write_all(self) -> None:
-        while True:
-            with self._wake:
-                self._writing = None
-                self._wake.notify_all()
-                self._wake.wait_for(lambda: self._pending or self._closing)
-                if not self._pending:
-                    return
-                entry = self._writing = self._pending.popleft()
-            try:
-                self._write(entry)
-            except (OSError, MemoryError) as exc:
-                logger.warning("cannot write to the disk cache %s: %s", self._folder, exc)
+        while self._write_next():
+            pass
 
-    def _write(self, unwritten: Entry) -> None:
-        token_ids, key = unwritten.token_ids, self._keys[unwritten.adapter]
-        data = _pack(key, token_ids, unwritten.state or b"")
-        if len(data) > self._max_bytes:
-            return
-        name = hashlib.blake2b(key + token_ids.tobytes(), digest_size=16).hexdigest()
-        path = self._folder / f"{name}{_SUFFIX}"
-        part = self._folder / f".{name}.{secrets.token_hex(4)}.part"
+    def _write_next(self) -> bool:
+        """Write the first state that waits, once there is one; False when the cache closes."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._waiting or self._closing)
+            if not self._waiting:
+                return False
+            entry = self._waiting[0]
         try:
-            part.write_bytes(data)
-            part.replace(path)
+            self._write(entry)
+            self._is_failing = False
+        except (OSError, MemoryError) as exc:
+            if not self._is_failing:
+                logger.warning("cannot write to the disk cache %s: %s", self._folder.path, exc)
+            self._is_failing = True
         finally:
-            part.unlink(missing_ok=True)
-        with self._lock:
-            self._entries[path] = Entry(token_ids, unwritten.adapter, path)
-            outdated = [
-                other
-                for other, entry in self._entries.items()
-                if entry.adapter == unwritten.adapter
-                and len(entry.token_ids) < len(token_ids)
-                and common_prefix_length(entry.token_ids, token_ids) == len(entry.token_ids)
-            ]
+            with self._wake:
+                self._waiting.popleft()
+                self._wake.notify_all()
+        return True
+
+    def _write(self, waiting: Entry) -> None:
+        token_ids, adapter = waiting.token_ids, waiting.adapter
+        path = self._folder.write(self._keys[adapter], token_ids, waiting.state)
+        if path is None:
+            return
+        written = Entry(token_ids, adapter, path)
+        outdated = [
+            entry.path
+            for entry in self._entries_of(adapter)
+            if entry.path not in {None, path} and _is_prefix(entry.token_ids, token_ids)
+        ]
         for old in outdated:
-            self._remove(old)
-        self._evict()
-
-    def _evict(self) -> None:
-        """Remove the least recently used files, those of other models too, down to the limit."""
-        found = []
-        for path in self._folder.glob(f"*{_SUFFIX}"):
-            try:
-                status = path.stat()
-            except OSError:
-                continue
-            found.append((status.st_mtime_ns, status.st_size, path))
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total <= self._max_bytes:
-                return
-            self._remove(path)
-            total -= size
-
-    def _discard(self, path: Path, reason: str) -> None:
-        logger.warning("%s %s; it is removed from the disk cache", path, reason)
-        self._remove(path)
-
-    def _remove(self, path: Path) -> None:
-        with self._lock:
-            self._entries.pop(path, None)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as exc:
-            logger.warning("cannot remove %s: %s", path, exc)
-
-
-def _key_digest(key: str) -> bytes:
-    return hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest()
+            self._folder.remove(old)
+        left = self._folder.evict()
+        with self._wake:
+            self._entries[path] = written
+            self._entries = {path: entry for path, entry in self._entries.items() if path in left}
 
 
 def common_prefix_length(one: Ids, other: Ids) -> int:
@@ -238,44 +190,20 @@ def common_prefix_length(one: Ids, other: Ids) -> int:
     return int(different[0]) if different.size else length
 
 
-def _pack(key: bytes, token_ids: Ids, state: bytes) -> bytes:
-    ids = token_ids.astype("<i4").tobytes()
-    digest = _digest(key, ids, state)
-    return b"".join((_HEADER.pack(_MAGIC, key, digest, len(token_ids), len(state)), ids, state))
+def _is_prefix(ids: Ids, of: Ids) -> bool:
+    return common_prefix_length(ids, of) == len(ids)
 
 
-def _parse(data: bytes) -> bytes:
-    """State in a file's bytes.
-
-    Raises:
-        ValueError: the file is damaged or of another kind.
-    """
-    key, digest, ids = _parse_header(data, len(data))
-    state = data[ids.stop :]
-    if _digest(key, data[ids], state) != digest:
-        raise ValueError("its bytes have changed")
-    return state
+def _longest_match(ids: Ids, entries: Sequence[Entry]) -> tuple[Entry | None, int]:
+    best, length = None, 0
+    for entry in entries:
+        found = entry.token_ids
+        if length >= min(len(found), len(ids)) or found[length] != ids[length]:
+            continue  # no longer than the best, as most are
+        if (common := common_prefix_length(found, ids)) > length:
+            best, length = entry, common
+    return best, length
 
 
-def _parse_header(head: bytes, file_size: int) -> tuple[bytes, bytes, slice]:
-    """Key, digest, and the range of the token ids' bytes.
-
-    Raises:
-        ValueError: the file is cut off or of another kind.
-    """
-    if len(head) < _HEADER.size:
-        raise ValueError("it is cut off")
-    magic, key, digest, num_tokens, num_bytes = _HEADER.unpack_from(head)
-    if magic != _MAGIC:
-        raise ValueError("its first bytes are of another kind of file")
-    ids = slice(_HEADER.size, _HEADER.size + 4 * num_tokens)
-    if file_size != ids.stop + num_bytes:
-        raise ValueError("it is cut off")
-    return key, digest, ids
-
-
-def _digest(key: bytes, ids: bytes, state: bytes) -> bytes:
-    digest = hashlib.blake2b(key, digest_size=_DIGEST_BYTES)
-    digest.update(ids)
-    digest.update(state)
-    return digest.digest()
+def _key_digest(key: str) -> bytes:
+    return hashlib.blake2b(key.encode(), digest_size=DIGEST_BYTES).digest()

@@ -94,6 +94,7 @@ class Engine:
         self._any_cancelled = False
         self._tasks: deque[tuple[Callable[[], None], Callable[[Exception], None]]] = deque()
         self._closing = False
+        self._is_saved = True  # whether idle slots have been given to the disk cache
         self._thread: threading.Thread | None = None
 
     @property
@@ -242,7 +243,7 @@ class Engine:
             self._end_all(error)
             while self._tasks:
                 self._tasks.popleft()[1](error)
-            self._save_kv_cache()
+            self._save_kv_cache(timeout=None)
 
     def _wait_for_work(self) -> bool:
         """Sleep until there is work; False when the engine closes."""
@@ -254,10 +255,10 @@ class Engine:
         with self._wake:
             has_work = self._wake.wait_for(self._has_work, timeout)
         if not has_work and self._loss is None:
-            self._save_kv_cache()
+            self._is_saved = self._is_saved or self._save_kv_cache()
+            max_idle = None if recovery is None else recovery.max_idle_seconds
             with self._wake:
-                max_idle = None if recovery is None else recovery.max_idle_seconds
-                self._wake.wait_for(self._has_work, max_idle)
+                self._wake.wait_for(self._has_work, max_idle if self._is_saved else _SAVE_SECONDS)
         if recovery is not None and not self._closing:
             recovery.attend(time.monotonic() - idle_since)
         return not self._closing
@@ -278,6 +279,7 @@ class Engine:
         with self._wake:
             for sequence in self._inbox:
                 core.scheduler.add(sequence)
+                self._is_saved = False
             self._inbox.clear()
             core.any_cancelled |= self._any_cancelled
             self._any_cancelled = False
@@ -304,11 +306,15 @@ class Engine:
         self._drain_inbox()
         self._core.end(self._core.sequences, FinishReason.ERROR, error)
 
-    def _save_kv_cache(self) -> None:
-        """Save idle slots to disk, if there is a disk cache."""
+    def _save_kv_cache(self, timeout: float | None = 0.0) -> bool:
+        """Save idle slots to disk, if there is a disk cache; False if it has no room for all yet.
+
+        ``timeout`` is as for ``KVCache.save_idle()``.
+        """
         try:
-            self._core.kv_cache.save_idle()
+            return self._core.kv_cache.save_idle(timeout=timeout)
         except EngineLostError:
             pass  # the next step or check will see it too
         except Exception:
             logger.exception("the KV cache could not be saved")
+        return True

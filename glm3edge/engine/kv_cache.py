@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glm3edge.engine.backend import Backend
-from glm3edge.engine.disk_cache import DiskCache, Entry, Ids, common_prefix_length
+from glm3edge.engine.disk_cache import DiskCache, Entry, common_prefix_length
+from glm3edge.engine.state_file import Ids
 
 NUM_IDLE_SLOTS = 48
 """Slots whose tokens are kept after their requests, for prompts with the same prefix."""
@@ -65,7 +66,6 @@ class KVCache:
         self._reset(num_slots)
 
     def _reset(self, num_slots: int) -> None:
-        self._saved_lengths = [0] * num_slots  # tokens of each slot that are on disk
         self._adapters = [0] * num_slots  # that each slot's tokens are computed with
         self._lengths = [0] * num_slots
         self._busy = [False] * num_slots
@@ -168,7 +168,6 @@ class KVCache:
             return
         if not self._busy[slot]:
             self._save(slot)
-        self._saved_lengths[slot] = min(self._saved_lengths[slot], length)
         cells = self._cells[slot, length : self._lengths[slot]]
         if self._busy[slot]:
             self._drop_busy_refs(cells)
@@ -185,21 +184,31 @@ class KVCache:
         self._busy[slot] = False
         self._mark_used(slot)
 
-    def save_idle(self) -> None:
-        """Save to disk what idle slots have and the disk cache has not."""
-        for slot, busy in enumerate(self._busy):
-            if not busy:
-                self._save(slot)
+    def save_idle(self, *, timeout: float | None = 0.0) -> bool:
+        """Save to disk what idle slots have and the disk cache has not.
 
-    def _save(self, slot: int) -> None:
+        Args:
+            timeout: seconds to wait for the disk before each state; None waits as long as it takes.
+
+        Returns:
+            Whether all could be; the rest may be later, once the disk has written those before it.
+        """
+        are_saved = [
+            self._save(slot, timeout=timeout) for slot, busy in enumerate(self._busy) if not busy
+        ]
+        return all(are_saved)
+
+    def _save(self, slot: int, *, timeout: float | None = 0.0) -> bool:
         length = self._lengths[slot]
-        if self._disk is None or length < self._saved_lengths[slot] + MIN_SAVED_TOKENS:
-            return
-        ids = self._ids[slot, :length]
-        adapter = self._adapters[slot]
-        if not self._disk.contains(ids, adapter):
-            self._disk.save(ids, self._backend.state(slot), adapter)
-        self._saved_lengths[slot] = length
+        if self._disk is None or length < MIN_SAVED_TOKENS:
+            return True
+        ids, adapter = self._ids[slot, :length], self._adapters[slot]
+        if length < self._disk.match_prefix(ids, adapter)[1] + MIN_SAVED_TOKENS:
+            return True
+        if not self._disk.wait_for_room(length, timeout):
+            return False
+        self._disk.save(ids, self._backend.state(slot), adapter)
+        return True
 
     def _load_prefix(self, token_ids: Sequence[int], adapter: int) -> None:
         """Load the longest prefix of ``token_ids`` from disk, if that saves enough tokens."""
@@ -212,7 +221,7 @@ class KVCache:
         if len(entry.token_ids) <= self.num_available and (state := self._disk.load(entry)):
             self._restore(entry, state)
 
-    def _restore(self, entry: Entry, state: bytes) -> None:
+    def _restore(self, entry: Entry, state: bytes | bytearray) -> None:
         """Restore a state into an idle slot."""
         slot = self._select_idle_slot()
         self.truncate(slot, 0)
@@ -220,7 +229,6 @@ class KVCache:
         self._busy[slot] = True
         self.append(slot, entry.token_ids)
         is_restored = self._backend.restore(slot, state, adapter=entry.adapter)
-        self._saved_lengths[slot] = len(entry.token_ids)
         self.release(slot, keep=is_restored)
 
     def _match_blocks(self, token_ids: Sequence[int], adapter: int) -> PrefixMatch:

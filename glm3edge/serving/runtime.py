@@ -147,7 +147,13 @@ def _open_disk_cache(backend: EngineBackend, settings: Settings) -> DiskCache | 
     try:
         suffix = f" deterministic {backend.placement}" if settings.deterministic else ""
         key, *adapter_keys = (f"{key}{suffix}" for key in backend.context.state_keys)
-        return DiskCache(folder, key=key, max_bytes=settings.disk_cache, adapter_keys=adapter_keys)
+        return DiskCache(
+            folder,
+            key=key,
+            max_bytes=settings.disk_cache,
+            max_waiting_tokens=backend.context.context_size,
+            adapter_keys=adapter_keys,
+        )
     except OSError as exc:
         logger.warning("no disk cache: %s: %s", folder, exc.strerror or exc)
         return None

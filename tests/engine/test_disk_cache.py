@@ -1,15 +1,19 @@
-import logging
+import errno
 import os
 import threading
-import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glm3edge.engine.disk_cache import DiskCache, Entry
+from glm3edge.engine.disk_cache import DiskCache, Entry, _longest_match
+from glm3edge.engine.state_folder import StateFolder
+from tests.support.waiting import SECONDS, wait_for
 
 MIB = 2**20
 STATE = bytes(range(256)) * 8
@@ -20,11 +24,20 @@ def open_cache(tmp_path: Path) -> Iterator[Callable[..., DiskCache]]:
     opened = []
 
     def make(
-        key: str = "model", max_bytes: int = MIB, adapter_keys: Sequence[str] = ()
+        key: str = "model",
+        max_bytes: int = MIB,
+        adapter_keys: Sequence[str] = (),
+        max_waiting_tokens: int = 100,
     ) -> DiskCache:
-        folder = tmp_path / "cache"
-        opened.append(DiskCache(folder, key=key, max_bytes=max_bytes, adapter_keys=adapter_keys))
-        return opened[-1]
+        cache = DiskCache(
+            tmp_path / "cache",
+            key=key,
+            max_bytes=max_bytes,
+            max_waiting_tokens=max_waiting_tokens,
+            adapter_keys=adapter_keys,
+        )
+        opened.append(cache)
+        return cache
 
     yield make
     for cache in opened:
@@ -33,48 +46,87 @@ def open_cache(tmp_path: Path) -> Iterator[Callable[..., DiskCache]]:
 
 
 def files(cache_folder: Path) -> list[Path]:
-    return sorted(cache_folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    return sorted(cache_folder.glob("*.state"))
 
 
-def loaded(cache: DiskCache, token_ids: list[int]) -> tuple[bytes | None, int]:
+def loaded(cache: DiskCache, token_ids: list[int]) -> tuple[bytes | bytearray | None, int]:
     entry, length = cache.match_prefix(token_ids)
     return (cache.load(entry) if entry else None), length
 
 
+def lengths(cache: DiskCache, *starts: int) -> list[int]:
+    """Of each text that ``save_texts()`` saved, what is found."""
+    return [cache.match_prefix([start, 1])[1] for start in starts]
+
+
+def save_texts(cache: DiskCache, *starts: int) -> None:
+    for start in starts:
+        cache.save([start, 1], STATE)
+        cache.flush()
+
+
 def test_what_was_saved_is_found_by_the_next_start(open_cache: Callable[..., DiskCache]) -> None:
     cache = open_cache()
-    cache.save([1, 2, 3], STATE)
+    cache.save([1, 2, 3], bytearray(STATE))
     cache.close()
     again = open_cache()
     assert loaded(again, [1, 2, 3, 4]) == (STATE, 3)
     assert loaded(again, [1, 2, 9]) == (STATE, 2)
     assert again.match_prefix([7, 8]) == (None, 0)
-    assert again.contains([1, 2])
-    assert again.contains([1, 2, 3])
-    assert not again.contains([1, 2, 3, 4])
+    assert again.match_prefix([]) == (None, 0)
+
+
+@given(st.lists(st.lists(st.integers(1, 3), max_size=6)), st.lists(st.integers(1, 3), max_size=6))
+def test_the_longest_prefix_is_found(saved: list[list[int]], wanted: list[int]) -> None:
+    entries = [Entry(np.array(ids, np.int32)) for ids in saved]
+    best, length = _longest_match(np.array(wanted, np.int32), entries)
+    pairs = [zip(ids, wanted, strict=False) for ids in saved]
+    expected = [len([*takewhile(lambda pair: pair[0] == pair[1], each)]) for each in pairs]
+    assert length == max(expected, default=0)
+    assert best is None or best is entries[expected.index(length)]
 
 
 def test_what_is_about_to_be_written_is_found(
-    open_cache: Callable[..., DiskCache], monkeypatch: pytest.MonkeyPatch
+    open_cache: Callable[..., DiskCache], slow_disk: threading.Semaphore
 ) -> None:
     """While files are written slowly, states come from memory."""
-    gate = threading.Event()
-    write = DiskCache._write
-
-    def write_slowly(cache: DiskCache, entry: Entry) -> None:
-        gate.wait()
-        write(cache, entry)
-
-    monkeypatch.setattr(DiskCache, "_write", write_slowly)
     cache = open_cache()
     cache.save([1, 2, 3], STATE)
     cache.save([4, 5], STATE[:9])
     for _ in range(2):
-        assert cache.contains([1, 2, 3])
         assert loaded(cache, [1, 2, 3, 4]) == (STATE, 3)
         assert loaded(cache, [4, 5]) == (STATE[:9], 2)
-        gate.set()
+        slow_disk.release(2)
         cache.flush()
+
+
+def test_what_waits_has_no_more_tokens_than_the_context(
+    open_cache: Callable[..., DiskCache], slow_disk: threading.Semaphore
+) -> None:
+    cache = open_cache(max_waiting_tokens=5)
+    assert cache.wait_for_room(9)  # of one conversation all can wait
+    cache.save([1, 2, 3], STATE)
+    assert cache.wait_for_room(2)
+    assert not cache.wait_for_room(3)
+    cache.save([4, 5], STATE)
+    assert not cache.wait_for_room(1)
+    slow_disk.release(1)
+    assert cache.wait_for_room(3, timeout=SECONDS)
+    assert not cache.wait_for_room(4)
+
+
+def test_a_state_that_was_written_leaves_memory(open_cache: Callable[..., DiskCache]) -> None:
+    """It stayed until the next was written."""
+
+    class State(bytearray):
+        pass
+
+    cache, state = open_cache(), State(STATE)
+    reference = weakref.ref(state)
+    cache.save([1, 2], state)
+    del state
+    cache.flush()
+    wait_for(lambda: reference() is None)
 
 
 def test_other_models_and_settings_are_left_alone(
@@ -100,8 +152,6 @@ def test_adapters_have_states_of_their_own(
         assert loaded(cache, [1, 2, 3, 4]) == (STATE, 3)
         assert cache.match_prefix([1, 2, 3, 4], 1) == (None, 0)
         assert cache.match_prefix([1, 2, 3, 4], 2)[1] == 4
-        assert cache.contains([1, 2], 2)
-        assert not cache.contains([1, 2], 1)
         cache.flush()
     assert len(files(tmp_path / "cache")) == 2
     cache.close()
@@ -125,19 +175,29 @@ def test_a_longer_text_takes_the_place_of_its_beginning(
     assert cache.match_prefix([1, 2, 9])[1] == 3
 
 
-def test_what_was_unused_for_longest_goes_first(
-    open_cache: Callable[..., DiskCache], tmp_path: Path
-) -> None:
+def test_what_was_unused_for_longest_goes_first(open_cache: Callable[..., DiskCache]) -> None:
     cache = open_cache(max_bytes=3 * len(STATE))
-    for start in (10, 20):
-        cache.save([start, 1], STATE)
-        cache.flush()
-        time.sleep(0.02)
+    save_texts(cache, 10, 20)
     assert loaded(cache, [10, 1])[1] == 2
-    cache.save([30, 1], STATE)
-    cache.flush()
-    assert [cache.match_prefix([start, 1])[1] for start in (10, 20, 30)] == [2, 0, 2]
-    assert sum(path.stat().st_size for path in files(tmp_path / "cache")) <= 3 * len(STATE)
+    save_texts(cache, 30)
+    assert lengths(cache, 10, 20, 30) == [2, 0, 2]
+
+
+@pytest.mark.parametrize("seconds", [-400 * 86400, 3600, 400 * 86400])
+def test_use_is_counted_whatever_the_clock_says(
+    open_cache: Callable[..., DiskCache], tmp_path: Path, seconds: int
+) -> None:
+    """States were evicted as soon as they were written after the clock had been set back."""
+    cache = open_cache(max_bytes=3 * len(STATE))
+    save_texts(cache, 10, 20)
+    for path in files(tmp_path / "cache"):
+        then = path.stat().st_mtime + seconds
+        os.utime(path, (then, then))
+    assert loaded(cache, [10, 1])[1] == 2
+    save_texts(cache, 30)
+    assert lengths(cache, 10, 20, 30) == [2, 0, 2]
+    save_texts(cache, 40)
+    assert lengths(cache, 10, 20, 30, 40) == [0, 0, 2, 2]
 
 
 def test_what_is_larger_than_the_limit_is_not_written(
@@ -155,7 +215,7 @@ def test_what_is_larger_than_the_limit_is_not_written(
 @given(st.data())
 def test_a_damaged_file_is_removed_and_never_used(tmp_path: Path, data: st.DataObject) -> None:
     folder = tmp_path / str(data.draw(st.uuids()))
-    cache = DiskCache(folder, key="model", max_bytes=MIB)
+    cache = DiskCache(folder, key="model", max_bytes=MIB, max_waiting_tokens=100)
     cache.save([1, 2, 3], STATE)
     cache.close()
     (path,) = files(folder)
@@ -166,75 +226,64 @@ def test_a_damaged_file_is_removed_and_never_used(tmp_path: Path, data: st.DataO
     else:
         bad[data.draw(st.integers(0, len(good) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(bad)
-    again = DiskCache(folder, key="model", max_bytes=MIB)
+    again = DiskCache(folder, key="model", max_bytes=MIB, max_waiting_tokens=100)
     state, _ = loaded(again, [1, 2, 3])
     assert state is None
+    assert again.match_prefix([1, 2, 3]) == (None, 0)
+    assert files(folder) == []
     again.close()
 
 
-def test_a_foreign_file_is_removed_with_a_warning(
+def test_a_file_that_has_gone_is_no_entry(
     open_cache: Callable[..., DiskCache], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "cache").mkdir()
-    foreign, other = tmp_path / "cache" / "x.state", tmp_path / "cache" / "notes.txt"
-    foreign.write_text("what is this" * 100)
-    other.write_text("mine")
-    with caplog.at_level(logging.WARNING):
-        open_cache()
-    assert not foreign.exists()
-    assert other.read_text() == "mine"
-    assert "another kind of file" in caplog.text
-
-
-def test_what_a_killed_process_left_is_swept_up(
-    open_cache: Callable[..., DiskCache], tmp_path: Path
-) -> None:
-    (tmp_path / "cache").mkdir()
-    old, new = tmp_path / "cache" / ".a.part", tmp_path / "cache" / ".b.part"
-    for path in (old, new):
-        path.write_bytes(b"half")
-    os.utime(old, (1, 1))
-    open_cache()
-    assert not old.exists()
-    assert new.exists()
-
-
-def test_a_file_that_has_gone_is_no_entry(
-    open_cache: Callable[..., DiskCache], tmp_path: Path
-) -> None:
+    """Another server may evict it, which is nothing to warn of."""
     cache = open_cache()
     cache.save([1, 2, 3], STATE)
+    cache.save([1, 2, 9, 9], STATE)
     cache.flush()
-    files(tmp_path / "cache")[0].unlink()
-    assert loaded(cache, [1, 2, 3])[0] is None
-    assert cache.match_prefix([1, 2, 3]) == (None, 0)
+    entry, _ = cache.match_prefix([1, 2, 3])
+    assert entry is not None
+    assert entry.path is not None
+    entry.path.unlink()
+    assert cache.match_prefix([1, 2, 3])[1] == 2
+    assert cache.load(entry) is None
+    assert caplog.text == ""
 
 
-def test_a_full_disk_is_a_warning(
+def test_servers_may_share_a_folder(open_cache: Callable[..., DiskCache], tmp_path: Path) -> None:
+    """Each evicts in the order of both; what one has evicted, the other does not take for saved."""
+    one, other = (open_cache(max_bytes=4 * len(STATE)) for _ in range(2))
+    save_texts(one, 10)
+    save_texts(other, 20)
+    save_texts(one, 30)
+    assert loaded(one, [10, 1])[1] == 2
+    save_texts(other, 40, 50)
+    assert lengths(one, 10, 30) == [2, 0]
+    assert lengths(other, 20, 40, 50) == [0, 2, 2]
+    assert len(files(tmp_path / "cache")) == 3
+    save_texts(one, 30)
+    assert loaded(one, [30, 1]) == (STATE, 2)
+
+
+def test_what_could_not_be_written_is_not_saved(
     open_cache: Callable[..., DiskCache],
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def full(_path: Path, _data: bytes) -> int:
-        raise OSError(28, "No space left on device")
+    """Of many failures in a row the log has one."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
 
     cache = open_cache()
-    monkeypatch.setattr(Path, "write_bytes", full)
-    cache.save([1, 2, 3], STATE)
-    cache.flush()
-    assert "No space left" in caplog.text
-    assert files(tmp_path / "cache") == []
-
-
-def test_a_state_larger_than_what_may_wait_is_written_all_the_same(
-    open_cache: Callable[..., DiskCache], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("glm3edge.engine.disk_cache._MAX_PENDING_BYTES", 10)
-    cache = open_cache()
-    cache.save([1, 2, 3], STATE)
-    cache.flush()
-    assert loaded(cache, [1, 2, 3]) == (STATE, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(StateFolder, "write", fail)
+        save_texts(cache, 10, 20)
+    assert lengths(cache, 10, 20) == [0, 0]
+    assert caplog.text.count("Input/output error") == 1
+    save_texts(cache, 10)
+    assert lengths(cache, 10) == [2]
 
 
 def test_a_lack_of_memory_does_not_end_the_writing(
@@ -245,7 +294,7 @@ def test_a_lack_of_memory_does_not_end_the_writing(
 
     cache = open_cache()
     with monkeypatch.context() as patch:
-        patch.setattr("glm3edge.engine.disk_cache._pack", fail)
+        patch.setattr(StateFolder, "write", fail)
         cache.save([1, 2], STATE)
         cache.flush()
     cache.save([3, 4], STATE)

@@ -3,6 +3,8 @@
 import threading
 from pathlib import Path
 
+import pytest
+
 from glm3edge.core import (
     FinishReason,
 )
@@ -10,7 +12,8 @@ from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.disk_cache import DiskCache
 from glm3edge.engine.engine import Engine
 from tests.support.engine_client import Client, num_tokens_of
-from tests.support.fakes import EOS, FakeBackend, say
+from tests.support.fakes import EOS, FakeBackend, say, spell
+from tests.support.waiting import wait_for
 
 
 def test_a_second_turn_computes_what_is_new(backend: FakeBackend, client: Client) -> None:
@@ -26,7 +29,7 @@ def test_a_restart_does_not_lose_what_was_computed(tmp_path: Path) -> None:
     num_tokens = []
     for _ in range(2):
         backend = FakeBackend(reply_for=say("reply"))
-        disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
+        disk = DiskCache(tmp_path, key="model", max_bytes=2**20, max_waiting_tokens=4096)
         engine = Engine(backend, disk=disk, use_drafts=False)
         engine.start()
         end = Client(engine).generate("question " * 10).end()
@@ -39,7 +42,7 @@ def test_a_restart_does_not_lose_what_was_computed(tmp_path: Path) -> None:
 def test_a_state_that_the_backend_refuses_is_computed(tmp_path: Path) -> None:
     for takes_states in (True, False):
         backend = FakeBackend(reply_for=say("reply"), takes_states=takes_states)
-        disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
+        disk = DiskCache(tmp_path, key="model", max_bytes=2**20, max_waiting_tokens=4096)
         engine = Engine(backend, disk=disk, use_drafts=False)
         engine.start()
         assert Client(engine).generate("question " * 10).text() == "reply"
@@ -48,9 +51,35 @@ def test_a_state_that_the_backend_refuses_is_computed(tmp_path: Path) -> None:
     assert sum(map(num_tokens_of, backend.batches)) == 95
 
 
+@pytest.mark.parametrize("when", ["idle", "closing"])
+def test_a_slow_disk_gets_every_conversation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow_disk: threading.Semaphore, when: str
+) -> None:
+    """Of 40 long ones 32 were found again: the others were dropped, and taken for saved."""
+    monkeypatch.setattr("glm3edge.engine.engine._SAVE_SECONDS", 0.01 if when == "idle" else 60)
+    disk = DiskCache(tmp_path, key="model", max_bytes=2**20, max_waiting_tokens=200)
+    engine = Engine(FakeBackend(reply_for=say("ok")), disk=disk, use_drafts=False)
+    engine.start()
+    client = Client(engine)
+    texts = [f"{number:02}" + "question" * 8 for number in range(40)]
+    for text in texts:
+        assert client.generate(text).text() == "ok"
+    closing = threading.Thread(target=engine.close)
+    if when == "closing":
+        closing.start()
+    wait_for(lambda: not disk.wait_for_room(len(texts[0])))
+    slow_disk.release(len(texts))
+    wait_for(lambda: len(list(tmp_path.glob("*.state"))) == len(texts))
+    if when == "idle":
+        closing.start()
+    closing.join()
+    disk.close()
+    assert all(disk.match_prefix(spell(text))[1] == len(text) for text in texts)
+
+
 def test_what_is_evicted_is_kept_on_disk(tmp_path: Path) -> None:
     backend = FakeBackend(reply_for=say("ok"), context_size=200)
-    disk = DiskCache(tmp_path, key="model", max_bytes=2**20)
+    disk = DiskCache(tmp_path, key="model", max_bytes=2**20, max_waiting_tokens=4096)
     engine = Engine(backend, disk=disk, use_drafts=False)
     engine.start()
     client = Client(engine)
@@ -109,7 +138,13 @@ def test_a_restart_finds_what_each_adapter_computed(tmp_path: Path) -> None:
     cached = []
     for _ in range(2):
         backend = FakeBackend(reply_for=say("reply"))
-        disk = DiskCache(tmp_path, key="model", max_bytes=2**20, adapter_keys=["poet", "clerk"])
+        disk = DiskCache(
+            tmp_path,
+            key="model",
+            max_bytes=2**20,
+            max_waiting_tokens=4096,
+            adapter_keys=["poet", "clerk"],
+        )
         engine = Engine(backend, disk=disk, use_drafts=False)
         engine.start()
         client = Client(engine)

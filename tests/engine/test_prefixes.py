@@ -92,7 +92,13 @@ def test_where_memory_is_short(
     for _ in range(2):
         with open_context(model, folder) as context:
             key, *adapter_keys = context.state_keys
-            disk = DiskCache(tmp_path, key=key, max_bytes=2**24, adapter_keys=adapter_keys)
+            disk = DiskCache(
+                tmp_path,
+                key=key,
+                max_bytes=2**24,
+                max_waiting_tokens=4096,
+                adapter_keys=adapter_keys,
+            )
             engine = Engine(context, max_running=4, disk=disk)
             engine.start()
             client = Client(engine)

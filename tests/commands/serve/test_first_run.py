@@ -19,6 +19,7 @@ from tests.support.cli import HANG_SECONDS, run
 from tests.support.encoders import make_bert, make_reranker
 from tests.support.optional import missing
 from tests.support.servers import start_server, stop_server
+from tests.support.small_disk import on_small_disk
 
 pytestmark = pytest.mark.slow
 
@@ -224,21 +225,9 @@ def test_a_cache_folder_that_cannot_be_written(obeying: list[str], tmp_path: Pat
     assert error.endswith("give another with --cache-dir or GLM3EDGE_CACHE_DIR")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> list[str]:
-    """What a command is to be run with for ``tmp_path`` to be a disk of 4 MiB."""
-    mount = f'mount -t tmpfs -o size=4m none "{tmp_path}" && exec "$@"'
-    wrapper = ["unshare", "--mount", "--map-root-user", "--user", "sh", "-c", mount, "sh"]
-    if shutil.which("unshare") is None:
-        missing("there is no unshare to make a small disk with")
-    tried = subprocess.run([*wrapper, "true"], capture_output=True, text=True, check=False)
-    if tried.returncode != 0:
-        pytest.skip(f"no small disk can be made here: {tried.stderr.strip()}")
-    return wrapper
-
-
-def test_a_disk_that_is_full(small_disk: list[str], tmp_path: Path) -> None:
-    error = the_error(serve("--cache-dir", str(tmp_path / "cache"), wrapper=small_disk))
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    wrapper = on_small_disk(tmp_path)
+    error = the_error(serve("--cache-dir", str(tmp_path / "cache"), wrapper=wrapper))
     assert error.endswith("8 MiB are needed and 4 MiB are free; make room or choose another disk")
 
 
