@@ -154,9 +154,9 @@ class DiskCache:
         try:
             self._write(entry)
             self._is_failing = False
-        except (OSError, MemoryError) as exc:
+        except Exception as exc:  # the thread goes on, or close() would wait for ever
             if not self._is_failing:
-                logger.warning("cannot write to the disk cache %s: %s", self._folder.path, exc)
+                logger.warning("cannot write to the disk cache %s: %r", self._folder.path, exc)
             self._is_failing = True
         finally:
             with self._wake:

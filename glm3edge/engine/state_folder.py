@@ -79,7 +79,8 @@ class StateFolder:
         try:
             with opened(path) as file:
                 state = read_state(file, read_head(file, self._signing_key))
-            self._mark_used(path)
+            with suppress(OSError):  # it has been read
+                self._mark_used(path)
         except ValueError as exc:
             self._refuse(path, exc)
         except FileNotFoundError:
