@@ -83,7 +83,7 @@ class DiskCache:
         ids = np.asarray(token_ids, np.int32)
         while True:
             best, length = _longest_match(ids, self._entries_of(adapter))
-            if best is None or best.path is None or best.path.exists():
+            if best is None or best.path is None or self._folder.has(best.path):
                 return best, length
             self._forget(best.path)  # another server has evicted it
 

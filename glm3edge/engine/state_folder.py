@@ -74,6 +74,12 @@ class StateFolder:
             elif path.suffix == _SUFFIX and (head := self._read_head(path)) is not None:
                 yield path, head
 
+    def has(self, path: Path) -> bool:
+        """Whether a file is there: another server may have evicted it."""
+        with suppress(OSError):
+            return stat.S_ISREG(path.lstat().st_mode)
+        return False
+
     def read(self, path: Path) -> bytes | None:
         """The state in a file, which counts as used; None if it cannot be read or believed."""
         try:

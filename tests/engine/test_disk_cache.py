@@ -251,6 +251,18 @@ def test_a_file_that_has_gone_is_no_entry(
     assert caplog.text == ""
 
 
+def test_a_folder_that_cannot_be_searched_any_more_has_nothing(
+    open_cache: Callable[..., DiskCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    cache = open_cache()
+    save_texts(cache, 10)
+    monkeypatch.setattr(Path, "lstat", refuse)
+    assert lengths(cache, 10) == [0]
+
+
 def test_servers_may_share_a_folder(open_cache: Callable[..., DiskCache], tmp_path: Path) -> None:
     """Each evicts in the order of both; what one has evicted, the other does not take for saved."""
     one, other = (open_cache(max_bytes=4 * len(STATE)) for _ in range(2))
