@@ -38,6 +38,9 @@ class DiskCache:
 
     States in memory, which wait to be written or are read, have no more tokens together than the
     context, so they take no more memory than its KV cache.
+
+    Attributes:
+        num_failures: states that could not be written.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class DiskCache:
         self._waiting: deque[Entry] = deque()  # the first is being written
         self._closing = False
         self._is_failing = False
+        self.num_failures = 0
         self._entries = {
             path: Entry(head.token_ids, self._keys.index(head.model_key), path)
             for path, head in self._folder.scan()
@@ -158,6 +162,7 @@ class DiskCache:
             if not self._is_failing:
                 logger.warning("cannot write to the disk cache %s: %r", self._folder.path, exc)
             self._is_failing = True
+            self.num_failures += 1
         finally:
             with self._wake:
                 self._waiting.popleft()

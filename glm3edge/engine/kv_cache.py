@@ -60,12 +60,14 @@ class KVCache:
         self._block_size = block_size
         self._backend = backend
         self._disk = disk
+        self._num_failures = 0  # of the disk cache, when slots were saved last
         self._size = backend.context_size
         self._ids = np.zeros((num_slots, self._size), np.int32)
         self._cells = np.zeros((num_slots, self._size), np.int32)
         self._reset(num_slots)
 
     def _reset(self, num_slots: int) -> None:
+        self._saved_lengths = [0] * num_slots  # tokens of each slot that the disk cache has had
         self._adapters = [0] * num_slots  # that each slot's tokens are computed with
         self._lengths = [0] * num_slots
         self._busy = [False] * num_slots
@@ -168,6 +170,7 @@ class KVCache:
             return
         if not self._busy[slot]:
             self._save(slot)
+        self._saved_lengths[slot] = min(self._saved_lengths[slot], length)
         cells = self._cells[slot, length : self._lengths[slot]]
         if self._busy[slot]:
             self._drop_busy_refs(cells)
@@ -185,7 +188,9 @@ class KVCache:
         self._mark_used(slot)
 
     def save_idle(self, *, timeout: float | None = 0.0) -> bool:
-        """Save to disk what idle slots have and the disk cache has not.
+        """Save to disk what idle slots have and the disk cache has not had.
+
+        What it has evicted since is not written again: it would evict the others.
 
         Args:
             timeout: seconds to wait for the disk before each state; None waits as long as it takes.
@@ -193,8 +198,15 @@ class KVCache:
         Returns:
             Whether all could be; the rest may be later, once the disk has written those before it.
         """
+        if self._disk is not None and self._disk.num_failures != self._num_failures:
+            self._num_failures = self._disk.num_failures
+            self._saved_lengths = [0] * len(self._saved_lengths)
+        idle = [slot for slot, busy in enumerate(self._busy) if not busy]
+        idle.sort(key=self._last_used.__getitem__)
         are_saved = [
-            self._save(slot, timeout=timeout) for slot, busy in enumerate(self._busy) if not busy
+            self._save(slot, timeout=timeout)
+            for slot in idle
+            if self._lengths[slot] >= self._saved_lengths[slot] + MIN_SAVED_TOKENS
         ]
         return all(are_saved)
 
@@ -208,6 +220,7 @@ class KVCache:
         if not self._disk.wait_for_room(length, timeout):
             return False
         self._disk.save(ids, self._backend.state(slot), adapter)
+        self._saved_lengths[slot] = length
         return True
 
     def _load_prefix(self, token_ids: Sequence[int], adapter: int) -> None:
@@ -229,6 +242,7 @@ class KVCache:
         self._busy[slot] = True
         self.append(slot, entry.token_ids)
         is_restored = self._backend.restore(slot, state, adapter=entry.adapter)
+        self._saved_lengths[slot] = len(entry.token_ids)
         self.release(slot, keep=is_restored)
 
     def _match_blocks(self, token_ids: Sequence[int], adapter: int) -> PrefixMatch:

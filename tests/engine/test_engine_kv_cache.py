@@ -1,7 +1,9 @@
 """What the engine keeps in its KV cache, in memory and on disk, and with which adapter."""
 
+import errno
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from glm3edge.core import (
 from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.disk_cache import DiskCache
 from glm3edge.engine.engine import Engine
+from glm3edge.engine.kv_cache import KVCache
+from glm3edge.engine.state_folder import StateFolder
 from tests.support.engine_client import Client, num_tokens_of
 from tests.support.fakes import EOS, FakeBackend, say, spell
 from tests.support.waiting import wait_for
@@ -75,6 +79,41 @@ def test_a_slow_disk_gets_every_conversation(
     closing.join()
     disk.close()
     assert all(disk.match_prefix(spell(text))[1] == len(text) for text in texts)
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_what_the_disk_has_had_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_broken: bool
+) -> None:
+    """Where the limit holds only some of the idle slots, they would evict each other for ever.
+
+    What could not be written is tried again.
+    """
+    num_writes = []
+    write = StateFolder.write
+
+    def count(*args: Any) -> Path | None:
+        num_writes.append(1)
+        if is_broken:
+            raise OSError(errno.EIO, "Input/output error")
+        return write(*args)
+
+    monkeypatch.setattr(StateFolder, "write", count)
+    backend = FakeBackend()
+    disk = DiskCache(tmp_path, key="model", max_bytes=1500, max_waiting_tokens=4096)
+    kv_cache = KVCache(backend, num_slots=8, disk=disk)
+    for start in range(0, 400, 100):
+        token_ids = list(range(start, start + 60))
+        slot, _ = kv_cache.allocate(token_ids)
+        kv_cache.append(slot, token_ids)
+        backend.compute(slot, token_ids)
+        kv_cache.release(slot)
+    for _ in range(3):
+        assert kv_cache.save_idle(timeout=None)
+        disk.flush()
+    assert len(num_writes) == (12 if is_broken else 4)
+    assert len(list(tmp_path.glob("*.state"))) < 4
+    disk.close()
 
 
 def test_what_is_evicted_is_kept_on_disk(tmp_path: Path) -> None:
