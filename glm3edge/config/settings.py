@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     """Allow requests from other machines without a key."""
     allowed_hosts: tuple[str, ...] = ()
     """Host headers allowed besides ``host`` and this machine's names; ``*`` allows all."""
+    tls_cert: Path | None = None
+    """Certificate for TLS with those of its authorities, a PEM file; None serves plain HTTP."""
+    tls_key: Path | None = None
+    """Private key of the certificate, a PEM file; None is in the certificate's file."""
     max_body: Annotated[ByteSize, Field(ge=1)] = ByteSize(defaults.MAX_BODY_BYTES)
     """Limit of a request's body, in bytes."""
     disk_cache: ByteSize = ByteSize(defaults.DISK_CACHE_BYTES)

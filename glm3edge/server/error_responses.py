@@ -33,6 +33,8 @@ from glm3edge.server.request_errors import (
     HeadersTooLargeError,
     HostNotAllowedError,
     OriginNotAllowedError,
+    RequestTimeoutError,
+    TooManyConnectionsError,
 )
 from glm3edge.serving.anthropic.errors import ThreadUnsupportedError
 from glm3edge.serving.responses.errors import PreviousResponseNotFoundError, ResponseNotFoundError
@@ -68,6 +70,8 @@ _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
         _INVALID,
         "request_too_large",
     ),
+    (RequestTimeoutError, HTTPStatus.REQUEST_TIMEOUT, _INVALID, "request_timeout"),
+    (TooManyConnectionsError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "too_many_connections"),
     (QueueFullError, HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "queue_full"),
     (EngineClosedError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "server_shutting_down"),
     (EngineLostError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "engine_lost"),

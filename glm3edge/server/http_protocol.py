@@ -1,4 +1,4 @@
-"""HTTP protocol for uvicorn that limits headers, notices each disconnect, and knows HTTP/1.0.
+"""HTTP protocol for uvicorn that limits headers and knows HTTP/1.0.
 
 httptools keeps an unfinished line and copies it with each piece that arrives, so a header without
 an end would take the memory, and soon all the time of the event loop.
@@ -6,15 +6,9 @@ an end would take the memory, and soon all the time of the event loop.
 
 from typing import TYPE_CHECKING
 
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from glm3edge.errors import InvalidRequestError, RequestError
-from glm3edge.server.error_responses import describe
-from glm3edge.server.middleware.request_id import new_request_id
+from glm3edge.server.connection_limits import LimitedConnection
 from glm3edge.server.request_errors import HeadersTooLargeError
 
 if TYPE_CHECKING:
@@ -32,13 +26,14 @@ extensions of chunks, trailers."""
 
 MAX_HEADERS = 100
 
+_CHUNK_BYTES = 16
+"""What a piece of a body may have around it."""
 
-class LimitedHttpProtocol(HttpToolsProtocol):
+
+class LimitedHttpProtocol(LimitedConnection):
     """uvicorn's protocol, which here answers 431 to headers that are too long or too many."""
 
-    _num_pending = 0  # bytes received since the last headers or the last piece of a body
-    _error: RequestError | None = None
-    _answering: RequestResponseCycle | None = None
+    _num_pending = 0  # bytes received since the last headers, without those of the body
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and limit what it has received without an end."""
@@ -49,43 +44,22 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.send_400_response("")
 
     def on_headers_complete(self) -> None:
-        """Limit headers that arrived in one piece. uvicorn treats any exception as bad HTTP."""
+        """Limit headers that arrived in one piece, and keep trailers out of them."""
         self._num_pending = 0
         num_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if num_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
-            self._error = _too_large()
-            raise self._error
+            self._reject(_too_large())
         super().on_headers_complete()
+        self.headers = []
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body, which has a limit of its own."""
-        self._num_pending = 0
+        self._num_pending = max(0, self._num_pending - len(body) - _CHUNK_BYTES)
         super().on_body(body)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Notify the request that is being answered. uvicorn notifies the one received last, which
-        is another if the client pipelines requests."""
-        if self._answering is not None:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
-        super().connection_lost(exc)
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
-        self._answering = cycle
         is_old = cycle.scope["http_version"] == "1.0"
         super()._start_asgi_task(cycle, _without_chunks(cycle, app) if is_old else app)
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer a request that cannot be parsed with an error body, and close the connection."""
-        status, reply = describe(self._error or InvalidRequestError(msg))
-        body = reply.model_dump_json().encode()
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(
-                b"%scontent-type: application/json\r\ncontent-length: %d\r\n"
-                b"x-request-id: %s\r\nconnection: close\r\n\r\n%s"
-                % (STATUS_LINE[status], len(body), new_request_id().encode(), body)
-            )
-        self.transport.close()
 
 
 def _without_chunks(cycle: RequestResponseCycle, app: "ASGI3Application") -> "ASGI3Application":

@@ -4,6 +4,8 @@ RequestError
 ├── BodyTooLargeError
 ├── ContentEncodingError      the body is compressed
 ├── HeadersTooLargeError
+├── RequestTimeoutError       the client stopped sending it
+├── TooManyConnectionsError
 ├── AuthenticationError       no API key, or a wrong one
 ├── HostNotAllowedError       the Host header is not this server's
 └── OriginNotAllowedError     sent by a web page of another origin
@@ -56,6 +58,33 @@ class HeadersTooLargeError(RequestError):
         )
         self.max_bytes = max_bytes
         self.max_headers = max_headers
+
+
+class RequestTimeoutError(RequestError):
+    """The request did not arrive.
+
+    Attributes:
+        seconds: how long the server waited.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request did not arrive within {seconds:g} seconds; send it again")
+        self.seconds = seconds
+
+
+class TooManyConnectionsError(RequestError):
+    """Other connections, all with requests being answered, are too many.
+
+    Attributes:
+        max_connections: limit of their number.
+    """
+
+    def __init__(self, *, max_connections: int) -> None:
+        super().__init__(
+            f"more than {max_connections} connections have requests that are being answered; retry "
+            "when some have ended"
+        )
+        self.max_connections = max_connections
 
 
 class AuthenticationError(RequestError):

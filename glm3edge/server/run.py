@@ -8,6 +8,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from glm3edge.server.connection_limits import TIME_LIMITS, Phase
 from glm3edge.server.http_protocol import LimitedHttpProtocol
 from glm3edge.serving.services import Services
 
@@ -36,12 +37,21 @@ class _Server(uvicorn.Server):
 
 
 def run(
-    app: FastAPI, services: Services, sock: socket.socket, *, on_ready: Callable[[], None]
+    app: FastAPI,
+    services: Services,
+    sock: socket.socket,
+    *,
+    protocol: type[LimitedHttpProtocol],
+    max_connections: int,
+    on_ready: Callable[[], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM. Open streams end with an error event then."""
     config = uvicorn.Config(
         app,
-        http=LimitedHttpProtocol,
+        http=protocol,
+        ws="none",
+        limit_concurrency=max_connections,
+        timeout_keep_alive=int(TIME_LIMITS[Phase.IDLE]),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -69,10 +69,24 @@ def scripted_services(
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
+def running(
+    app: FastAPI,
+    protocol: type[LimitedHttpProtocol] = LimitedHttpProtocol,
+    *,
+    loop: Literal["auto", "asyncio"] = "auto",
+    max_connections: int | None = None,
+) -> Iterator[str]:
+    """The application on a port; gives its URL as one of plain HTTP."""
     server = uvicorn.Server(
         uvicorn.Config(
-            app, port=0, http=LimitedHttpProtocol, log_config=None, timeout_graceful_shutdown=1
+            app,
+            port=0,
+            http=protocol,
+            ws="none",
+            loop=loop,
+            limit_concurrency=max_connections,
+            log_config=None,
+            timeout_graceful_shutdown=1,
         )
     )
     thread = threading.Thread(target=server.run)
@@ -80,7 +94,9 @@ def running(app: FastAPI) -> Iterator[str]:
     while not server.started:
         threading.Event().wait(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(SECONDS)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(SECONDS)
     assert not thread.is_alive()

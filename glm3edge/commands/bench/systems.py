@@ -125,8 +125,9 @@ def running(system: System) -> Iterator[Running]:
 
 
 def _environment() -> dict[str, str]:
-    """Environment of this process without the API key, which the benchmark does not send."""
-    return {name: value for name, value in os.environ.items() if name != "GLM3EDGE_API_KEY"}
+    """Environment of this process without API key and TLS, which the benchmark does not use."""
+    unused = {"GLM3EDGE_API_KEY", "GLM3EDGE_TLS_CERT", "GLM3EDGE_TLS_KEY"}
+    return {name: value for name, value in os.environ.items() if name not in unused}
 
 
 def _wait_for(

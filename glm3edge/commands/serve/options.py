@@ -1,6 +1,7 @@
 """Options of ``glm3edge serve``, a class for each section of its help."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -194,6 +195,21 @@ class AccessOptions(Options, heading="Access"):
         typer.Option(
             help="Name that requests may give this server, besides --host; * allows all. "
             "Repeatable."
+        ),
+    ] = None
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Serve HTTPS with this certificate, followed by those of its authorities, in PEM "
+            "format. [none: HTTP]",
+        ),
+    ] = None
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Private key of the certificate, in PEM format. [in the certificate's file]",
         ),
     ] = None
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from glm3edge.commands.logs import announce, is_json
 from glm3edge.config.settings import Settings, check_exposure
 from glm3edge.server.bind import bind
+from glm3edge.server.tls import load_tls
 
 if TYPE_CHECKING:
     from glm3edge.llama.remote_context import Report
@@ -45,12 +46,15 @@ def serve(model: str | None, settings: Settings) -> None:
         ConvertError: a checkpoint cannot be converted.
     """
     check_exposure(settings)
+    tls = load_tls(settings)
     with bind(settings) as sock:
         files = _find(model, settings)
         for path in files:
             announce("load", f"{path}, {path.stat().st_size / 2**20:,.1f} MiB")
         from glm3edge.server.app import create_app  # noqa: PLC0415
+        from glm3edge.server.connection_limits import SPARE_CONNECTIONS  # noqa: PLC0415
         from glm3edge.server.run import run  # noqa: PLC0415
+        from glm3edge.server.tls_protocol import protocol_for  # noqa: PLC0415
         from glm3edge.serving.runtime import Runtime  # noqa: PLC0415
         from glm3edge.store.built_in import DEFAULT_NAME  # noqa: PLC0415
 
@@ -65,7 +69,14 @@ def serve(model: str | None, settings: Settings) -> None:
             app = create_app(runtime.services, settings)
             port = sock.getsockname()[1]
             on_ready = partial(_announce_ready, runtime, settings, port, is_demo=model is None)
-            run(app, runtime.services, sock, on_ready=on_ready)
+            run(
+                app,
+                runtime.services,
+                sock,
+                protocol=protocol_for(tls),
+                max_connections=settings.parallel + settings.queue + SPARE_CONNECTIONS,
+                on_ready=on_ready,
+            )
     announce("stopped")
 
 
@@ -97,7 +108,8 @@ def _announce_ready(runtime: "Runtime", settings: Settings, port: int, *, is_dem
 
 def _base_url(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port}/v1"
+    scheme = "http" if settings.tls_cert is None else "https"
+    return f"{scheme}://{host}:{port}/v1"
 
 
 def _banner(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool) -> str:

@@ -1,6 +1,8 @@
 """Source of replies on a server with OpenAI's routes."""
 
 import json
+import os
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -47,7 +49,7 @@ class RemoteSource:
                 headers=headers,
                 timeout=httpx.Timeout(_CONNECT_SECONDS, read=None),  # prompts may take long
                 trust_env=not is_local(url.host),  # no proxy leads to this machine
-                verify=url.scheme == "https",  # certificates take long to load
+                verify=url.scheme == "https" and _tls(),  # certificates take long to load
             )
         except (ImportError, ValueError) as exc:
             raise ConfigError(f"the proxy of the environment cannot be used: {exc}") from exc
@@ -172,6 +174,11 @@ class RemoteSource:
                     raise self._refusal(response.status_code, await response.aread())
                 yield response
         except httpx.ConnectError as exc:
+            if "CERTIFICATE_VERIFY_FAILED" in str(exc):
+                raise ServerError(
+                    f"{self._base_url}: {_reason(exc)}: if a private authority signed the "
+                    "server's certificate, set SSL_CERT_FILE to the authority's own"
+                ) from exc
             raise ServerError(
                 f"cannot reach {self._base_url}: {_reason(exc)}: is glm3edge serve running there?"
             ) from exc
@@ -191,6 +198,21 @@ class RemoteSource:
             return _error(body, status)
         text = data.decode(errors="replace").strip().partition("\n")[0][:200]
         return ServerError(f"{self._base_url} answered {status}: {text}", status=status)
+
+
+def _tls() -> ssl.SSLContext:
+    """Trust in httpx's authorities or those of ``SSL_CERT_FILE``, and in this machine's.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        context = httpx.create_ssl_context()
+    except OSError as exc:
+        name = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+        raise ConfigError(f"the certificates of {name} cannot be read: {exc}") from exc
+    context.load_default_certs()
+    return context
 
 
 def _base_url(text: str) -> httpx.URL:
