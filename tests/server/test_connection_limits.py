@@ -16,7 +16,7 @@ from glm3edge.server.connection_limits import MAX_PIPELINED, TIME_LIMITS, Phase
 from glm3edge.server.http_protocol import LimitedHttpProtocol
 from glm3edge.serving.services import Services
 from tests.support.fakes import FakeBackend, say
-from tests.support.raw_client import CHAT, HEALTH, connect, read_all, statuses
+from tests.support.raw_client import CHAT, HEALTH, connect, read_all, read_response, statuses
 from tests.support.scripted_server import running
 from tests.support.waiting import SECONDS, wait_for
 
@@ -190,12 +190,12 @@ def test_the_most_silent_is_closed(app: FastAPI) -> None:
         first, second, third = (stack.enter_context(connect(url)) for _ in range(3))
         for sock in (second, third, first):
             sock.sendall(HEALTH)
-            assert sock.recv(2**16).startswith(b"HTTP/1.1 200 ")
+            assert read_response(sock) == 200
         stack.enter_context(connect(url))
         assert read_all(second) == b""
         for sock in (third, first):
             sock.sendall(HEALTH)
-            assert sock.recv(2**16).startswith(b"HTTP/1.1 200 ")
+            assert read_response(sock) == 200
 
 
 @pytest.mark.parametrize("loop", LOOPS)

@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import suppress
+from http.client import HTTPResponse
 
 from tests.support.waiting import SECONDS
 
@@ -23,6 +24,14 @@ def read_all(sock: socket.socket) -> bytes:
         while part := sock.recv(2**16):
             received += part
     return received
+
+
+def read_response(sock: socket.socket) -> int:
+    """Read one whole response; its status."""
+    response = HTTPResponse(sock)
+    response.begin()
+    response.read()
+    return response.status
 
 
 def statuses(received: bytes) -> list[int]:
