@@ -25,7 +25,7 @@ INTEGER, STRING = {"type": "integer"}, {"type": "string"}
             "tuple[int, str]",
             {
                 "type": "array",
-                "items": {"anyOf": [INTEGER, STRING]},
+                "prefixItems": [INTEGER, STRING],
                 "minItems": 2,
                 "maxItems": 2,
             },
