@@ -151,12 +151,19 @@ class ContextLengthExceededError(RequestError):
         num_prompt_tokens: tokens in the prompt.
         num_new_tokens: tokens requested for the reply (``max_tokens``).
         context_size: tokens the context holds.
+        is_least: whether the prompt may have more tokens: it was not tokenized.
     """
 
     def __init__(
-        self, *, num_prompt_tokens: int, num_new_tokens: int, context_size: int, param: str
+        self,
+        *,
+        num_prompt_tokens: int,
+        num_new_tokens: int,
+        context_size: int,
+        param: str,
+        is_least: bool = False,
     ) -> None:
-        total = num_prompt_tokens + num_new_tokens
+        total = f"{'at least ' if is_least else ''}{num_prompt_tokens + num_new_tokens}"
         message = (
             f"This model's maximum context length is {context_size} tokens. However, you requested "
             f"{total} tokens ({num_prompt_tokens} in the {param}, {num_new_tokens} in the "
@@ -168,6 +175,7 @@ class ContextLengthExceededError(RequestError):
         self.num_prompt_tokens = num_prompt_tokens
         self.num_new_tokens = num_new_tokens
         self.context_size = context_size
+        self.is_least = is_least
 
 
 class EngineError(Glm3EdgeError):

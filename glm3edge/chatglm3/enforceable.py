@@ -6,9 +6,13 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, TypeVar
 
+from glm3edge import limits
 from glm3edge.chatglm3.json_schema import (
+    TEXT_FORMS,
     bound_integers,
     close_objects,
+    joined,
+    multiple_digits,
     pattern_cost,
     required_names,
     resolve,
@@ -50,10 +54,8 @@ _NO_RULES = {"type", "title", "description"}
 """Keywords that say nothing about a name."""
 _NAMED_SCHEMAS = {"properties", "patternProperties"}
 _SCHEMAS = {"items", "prefixItems", "additionalItems", "additionalProperties", "allOf"}
-_MAX_PATTERN_COST = 10_000
-"""A step of llguidance's takes up to 30 ms then, and fails where a pattern costs 100 times more."""
 _MAX_COPIED_DEPTH = 100
-_RELAXED = (
+RELAXED = (
     *("patternProperties", "minProperties", "maxProperties", "pattern", "format", "multipleOf"),
     *("allOf", "oneOf", "anyOf", "$ref", "minLength", "maxLength", "minItems", "maxItems"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "const", "required"),
@@ -92,6 +94,7 @@ class EnforceableSchema:
         self.dropped: dict[str, str] = {}
         self._compile = compile_
         self._param = param
+        self._sum_of_multiples = 0
         self._definitions: dict[str, Any] = {}  # name -> copy of what a $ref leads to
         self._references: dict[str, tuple[str, dict[str, str]]] = {}  # $ref -> name, dropped there
         self._references_check = ReferenceCheck(self.node, root, param=param)
@@ -196,6 +199,7 @@ class EnforceableSchema:
         whole["$defs"] = self._definitions
         close_objects(whole)
         bound_integers(whole, param=self._param)
+        whole = self._affordable(whole)
         return f"%json {_json(self._relaxed(whole))}"
 
     def _keep_known_values(self, node: dict[str, Any]) -> None:
@@ -236,7 +240,7 @@ class EnforceableSchema:
                 _drop(key, node)
 
     def _pattern_error(self, pattern: str) -> str | None:
-        if pattern_cost(pattern) > _MAX_PATTERN_COST:
+        if pattern_cost(pattern) > limits.MAX_PATTERN_COST:
             return "its repetitions are too long, or nested"
         return self._error({"type": "string", "pattern": pattern})
 
@@ -255,7 +259,7 @@ class EnforceableSchema:
         if (error := self._error(schema)) is None:
             return schema
         dropped: list[str] = []
-        for key in (key for key in _RELAXED if _without({key}, schema) != schema):
+        for key in (key for key in RELAXED if _without({key}, schema) != schema):
             dropped.append(key)
             if self._error(_without(dropped, schema)) is None:
                 break
@@ -265,6 +269,19 @@ class EnforceableSchema:
                 dropped = others
         self.dropped |= dict.fromkeys(dropped, error)
         return _without(dropped, schema)
+
+    def _affordable(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """``schema`` without keywords that take llguidance too much time or memory together."""
+        dear: dict[str, str] = {}
+        self._sum_of_multiples += sum(map(multiple_digits, subschemas(schema)))
+        if self._sum_of_multiples > limits.MAX_MULTIPLE:
+            dear["multipleOf"] = f"their sum is over {limits.MAX_MULTIPLE}"
+        num_patterns = sum(len(TEXT_FORMS & node.keys()) for node in joined(schema))
+        if num_patterns > limits.MAX_JOINED_PATTERNS:
+            reason = f"over {limits.MAX_JOINED_PATTERNS} are joined by allOf or beside references"
+            dear |= {key: reason for key in TEXT_FORMS if _without({key}, schema) != schema}
+        self.dropped |= dear
+        return _without(dear, schema) if dear else schema
 
     def _copy(self, schema: object, depth: int = 0) -> Any:
         node = self.node(schema)

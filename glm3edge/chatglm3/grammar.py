@@ -25,10 +25,9 @@ from glm3edge.chatglm3.enforceable import EnforceableSchema
 from glm3edge.chatglm3.grammar_rules import Rules, literal, needs_json, quoted
 from glm3edge.chatglm3.tools import is_argument_name
 from glm3edge.errors import InvalidRequestError
+from glm3edge.limits import MAX_SCHEMA_CHARS
 from glm3edge.schema.chat import INTERPRETER, Tool
 
-_MAX_SCHEMA_CHARS = 2**17
-"""Of a schema that llguidance reads itself: a second to compile, as the square of the length."""
 _ANY_TEXT = "/(?s:.*)/"
 _SPACE = r"[[^\S\n]\x1c-\x1f]"  # what Python's strip() removes, without the line's end
 _CODE = r"/ ?```python\n(?s:.*)\n```/"
@@ -148,8 +147,8 @@ def _json(root: dict[str, Any], compile_: Callable[[str], object] | None, form: 
     Raises:
         InvalidRequestError: the schema is too large, or has to be enforced and cannot be.
     """
-    if len(json.dumps(root)) > _MAX_SCHEMA_CHARS:
-        message = f"response_format has a schema of over {_MAX_SCHEMA_CHARS} characters"
+    if len(json.dumps(root)) > MAX_SCHEMA_CHARS:
+        message = f"response_format has a schema of over {MAX_SCHEMA_CHARS} characters"
         raise InvalidRequestError(f"{message}: use a simpler one", param="response_format")
     schema = EnforceableSchema(root, compile_, param="response_format")
     text = schema.grammar(root)

@@ -8,10 +8,7 @@ from typing import Any
 from glm3edge.chatglm3.enforceable import APPLICATORS, EnforceableSchema
 from glm3edge.chatglm3.json_schema import check_num_optional, count_range, required_names
 from glm3edge.errors import InvalidRequestError
-
-MAX_CHARS = 2**20
-"""Of the grammars of a request's calls: a second to compile. References to one place under many
-names can make them much longer than the schemas."""
+from glm3edge.limits import MAX_GRAMMAR_CHARS
 
 _ESCAPE = r"""\\['"\\bfnrt]|\\u([0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2})"""
 _STRING = rf"""/'([^'\\\x00-\x1f]|{_ESCAPE})%s'/ | /"([^"\\\x00-\x1f]|{_ESCAPE})%s"/"""
@@ -138,8 +135,8 @@ class Rules:
     def _add(self, rule: str) -> None:
         self._lines.append(rule)
         self._num_chars += len(rule)
-        if self._num_chars > MAX_CHARS:
-            message = f"the schemas of tools make grammars of over {MAX_CHARS} characters"
+        if self._num_chars > MAX_GRAMMAR_CHARS:
+            message = f"the schemas of tools make grammars of over {MAX_GRAMMAR_CHARS} characters"
             raise InvalidRequestError(f"{message}: use fewer or simpler ones", param="tools")
 
     def _typed(self, node: dict[str, Any], depth: int) -> str:

@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
 from glm3edge.errors import InvalidRequestError
-
-MAX_OPTIONAL = 2000
-"""Most optional properties of an object: llguidance gives up in mid-reply where too many could come
-next; see ``llama.guidance``."""
+from glm3edge.limits import MAX_MULTIPLE, MAX_OPTIONAL
 
 _NAMED_SCHEMAS = {"properties", "patternProperties", "$defs", "definitions"}
 _SCHEMAS = {
@@ -17,6 +15,7 @@ _SCHEMAS = {
     *("anyOf", "oneOf", "allOf"),
 }
 _OTHER_PARTS = {"anyOf", "oneOf", "$ref"}
+TEXT_FORMS = frozenset({"pattern", "format"})
 _MORE_PROPERTIES = {"additionalProperties", "patternProperties"}
 _ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*(?:\]|\\?\Z)|\{(\d*)(?:,(\d*))?\}|.", re.DOTALL)
 _LEAST, _MOST = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
@@ -115,6 +114,34 @@ def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
             yield from subschemas(part)
 
 
+def joined(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Schemas that hold together with others for one value, and those within them.
+
+    References may lead to ``$defs`` only.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    waiting: list[Any] = [node for node in subschemas(schema) if _joins(node)]
+    while waiting:
+        part = waiting.pop()
+        if id(part) not in found:
+            inner = list(subschemas(part))
+            found |= {id(node): node for node in inner}
+            waiting += [resolve(node["$ref"], schema) for node in inner if "$ref" in node]
+    return list(found.values())
+
+
+def multiple_digits(schema: Mapping[str, Any]) -> int:
+    """Value of ``multipleOf`` without its decimal point: ``0.25`` has 25, one without end more than
+    any limit."""
+    number = schema.get("multipleOf")
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return 0
+    _, digits, exponent = Decimal(str(number)).as_tuple()
+    if not isinstance(exponent, int) or exponent > 0:  # infinite, or very large
+        return MAX_MULTIPLE + 1
+    return int("".join(map(str, digits)))
+
+
 def close_objects(schema: dict[str, Any]) -> None:
     """Forbid properties that objects do not name.
 
@@ -145,6 +172,11 @@ def bound_integers(schema: dict[str, Any], *, param: str) -> None:
 def _is_sum(schema: Mapping[str, Any]) -> bool:
     """Whether several parts describe the same object."""
     return "allOf" in schema or ("properties" in schema and bool(schema.keys() & _OTHER_PARTS))
+
+
+def _joins(schema: Mapping[str, Any]) -> bool:
+    """Whether ``schema`` says more of a value than one of its parts does."""
+    return "allOf" in schema or bool(schema.keys() & _OTHER_PARTS and schema.keys() & TEXT_FORMS)
 
 
 def _parts(schema: dict[str, Any], root: dict[str, Any]) -> list[dict[str, Any]]:

@@ -16,10 +16,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from glm3edge.limits import MAX_ARGUMENT_CHARS
 from glm3edge.schema.chat import INTERPRETER, Tool
-
-MAX_CALL_CHARS = 256 * 1024
-"""Longer calls are refused: Python's parser slows down and nests without bound."""
 
 _SYSTEM_HEAD = (
     "Answer the following questions as best as you can. You have access to the following tools:\n"
@@ -65,8 +63,10 @@ def call_text(name: str, arguments: str) -> str:
     """Content of an assistant turn that makes a call: the reverse of ``parse_call``.
 
     Raises:
-        ValueError: ``arguments`` is no JSON object.
+        ValueError: ``arguments`` is no JSON object, or too long to be parsed.
     """
+    if len(arguments) > MAX_ARGUMENT_CHARS:
+        raise ValueError(f"the arguments of {name} are too long")
     try:
         values = json.loads(arguments or "{}")
         if not isinstance(values, dict):
@@ -110,7 +110,7 @@ def _code_of(content: str) -> str:
 
 
 def _keyword_literals(code: str) -> dict[str, Any]:
-    if len(code) > MAX_CALL_CHARS:
+    if len(code) > MAX_ARGUMENT_CHARS:
         raise ValueError(f"a call of {len(code)} characters is too long")
     try:
         return _call_keywords(_parse_expression(code.strip()))

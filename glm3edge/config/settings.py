@@ -13,6 +13,7 @@ from glm3edge.config.addresses import host_of, is_local, parse_address
 from glm3edge.config.kv_types import DEFAULT_KV_TYPE, KVType
 from glm3edge.config.ranges import parse_ranges, parse_shares
 from glm3edge.errors import ConfigError
+from glm3edge.limits import MAX_BODY_BYTES
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 """Regular expression of the origins that are always allowed: pages of this machine."""
@@ -96,7 +97,7 @@ class Settings(BaseSettings):
     """Certificate for TLS with those of its authorities, a PEM file; None serves plain HTTP."""
     tls_key: Path | None = None
     """Private key of the certificate, a PEM file; None is in the certificate's file."""
-    max_body: Annotated[ByteSize, Field(ge=1)] = ByteSize(defaults.MAX_BODY_BYTES)
+    max_body: Annotated[ByteSize, Field(ge=1)] = ByteSize(MAX_BODY_BYTES)
     """Limit of a request's body, in bytes."""
     disk_cache: ByteSize = ByteSize(defaults.DISK_CACHE_BYTES)
     """Limit of the KV cache on disk, in bytes; 0 switches it off."""

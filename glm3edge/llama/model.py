@@ -20,6 +20,7 @@ CHAT_ARCHITECTURE = "chatglm"
 ENCODER_ARCHITECTURE = "bert"
 _KV_VALUE_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 _MAX_PIECE_BYTES = 1024
+_SLICE_TOKENS = 2**16  # copied without a pause for other threads
 _FINGERPRINT_BYTES = 2**20
 _KINDS = {
     native.LLAMA_TOKEN_ATTR_UNKNOWN: "unknown",
@@ -329,7 +330,7 @@ class Model:
                 vocab, text, len(text), ids, capacity, add_special, parse_special
             )
             if count >= 0:
-                return ids[:count]
+                return _listed(ids, count)
             capacity = -count
         raise OverflowError(f"text of {len(text)} bytes is too long to tokenize")
 
@@ -343,6 +344,14 @@ class Model:
     def _check_token_id(self, token_id: int) -> None:
         if not 0 <= token_id < self.vocab_size:
             raise IndexError(f"token id {token_id} is not in 0..{self.vocab_size - 1}")
+
+
+def _listed(ids: Any, count: int) -> list[int]:
+    """The first ``count`` numbers of a C array."""
+    found: list[int] = []
+    for start in range(0, count, _SLICE_TOKENS):
+        found += ids[start : min(start + _SLICE_TOKENS, count)]
+    return found
 
 
 def _why_not(path: Path, found: str | None, wanted: str) -> str:

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from glm3edge.limits import MAX_TEXTS
 from glm3edge.schema.base import ReplyModel, RequestModel, is_none
 from glm3edge.schema.chat import FunctionDefinition, TokenLogprob, ToolName
 from glm3edge.schema.checks import refusal
 from glm3edge.schema.sampling import Stop
-from glm3edge.schema.tokens import MAX_TEXTS, TokenId
+from glm3edge.schema.tokens import TokenId
 
 
 def _refuse_images(value: object) -> object:

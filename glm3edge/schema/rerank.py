@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from glm3edge.limits import MAX_TEXTS
 from glm3edge.schema.base import ReplyModel, RequestModel, Usage, is_none
 from glm3edge.schema.checks import refused
-from glm3edge.schema.tokens import MAX_TEXTS
 
 
 class DocumentObject(RequestModel):

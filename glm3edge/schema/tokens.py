@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag
 
-MAX_TEXTS = 2048
-"""Texts that a request may have, as in OpenAI's API."""
+from glm3edge.limits import MAX_TEXTS
 
 TokenId = Annotated[int, Field(ge=0, strict=True)]  # strict: there may be a million
 TokenIds = Annotated[list[TokenId], Field(min_length=1)]

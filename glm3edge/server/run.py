@@ -1,5 +1,6 @@
 """The uvicorn server: from a bound socket to a clean shutdown."""
 
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -61,6 +62,7 @@ def run(
     # uvicorn raises the signal again once it has shut down, for the handler that it replaced.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _ignore)
+    gc.freeze()  # collections during a request need not look at all that was imported
     server.run(sockets=[sock])
 
 

@@ -14,6 +14,7 @@ from glm3edge.engine.async_stream import gather, merge, stream_events
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.sequence import Generation, GenerationRequest
 from glm3edge.errors import InvalidRequestError
+from glm3edge.limits import MAX_TEXTS
 from glm3edge.schema.base import Usage
 from glm3edge.schema.completions import (
     CompletionChoice,
@@ -24,6 +25,7 @@ from glm3edge.schema.completions import (
 )
 from glm3edge.serving.generation import ModelNames, check_biases, generation_requests, usage
 from glm3edge.serving.streams import closing_on_exit
+from glm3edge.serving.text_limits import TextMeter, check_text_bytes
 from glm3edge.serving.token_limits import new_token_limit
 
 DEFAULT_MAX_TOKENS = 16
@@ -86,6 +88,7 @@ class CompletionService:
         self._engine = engine
         self._clamp_max_tokens = clamp_max_tokens
         self._vocabulary = vocabulary
+        self._meter = TextMeter(vocabulary)
         self._special = SpecialTokens.of(vocabulary)
         self._stop_ids = self._special.stop_ids | {self._special.assistant, self._special.system}
         self._names = ModelNames(model_id, tuple(adapter_ids))
@@ -103,6 +106,7 @@ class CompletionService:
         check_biases(request, self._vocabulary)
         prompts = _prompts(request)
         num_choices = request.n or 1
+        _check_amount(prompts, num_choices)
         model, adapter = self._names.find(request.model)
         generations = [
             generation
@@ -195,6 +199,8 @@ class CompletionService:
     def _encode(self, prompt: _Prompt) -> list[int]:
         prefix = list(self._special.prefix)
         if isinstance(prompt, str):
+            size = self._engine.context_size
+            self._meter.check([prompt], param="prompt", context_size=size)
             return prefix + self._vocabulary.tokenize(prompt)
         check_token_ids(prompt, self._vocabulary, param="prompt")
         return prompt if prompt[: len(prefix)] == prefix else prefix + prompt
@@ -244,6 +250,13 @@ def _refuse_unsupported(request: CompletionRequest) -> None:
     if request.echo and request.logprobs is not None:
         message = "logprobs are of the reply only: leave out echo, and put the prompt before it"
         raise InvalidRequestError(message, param="logprobs")
+
+
+def _check_amount(prompts: Sequence[_Prompt], num_choices: int) -> None:
+    if len(prompts) * num_choices > MAX_TEXTS:
+        message = f"prompts times n are at most {MAX_TEXTS}: send several requests"
+        raise InvalidRequestError(message, param="n")
+    check_text_bytes((prompt for prompt in prompts if isinstance(prompt, str)), param="prompt")
 
 
 def _prompts(request: CompletionRequest) -> Sequence[_Prompt]:

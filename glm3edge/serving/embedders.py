@@ -12,6 +12,7 @@ from glm3edge.engine.engine import Engine
 from glm3edge.errors import EngineError
 from glm3edge.llama.encoder import Encoder
 from glm3edge.serving.streams import closing_on_exit
+from glm3edge.serving.text_limits import TextMeter
 
 _SEND_TEXTS = (
     "send texts (LangChain's OpenAIEmbeddings sends ids of OpenAI's tokenizer, unless it has "
@@ -33,13 +34,16 @@ class ChatModelEmbedder:
         self.num_at_once = engine.max_running
         self._engine = engine
         self._vocabulary = vocabulary
+        self._meter = TextMeter(vocabulary)
         self._prefix = SpecialTokens.of(vocabulary).prefix
 
     def encode(self, item: str | list[int]) -> list[int]:
         """Token ids, after the prefix that the model expects."""
-        ids = self._vocabulary.tokenize(item) if isinstance(item, str) else item
-        check_token_ids(ids, self._vocabulary, param="input", hint=_SEND_TEXTS)
-        return [*self._prefix, *ids]
+        if isinstance(item, str):
+            self._meter.check([item], param="input")
+            return [*self._prefix, *self._vocabulary.tokenize(item)]
+        check_token_ids(item, self._vocabulary, param="input", hint=_SEND_TEXTS)
+        return [*self._prefix, *item]
 
     async def vector(self, token_ids: list[int], *, is_alone: bool, waits: bool) -> Vector:
         """Vector of one text; those of requests with many texts have background priority."""

@@ -7,6 +7,7 @@ from glm3edge.engine.embedding import Vector, normalized
 from glm3edge.errors import ContextLengthExceededError, InvalidRequestError
 from glm3edge.schema.base import Usage
 from glm3edge.schema.embeddings import EmbeddingItem, EmbeddingsReply, EmbeddingsRequest
+from glm3edge.serving.text_limits import check_text_bytes
 from glm3edge.serving.vectors import compute_all
 
 
@@ -66,7 +67,9 @@ class EmbeddingService:
         if request.dimensions is not None and request.dimensions > length:
             text = f"dimensions is at most {length}, the width of this model"
             raise InvalidRequestError(text, param="dimensions")
-        return [self._encode(item, truncate=truncate) for item in _inputs(request)]
+        inputs = _inputs(request)
+        check_text_bytes((item for item in inputs if isinstance(item, str)), param="input")
+        return [self._encode(item, truncate=truncate) for item in inputs]
 
     async def embed(self, request: EmbeddingsRequest, inputs: list[list[int]]) -> EmbeddingsReply:
         """Vectors of ``inputs``, encoded as ``request`` asks."""

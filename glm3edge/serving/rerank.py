@@ -19,6 +19,7 @@ from glm3edge.schema.rerank import (
     RerankResult,
     RerankTokens,
 )
+from glm3edge.serving.text_limits import check_text_bytes
 from glm3edge.serving.vectors import compute_all
 
 
@@ -50,8 +51,11 @@ class RerankService:
         A document that does not fit beside the query is cut off at its end.
 
         Raises:
+            InvalidRequestError: it has too much text.
             ContextLengthExceededError: the query leaves no room for a document.
         """
+        check_text_bytes([request.query], param="query")
+        check_text_bytes(map(_text, request.documents), param="documents")
         query_ids = self._encoder.tokenize(request.query)
         context_size = self._encoder.context_size
         if (room := self._encoder.document_room(len(query_ids))) < 1:

@@ -9,10 +9,12 @@ from glm3edge.schema.chat import Message
 from glm3edge.schema.tokenize import (
     DetokenizeReply,
     DetokenizeRequest,
-    TokenizeReply,
     TokenizeRequest,
     TokenPiece,
 )
+from glm3edge.serving.text_limits import TextMeter
+
+_SLICE_TOKENS = 2**16  # joined without a pause for other threads
 
 
 class TokenizationService:
@@ -20,15 +22,28 @@ class TokenizationService:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
+        self._meter = TextMeter(vocabulary)
         self._special = SpecialTokens.of(vocabulary)
 
-    def tokenize(self, request: TokenizeRequest) -> TokenizeReply:
-        """Tokens of a text."""
+    def tokenize(self, request: TokenizeRequest) -> bytes:
+        """Tokens of a text: JSON of a ``TokenizeReply``, which has a million tokens at the worst.
+
+        Raises:
+            InvalidRequestError: it is too long.
+        """
+        self._meter.check([request.content], param="content")
         prefix = self._special.prefix if request.add_special else ()
         ids = [*prefix, *self._vocabulary.tokenize(request.content)]
-        if not request.with_pieces:
-            return TokenizeReply(tokens=ids)
-        return TokenizeReply(tokens=[TokenPiece(id=n, piece=self._piece(n)) for n in ids])
+        items = {n: str(n).encode() for n in set(ids)}
+        if request.with_pieces:
+            items = {n: self._json_piece(n) for n in items}
+        slices = range(0, len(ids), _SLICE_TOKENS)
+        joined = (b",".join([items[n] for n in ids[i : i + _SLICE_TOKENS]]) for i in slices)
+        return b'{"tokens":[%b]}' % b",".join(joined)
+
+    def count(self, text: str) -> int:
+        """Number of tokens of a text."""
+        return len(self._vocabulary.tokenize(text))
 
     def detokenize(self, request: DetokenizeRequest) -> DetokenizeReply:
         """Text of tokens, with control tokens by their names.
@@ -63,6 +78,9 @@ class TokenizationService:
         except InvalidRequestError as exc:
             raise InvalidRequestError(f"{param}: {exc}", param=param) from exc
         return [Message(role=turn.role.value, content=turn.content) for turn in turns]
+
+    def _json_piece(self, token_id: int) -> bytes:
+        return TokenPiece(id=token_id, piece=self._piece(token_id)).model_dump_json().encode()
 
     def _piece(self, token_id: int) -> str | list[int]:
         piece = self._vocabulary.token_name(token_id)

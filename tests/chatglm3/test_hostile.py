@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.chatglm3.tools import MAX_CALL_CHARS, parse_call
+from glm3edge.chatglm3.tools import parse_call
+from glm3edge.limits import MAX_ARGUMENT_CHARS
 
 pytestmark = pytest.mark.slow
 
-FULL = MAX_CALL_CHARS - 100  # as long as a call may be, with room for what stands around it
+FULL = MAX_ARGUMENT_CHARS - 100  # as long as a call may be, with room for what stands around it
 SECONDS = 4.0
 """Processor time for one call; the slowest takes a fifth of it."""
 
@@ -79,7 +80,7 @@ REFUSED = {
     "indentation": "tool_call(x=1)\n" + "".join(" " * n + "if 1:\n" for n in range(200)),
     "names that Python takes for one": "tool_call(ﬁ=1, fi=2)",
     "a character of no name": "tool_call(x='\\N{NO SUCH}')",
-    "too long": "tool_call(x='" + "长" * MAX_CALL_CHARS + "')",
+    "too long": "tool_call(x='" + "长" * MAX_ARGUMENT_CHARS + "')",
 }
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from glm3edge.chatglm3.enforceable import EnforceableSchema
 from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
@@ -100,3 +101,42 @@ def test_integers_of_json_end(
     value = number or '{"any": 2000000000000000000}'
     grammar = json_grammar({"type": "object", "properties": {"n": schema}, "required": ["n"]})
     assert accepts(guide, tiny_model, grammar, f'{{"n": {value}}}') == is_allowed
+
+
+PATTERNS = [{"type": "string", "pattern": f".*a.{{{n}}}b.*"} for n in range(1, 30)]
+DEAR: dict[str, tuple[dict[str, Any], str]] = {
+    "allOf": ({"allOf": PATTERNS}, "pattern"),
+    "references": (
+        {"$ref": "#/$defs/d0"}
+        | {
+            "$defs": {f"d{n}": p | {"$ref": f"#/$defs/d{n + 1}"} for n, p in enumerate(PATTERNS)}
+            | {"d29": {"type": "string"}}
+        },
+        "pattern",
+    ),
+    "formats": ({"allOf": [{"format": "date"}] * 9}, "format"),
+    "a multiple": ({"type": "integer", "multipleOf": 9_999_991}, "multipleOf"),
+    "a decimal multiple": ({"type": "number", "multipleOf": 0.9999991}, "multipleOf"),
+    "an endless multiple": ({"type": "number", "multipleOf": 1e300}, "multipleOf"),
+    "multiples": (
+        {"properties": {f"p{n}": {"type": "integer", "multipleOf": 999} for n in range(11)}},
+        "multipleOf",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEAR)
+def test_what_would_take_all_time_or_memory_is_left_out(guide: Guide, name: str) -> None:
+    root, keyword = DEAR[name]
+    schema = EnforceableSchema(root, guide.matcher, param="response_format")
+    guide.matcher(f"start: {schema.grammar(root)}\n")
+    assert keyword in schema.dropped
+    with pytest.raises(InvalidRequestError, match=keyword):
+        schema.check_is_whole("replies")
+
+
+def test_a_few_patterns_and_multiples_are_held(guide: Guide) -> None:
+    root = {"allOf": PATTERNS[:2], "properties": {"a": {"type": "integer", "multipleOf": 5000}}}
+    schema = EnforceableSchema(root, guide.matcher, param="response_format")
+    schema.grammar(root)
+    assert not schema.dropped

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from glm3edge.chatglm3.json_schema import (
-    MAX_OPTIONAL,
     bound_integers,
     close_objects,
     count_range,
@@ -14,6 +13,7 @@ from glm3edge.chatglm3.json_schema import (
     resolve,
 )
 from glm3edge.errors import InvalidRequestError
+from glm3edge.limits import MAX_OPTIONAL
 
 ROOT: dict[str, Any] = {"$defs": {"a": {"type": "null"}, "b/c": [{}, {"const": 1}], "~": {}}}
 CLOSED = {"additionalProperties": False}

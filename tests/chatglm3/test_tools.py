@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glm3edge.chatglm3.tools import MAX_CALL_CHARS, call_text, parse_call, system_text
+from glm3edge.chatglm3.tools import call_text, parse_call, system_text
+from glm3edge.limits import MAX_ARGUMENT_CHARS
 from glm3edge.schema.chat import Tool
 
 
@@ -88,7 +89,7 @@ def test_literals(arguments: str, expected: dict[str, Any]) -> None:
         call("x=" + "a." * 50_000 + "a"),
         call("x=" + "not " * 50_000 + "1"),
         "[" * 1_000_000,
-        call("x='" + "a" * MAX_CALL_CHARS + "'"),
+        call("x='" + "a" * MAX_ARGUMENT_CHARS + "'"),
     ],
     ids=lambda content: content.replace("```python\n", "")[:40],
 )

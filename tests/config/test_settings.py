@@ -88,7 +88,7 @@ def test_names_of_the_server() -> None:
 
 
 def test_the_size_of_bodies() -> None:
-    assert load_settings().max_body == 32 * 2**20
+    assert load_settings().max_body == 16 * 2**20
     assert load_settings(max_body="1.5MiB").max_body == 1_572_864
     for wrong in ("0", "-1", "much"):
         with pytest.raises(ConfigError, match="setting max_body"):

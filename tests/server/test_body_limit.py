@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from glm3edge import limits
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import InvalidRequestError
 from glm3edge.server.app import create_app
@@ -123,7 +124,7 @@ def test_the_shape_is_that_of_the_value(value: object, block_bytes: int, as_asci
         shape = body_limit.measure(text.encode(errors="replace"))
     assert shape.depth == real_depth(value)
     for what, count in real_counts(value).items():
-        assert shape.counts[[*body_limit.LIMITS[what][0]]].sum() == count
+        assert shape.counts[[*limits.MAX_COUNTS[what][0]]].sum() == count
 
 
 def list_of(item: str, count: int) -> str:

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from glm3edge.config.settings import load_settings
 from glm3edge.engine.encoder_queue import EncoderQueue
-from glm3edge.schema.tokens import MAX_TEXTS
+from glm3edge.limits import MAX_TEXTS
 from glm3edge.server.app import create_app
 from glm3edge.serving.rerank import RerankService, sigmoid
 from glm3edge.serving.services import Services

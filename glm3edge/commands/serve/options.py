@@ -20,6 +20,7 @@ from glm3edge.commands.options import (
 )
 from glm3edge.commands.signature import Options
 from glm3edge.config import defaults
+from glm3edge.limits import MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,7 @@ class RequestOptions(Options, heading="Requests"):
     ] = None
     max_body: Annotated[
         str | None,
-        typer.Option(
-            help=f"Maximum size of a request body. [{defaults.MAX_BODY_BYTES // 2**20}MiB]"
-        ),
+        typer.Option(help=f"Maximum size of a request body. [{MAX_BODY_BYTES // 2**20}MiB]"),
     ] = None
 
 

@@ -1,38 +1,22 @@
 """Limits of request bodies: length, depth and number of values, checked before parsing.
 
-Parsing and validation block the event loop (and hold the GIL, so a thread would not help), for 0.1
-to 0.2 s at these limits.
+They bound the time of parsing and validation: 0.2 s.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
 import numpy as np
-from anyio.to_thread import run_sync
 from numpy.typing import NDArray
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from glm3edge import limits
 from glm3edge.errors import InvalidRequestError, RequestError
 from glm3edge.server.error_responses import response
 from glm3edge.server.request_errors import BodyTooLargeError, ContentEncodingError
-
-MAX_DEPTH = 100
-"""Levels of nested arrays and objects: far more than any schema has, far fewer than the recursion
-limits of Python and llguidance."""
-
-LIMITS = {
-    "values and keys": (b"[{,:", 1_200_000),
-    "keys": (b":", 2**17),
-    "objects": (b"{", 2**14),
-    "digits in numbers": (b"0123456789", 2**23),
-}
-"""Limits of what a body has outside of strings, by name: the bytes that are counted, and how many.
-
-They allow embeddings of 2,048 inputs with 512 token ids each, a bias for every token, and more
-messages, parts and tools than a context holds.
-"""
+from glm3edge.server.threads import in_thread
 
 _BLOCK_BYTES = 2**20
 _QUOTE = ord('"')
@@ -71,7 +55,7 @@ class BodyLimit:
             self._check_announced(Headers(scope=scope))
             body = await self._read(receive)
             if len(body) > _BLOCK_BYTES:
-                await run_sync(check_json, body)
+                await in_thread(check_json, body)
             else:  # a few milliseconds at the most
                 check_json(body)
         except ClientDisconnect:
@@ -122,13 +106,14 @@ def check_json(body: bytes) -> None:
     if b"\0" in body:  # never in JSON, and always in UTF-16, which measure() would misread
         raise InvalidRequestError("the body is not JSON in UTF-8")
     shape = measure(body)
-    if shape.depth > MAX_DEPTH:
+    if shape.depth > limits.MAX_DEPTH:
         raise InvalidRequestError(
-            f"the body nests arrays and objects more than {MAX_DEPTH} levels deep; make it flatter"
+            f"the body nests arrays and objects more than {limits.MAX_DEPTH} levels deep; make it "
+            "flatter"
         )
     if shape.counts[[*b"NI"]].any():  # Python's parser takes them
         raise InvalidRequestError("the body is not JSON: NaN and Infinity are no values there")
-    for what, (marks, most) in LIMITS.items():
+    for what, (marks, most) in limits.MAX_COUNTS.items():
         if shape.counts[[*marks]].sum() > most:
             raise InvalidRequestError(
                 f"the body has more than {most} {what}; make it smaller or send several"

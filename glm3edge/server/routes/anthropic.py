@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
@@ -18,13 +17,17 @@ from glm3edge.server import sse
 from glm3edge.server.error_responses import message_error
 from glm3edge.server.routes import examples
 from glm3edge.server.routes.dependencies import RunningServicesOf, ServicesOf, reply
+from glm3edge.server.routes.parsing import ParsedRoute
+from glm3edge.server.threads import in_thread
 from glm3edge.serving.anthropic.reply import message, message_events
 from glm3edge.serving.anthropic.request import chat_request, prompt_request
 from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.chat.service import ChatService
 
 router = APIRouter(
-    prefix="/v1/messages", responses={"4XX": {"model": ErrorEvent}, "5XX": {"model": ErrorEvent}}
+    prefix="/v1/messages",
+    route_class=ParsedRoute,
+    responses={"4XX": {"model": ErrorEvent}, "5XX": {"model": ErrorEvent}},
 )
 
 
@@ -39,7 +42,7 @@ async def create_message(
     ``max_tokens`` is required here, and clients set it to what larger models can do. So more than
     the context holds is no error: a reply that fills the context ends with ``max_tokens``.
     """
-    job = await run_sync(lambda: services.chat.prepare(chat_request(body), clamp_max_tokens=True))
+    job = await in_thread(lambda: services.chat.prepare(chat_request(body), clamp_max_tokens=True))
     services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     if body.stream:
         chunks = services.chat.stream(job)
@@ -56,7 +59,7 @@ async def count_tokens(
     body: Annotated[Conversation, Body(openapi_examples=examples.COUNT_TOKENS)],
 ) -> TokenCount:
     """Number of tokens of a prompt, without a reply."""
-    num_tokens = await run_sync(lambda: services.chat.count_prompt_tokens(prompt_request(body)))
+    num_tokens = await in_thread(lambda: services.chat.count_prompt_tokens(prompt_request(body)))
     return TokenCount(input_tokens=num_tokens)
 
 

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
@@ -10,8 +9,10 @@ from glm3edge.schema.completions import CompletionReply, CompletionRequest
 from glm3edge.server import sse
 from glm3edge.server.routes import examples
 from glm3edge.server.routes.dependencies import ERROR_REPLIES, RunningServicesOf, reply
+from glm3edge.server.routes.parsing import ParsedRoute
+from glm3edge.server.threads import in_thread
 
-router = APIRouter(responses=ERROR_REPLIES)
+router = APIRouter(route_class=ParsedRoute, responses=ERROR_REPLIES)
 
 
 @router.post("/completions", response_model=CompletionReply, responses=sse.OR_EVENTS)
@@ -21,7 +22,7 @@ async def create_completion(
     body: Annotated[CompletionRequest, Body(openapi_examples=examples.COMPLETIONS)],
 ) -> Response:
     """Continuations of plain prompts, without roles; whole or (``stream: true``) in chunks."""
-    job = await run_sync(services.texts.prepare, body)
+    job = await in_thread(services.texts.prepare, body)
     services.engine.check_capacity(job.num_at_once)  # before a stream's headers are out
     if body.stream:
         return sse.stream(services.texts.stream(job))

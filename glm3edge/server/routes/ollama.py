@@ -1,14 +1,12 @@
 """Ollama's routes: chat, generate, embeddings and descriptions of the models."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from glm3edge.errors import RequestError
@@ -39,6 +37,8 @@ from glm3edge.server.routes.dependencies import (
     ServicesOf,
     reply,
 )
+from glm3edge.server.routes.parsing import AnyTypeRoute
+from glm3edge.server.threads import in_thread
 from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.ollama import models
 from glm3edge.serving.ollama.reply import (
@@ -61,27 +61,9 @@ from glm3edge.serving.ollama.request import (
 from glm3edge.serving.services import Services
 from glm3edge.serving.streams import closing_on_exit
 
-
-class _JsonRoute(APIRoute):
-    """Route that reads its body as JSON whatever its Content-Type says, as Ollama does.
-
-    With curl, which its documentation shows, it says that the body is a form.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_json(request: Request) -> Response:
-            headers = [item for item in request.scope["headers"] if item[0] != b"content-type"]
-            headers.append((b"content-type", b"application/json"))
-            return await handle(Request({**request.scope, "headers": headers}, request.receive))
-
-        return handle_json
-
-
 router = APIRouter(
     prefix="/api",
-    route_class=_JsonRoute,
+    route_class=AnyTypeRoute,
     responses={"4XX": {"model": OllamaError}, "5XX": {"model": OllamaError}},
 )
 
@@ -127,7 +109,7 @@ async def create_chat(
     start = time.perf_counter_ns()
     if (reason := load_reason(body)) is not None:
         return _json(chat_line(load_part(reason), model=services.card.id))
-    job = await run_sync(lambda: _job(services, chat_request(body)))
+    job = await in_thread(lambda: _job(services, chat_request(body)))
     services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     parts = reply_parts(services.chat.stream(job), start=start)
     return await _respond(
@@ -146,14 +128,14 @@ async def create_generation(
     if (reason := load_reason(body)) is not None:
         return _json(GenerateWriter(services.card.id).line(load_part(reason)))
     if body.raw:
-        text_job = await run_sync(
+        text_job = await in_thread(
             lambda: services.texts.prepare(completion_request(body), clamp_max_tokens=True)
         )
         services.engine.check_capacity(text_job.num_at_once)
         parts = reply_parts(services.texts.stream(text_job), start=start)
         writer = GenerateWriter(text_job.model)
     else:
-        job, context_of = await run_sync(_prepare, services, body)
+        job, context_of = await in_thread(_prepare, services, body)
         services.engine.check_capacity(len(job.generations))
         parts = reply_parts(services.chat.stream(job), start=start)
         writer = GenerateWriter(job.model, context_of)
@@ -251,7 +233,7 @@ async def _vectors(services: Services, body: EmbedRequest, *, start: int) -> Emb
     if not body.input:
         return embed_reply(vectors.model_id, None, start=start, ready=start)
     asked = embeddings_request(body.model, body.input, dimensions=body.dimensions)
-    inputs = await run_sync(lambda: vectors.prepare(asked, truncate=body.truncate is not False))
+    inputs = await in_thread(lambda: vectors.prepare(asked, truncate=body.truncate is not False))
     ready = time.perf_counter_ns()
     made = await vectors.embed(asked, inputs)
     return embed_reply(vectors.model_id, made, start=start, ready=ready)

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -21,12 +20,14 @@ from glm3edge.server.routes.dependencies import (
     ServicesOf,
     reply,
 )
+from glm3edge.server.routes.parsing import ParsedRoute
+from glm3edge.server.threads import in_thread
 from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.legacy.reply import legacy_chunks, legacy_reply
 from glm3edge.serving.legacy.request import Form, chat_request
 from glm3edge.serving.services import Services
 
-router = APIRouter(responses=ERROR_REPLIES)
+router = APIRouter(route_class=ParsedRoute, responses=ERROR_REPLIES)
 
 
 @router.get("/models")
@@ -52,7 +53,7 @@ async def create_chat_completion(
 ) -> Response:
     """A reply to a conversation, whole or (``stream: true``) in chunks as it is written."""
     form = Form.of(body)
-    job = await run_sync(lambda: services.chat.prepare(chat_request(body)))
+    job = await in_thread(lambda: services.chat.prepare(chat_request(body)))
     services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     if body.stream:
         return sse.stream(legacy_chunks(services.chat.stream(job), form))
@@ -67,7 +68,7 @@ async def create_embeddings(
 ) -> Response:
     """Vectors of texts, of unit length: the embedding model's, or else the mean of the chat model's
     hidden states."""
-    inputs = await run_sync(services.embeddings.prepare, body)
+    inputs = await in_thread(services.embeddings.prepare, body)
     return await reply(request, services.embeddings.embed(body, inputs))
 
 

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
@@ -10,8 +9,10 @@ from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.rerank import RerankReply, RerankRequest
 from glm3edge.server.routes import examples
 from glm3edge.server.routes.dependencies import ERROR_REPLIES, OpenServicesOf, reply
+from glm3edge.server.routes.parsing import ParsedRoute
+from glm3edge.server.threads import in_thread
 
-router = APIRouter(responses=ERROR_REPLIES)
+router = APIRouter(route_class=ParsedRoute, responses=ERROR_REPLIES)
 
 
 @router.post("/v1/rerank", response_model=RerankReply)
@@ -30,5 +31,5 @@ async def rerank(
     if service is None:
         text = "there is no reranker: start the server with --rerank-model BAAI/bge-reranker-v2-m3"
         raise InvalidRequestError(text, param=None)
-    pairs = await run_sync(service.prepare, body)
+    pairs = await in_thread(service.prepare, body)
     return await reply(request, service.rerank(body, pairs))

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import Response
 
@@ -20,13 +19,15 @@ from glm3edge.server.routes.dependencies import (
     ServicesOf,
     reply,
 )
+from glm3edge.server.routes.parsing import ParsedRoute
+from glm3edge.server.threads import in_thread
 from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.chat.service import ChatService
 from glm3edge.serving.responses.events import EventWriter, response_events
 from glm3edge.serving.responses.reply import add_reply, new_response, page
 from glm3edge.serving.responses.request import chat_request, translate_error
 
-router = APIRouter(prefix="/responses", responses=ERROR_REPLIES)
+router = APIRouter(prefix="/responses", route_class=ParsedRoute, responses=ERROR_REPLIES)
 
 
 @router.post("", response_model=ResponseReply, responses=sse.OR_EVENTS)
@@ -38,7 +39,7 @@ async def create_response(
     """A reply in the form of responses, whole or (``stream: true``) in events as it is written."""
     earlier = services.responses.earlier(body)
     body = body.model_copy(update={"input": services.responses.resolve(body.input)})
-    job = await run_sync(_prepare, services.chat, body, earlier)
+    job = await in_thread(_prepare, services.chat, body, earlier)
     services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     start = new_response(body, created_at=job.created, model=job.model)
 

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body
+from fastapi.responses import Response
 
 from glm3edge.schema.tokenize import (
     DetokenizeReply,
@@ -13,16 +13,19 @@ from glm3edge.schema.tokenize import (
 )
 from glm3edge.server.routes import examples
 from glm3edge.server.routes.dependencies import ERROR_REPLIES, ServicesOf
+from glm3edge.server.routes.parsing import ParsedRoute
+from glm3edge.server.threads import in_thread
 
-router = APIRouter(responses=ERROR_REPLIES)
+router = APIRouter(route_class=ParsedRoute, responses=ERROR_REPLIES)
 
 
-@router.post("/tokenize")
+@router.post("/tokenize", response_model=TokenizeReply)
 async def tokenize(
     services: ServicesOf, body: Annotated[TokenizeRequest, Body(openapi_examples=examples.TOKENIZE)]
-) -> TokenizeReply:
+) -> Response:
     """The tokens of a text."""
-    return await run_sync(services.tokens.tokenize, body)
+    text = await in_thread(services.tokens.tokenize, body)
+    return Response(text, media_type="application/json")
 
 
 @router.post("/detokenize")
@@ -31,4 +34,4 @@ async def detokenize(
     body: Annotated[DetokenizeRequest, Body(openapi_examples=examples.DETOKENIZE)],
 ) -> DetokenizeReply:
     """The text of tokens."""
-    return await run_sync(services.tokens.detokenize, body)
+    return await in_thread(services.tokens.detokenize, body)

@@ -1,12 +1,15 @@
 """Constraints of chat replies, from ``tools``, ``tool_choice`` and ``response_format``."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from glm3edge.chatglm3.enforceable import RELAXED
 from glm3edge.chatglm3.grammar import ReplyForm, reply_grammar
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.engine.sequence import Constraint
 from glm3edge.errors import GrammarError, InvalidRequestError
+from glm3edge.limits import MAX_COMPILE_SECONDS
 from glm3edge.llama.guidance import Guide, Matcher
 from glm3edge.schema.chat import (
     AllowedToolChoice,
@@ -46,7 +49,7 @@ class ConstraintBuilder:
         if not form.tools and form.json_schema is None:
             return None
         try:
-            matcher = self._matcher(self._guide, form)
+            matcher = self._matcher(self._guide, form, param)
         except GrammarError as exc:
             raise InvalidRequestError(f"{param} cannot be followed: {exc}", param=param) from exc
         try:
@@ -57,12 +60,29 @@ class ConstraintBuilder:
             raise InvalidRequestError(f"{param}: {message}", param=param) from exc
         return matcher.copy
 
-    def _matcher(self, guide: Guide, form: ReplyForm) -> Matcher:
+    def _matcher(self, guide: Guide, form: ReplyForm, param: str) -> Matcher:
         try:
             return guide.matcher(reply_grammar(form, assistant_id=self._assistant_id))
         except GrammarError:  # now look for what cannot be enforced
-            grammar = reply_grammar(form, assistant_id=self._assistant_id, compile_=guide.matcher)
+            compile_ = _within_time(guide, param)
+            grammar = reply_grammar(form, assistant_id=self._assistant_id, compile_=compile_)
             return guide.matcher(grammar)
+
+
+def _within_time(guide: Guide, param: str) -> Callable[[str], Matcher]:
+    """Compiles grammars of the request's field ``param`` until their time is up."""
+    end = time.monotonic() + MAX_COMPILE_SECONDS
+
+    def compile_(grammar: str) -> Matcher:
+        if time.monotonic() > end:
+            keywords = ", ".join(key for key in RELAXED if f'"{key}"' in grammar)
+            message = (
+                f"{param} takes over {MAX_COMPILE_SECONDS} s to compile: use less of {keywords}"
+            )
+            raise InvalidRequestError(message, param=param)
+        return guide.matcher(grammar)
+
+    return compile_
 
 
 def offered_tools(request: ChatRequest) -> list[Tool]:

@@ -1,5 +1,6 @@
 """Preparation of chat requests: checks, prompt, token limit and constraints make a job."""
 
+import json
 import time
 import uuid
 from functools import partial
@@ -18,6 +19,7 @@ from glm3edge.serving.chat.continuation import continues_last_message
 from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.chat.parts import PartReader
 from glm3edge.serving.generation import ModelNames, check_biases, generation_requests
+from glm3edge.serving.text_limits import TextMeter
 from glm3edge.serving.token_limits import new_token_limit, reserved_tokens
 
 _MAX_HIDDEN_TOKENS = 8
@@ -41,6 +43,7 @@ class ChatPreparer:
         self._vocabulary = vocabulary
         self._special = SpecialTokens.of(vocabulary)
         self._names = names
+        self._meter = TextMeter(vocabulary)
         self._constraints = ConstraintBuilder(self._special, guide)
         self._clamp_max_tokens = clamp_max_tokens
 
@@ -92,18 +95,18 @@ class ChatPreparer:
         self, request: ChatRequest, *, clamp: bool
     ) -> tuple[list[int], Truncation | None]:
         """Token ids of the prompt, and what was left out so that it fits, if that was asked for."""
-        prompt_ids = self._encode(request, request.messages)
+        size = self._engine.context_size
         if request.truncation != "auto":
-            return prompt_ids, None
-        num_free = self._engine.context_size - self._num_reserved(request, clamp=clamp)
-        num_excess = len(prompt_ids) - num_free
+            return self._encode(request, request.messages, context_size=size), None
+        prompt_ids = self._encode(request, request.messages)
+        num_excess = len(prompt_ids) - (size - self._num_reserved(request, clamp=clamp))
         if num_excess <= 0:
             return prompt_ids, None
         sizes = self._message_sizes(request.messages)
         kept = drop_oldest(request.messages, sizes, num_excess=num_excess)
         if not kept.num_dropped_messages:
             return prompt_ids, None
-        return self._encode(request, kept.messages), Truncation(
+        return self._encode(request, kept.messages, context_size=size), Truncation(
             dropped_messages=kept.num_dropped_messages, dropped_tokens=kept.num_dropped_tokens
         )
 
@@ -114,10 +117,17 @@ class ChatPreparer:
             return default
         return min(num_wanted, default) if clamp else num_wanted
 
-    def _encode(self, request: ChatRequest, messages: list[Message]) -> list[int]:
+    def _encode(
+        self, request: ChatRequest, messages: list[Message], *, context_size: int | None = None
+    ) -> list[int]:
+        """Token ids of a prompt, unless it cannot fit a context, if any."""
         tools = offered_tools(request)
+        check = partial(self._meter.check, param="messages", context_size=context_size)
+        check([json.dumps(tool.function.parameters, separators=(",", ":")) for tool in tools])
+        turns = build_turns(messages, tools)
+        check([turn.content for turn in turns])
         return encode_turns(
-            build_turns(messages, tools),
+            turns,
             self._vocabulary,
             self._special,
             asks_for_prose=not tools,

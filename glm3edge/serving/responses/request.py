@@ -81,6 +81,7 @@ def translate_error(error: RequestError) -> RequestError:
             num_new_tokens=error.num_new_tokens,
             context_size=error.context_size,
             param="input",
+            is_least=error.is_least,
         )
     name = _FIELD_NAMES.get((error.param or "").partition("[")[0])
     if name is None or error.param is None:

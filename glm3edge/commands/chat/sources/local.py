@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from glm3edge.commands.chat.sources.base import ReplyEvent, first_error, read_chunk
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest
-from glm3edge.schema.tokenize import TokenizeRequest
 from glm3edge.serving.services import Services
 
 
@@ -50,8 +49,7 @@ class LocalSource:
 
     async def count_text(self, text: str) -> int | None:
         """See ``Source``."""
-        request = TokenizeRequest(content=text)
-        return len((await asyncio.to_thread(self._services.tokens.tokenize, request)).tokens)
+        return await asyncio.to_thread(self._services.tokens.count, text)
 
     async def aclose(self) -> None:
         """Close the engine; the runtime is closed by its owner."""

@@ -1,0 +1,100 @@
+"""Routes that parse and validate their bodies in a thread.
+
+A body at its limits takes 0.2 s. JSON is parsed without a pause, in 50 ms at the most; validation
+lets the event loop in between.
+"""
+
+import email.message
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+
+from glm3edge.server.threads import in_thread
+
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class _ParsedRequest(Request):
+    """Request whose ``json()`` is a model already, which FastAPI takes as it is."""
+
+    def __init__(self, request: Request, body: bytes, value: object) -> None:
+        super().__init__(request.scope, request.receive)
+        self._body = body
+        self._value = value
+
+    async def json(self) -> Any:
+        return self._value
+
+
+class ParsedRoute(APIRoute):
+    """Route whose body is one model, if it has any."""
+
+    def get_route_handler(self) -> _Handler:
+        """The handler that FastAPI calls."""
+        handle = super().get_route_handler()
+        field = self.body_field
+        if field is None:
+            return handle
+        annotation: Any = field.field_info.annotation
+        adapter = TypeAdapter[Any](annotation)
+
+        async def handle_parsed(request: Request) -> Response:
+            body = await request.body()
+            if body and _is_json(request.headers.get("content-type", "")):
+                try:
+                    value = await in_thread(_parsed, body, adapter)
+                except (ValueError, RecursionError):  # not JSON, which FastAPI finds out as well
+                    return await handle(request)
+                request = _ParsedRequest(request, body, value)
+            return await handle(request)
+
+        return handle_parsed
+
+
+class AnyTypeRoute(ParsedRoute):
+    """Route that reads its body as JSON whatever its Content-Type says, as Ollama does.
+
+    With curl, which its documentation shows, it says that the body is a form.
+    """
+
+    def get_route_handler(self) -> _Handler:
+        """The handler that FastAPI calls."""
+        handle = super().get_route_handler()
+
+        async def handle_json(request: Request) -> Response:
+            headers = [item for item in request.scope["headers"] if item[0] != b"content-type"]
+            headers.append((b"content-type", b"application/json"))
+            return await handle(Request({**request.scope, "headers": headers}, request.receive))
+
+        return handle_json
+
+
+def _is_json(content_type: str) -> bool:
+    message = email.message.Message()
+    message["content-type"] = content_type
+    subtype = message.get_content_subtype()
+    is_application = message.get_content_maintype() == "application"
+    return is_application and (subtype == "json" or subtype.endswith("+json"))
+
+
+def _parsed(body: bytes, adapter: TypeAdapter[Any]) -> object:
+    """The model of ``body``.
+
+    Raises:
+        ValueError: it is not JSON.
+        RequestValidationError: it is not what the model describes.
+    """
+    given = json.loads(body)
+    try:
+        return adapter.validate_python(given)
+    except ValidationError as exc:
+        errors = [
+            {**error, "loc": ("body", *error["loc"])} for error in exc.errors(include_url=False)
+        ]
+    raise RequestValidationError(errors, body=given)
