@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -11,8 +12,10 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.servers import Server
-from tests.support.waiting import SECONDS
+from tests.support.encoders import make_reranker
+from tests.support.hostile_requests import encoded, requests
+from tests.support.servers import Server, start_server, stop_server
+from tests.support.waiting import LEAVING, SECONDS
 
 pytestmark = pytest.mark.live
 
@@ -20,24 +23,31 @@ CHAT = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "你好"}], "max_tokens": 1}
 MANY = 10**6
 MAX_GROWTH = 300 * 2**20
+MAX_MEMORY = 2**30
+MAX_GAP = 0.25
+"""Seconds of processor time in which the server may leave a request alone: other processes' do not
+count."""
 JSON = {"Content-Type": "application/json"}
 
 
 @contextmanager
-def watched(server: Server) -> Iterator[None]:
-    """Asks for /health and looks at the memory, again and again; a chat works afterwards."""
+def watched(server: Server, *, max_growth: int = MAX_GROWTH) -> Iterator[None]:
+    """Asks for /health and looks at the memory, every 20 ms; a chat works afterwards."""
     process = psutil.Process(server.process.pid)
     before = process.memory_info().rss
-    memory, statuses, ended = [before], [], threading.Event()
+    memory, statuses, gaps, ended = [before], [], [0.0], threading.Event()
 
     def watch() -> None:
         with httpx.Client(base_url=server.url, timeout=SECONDS) as client:
-            while not ended.wait(0.01):
+            while not ended.wait(0.02):
                 memory.append(process.memory_info().rss)
+                start, cpu = time.monotonic(), sum(process.cpu_times()[:2])
                 try:
                     statuses.append(client.get("/health").status_code)
                 except httpx.HTTPError:
                     statuses.append(0)
+                cpu = sum(process.cpu_times()[:2]) - cpu
+                gaps.append(min(time.monotonic() - start, cpu))
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -47,7 +57,8 @@ def watched(server: Server) -> Iterator[None]:
         ended.set()
         thread.join()
     assert set(statuses) <= {200}
-    assert max(memory) - before < MAX_GROWTH
+    assert max(memory) - before < max_growth
+    assert max(gaps) < MAX_GAP
     assert httpx.get(f"{server.url}/health", timeout=SECONDS).json() == {
         "status": "ok",
         "running": 0,
@@ -115,6 +126,47 @@ def test_long_numbers(server: Server, number: str) -> None:
     with watched(server):
         reply = httpx.post(f"{server.url}{CHAT}", content=content, headers=JSON, timeout=60)
     assert reply.status_code == 400, reply.text
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that can take 1 GiB more than it has when it is idle."""
+    folder = tmp_path_factory.mktemp("limited")
+    make_reranker(folder / "bge-reranker-tiny")
+    with (folder / "log").open("w") as log:
+        server = start_server(
+            *("--threads", "1", "--rerank-model", str(folder / "bge-reranker-tiny")),
+            GLM3EDGE_CACHE_DIR=str(folder / "cache"),
+            stderr=log,
+        )
+        tools = [{"type": "function", "function": {"name": "f"}}]
+        reply = httpx.post(f"{server.url}{CHAT}", json=HELLO | {"tools": tools}, timeout=SECONDS)
+        assert reply.status_code == 200
+        process = psutil.Process(server.process.pid)
+        most = process.memory_info().vms + MAX_MEMORY
+        process.rlimit(psutil.RLIMIT_AS, (most, most))
+        yield server
+        assert stop_server(server) == 0
+
+
+HOSTILE = requests()
+
+
+def send(server: Server, name: str) -> int:
+    """Status of a hostile request's reply; 0 if the client has left or was cut off."""
+    path, make = HOSTILE[name]
+    try:
+        return httpx.post(
+            f"{server.url}{path}", content=encoded(make()), headers=JSON, timeout=LEAVING
+        ).status_code
+    except (httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.WriteError):
+        return 0
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_requests(limited: Server, name: str) -> None:
+    with watched(limited, max_growth=MAX_MEMORY):
+        assert send(limited, name) < 500
 
 
 CHUNKED = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
