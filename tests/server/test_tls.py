@@ -172,8 +172,8 @@ def test_requests(tls_url: str, trusting: ssl.SSLContext, backend: FakeBackend) 
             reply = client.post("/v1/chat/completions", json=CHAT | {"stream": stream})
             assert reply.status_code == 200
             assert "好" in reply.text
-        large = client.post("/tokenize", json={"content": "长" * 500_000})
-        assert len(large.json()["tokens"]) > 500_000
+        large = client.post("/tokenize", json={"content": "长" * 60_000})
+        assert len(large.json()["tokens"]) > 60_000
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.get(f"{tls_url}/health", timeout=SECONDS)
     assert httpx.get(f"{tls_url}/health", verify=trusting, timeout=SECONDS).status_code == 200
