@@ -16,6 +16,7 @@ from glm3edge_convert.adapters.prefix import convert_prefix
 from glm3edge_convert.adapters.scaled_path import ScaledPath
 from glm3edge_convert.conversion import Summary, convert
 from glm3edge_convert.errors import ConvertError
+from glm3edge_convert.printable import error_line
 from glm3edge_convert.progress import progress_bar
 from glm3edge_convert.quantize.recipe import RECIPES
 
@@ -129,7 +130,7 @@ def _exit_codes() -> Iterator[None]:
     try:
         yield
     except ConvertError as exc:
-        print(f"error: {exc}".replace("\n", " "), file=sys.stderr)
+        print(f"error: {error_line(exc)}", file=sys.stderr)
         raise typer.Exit(exc.exit_code) from exc
     except KeyboardInterrupt:
         print("error: interrupted; nothing was written", file=sys.stderr)

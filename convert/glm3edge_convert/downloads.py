@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from glm3edge_convert.files import open_file
+
 _NUM_BYTES = 512
 _LFS = b"version https://git-lfs.github.com/spec/"  # git-lfs/docs/spec.md
 _PAGES = (b"<!doctype html", b"<html", b"<?xml")
@@ -10,7 +12,7 @@ _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 def download_problem(path: Path) -> str | None:
     """The problem of a file and its remedy, as the end of a sentence; None if none is known."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(_NUM_BYTES)
     except OSError:
         return None

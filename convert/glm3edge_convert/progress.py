@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from glm3edge_convert.printable import one_line
+
 PLAIN_STEP = 10  # percent between lines where stderr is not a terminal
 
 
@@ -60,7 +62,7 @@ def progress_bar(
 
     console = Console(stderr=True)
     columns = (
-        rich.progress.TextColumn("{task.description}"),
+        rich.progress.TextColumn("{task.description}", markup=False),
         rich.progress.BarColumn(),
         rich.progress.DownloadColumn(binary_units=True),
         rich.progress.TimeRemainingColumn(),
@@ -71,7 +73,7 @@ def progress_bar(
         def show(progress: Step) -> None:
             bar.update(
                 task,
-                description=progress.label or "done",
+                description=one_line(progress.label) or "done",
                 total=progress.num_bytes,
                 completed=progress.num_bytes_done,
             )

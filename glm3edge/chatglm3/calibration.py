@@ -19,6 +19,7 @@ from pathlib import Path
 from glm3edge.chatglm3.prompt import Role, Turn, encode_turn
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
 from glm3edge.errors import ConfigError
+from glm3edge_convert.files import read_text as read_plain_text
 
 DEFAULT_TEXT = Path(__file__).parent / "data" / "calibration.txt"
 """Half Chinese, half English: prose, dialogue, code, tables, JSON, numbers and tool calls."""
@@ -60,7 +61,7 @@ def read_text(path: Path) -> str:
         ConfigError: the file cannot be read, is empty or is not UTF-8.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_plain_text(path)
     except OSError as exc:
         raise ConfigError(f"cannot read the text {path}: {exc.strerror or exc}") from exc
     except UnicodeDecodeError as exc:

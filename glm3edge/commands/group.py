@@ -17,6 +17,7 @@ from glm3edge.commands.logs import is_json
 from glm3edge.commands.registry import COMMANDS
 from glm3edge.errors import Glm3EdgeError
 from glm3edge_convert.errors import ConvertError
+from glm3edge_convert.printable import error_line
 
 logger = logging.getLogger(__name__)
 
@@ -97,5 +98,5 @@ def _fail(exc: Exception, code: int) -> None:
     if is_json():
         logger.error("%s", exc)
     else:
-        print(f"error: {exc}".replace("\n", " "), file=sys.stderr)
+        print(f"error: {error_line(exc)}", file=sys.stderr)
     raise typer.Exit(code)

@@ -16,6 +16,7 @@ from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.store.store import Store
+from glm3edge_convert.files import read_text
 from glm3edge_convert.gguf.writer import check_output
 from glm3edge_convert.progress import progress_bar
 from glm3edge_convert.quantize.imatrix import write_imatrix
@@ -86,7 +87,7 @@ def imatrix_command(options: ImatrixOptions) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return read_text(path)
     except OSError as exc:
         raise ConfigError(f"--text {path}: {exc.strerror or exc}") from exc
     except ValueError as exc:

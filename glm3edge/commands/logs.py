@@ -1,11 +1,11 @@
 """Logging, and status lines of commands: as text, or as JSON lines."""
 
-import json
 import logging
 import sys
 from datetime import datetime, timezone
 
 from glm3edge.errors import ConfigError
+from glm3edge_convert.printable import json_text, one_line, printable
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 """Values of ``--log-level``."""
@@ -13,6 +13,14 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 logger = logging.getLogger(__name__)
+
+
+class PlainFormatter(logging.Formatter):
+    """Formatter of records as text that is safe to print."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Line of a record, and those of its exception."""
+        return printable(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -29,7 +37,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             value["exception"] = self.formatException(record.exc_info)
-        return json.dumps(value, ensure_ascii=False)
+        return json_text(value)
 
 
 def start_logging(level: str, *, as_json: bool = False) -> None:
@@ -42,12 +50,12 @@ def start_logging(level: str, *, as_json: bool = False) -> None:
     """
     if level not in LOG_LEVELS:
         raise ConfigError(f"--log-level {level}: choose one of {', '.join(LOG_LEVELS)}")
-    logging.basicConfig(level=level.upper(), format=_FORMAT)
+    logging.basicConfig(level=level.upper())
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(JsonFormatter() if as_json else PlainFormatter(_FORMAT))
     if as_json:
         logging.captureWarnings(True)
         logger.setLevel(logging.INFO)
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonFormatter())
 
 
 def is_json() -> bool:
@@ -61,5 +69,5 @@ def announce(label: str, text: str = "") -> None:
     if is_json():
         logger.info("%s", f"{label}: {text}" if text else label)
     else:
-        sys.stdout.write(f"{label:<8} {text}".rstrip() + "\n")
+        sys.stdout.write(one_line(f"{label:<8} {text}".rstrip()) + "\n")
         sys.stdout.flush()

@@ -1,6 +1,5 @@
 """``glm3edge pull`` and ``glm3edge models``: downloading, listing and removing models."""
 
-import json
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from glm3edge.errors import ConfigError
 from glm3edge.store.cache import CachedModel
 from glm3edge.store.hub.names import HubName, parse_name
 from glm3edge.store.store import Store
+from glm3edge_convert.printable import json_text, one_line
 from glm3edge_convert.progress import progress_bar
 
 _MIB = 2**20
@@ -50,7 +50,7 @@ def pull_command(
         store = Store(settings.cache_dir, quant_type=quant_type, progress=progress)
         pulled = store.pull(hub_name.at(revision))
     size = f"{pulled.num_bytes / _MIB:,.1f} MiB in {len(pulled.files)} files"
-    print(f"{pulled.path}: {size}, commit {pulled.listing.commit[:12]}")
+    print(f"{one_line(str(pulled.path))}: {size}, commit {pulled.listing.commit[:12]}")
 
 
 def models_command(
@@ -62,7 +62,7 @@ def models_command(
     store = Store(load_settings(cache_dir=cache_dir).cache_dir)
     models = store.models()
     if as_json:
-        print(json.dumps([_as_json(model) for model in models], indent=2, ensure_ascii=False))
+        print(json_text([_as_json(model) for model in models], indent=2))
         return
     if not models:
         print("The cache is empty: glm3edge serve and glm3edge pull put models there.")
@@ -116,7 +116,7 @@ def remove_command(
     for model in chosen.values():
         if model.is_converted:
             store.remove(model)
-            print(f"removed {model.name}: {model.num_bytes / _MIB:,.1f} MiB")
+            print(f"removed {one_line(model.name)}: {model.num_bytes / _MIB:,.1f} MiB")
 
 
 models = typer.Typer(rich_markup_mode=None, add_completion=False)

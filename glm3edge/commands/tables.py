@@ -2,12 +2,23 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from glm3edge_convert.printable import one_line
 
 _UNLIMITED = 10_000
+
+
+class _PlainTable(Table):
+    """Table whose cells are plain text, each in one line, with nothing hidden in it."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Add a row."""
+        super().add_row(*(Text(one_line(cell)) for cell in cells), **options)
 
 
 def new_table(*headings: str, overflow: Literal["fold", "ellipsis"] = "fold") -> Table:
@@ -17,7 +28,7 @@ def new_table(*headings: str, overflow: Literal["fold", "ellipsis"] = "fold") ->
         headings: of the columns.
         overflow: what becomes of a cell that is too wide for the terminal.
     """
-    table = Table(box=None, pad_edge=False, header_style="")
+    table = _PlainTable(box=None, pad_edge=False, header_style="")
     for heading in headings:
         table.add_column(
             heading.removeprefix(">"),

@@ -19,6 +19,7 @@ from glm3edge.errors import ModelFileError
 from glm3edge.store.hub.listing import Listing, write_json
 from glm3edge.store.hub.names import HubName, parse_name
 from glm3edge.store.inspection import inspect
+from glm3edge_convert.files import read_file
 
 OriginKind = Literal["folder", "repository", "built-in"]
 
@@ -173,7 +174,7 @@ def _converted_model(path: Path) -> CachedModel:
 def _from_sidecar(path: Path, num_bytes: int) -> CachedModel | None:
     """Entry by the sidecar; None if there is none, or it is damaged."""
     try:
-        value = json.loads(_sidecar(path).read_text("utf-8"))
+        value = json.loads(read_file(_sidecar(path)))
     except (OSError, ValueError, RecursionError):
         return None
     match value:

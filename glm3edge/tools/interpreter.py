@@ -28,8 +28,9 @@ from glm3edge.tools.sandbox import (
     environment,
     find_sandboxes,
 )
-from glm3edge.tools.sanitize import printable, shortened
+from glm3edge.tools.shortening import shortened
 from glm3edge.tools.tool import Tool
+from glm3edge_convert.printable import printable
 
 _START_SECONDS, _END_SECONDS = 20.0, 5.0
 _LOST = "variables are lost, the next code starts afresh"

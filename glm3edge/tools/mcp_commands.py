@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glm3edge.errors import ConfigError
+from glm3edge_convert.files import read_file
 
 
 class _Entry(BaseModel):
@@ -62,7 +63,7 @@ def server_commands(spec: str) -> list[ServerCommand]:
 
 def _from_file(path: Path) -> Iterator[ServerCommand]:
     try:
-        entries = _File.model_validate_json(path.read_bytes()).mcpServers
+        entries = _File.model_validate_json(read_file(path)).mcpServers
     except OSError as exc:
         raise ConfigError(f"--mcp {path}: {exc.strerror or exc}") from exc
     except ValidationError as exc:

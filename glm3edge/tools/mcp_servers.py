@@ -20,9 +20,9 @@ from glm3edge import __version__
 from glm3edge.errors import ConfigError
 from glm3edge.tools.errors import ToolError
 from glm3edge.tools.mcp_commands import ServerCommand
-from glm3edge.tools.sanitize import printable
 from glm3edge.tools.schemas import plain_schema
 from glm3edge.tools.tool import Tool
+from glm3edge_convert.printable import printable
 
 if TYPE_CHECKING:
     import mcp

@@ -11,8 +11,9 @@ from glm3edge.tools.functions import function_tool
 from glm3edge.tools.interpreter import CodeInterpreter
 from glm3edge.tools.mcp_commands import server_commands
 from glm3edge.tools.mcp_servers import open_servers
-from glm3edge.tools.sanitize import printable, shortened
+from glm3edge.tools.shortening import shortened
 from glm3edge.tools.tool import Tool
+from glm3edge_convert.printable import printable
 
 ALL = "*"
 """Name that allows every tool."""

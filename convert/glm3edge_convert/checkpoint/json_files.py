@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from glm3edge_convert.errors import DamagedFileError, UnreadableFileError
+from glm3edge_convert.files import read_file
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def read_array(path: Path) -> list[Any]:
 
 def _read(path: Path) -> object:
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(read_file(path).decode("utf-8"))
     except OSError as exc:
         raise UnreadableFileError(path, exc) from exc
     except (ValueError, RecursionError) as exc:

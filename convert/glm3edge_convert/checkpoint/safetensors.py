@@ -8,6 +8,7 @@ memory; this module needs neither.
 
 import json
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge_convert.errors import DamagedFileError, TensorValueError, UnreadableFileError
+from glm3edge_convert.files import open_file
 
 LENGTH_SIZE = 8
 MAX_HEADER_SIZE = 100_000_000  # the library's own bound
@@ -63,9 +65,9 @@ def read_entries(path: Path) -> list[Entry]:
         UnreadableFileError: the system does not let the file be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             header, data_start = _read_header(path, file)
-        num_file_bytes = path.stat().st_size
+            num_file_bytes = file.seek(0, os.SEEK_END)
     except OSError as exc:
         raise UnreadableFileError(path, exc) from exc
     entries = [_entry(path, name, value, data_start) for name, value in header.items()]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from glm3edge_convert.files import check_is_writable, open_file, read_file
 from glm3edge_convert.gguf.locking import try_lock
 
 
@@ -60,7 +61,7 @@ class Journal:
     def read(self) -> int:
         """Number of tensors on the disk; 0 if they are another conversion's."""
         try:
-            content = json.loads(self._path.read_text("utf-8"))
+            content = json.loads(read_file(self._path))
             is_same = content["key"] == self._key
             return int(content["num_tensors"]) if is_same else 0
         except (OSError, ValueError, KeyError, TypeError):
@@ -70,6 +71,7 @@ class Journal:
         """Replace the number of tensors on the disk."""
         text = json.dumps({"key": self._key, "num_tensors": num_tensors})
         new = self._path.with_name(self._path.name + ".new")
+        new.unlink(missing_ok=True)  # never into a pipe
         new.write_text(text, "utf-8")
         new.replace(self._path)
 
@@ -103,6 +105,7 @@ def _open_locked(path: Path) -> PartFile | None:
     """The file of that name, locked; None if another process has it, or nobody can lock it."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     while True:
+        check_is_writable(path)
         part = PartFile(path, os.fdopen(os.open(path, flags, 0o666), "r+b"))
         is_locked = try_lock(part.file)
         if is_locked and part.has_its_name():
@@ -119,6 +122,6 @@ def _remove_abandoned(path: Path) -> None:
     """Remove the files of other names that killed processes have left."""
     pattern = f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.part"
     for abandoned in path.parent.glob(pattern):
-        with suppress(OSError), abandoned.open("r+b") as file:
+        with suppress(OSError), open_file(abandoned) as file:
             if try_lock(file):
                 abandoned.unlink()

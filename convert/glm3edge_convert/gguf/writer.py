@@ -19,6 +19,7 @@ from gguf import GGUFWriter
 from numpy.typing import NDArray
 
 from glm3edge_convert.errors import DiskFullError, FileSizeError, OutputError, OutputExistsError
+from glm3edge_convert.files import check_is_writable
 from glm3edge_convert.gguf.header import TensorInfo, gguf_header, padding
 from glm3edge_convert.gguf.part_file import Journal, PartFile, open_part
 
@@ -127,11 +128,12 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
     Raises:
         OutputExistsError: there is one that may not be replaced.
-        OutputError: the name is a folder's, or its folder does not exist.
+        OutputError: the name is a folder's, a pipe's or a device's, or its folder does not exist.
     """
     with _translated_errors(path, 0):  # a name may be too long to ask about
         if path.is_dir():
             raise OutputError(path, "it is a folder; give a file name")
+        check_is_writable(path)
         if path.exists() and not overwrite:
             raise OutputExistsError(path)
         if not path.parent.is_dir():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from glm3edge_convert.downloads import download_problem
 from glm3edge_convert.errors import NotACheckpointError, TokenizerError, UnreadableFileError
+from glm3edge_convert.files import read_file
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED_SIZES = {FIXED64: 8, FIXED32: 4}
@@ -71,7 +72,7 @@ def read_model(path: Path) -> SentencePieceModel:
         TokenizerError: it is not a SentencePiece model.
     """
     try:
-        return parse_model(path.read_bytes())
+        return parse_model(read_file(path))
     except FileNotFoundError as exc:
         raise NotACheckpointError(path.parent, f"{path.name} is missing") from exc
     except OSError as exc:

@@ -14,7 +14,8 @@ from typing import Any
 from gguf import GGUFWriter
 
 from glm3edge_convert.checkpoint.json_files import read_object
-from glm3edge_convert.errors import NotACheckpointError, TokenizerError
+from glm3edge_convert.errors import NotACheckpointError, TokenizerError, UnreadableFileError
+from glm3edge_convert.files import read_text
 from glm3edge_convert.tokenizer.sentencepiece import Piece, PieceType
 
 VOCAB_FILE, TOKENIZER_FILE, CONFIG_FILE = "vocab.txt", "tokenizer.json", "tokenizer_config.json"
@@ -84,9 +85,11 @@ def _read_texts(folder: Path, tokenizer: Mapping[str, Any]) -> tuple[Path, list[
     if path.is_file():
         try:
             # Not splitlines(): some vocabularies have line separators as tokens.
-            return path, path.read_text("utf-8").removesuffix("\n").split("\n")
+            return path, read_text(path).removesuffix("\n").split("\n")
         except ValueError as exc:
             raise TokenizerError(path, "is not UTF-8; download it again") from exc
+        except OSError as exc:
+            raise UnreadableFileError(path, exc) from exc
     path = folder / TOKENIZER_FILE
     match tokenizer.get("model"):
         case {"type": "WordPiece", "vocab": dict(ids), "continuing_subword_prefix": "##"}:

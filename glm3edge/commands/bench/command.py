@@ -19,6 +19,7 @@ from glm3edge.commands.signature import takes
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
+from glm3edge_convert.files import write_text
 
 if TYPE_CHECKING:
     from glm3edge.commands.bench.bare import BareLoop
@@ -135,8 +136,8 @@ def _write(results: "Results", out: Path, model: Path) -> None:
     results.write(out / "results.json")
     command = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
     about = {"model": model.name, "date": time.strftime("%Y-%m-%d"), "command": command}
-    (out / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    (out / "table.md").write_text(markdown(results), encoding="utf-8")
+    write_text(out / "about.json", json.dumps(about, indent=2) + "\n")
+    write_text(out / "table.md", markdown(results))
     try:
         plot(results, out / "plot.svg")
     except ConfigError as exc:

@@ -9,6 +9,7 @@ from glm3edge.commands.bench.scenarios import SCENARIOS
 from glm3edge.commands.plots import new_plot
 from glm3edge.commands.tables import markdown_table
 from glm3edge.errors import ConfigError
+from glm3edge_convert.files import check_is_writable
 
 _COLUMNS = ("scenario", "system", "median (range)", "to the bare loop")
 
@@ -67,4 +68,5 @@ def plot(results: Results, path: Path) -> None:
     axes.set_xticks([i + middle for i in range(len(names))], [SCENARIOS[n].name for n in names])
     axes.set_ylabel("tokens/s, to the bare loop")
     axes.legend(frameon=False)
+    check_is_writable(path)
     figure.savefig(path)

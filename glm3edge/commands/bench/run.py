@@ -11,6 +11,7 @@ from glm3edge.commands.bench.bare import BareLoop
 from glm3edge.commands.bench.client import BenchError
 from glm3edge.commands.bench.scenarios import SCENARIOS, Load, Scenario, warm_up
 from glm3edge.commands.bench.systems import System, running
+from glm3edge_convert.files import write_text
 
 BARE = "bare loop"
 
@@ -40,7 +41,7 @@ class Results:
     def write(self, path: Path) -> None:
         """Write the results as JSON."""
         data = {"numbers": self.numbers, "failures": self.failures}
-        path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
 
 
 def run(

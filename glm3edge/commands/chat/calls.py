@@ -9,11 +9,11 @@ from rich.markup import escape
 
 from glm3edge.commands.chat.conversation import Call, tool_names
 from glm3edge.commands.chat.terminal.interrupt import interruptible
-from glm3edge.commands.chat.terminal.markdown import printable
 from glm3edge.commands.chat.terminal.translations import Texts
 from glm3edge.errors import Glm3EdgeError
 from glm3edge.tools.errors import ToolError
 from glm3edge.tools.toolbox import Toolbox
+from glm3edge_convert.printable import one_line, printable
 
 REFUSED = "The user does not allow this call."
 """Result of a call that the user does not allow."""
@@ -79,7 +79,7 @@ class InteractiveCallHandler:
         try:
             if self._toolbox is None or call.name not in tool_names(self._toolbox.definitions()):
                 self._print_note(self._texts("ask_result_help"))
-                return await self._ask(self._texts("ask_result", name=printable(call.name)))
+                return await self._ask(self._texts("ask_result", name=one_line(call.name)))
             if not await self._may_run(self._toolbox, call.name):
                 return REFUSED
         except (KeyboardInterrupt, EOFError):
@@ -142,7 +142,7 @@ class UnattendedCallHandler:
 def show_call(console: Console, label: str, call: Call) -> None:
     """Print a call and its arguments, as the model wrote them."""
     console.print(
-        f"[bold cyan]→ {escape(label)}[/] [bold]{escape(printable(call.name))}[/]", highlight=False
+        f"[bold cyan]→ {escape(label)}[/] [bold]{escape(one_line(call.name))}[/]", highlight=False
     )
     _show_indented(console, pretty(call.arguments))
 

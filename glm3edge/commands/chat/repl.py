@@ -12,13 +12,13 @@ from glm3edge.commands.chat.generation_options import NAMES
 from glm3edge.commands.chat.reply import Reply
 from glm3edge.commands.chat.slash_commands import ARGUMENTS, Command, parse_command
 from glm3edge.commands.chat.terminal.display import Display
-from glm3edge.commands.chat.terminal.markdown import printable
 from glm3edge.commands.chat.terminal.reader import Reader, message_of
 from glm3edge.commands.chat.terminal.translations import Texts
 from glm3edge.commands.chat.terminal.wrapping import wrap
 from glm3edge.commands.chat.transcript import Transcript, load, load_tools, save
 from glm3edge.commands.chat.turn import Chat, describe_overflow, take_turn
 from glm3edge.errors import ContextLengthExceededError, Glm3EdgeError
+from glm3edge_convert.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -23,6 +23,7 @@ from glm3edge.commands.chat.generation_options import NAMES
 from glm3edge.commands.chat.sources.base import first_error
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest, Tool
+from glm3edge_convert.files import read_file
 
 FORMAT = "glm3edge-chat"
 VERSION = 1
@@ -146,9 +147,7 @@ def _is_transcript(path: Path) -> bool:
 
 def _read_json(path: Path) -> Any:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise TranscriptError(path, "it is too large")
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(read_file(path, _MAX_BYTES).decode("utf-8-sig"))
     except OSError as exc:
         raise TranscriptError(path, exc.strerror or str(exc)) from exc
     except (ValueError, RecursionError) as exc:

@@ -1,6 +1,5 @@
 """The command line of ``glm3edge doctor``."""
 
-import json
 import sys
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from glm3edge.commands.options import AsJson, LogLevel
 from glm3edge.config.addresses import parse_address
 from glm3edge.errors import ConfigError, DeviceError
 from glm3edge.llama.backends import installed_backends
+from glm3edge_convert.printable import json_text
 
 
 def doctor_command(
@@ -40,7 +40,7 @@ def doctor_command(
         raise _cannot_load(exc) from exc
     found = examine(addresses, with_bandwidth=bandwidth)
     if as_json:
-        print(json.dumps(to_json(found), ensure_ascii=False, indent=2))
+        print(json_text(to_json(found), indent=2))
     else:
         show(found)
     faults = [worker.fault for worker in found.workers if worker.fault is not None]

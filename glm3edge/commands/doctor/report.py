@@ -14,6 +14,7 @@ from rich.text import Text
 from glm3edge import __version__
 from glm3edge.commands.doctor.examination import Bandwidth, Examination
 from glm3edge.llama.devices import Device, DeviceKind
+from glm3edge_convert.printable import one_line
 
 _MIB = 2**20
 _WIDTH = 100  # of running text, and of tables where there is no terminal
@@ -83,7 +84,7 @@ def _device_table(found: Examination) -> Table:
 def _cells(device: Device, kind: str) -> list[Text]:
     cells = [device.name, kind, device.backend, device.description]
     sizes = [_mib(device.memory_free), _mib(device.memory_total)]
-    return [Text(cell) for cell in cells + sizes]
+    return [Text(one_line(cell)) for cell in cells + sizes]
 
 
 def _two_columns(lines: list[tuple[str, str]]) -> Table:

@@ -1,6 +1,5 @@
 """The command line of ``glm3edge plan``."""
 
-import json
 import shutil
 import sys
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from glm3edge.commands.options import (
 )
 from glm3edge.commands.signature import takes
 from glm3edge.errors import ConfigError
+from glm3edge_convert.printable import json_text
 
 _SIZE = TypeAdapter(ByteSize)
 
@@ -97,7 +97,7 @@ def plan_command(options: PlanOptions) -> None:
         gpu_bandwidth=gpu_bandwidth,
     )
     if options.as_json:
-        print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+        print(json_text(report.as_json(), indent=2))
     else:
         print(as_text(report, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
 

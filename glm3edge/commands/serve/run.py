@@ -14,6 +14,7 @@ from glm3edge.commands.logs import announce, is_json
 from glm3edge.config.settings import Settings, check_exposure
 from glm3edge.server.bind import bind
 from glm3edge.server.tls import load_tls
+from glm3edge_convert.printable import one_line
 
 if TYPE_CHECKING:
     from glm3edge.llama.remote_context import Report
@@ -135,7 +136,7 @@ def _banner(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool)
         lines.insert(
             2, "         A toy to try the API with: it greets, knows glm3edge, calls tools."
         )
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def _other_model_lines(runtime: "Runtime") -> list[str]:

@@ -19,6 +19,8 @@ from glm3edge.commands.verify.limits import EXACT, FILE_KV_TYPES
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
+from glm3edge_convert.files import write_text
+from glm3edge_convert.printable import json_text
 
 if TYPE_CHECKING:
     from glm3edge.commands.verify.run import Progress, Report
@@ -127,7 +129,7 @@ def _show(report: "Report", *, as_json: bool) -> None:
     from glm3edge.commands.verify import report as form  # noqa: PLC0415
 
     if as_json:
-        print(json.dumps(form.as_json(report), ensure_ascii=False, indent=2))
+        print(json_text(form.as_json(report), indent=2))
     else:
         form.show(report, Console())
 
@@ -138,8 +140,8 @@ def _write(report: "Report", out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(form.as_json(report), ensure_ascii=False, indent=2)
-        (out / "results.json").write_text(text + "\n", encoding="utf-8")
-        (out / "table.md").write_text(form.markdown(report), encoding="utf-8")
+        write_text(out / "results.json", text + "\n")
+        write_text(out / "table.md", form.markdown(report))
     except OSError as exc:
         raise ConfigError(f"--out {out}: {exc.strerror or exc}") from exc
     try:

@@ -13,6 +13,7 @@ from glm3edge.commands.plots import new_plot
 from glm3edge.commands.tables import markdown_table
 from glm3edge.commands.verify.run import Report, Result
 from glm3edge.commands.verify.statistics import Estimate
+from glm3edge_convert.files import check_is_writable
 
 COLUMNS = (
     "type",
@@ -95,6 +96,7 @@ def plot(report: Report, path: Path) -> None:
     axes.set_xlabel("KL divergence, nats")
     axes.set_ylabel("share of the tokens beyond it")
     axes.legend(frameon=False, fontsize="small")
+    check_is_writable(path)
     figure.savefig(path)
 
 

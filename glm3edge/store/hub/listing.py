@@ -15,6 +15,7 @@ from typing import Any
 
 from glm3edge.store.hub.errors import HubError
 from glm3edge.store.hub.names import HubName, parse_name
+from glm3edge_convert.files import read_file
 
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -127,7 +128,7 @@ def _stays_inside(path: str) -> bool:
 
 def _read(path: Path) -> Listing | None:
     with suppress(OSError, ValueError, RecursionError):
-        return Listing.from_json(json.loads(path.read_text("utf-8")))
+        return Listing.from_json(json.loads(read_file(path)))
     return None
 
 

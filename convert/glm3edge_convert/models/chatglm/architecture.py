@@ -22,6 +22,7 @@ from glm3edge_convert.errors import (
     UnreadableFileError,
     UnsupportedArchitectureError,
 )
+from glm3edge_convert.files import open_file, read_file
 
 CHATGLM2 = "ChatGLM2"
 GLM4 = "GLM-4"
@@ -84,16 +85,16 @@ def _refuse_chatglm2(folder: Path, config: Mapping[str, Any]) -> None:
 def _text(path: Path) -> str:
     """Text of a file, empty if there is none. The files are read, never run."""
     try:
-        return path.read_text("utf-8", errors="replace")
+        return read_file(path).decode("utf-8", errors="replace")
     except OSError:
         return ""
 
 
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return file.read(512)
-    except PermissionError as exc:
-        raise UnreadableFileError(path, exc) from exc
-    except OSError as exc:
+    except FileNotFoundError as exc:
         raise NotACheckpointError(path.parent, f"{path.name} is missing") from exc
+    except OSError as exc:
+        raise UnreadableFileError(path, exc) from exc

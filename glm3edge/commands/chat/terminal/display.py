@@ -9,7 +9,8 @@ from typing import Protocol, TextIO
 from rich.console import Console
 
 from glm3edge.commands.chat.terminal.live import LiveLines
-from glm3edge.commands.chat.terminal.markdown import is_table, printable, render, split_blocks
+from glm3edge.commands.chat.terminal.markdown import is_table, render, split_blocks
+from glm3edge_convert.printable import without_hidden
 
 FRAME_SECONDS = 1 / 15
 """Minimum seconds between two redraws of a reply."""
@@ -45,7 +46,7 @@ class PlainDisplay:
 
     def feed(self, text: str) -> None:
         """See ``Display``."""
-        self._file.write(printable(text) if self._is_terminal else text)
+        self._file.write(without_hidden(text) if self._is_terminal else text)
         self._file.flush()
         self._last = text[-1:] or self._last
 
@@ -81,7 +82,7 @@ class MarkdownDisplay:
 
     def feed(self, text: str) -> None:
         """See ``Display``."""
-        self._text += printable(text)
+        self._text += without_hidden(text)
         self._is_dirty = True
 
     async def finish(self) -> None:

@@ -1,7 +1,6 @@
 """Markdown rendering for terminals."""
 
 import re
-import unicodedata
 from typing import ClassVar
 
 from markdown_it import MarkdownIt
@@ -20,20 +19,6 @@ _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "ta
 
 # Spaces that fill a line become lines of their own when a window gets narrower.
 _TRAILING = re.compile(r"(?: |\x1b\[[0-9;]*m)+$")
-
-
-def printable(text: str) -> str:
-    """``text`` without control characters and bidirectional controls, which terminals obey."""
-    return "".join(char for char in text if char in "\n\t" or not _is_control(char))
-
-
-def _is_control(char: str) -> bool:
-    kind = unicodedata.category(char)
-    return (
-        kind in ("Cc", "Cs")
-        or char in "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
-        or ("\u2066" <= char <= "\u2069")
-    )
 
 
 def split_blocks(text: str) -> tuple[list[str], str]:

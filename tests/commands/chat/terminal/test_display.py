@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console, ConsoleDimensions
 
 from glm3edge.commands.chat.terminal.display import MarkdownDisplay, PlainDisplay
-from glm3edge.commands.chat.terminal.markdown import printable, split_blocks
+from glm3edge.commands.chat.terminal.markdown import split_blocks
 from glm3edge.commands.chat.terminal.wrapping import break_offsets
 
 pytestmark = pytest.mark.slow
@@ -192,11 +192,6 @@ def test_elsewhere_a_reply_is_written_as_it_is() -> None:
     display.feed("b")
     asyncio.run(display.finish())
     assert file.getvalue() == "**a**\x1b[1mb\n"
-
-
-def test_plain_of_keeps_text() -> None:
-    text = "你好 👍🏽 नमस्ते\tcafé\n"
-    assert printable(text) == text
 
 
 def test_blocks_are_split_for_good() -> None:
