@@ -2,6 +2,7 @@
 
     ConvertError
     ├── UnknownTypeError               no such output type
+    ├── GgufError                      a GGUF file that cannot be read, or contradicts itself
     ├── ImatrixError                   an importance matrix that cannot be used, or that is missing
     ├── ScaleError                     an adapter cannot have this scale
     ├── NotACheckpointError            the folder lacks a file that every checkpoint has
@@ -56,6 +57,22 @@ class UnknownTypeError(ConvertError):
     def __init__(self, type_name: str, known: Sequence[str]) -> None:
         super().__init__(f"unknown type {type_name!r}: choose one of {', '.join(known)}")
         self.type_name = type_name
+
+
+class GgufError(ConvertError):
+    """A GGUF file cannot be read, or contradicts itself.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong with it, and what to do.
+    """
+
+    exit_code = 5
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"cannot read {path}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class ImatrixError(ConvertError):

@@ -1,7 +1,7 @@
 """``glm3edge inspect``: metadata and tensors of a GGUF file."""
 
 import json
-from dataclasses import asdict
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +11,10 @@ from glm3edge.commands.models import find_cached
 from glm3edge.commands.options import AsJson, CacheDir
 from glm3edge.commands.tables import new_table, print_table
 from glm3edge.config.settings import load_settings
-from glm3edge.store.inspection import Inspection, LongArray, inspect
+from glm3edge.store.inspection import Inspection, inspect
 from glm3edge.store.store import Store
+from glm3edge_convert.gguf.reader import LongArray
+from glm3edge_convert.printable import json_text, one_line
 
 _MIB = 2**20
 _MAX_TEXT = 100  # characters of a metadata text in the table
@@ -34,7 +36,7 @@ def inspect_command(
     inspection = inspect(path)
     if as_json:
         value = _as_json(inspection, with_tensors=tensors)
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        print(json_text(value, indent=2))
         return
     _print_metadata(inspection)
     print()
@@ -48,10 +50,7 @@ def _as_json(inspection: Inspection, *, with_tensors: bool) -> dict[str, Any]:
     value: dict[str, Any] = {
         "path": str(inspection.path),
         "bytes": inspection.num_bytes,
-        "metadata": {
-            key: asdict(item) if isinstance(item, LongArray) else item
-            for key, item in inspection.metadata.items()
-        },
+        "metadata": {key: _plain(item) for key, item in inspection.metadata.items()},
         "types": [
             {"type": total.type, "tensors": total.num_tensors, "bytes": total.num_bytes}
             for total in inspection.type_totals
@@ -65,8 +64,17 @@ def _as_json(inspection: Inspection, *, with_tensors: bool) -> dict[str, Any]:
     return value
 
 
+def _plain(value: Any) -> Any:
+    """A value that JSON has: infinity and NaN become texts."""
+    if isinstance(value, LongArray):
+        return {"first": _plain(list(value.first)), "length": value.length}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+
+
 def _print_metadata(inspection: Inspection) -> None:
-    print(f"{inspection.path}: {inspection.num_bytes / _MIB:,.1f} MiB")
+    print(f"{one_line(str(inspection.path))}: {inspection.num_bytes / _MIB:,.1f} MiB")
     print()
     table = new_table("KEY", "VALUE")
     for key, value in inspection.metadata.items():
@@ -79,7 +87,6 @@ def _shortened(value: object) -> str:
         first = ", ".join(_shortened(item) for item in value.first)
         return f"[{first}, ...] ({value.length:,} elements)"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = text if text.isprintable() else repr(text)
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}... ({len(text):,} characters)"
 
 

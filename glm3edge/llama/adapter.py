@@ -9,8 +9,8 @@ import llama_cpp.llama_cpp as native
 
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama import library
-from glm3edge.llama.gguf_file import check_is_gguf
 from glm3edge.llama.model import Model
+from glm3edge.llama.model_checks import check_lora
 
 _CHUNK_BYTES = 2**20
 
@@ -25,7 +25,7 @@ class Adapter:
             ModelLoadError: no such file, no GGUF adapter, or one of another model.
             ResourceClosedError: the model is closed.
         """
-        check_is_gguf(path)
+        check_lora(path)
         self.path = path
         self.scale = scale
         handle = model.acquire()

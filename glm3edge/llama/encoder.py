@@ -15,7 +15,8 @@ from glm3edge.errors import DecodeError, ModelError, ModelLoadError, ResourceClo
 from glm3edge.llama.batch import Batch
 from glm3edge.llama.gguf_file import has_head
 from glm3edge.llama.handle import close_context, open_context
-from glm3edge.llama.model import ENCODER_ARCHITECTURE, Model
+from glm3edge.llama.model import Model
+from glm3edge.llama.model_checks import ENCODER_ARCHITECTURE
 from glm3edge.llama.pointers import floats_at
 
 ARCHITECTURE = ENCODER_ARCHITECTURE  # XLM-RoBERTa's too, in llama.cpp

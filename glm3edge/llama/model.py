@@ -13,14 +13,14 @@ import llama_cpp.llama_cpp as native
 from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama import library
 from glm3edge.llama.device_placement import ON_CPU, Placement
-from glm3edge.llama.gguf_file import check_is_gguf, gguf_damage, has_head
+from glm3edge.llama.model_checks import CHAT_ARCHITECTURE, check_model, check_special_tokens
 from glm3edge.llama.respelling import respelled
+from glm3edge_convert.printable import printable
 
-CHAT_ARCHITECTURE = "chatglm"
-ENCODER_ARCHITECTURE = "bert"
 _KV_VALUE_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 _MAX_PIECE_BYTES = 1024
 _SLICE_TOKENS = 2**16  # copied without a pause for other threads
+_MAX_NAME = 200  # characters
 _FINGERPRINT_BYTES = 2**20
 _KINDS = {
     native.LLAMA_TOKEN_ATTR_UNKNOWN: "unknown",
@@ -76,7 +76,7 @@ class Model:
             DeviceError: the placement names a device that is not here.
             ModelLoadError: no such file, no GGUF file, another architecture, or llama.cpp failed.
         """
-        check_is_gguf(path)
+        check_model(path, architecture)
         library.start()
         self.path = path
         self._lock = threading.Lock()
@@ -90,12 +90,12 @@ class Model:
         self._handle: Any = _load(
             path, vocab_only=vocab_only, no_alloc=no_alloc, placement=placement
         )
+        vocab = native.llama_model_get_vocab(self._handle)
         try:
-            self._check_architecture()
+            check_special_tokens(path, vocab)
         except ModelLoadError:
             self.close()
             raise
-        vocab = native.llama_model_get_vocab(self._handle)
         self.vocab_size = int(native.llama_vocab_n_tokens(vocab))
 
     def __enter__(self) -> "Model":
@@ -106,8 +106,9 @@ class Model:
 
     @property
     def name(self) -> str:
-        """``general.name`` of the file, or its file name."""
-        return self.metadata("general.name") or self.path.stem
+        """``general.name`` of the file, or its file name; of either what can be printed."""
+        name = printable(self.metadata("general.name") or "")[:_MAX_NAME].strip()
+        return " ".join(name.split()) or printable(self.path.stem)
 
     @property
     def architecture(self) -> str:
@@ -308,11 +309,6 @@ class Model:
             raise ResourceClosedError(f"model {self.path.name} is closed")
         return self._handle
 
-    def _check_architecture(self) -> None:
-        found, wanted = self.metadata("general.architecture"), self._architecture
-        if found != wanted:
-            raise ModelLoadError(self.path, _why_not(self.path, found, wanted))
-
     def _find_vocab(self, handle: Any) -> Any:
         vocab = native.llama_model_get_vocab(handle)
         if self._architecture == CHAT_ARCHITECTURE:
@@ -354,18 +350,6 @@ def _listed(ids: Any, count: int) -> list[int]:
     return found
 
 
-def _why_not(path: Path, found: str | None, wanted: str) -> str:
-    if (found, wanted) == (ENCODER_ARCHITECTURE, CHAT_ARCHITECTURE):
-        what, option = "model for embeddings", "--embedding-model"
-        if has_head(path):
-            what, option = "reranker", "--rerank-model"
-        return f"it is a {what}; serve it beside one that chats: {option}"
-    if (found, wanted) == (CHAT_ARCHITECTURE, ENCODER_ARCHITECTURE):
-        return "it is a model that chats; give an encoder, or leave the option out"
-    what = "chats" if wanted == CHAT_ARCHITECTURE else "embeds or reranks"
-    return f"its architecture is {found}, and only {wanted} {what} here"
-
-
 def _load(path: Path, *, vocab_only: bool, no_alloc: bool, placement: Placement) -> Any:
     params = native.llama_model_default_params()
     params.vocab_only = vocab_only
@@ -376,5 +360,5 @@ def _load(path: Path, *, vocab_only: bool, no_alloc: bool, placement: Placement)
     with library.first_error() as reason:
         handle = native.llama_model_load_from_file(str(path).encode(), params)
         if not handle:
-            raise ModelLoadError(path, gguf_damage(path) or reason())
+            raise ModelLoadError(path, reason())
     return handle

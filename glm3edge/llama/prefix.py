@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGUFReader
+from gguf import GGMLQuantizationType
 from numpy.typing import NDArray
 
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama.adapter import apply_none
-from glm3edge.llama.gguf_file import check_is_gguf
+from glm3edge.llama.gguf_file import read_gguf
 from glm3edge.llama.kv_state import State
-from glm3edge.llama.model import CHAT_ARCHITECTURE, Model
+from glm3edge.llama.model import Model
+from glm3edge.llama.model_checks import CHAT_ARCHITECTURE
+from glm3edge_convert.errors import GgufError
+from glm3edge_convert.gguf.reader import GgufHeader, StoredTensor
 
 _KIND_KEY, _ADAPTER_TYPE = "adapter.type", "prefix"
 _MAX_F16 = float(np.finfo(np.float16).max)
@@ -40,7 +43,6 @@ class Prefix:
             ModelLoadError: no such file, no prefix, or one of another model.
             ResourceClosedError: the model is closed.
         """
-        check_is_gguf(path)
         self.path = path
         shape = (model.num_layers, model.num_groups, model.head_size)
         keys, values = _read(path, shape)
@@ -75,17 +77,14 @@ class Prefix:
 def _read(path: Path, shape: tuple[int, int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Keys and values of a file, float32, ``[num_layers, length, num_groups, head_size]``."""
     num_layers, *row_shape = shape
-    try:
-        reader = GGUFReader(path)
-        architecture, kind = (_text(reader, key) for key in ("general.architecture", _KIND_KEY))
-    except Exception as exc:  # whatever its bytes make of the reader
-        raise ModelLoadError(path, f"it is damaged ({exc})".replace("\n", " ")) from exc
+    header = read_gguf(path)
+    architecture, kind = (header.metadata.get(key) for key in ("general.architecture", _KIND_KEY))
     if kind != _ADAPTER_TYPE:
         remedy = "give it with --lora" if kind == "lora" else _REMEDY
         raise ModelLoadError(path, f"it is no P-Tuning v2 prefix; {remedy}")
     if architecture != CHAT_ARCHITECTURE:
         raise ModelLoadError(path, "it is not of ChatGLM3")
-    tensors = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
+    tensors = header.tensors
     names = [f"blk.{layer}.prefix_{kind}" for layer in range(num_layers) for kind in "kv"]
     if len(tensors) != len(names):
         raise ModelLoadError(
@@ -94,23 +93,27 @@ def _read(path: Path, shape: tuple[int, int, int]) -> tuple[NDArray[Any], NDArra
     missing = [name for name in names if name not in tensors]
     if missing:
         raise ModelLoadError(path, f"it has no {missing[0]}; {_REMEDY}")
-    length = len(tensors[names[0]])
-    for name in names:
-        tensor = tensors[name]
-        if tensor.dtype != np.float32 or tensor.shape != (length, *row_shape) or not length:
-            raise ModelLoadError(
-                path,
-                f"{name} is {tensor.dtype} of {tensor.shape} where the model has {row_shape} "
-                "float32 values to a place; is it another's?",
-            )
-        if not np.isfinite(tensor).all():
-            raise ModelLoadError(path, f"{name} has NaN or infinity; {_REMEDY}")
-    return np.stack([tensors[n] for n in names[::2]]), np.stack([tensors[n] for n in names[1::2]])
+    length = tensors[names[0]].shape[0] if tensors[names[0]].shape else 0
+    found = [_values(header, tensors[name], (length, *row_shape)) for name in names]
+    return np.stack(found[::2]), np.stack(found[1::2])
 
 
-def _text(reader: GGUFReader, key: str) -> Any:
-    field = reader.get_field(key)
-    return None if field is None else field.contents()
+def _values(
+    header: GgufHeader, tensor: StoredTensor, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    if tensor.type is not GGMLQuantizationType.F32 or tensor.shape != shape:
+        raise ModelLoadError(
+            header.path,
+            f"{tensor.name} is {tensor.type.name} of {tensor.shape} where the model has "
+            f"{shape[1:]} F32 values to a place; is it another's?",
+        )
+    try:
+        values = header.floats(tensor.name)
+    except GgufError as exc:
+        raise ModelLoadError(header.path, exc.reason) from exc
+    if not np.isfinite(values).all():
+        raise ModelLoadError(header.path, f"{tensor.name} has NaN or infinity; {_REMEDY}")
+    return values
 
 
 def _rotated(keys: NDArray[Any], position: int, *, size: int, base: float) -> NDArray[Any]:

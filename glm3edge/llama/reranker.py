@@ -17,6 +17,7 @@ from glm3edge.llama.model import Model
 
 _UNIGRAMS = "t5"  # GGUF's name for XLM-RoBERTa's tokenizer
 _NUM_MARKS = 4
+_NUM_ENDS = 2
 
 
 class Reranker(Encoder):
@@ -32,6 +33,8 @@ class Reranker(Encoder):
             return "its classification head has several labels, and a reranker's has one"
         if model.metadata("tokenizer.ggml.model") != _UNIGRAMS:
             return "it is no reranker of XLM-RoBERTa (bge-reranker), and only those are supported"
+        if len(model.tokenize("", add_special=True)) != _NUM_ENDS:
+            return "its tokenizer does not mark where texts begin and end; convert it again"
         return None
 
     def tokenize(self, text: str) -> list[int]:

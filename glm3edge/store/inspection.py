@@ -1,20 +1,15 @@
 """Inspection of GGUF files: metadata and tensors, read without loading the model."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gguf import GGUFReader, GGUFValueType
-
 from glm3edge.errors import ModelFileError
-from glm3edge_convert.gguf.magic import gguf_problem
+from glm3edge_convert.errors import GgufError
+from glm3edge_convert.gguf.reader import read_header
 from glm3edge_convert.quantize.recipe import file_type_name
-
-MAX_ARRAY = 8
-"""Longest metadata array that is kept whole; a vocabulary has tens of thousands of elements."""
-
-_INTERNAL = "GGUF."  # the reader's own keys
 
 
 @dataclass(frozen=True)
@@ -25,14 +20,6 @@ class Tensor:
     type: str
     shape: tuple[int, ...]
     num_bytes: int
-
-
-@dataclass(frozen=True)
-class LongArray:
-    """The beginning of a metadata array of more than MAX_ARRAY elements."""
-
-    first: tuple[Any, ...]
-    length: int
 
 
 @dataclass(frozen=True)
@@ -50,7 +37,7 @@ class Inspection:
 
     path: Path
     num_bytes: int
-    metadata: dict[str, Any]
+    metadata: Mapping[str, Any]
     tensors: tuple[Tensor, ...]
 
     @property
@@ -85,44 +72,12 @@ def inspect(path: Path) -> Inspection:
     Raises:
         ModelFileError: there is no such file, it is no GGUF file, or it is damaged.
     """
-    if (reason := gguf_problem(path)) is not None:
-        raise ModelFileError(path, reason)
     try:
-        return _read(path)
-    # Which exception the reader raises depends on the byte that is wrong.
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        MemoryError,
-        TypeError,
-        ValueError,
-    ) as exc:
-        raise ModelFileError(path, "it is damaged; convert or download it again") from exc
-
-
-def _read(path: Path) -> Inspection:
-    reader = GGUFReader(path)
-    metadata = {
-        name: _value(field)
-        for name, field in reader.fields.items()
-        if not name.startswith(_INTERNAL)
-    }
+        header = read_header(path)
+    except GgufError as exc:
+        raise ModelFileError(path, exc.reason) from exc
     tensors = tuple(
-        Tensor(
-            name=tensor.name,
-            type=tensor.tensor_type.name,
-            shape=tuple(int(size) for size in reversed(tensor.shape)),
-            num_bytes=int(tensor.n_bytes),
-        )
-        for tensor in reader.tensors
+        Tensor(tensor.name, tensor.type.name, tensor.shape, tensor.num_bytes)
+        for tensor in header.tensors.values()
     )
-    return Inspection(path, path.stat().st_size, metadata, tensors)
-
-
-def _value(field: Any) -> Any:
-    if field.types[0] is not GGUFValueType.ARRAY:
-        return field.contents()
-    length = len(field.data)
-    first = list(field.contents(slice(MAX_ARRAY))) if length else []
-    return first if length <= MAX_ARRAY else LongArray(tuple(first), length)
+    return Inspection(path, header.num_bytes, header.metadata, tensors)

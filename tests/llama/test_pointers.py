@@ -14,7 +14,8 @@ from glm3edge.core import Span
 from glm3edge.llama.context import Context
 from glm3edge.llama.device_placement import Placement
 from glm3edge.llama.encoder import Encoder
-from glm3edge.llama.model import ENCODER_ARCHITECTURE, Model
+from glm3edge.llama.model import Model
+from glm3edge.llama.model_checks import ENCODER_ARCHITECTURE
 from glm3edge.llama.pointers import byte_pointer, floats_at
 from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import Shape, make_checkpoint

@@ -247,7 +247,7 @@ def test_files_that_are_no_prefixes(model: Model, folder: Path, tmp_path: Path) 
     for path, reason in (
         (text, "it is not a GGUF file"),
         (tmp_path / "none.gguf", "No such file"),
-        (cut, "it is damaged"),
+        (cut, "it is cut off"),
         (folder / "model.gguf", "it is no P-Tuning v2 prefix; convert it with glm3edge"),
         (tmp_path / "lora.gguf", "it is no P-Tuning v2 prefix; give it with --lora"),
     ):

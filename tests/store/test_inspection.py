@@ -5,8 +5,9 @@ import pytest
 from gguf import GGUFReader
 
 from glm3edge.errors import ModelFileError
-from glm3edge.store.inspection import MAX_ARRAY, LongArray, inspect
+from glm3edge.store.inspection import inspect
 from glm3edge_convert import convert
+from glm3edge_convert.gguf.reader import MAX_ARRAY, LongArray
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +80,7 @@ def test_cut_anywhere(path: Path, tmp_path: Path) -> None:
     for length in [4, 8, 23, 24, 100, *(rng.randrange(len(data)) for _ in range(20))]:
         cut = tmp_path / "cut.gguf"
         cut.write_bytes(data[:length])
-        with pytest.raises(ModelFileError, match="damaged"):
+        with pytest.raises(ModelFileError, match=r"damaged|cut off"):
             inspect(cut)
 
 

@@ -12,16 +12,17 @@ Columns that are used much are rounded with more care: sum / count weighs a colu
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge_convert.errors import ImatrixError
+from glm3edge_convert.errors import GgufError, ImatrixError
 from glm3edge_convert.gguf.header import TensorInfo
+from glm3edge_convert.gguf.reader import read_header
 from glm3edge_convert.gguf.writer import open_gguf
 
+_DATASETS = "imatrix.datasets"
 SUMS, COUNTS = ".in_sum2", ".counts"
 MAX_MEAN_SQUARE = 1e20
 """Larger ones are no model's, and overflow where ggml squares them."""
@@ -89,29 +90,28 @@ def read_imatrix(path: Path) -> Imatrix:
         ImatrixError: it cannot be read, or holds no importance matrix.
     """
     try:
-        reader = gguf.GGUFReader(path)
-        kind = _field(reader, "general.type")
-        tensors = {tensor.name: np.array(tensor.data, np.float32) for tensor in reader.tensors}
-        datasets = _field(reader, "imatrix.datasets") or ()
-        num_chunks = int(_field(reader, "imatrix.chunk_count") or 0)
-    except OSError as exc:
-        raise ImatrixError(path, f"cannot be read ({exc.strerror or exc})") from exc
-    except Exception as exc:  # the library checks little of what it reads
-        raise ImatrixError(path, "is not a GGUF file; llama.cpp's old format is not read") from exc
-    if kind != "imatrix":
-        raise ImatrixError(path, "is a GGUF file of another kind")
+        header = read_header(path, whole={_DATASETS})
+        if header.metadata.get("general.type") != "imatrix":
+            raise ImatrixError(path, "is a GGUF file of another kind")
+        tensors = {name: header.floats(name) for name in header.tensors}
+    except GgufError as exc:
+        problem = f"cannot be read: {exc.reason}; llama.cpp's old format is not read"
+        raise ImatrixError(path, problem) from exc
+    datasets = [str(name) for name in _listed(header.metadata.get(_DATASETS))]
+    num_chunks = header.metadata.get("imatrix.chunk_count")
     weights = {}
     for name in filter(lambda name: name.endswith(SUMS), tensors):
         tensor = name.removesuffix(SUMS)
         weights[tensor] = _mean(path, name, tensors[name], tensors.get(tensor + COUNTS))
     if not weights:
         raise ImatrixError(path, "has no entries")
-    return Imatrix(path.name, weights, tuple(datasets), num_chunks)
+    return Imatrix(
+        path.name, weights, tuple(datasets), num_chunks if type(num_chunks) is int else 0
+    )
 
 
-def _field(reader: gguf.GGUFReader, key: str) -> Any:
-    found = reader.fields.get(key)
-    return None if found is None else found.contents()
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _mean(
@@ -156,7 +156,7 @@ def write_imatrix(
 
     def add_metadata(writer: gguf.GGUFWriter) -> None:
         writer.add_type("imatrix")
-        writer.add_array("imatrix.datasets", list(datasets))
+        writer.add_array(_DATASETS, list(datasets))
         writer.add_uint32("imatrix.chunk_count", num_chunks)
         writer.add_uint32("imatrix.chunk_size", chunk_size)
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from glm3edge.commands.verify.errors import MismatchError
-from glm3edge.llama.model import CHAT_ARCHITECTURE, Model
+from glm3edge.llama.model import Model
+from glm3edge.llama.model_checks import CHAT_ARCHITECTURE
 
 KEYS = (
     "block_count",

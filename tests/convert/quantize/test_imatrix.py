@@ -71,7 +71,7 @@ def arrays(path: Path, tensors: dict[str, list[float]], kind: str = "imatrix") -
 PROBLEMS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (lambda _path: None, "cannot be read"),
     "no GGUF file": (lambda path: path.write_bytes(b"x" * 999), "is not a GGUF file"),
-    "cut short": (lambda path: path.write_bytes(b"GGUF\3\0\0\0"), "is not a GGUF file"),
+    "cut short": (lambda path: path.write_bytes(b"GGUF\3\0\0\0"), "damaged or cut off"),
     "a model": (lambda path: arrays(path, {"a": [1]}, kind="model"), "of another kind"),
     "empty": (lambda path: arrays(path, {}), "has no entries"),
     "no counts": (lambda path: arrays(path, {"a.in_sum2": [1]}), "how often a.in_sum2"),
