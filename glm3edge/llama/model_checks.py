@@ -17,6 +17,7 @@ from gguf import GGMLQuantizationType, GGUFValueType
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama.charsmap import is_sound
 from glm3edge.llama.gguf_file import has_head, read_gguf
+from glm3edge_convert.gguf.header import ALIGNMENT
 from glm3edge_convert.gguf.reader import GgufHeader, LongArray, StoredTensor
 
 CHAT_ARCHITECTURE = "chatglm"
@@ -88,6 +89,8 @@ def check_model(path: Path, architecture: str) -> None:
     _check_heads(path, values)
     _check_vocabulary(header, architecture)
     for part in (header, *_other_parts(header)):
+        if (alignment := part.metadata.get("general.alignment", ALIGNMENT)) % ALIGNMENT:
+            raise _lie(part.path, f"its alignment is {alignment}")
         for tensor in part.tensors.values():
             _check_tensor(part.path, tensor, values["block_count"])
 

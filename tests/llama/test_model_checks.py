@@ -85,6 +85,7 @@ CHAT_VALUES: list[tuple[str, int, Any, str]] = [
     (TOKENS, STRING, ["a", "b", "a"], "a token twice"),
     (TOKENS, STRING, ["", "[EMPTY_0]"], "a token twice"),
     (TOKENS, STRING, ["a", "b"], "lacks tokens for bytes"),
+    ("general.alignment", UINT32, 2, "its alignment is 2"),
     ("split.count", UINT16, 2, "it is one of 2 parts"),
 ]
 
