@@ -9,6 +9,7 @@ import io
 import resource
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from tests.support.lora_adapters import layer_modules, make_adapter
 from tests.support.prefixes import make_prefix
 
 CPU_SECONDS = 2.0
+ROUND = 500
 MEMORY = 4 * 2**30
 TEXT = "你好, a\u0301 世界 \U0001f600\n①ﬁ"
 
@@ -152,7 +154,16 @@ def main(folder: Path, number: int, first: int) -> None:
     inputs = Inputs(folder)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
+    counts, refused = Counter[str](), Counter[str]()
+    for start in range(0, number, ROUND):  # hypothesis keeps what it made in a round
+        _run(inputs, min(ROUND, number - start), first + start, counts, refused)
+    for kind, count in counts.items():
+        print(f"{kind}: {refused[kind]} of {count} refused", flush=True)  # noqa: T201
 
+
+def _run(
+    inputs: Inputs, number: int, first: int, counts: Counter[str], refused: Counter[str]
+) -> None:
     @seed(first)
     @settings(
         max_examples=number,
@@ -179,9 +190,7 @@ def main(folder: Path, number: int, first: int) -> None:
             signal.setitimer(signal.ITIMER_PROF, 0)
         assert num_lines == 1
 
-    counts, refused = (dict.fromkeys(inputs.kinds, 0) for _ in range(2))
     check()
-    print({kind: f"{refused[kind]} of {counts[kind]} refused" for kind in counts})  # noqa: T201
 
 
 if __name__ == "__main__":
