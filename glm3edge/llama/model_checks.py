@@ -24,6 +24,7 @@ CHAT_ARCHITECTURE = "chatglm"
 ENCODER_ARCHITECTURE = "bert"
 
 _TOKENS = "tokenizer.ggml.tokens"
+_TOKEN_TYPES, _BYTE = "tokenizer.ggml.token_type", 6
 _CHARSMAP = "tokenizer.ggml.precompiled_charsmap"
 _NEEDED = ("context_length", "embedding_length", "block_count", "attention.head_count")
 _RANGES: dict[str, tuple[float, float]] = {  # the least and the greatest
@@ -55,6 +56,7 @@ _TOKENIZERS = {
     CHAT_ARCHITECTURE: ("llama", "gpt2", "no_vocab"),
     ENCODER_ARCHITECTURE: ("bert", "t5", "gpt2", "llama"),
 }
+_WITH_BYTES = {"llama", "t5"}
 _NO_WEIGHTS = {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"}
 _ADDED = "token_types.weight"  # a matrix, and added to a vector
 _LAYER = re.compile(r"blk\.(\d+)\.")
@@ -73,7 +75,7 @@ def check_model(path: Path, architecture: str) -> None:
     Raises:
         ModelLoadError: it is no GGUF file, holds another architecture, or contradicts itself.
     """
-    header = read_gguf(path, whole={_TOKENS, _CHARSMAP})
+    header = read_gguf(path, whole={_TOKENS, _TOKEN_TYPES, _CHARSMAP})
     found = header.metadata.get("general.architecture")
     if found != architecture:
         raise ModelLoadError(path, _why_not(path, found, architecture))
@@ -166,6 +168,9 @@ def _check_vocabulary(header: GgufHeader, architecture: str) -> None:
         raise _lie(header.path, f"its tokenizer is {model}")
     if model == "t5" and _CHARSMAP in header.metadata:
         _check_charsmap(header)
+    types = header.metadata.get(_TOKEN_TYPES)
+    if model not in _WITH_BYTES and isinstance(types, list) and _BYTE in types:
+        raise _lie(header.path, "it has tokens for bytes, and its tokenizer has none")
     tokens = header.metadata.get(_TOKENS)
     if tokens is None:
         return

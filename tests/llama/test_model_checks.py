@@ -128,6 +128,7 @@ def test_tensors(
 ENCODER_VALUES: list[tuple[str, str, int, Any, str]] = [
     ("bert", "bert.pooling_type", UINT32, 77, "pooling_type is 77"),
     ("bert", "bert.attention.layer_norm_epsilon", FLOAT32, NAN, "layer_norm_epsilon is nan"),
+    ("bert", "tokenizer.ggml.token_type", INT32, [6] * 171, "its tokenizer has none"),
     ("bert", TOKENS, STRING, ["a", "b"], "it lacks the token (bos|sep)|wrong shape|cannot load"),
     ("xlm", "tokenizer.ggml.precompiled_charsmap", 0, [255] * 64, "leads outside itself"),
     ("xlm", "tokenizer.ggml.precompiled_charsmap", 0, [4], "leads outside itself"),
