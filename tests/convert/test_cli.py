@@ -185,7 +185,7 @@ def test_every_error_has_a_code() -> None:
         for value in vars(errors).values()
         if isinstance(value, type) and issubclass(value, errors.ConvertError)
     ]
-    assert len(classes) == 25
+    assert len(classes) == 26
     for cls in classes:
         assert (cls.exit_code == 1) == (cls is errors.ConvertError)
 
