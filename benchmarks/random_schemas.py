@@ -68,7 +68,14 @@ def random_schema(rng: random.Random, depth: int = 0, *, bounded: bool = False) 
         "map": lambda: _random_map(rng, depth, bounded=bounded),
         "sum": lambda: _random_sum(rng, depth, bounded=bounded),
         "either": lambda: _random_either(rng, depth, bounded=bounded),
-        "types": lambda: {"type": rng.sample(["number", "integer", "null", "boolean"], 2)},
+        "types": lambda: {
+            "type": rng.sample(["string", "integer", "null", "boolean"][bounded:], 2)
+        },
+        "number": lambda: (
+            {"type": "number", "minimum": -9, "maximum": 99, "multipleOf": 0.5}
+            if bounded  # JSON's have any number of digits
+            else {"type": "number"}
+        ),
     }
     return made[kind]() if kind in made else {"type": kind}
 
@@ -99,14 +106,13 @@ def _random_map(rng: random.Random, depth: int, *, bounded: bool) -> dict[str, A
     """A schema of an object whose names are not given."""
     values = random_schema(rng, depth + 1, bounded=bounded)
     keys: list[dict[str, Any]] = [
-        {"additionalProperties": values},
         {"patternProperties": {"^[a-c]{1,3}$": values}, "additionalProperties": False},
         {"additionalProperties": values, "propertyNames": {"pattern": "^[a-c]{1,3}$"}},
         {"additionalProperties": values, "propertyNames": {"enum": ["a", "北京"]}},
     ]
-    chosen = rng.choice(keys)
-    sizes = {"maxProperties": 2} if bounded and "enum" not in str(chosen) else {}
-    return {"type": "object", **chosen, **sizes}
+    chosen = rng.choice(keys if bounded else [*keys, {"additionalProperties": values}])
+    has_names = "enum" in chosen.get("propertyNames", {})
+    return {"type": "object", **chosen} | ({} if has_names else {"maxProperties": 2})
 
 
 def _random_sum(rng: random.Random, depth: int, *, bounded: bool) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import gguf
 import httpx
 import pytest
 
 from glm3edge_convert import convert
 from tests.support.cli import run
-from tests.support.llama_cpp_files import as_llama_cpp_writes
+from tests.support.llama_cpp_files import TYPES, as_llama_cpp_writes
 from tests.support.paths import GLM3_TINY
 from tests.support.rpc_workers import new_worker
 from tests.support.servers import Server, start_server, stop_server
@@ -171,6 +172,7 @@ def test_another_vocabulary_is_refused(
     command: list[str], files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     """llama.cpp calls GLM-4's architecture chatglm too."""
+    types = gguf.GGUFReader(files[0]).fields[TYPES].contents()
     path = as_llama_cpp_writes(
         files[0],
         tmp_path / "glm-4.gguf",
@@ -178,6 +180,7 @@ def test_another_vocabulary_is_refused(
             "tokenizer.ggml.model": "gpt2",
             "tokenizer.ggml.pre": "chatglm-bpe",
             "tokenizer.ggml.merges": ["a b"],
+            TYPES: [1 if kind == 6 else kind for kind in types],  # it has no tokens for bytes
         },
     )
     result = run(*(word.format(path=path) for word in command))

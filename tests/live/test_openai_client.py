@@ -39,7 +39,7 @@ def test_chat(client: openai.OpenAI) -> None:
     assert reply.choices[0].message.content
     assert reply.choices[0].finish_reason in ("length", "stop")
     assert reply.usage is not None
-    assert reply.usage.completion_tokens <= 16
+    assert reply.usage.completion_tokens <= 16 + 1  # white space before the first word counts
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
 
 
@@ -92,7 +92,7 @@ def test_stream_usage(client: openai.OpenAI) -> None:
         )
     )
     assert chunks[-1].usage is not None
-    assert chunks[-1].usage.completion_tokens <= 8
+    assert chunks[-1].usage.completion_tokens <= 8 + 1
     assert chunks[-2].choices[0].finish_reason is not None
 
 

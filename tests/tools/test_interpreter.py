@@ -496,13 +496,16 @@ def test_nothing_runs_between_two_cells(left_over: str) -> None:
             await (await asyncio.create_subprocess_exec("true")).wait()  # as time passes
             return states_of_threads(mark)
 
-    assert set(asyncio.run(main())) == {"T"}
+    states = set(asyncio.run(main()))
+    # Python may end where a signal's handler prints while it prints.
+    assert states <= {"T"} if "signal for each" in left_over else states == {"T"}
 
 
 def states_of_threads(mark: int) -> list[str]:
     """The kernel's letters for the threads that run the code: R, S, T for stopped, ..."""
-    (child,) = (process for process in sessions(mark) if not process.children())
-    stats = [path.read_text() for path in Path(f"/proc/{child.pid}/task").glob("*/stat")]
+    children = [process for process in sessions(mark) if not process.children()]
+    tasks = [task for child in children for task in Path(f"/proc/{child.pid}/task").glob("*/stat")]
+    stats = [task.read_text() for task in tasks]
     return [stat.rpartition(")")[2].split()[0] for stat in stats]
 
 
