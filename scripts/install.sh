@@ -31,6 +31,10 @@ case $PWD in
 esac
 export CMAKE_ARGS
 
+# No AMX: GCC before 12.4, 13.3 and 14 drops the configuration of its tiles, so that llama.cpp ends
+# with "Illegal instruction" on processors that have it (GCC's bug 114098).
+export CFLAGS="-U__AMX_INT8__ ${CFLAGS:-}" CXXFLAGS="-U__AMX_INT8__ ${CXXFLAGS:-}"
+
 check_tools() {
     base=${PYTHON:-python3}
     command -v "$base" >/dev/null || fail "there is no $base; install Python 3.10 or newer"
@@ -130,6 +134,15 @@ compile_engine() {
     fi
 }
 
+# Whether no instruction of the engine is missing here: a cache may hold one that was built for
+# another processor. 128 and more is a signal; other failures are not the engine's.
+engine_runs() {
+    status=0
+    env -u GLM3EDGE_MODEL "$python" -m glm3edge chat --set max_tokens=1 你好 >/dev/null 2>&1 ||
+        status=$?
+    [ "$status" -lt 128 ]
+}
+
 asked=$(asked_backends)
 make_venv
 # shellcheck disable=SC2086 # a word for each
@@ -137,3 +150,7 @@ install_engine $asked
 [ "${ENGINE_ONLY:-0}" != 1 ] || exit 0
 say "installing glm3edge${extras:+ with $extras}"
 install --editable ".${extras:+[$extras]}"
+engine_runs && exit
+say "the llama.cpp at hand was built for another processor: compiling it"
+compile_engine
+engine_runs || fail "llama.cpp ends with the signal $((status - 128)); see: $python -m glm3edge doctor"

@@ -33,7 +33,8 @@ _INSTALL = {"apt": "sudo apt install", "dnf": "sudo dnf install", "pacman": "sud
 _REBUILD = (
     ".venv/bin/python -m ensurepip",
     (
-        'CMAKE_ARGS="-DGGML_RPC=ON -DLLAVA_BUILD=OFF" .venv/bin/python -m pip install '
+        'CMAKE_ARGS="-DGGML_RPC=ON -DLLAVA_BUILD=OFF" CFLAGS=-U__AMX_INT8__ '
+        "CXXFLAGS=-U__AMX_INT8__ .venv/bin/python -m pip install "
         "--force-reinstall --no-deps --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
     ),
 )

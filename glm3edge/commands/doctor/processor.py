@@ -10,6 +10,7 @@ from pathlib import Path
 _CPUINFO = Path("/proc/cpuinfo")
 
 # By their names in llama.cpp's CPU backend (ggml-cpu.cpp): the flags of Linux that they need.
+# AMX_INT8 is not among them, since scripts/install.sh builds without it.
 _X86 = {
     "AVX": {"avx"},
     "AVX2": {"avx2"},
@@ -21,7 +22,6 @@ _X86 = {
     "AVX512_VBMI": {"avx512vbmi"},
     "AVX512_VNNI": {"avx512_vnni"},
     "AVX512_BF16": {"avx512_bf16"},
-    "AMX_INT8": {"amx_int8", "amx_tile"},
 }
 _ARM = {
     "NEON": {"asimd"},
