@@ -12,16 +12,16 @@ MAX_DEPTH = 100
 limits of Python and llguidance; ``server.middleware.body_limit``."""
 
 MAX_COUNTS = {
-    "values and keys": (b"[{,:", 1_200_000),
+    "values and keys": (b"[{,:", 600_000),
     "keys": (b":", 2**17),
-    "objects": (b"{", 2**14),
+    "arrays and objects": (b"[{", 2**14),
     "digits in numbers": (b"0123456789", 2**23),
 }
 """What a body has outside of strings, by name: the bytes that are counted, and how many;
 ``server.middleware.body_limit``.
 
-They allow embeddings of 2,048 inputs with 512 token ids each, a bias for every token, and more
-messages, parts and tools than a context holds.
+They allow embeddings of half a million token ids, where OpenAI takes 300,000, a bias for every
+token, and more messages, parts and tools than a context holds.
 """
 
 MAX_PREPARED = 4

@@ -97,7 +97,8 @@ def text_of(
     pieces = [vocabulary.piece(token_id) for token_id in token_ids]
     first = next((number for number, piece in enumerate(pieces) if piece), None)
     if with_control_tokens:
-        pieces = [vocabulary.token_name(token_id) for token_id in token_ids]
+        names = {token_id: vocabulary.token_name(token_id) for token_id in set(token_ids)}
+        pieces = [names[token_id] for token_id in token_ids]
     if first is not None and _has_dummy_prefix(vocabulary):
         pieces[first] = pieces[first].removeprefix(b" ")
     return b"".join(pieces).decode("utf-8", errors="replace")

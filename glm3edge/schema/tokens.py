@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from glm3edge.limits import MAX_TEXTS
 
-TokenId = Annotated[int, Field(ge=0, strict=True)]  # strict: there may be a million
+TokenId = Annotated[int, Field(ge=0, strict=True)]  # strict: there may be half a million
 TokenIds = Annotated[list[TokenId], Field(min_length=1)]
 TokenIdText = Annotated[str, Field(pattern=r"^\d{1,9}$")]
 

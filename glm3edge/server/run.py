@@ -9,6 +9,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from glm3edge.server.allocator import return_large_blocks
 from glm3edge.server.connection_limits import TIME_LIMITS, Phase
 from glm3edge.server.http_protocol import LimitedHttpProtocol
 from glm3edge.serving.services import Services
@@ -62,6 +63,7 @@ def run(
     # uvicorn raises the signal again once it has shut down, for the handler that it replaced.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _ignore)
+    return_large_blocks()
     gc.freeze()  # collections during a request need not look at all that was imported
     server.run(sockets=[sock])
 

@@ -125,7 +125,7 @@ _TOOLS: Cases = {
     "options": (CHAT, lambda: _tools(_object(_nested(12, lambda s: {"anyOf": [s, s]})))),
     "objects": (CHAT, lambda: _tools(_nested(90, _object))),
     "references": (CHAT, lambda: _tools(_references(9))),
-    "values": (CHAT, lambda: _tools(_object({"enum": [1] * 1_150_000}))),
+    "values": (CHAT, lambda: _tools(_object({"enum": [1] * 590_000}))),
 }
 _FORMATS: Cases = {
     "allOf": (CHAT, lambda: _format({"allOf": _PATTERNS})),
@@ -174,7 +174,7 @@ _ARGUMENTS: Cases = {
                 USER
                 | {
                     "role": "assistant",
-                    "tool_calls": [{"function": {"name": "f", "arguments": {"a": [1] * MIB}}}],
+                    "tool_calls": [{"function": {"name": "f", "arguments": {"a": [1] * 590_000}}}],
                 },
                 USER,
             ]
@@ -182,12 +182,12 @@ _ARGUMENTS: Cases = {
     ),
 }
 _IDS: Cases = {
-    "a prompt": (COMPLETIONS, lambda: {"prompt": [5] * 1_190_000}),
-    "prompts": (COMPLETIONS, lambda: {"prompt": [[5] * 500] * 2048, "max_tokens": 900}),
-    "inputs": (EMBEDDINGS, lambda: {"input": [[5] * 570] * 2048 + [[5]]}),
-    "an input": (EMBEDDINGS, lambda: {"input": [5] * 1_190_000}),
-    "tokens": (DETOKENIZE, lambda: {"tokens": [300] * 1_190_000}),
-    "a context": (OLLAMA_GENERATE, lambda: {"prompt": "a", "context": [300] * 1_190_000}),
+    "a prompt": (COMPLETIONS, lambda: {"prompt": [5] * 590_000}),
+    "prompts": (COMPLETIONS, lambda: {"prompt": [[5] * 250] * 2048, "max_tokens": 900}),
+    "inputs": (EMBEDDINGS, lambda: {"input": [[5] * 280] * 2048 + [[5]]}),
+    "an input": (EMBEDDINGS, lambda: {"input": [5] * 590_000}),
+    "tokens": (DETOKENIZE, lambda: {"tokens": [300] * 590_000}),
+    "a context": (OLLAMA_GENERATE, lambda: {"prompt": "a", "context": [300] * 590_000}),
 }
 _BATCHES: Cases = {
     "choices": (COMPLETIONS, lambda: {"prompt": ["a"] * 2048, "n": 64, "max_tokens": 1}),
@@ -201,7 +201,7 @@ _FIELDS: Cases = {
     "a stop string": (CHAT, lambda: HELLO | {"stop": "长" * 5 * MIB}),
     "stop strings": (CHAT, lambda: HELLO | {"stop": ["长" * 100_000] * 16}),
     "a model": (CHAT, lambda: HELLO | {"model": "长" * 5 * MIB}),
-    "an unknown field": (CHAT, lambda: HELLO | {"x": [[]] * 590_000}),
+    "an unknown field": (CHAT, lambda: HELLO | {"x": [[]] * 16_000 + [0] * 500_000}),
     "instructions": (RESPONSES, lambda: {"input": "a", "instructions": "长" * 5 * MIB}),
     "a system message": (MESSAGES, lambda: HELLO | {"system": "长" * 5 * MIB}),
 }
