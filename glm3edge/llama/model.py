@@ -138,6 +138,11 @@ class Model:
         return int(native.llama_model_n_cls_out(self._open_handle()))
 
     @property
+    def feed_forward_length(self) -> int:
+        """Width of the feed-forward layers, with padding if the file has it; 0 if unknown."""
+        return int(self.metadata(f"{self._architecture}.feed_forward_length") or 0)
+
+    @property
     def num_layers(self) -> int:
         """Number of transformer layers."""
         return int(native.llama_model_n_layer(self._open_handle()))

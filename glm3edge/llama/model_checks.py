@@ -114,8 +114,8 @@ def check_special_tokens(path: Path, vocab: Any) -> None:
             raise _lie(path, f"it lacks the token {name}")
 
 
-def check_lora(path: Path) -> None:
-    """Check the file of a LoRA adapter.
+def check_lora(path: Path) -> GgufHeader:
+    """Check the file of a LoRA adapter, and return its header.
 
     Raises:
         ModelLoadError: it is no GGUF file, or contradicts itself.
@@ -128,6 +128,7 @@ def check_lora(path: Path) -> None:
         raise _lie(path, f"adapter.lora.alpha is {alpha}")
     for tensor in header.tensors.values():
         _check_type(path, tensor)
+    return header
 
 
 def _check_ranges(path: Path, values: Mapping[str, Any]) -> None:

@@ -1,7 +1,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from glm3edge.core import SamplingParams, Span
 from glm3edge.errors import ModelLoadError
@@ -11,6 +13,7 @@ from glm3edge.llama.model import Model
 from glm3edge_convert import convert, convert_lora
 from glm3edge_convert.adapters.scaled_path import ScaledPath
 from glm3edge_convert.synth.random_checkpoint import SHAPES, Shape, make_checkpoint
+from tests.support.llama_cpp_files import adapter_as_llama_cpp_writes, as_llama_cpp_writes
 from tests.support.lora_adapters import layer_modules, make_adapter
 
 pytestmark = pytest.mark.slow
@@ -135,6 +138,54 @@ def test_an_adapter_of_a_wider_model(model: Model, tmp_path: Path) -> None:
     convert_lora(folder, tmp_path / "adapter.gguf")
     with pytest.raises(ModelLoadError, match=r"incorrect shape \(hint: maybe wrong base model"):
         Adapter(model, tmp_path / "adapter.gguf")
+
+
+@pytest.fixture
+def their_model(tiny_gguf: Path, tmp_path: Path) -> Iterator[Model]:
+    """The model in a file of llama.cpp's own converter, which does not pad."""
+    with Model(as_llama_cpp_writes(tiny_gguf, tmp_path / "theirs.gguf")) as model:
+        yield model
+
+
+def test_adapters_fit_files_that_are_padded_or_not(
+    model: Model, their_model: Model, adapter_files: list[Path], tmp_path: Path
+) -> None:
+    """Either converter's adapters with either's files: they were "of a wrong base model"."""
+    ours, theirs = adapter_files[0], tmp_path / "lora.gguf"
+    adapter_as_llama_cpp_writes(ours, theirs)
+    assert model.feed_forward_length > their_model.feed_forward_length
+    found = [logits(base, path) for base in (model, their_model) for path in (ours, theirs)]
+    assert not np.array_equal(found[0], logits(model))
+    for values in found[1:]:
+        np.testing.assert_array_equal(values, found[0])
+
+
+def test_copies_that_fit_have_the_key_of_their_file(
+    their_model: Model, adapter_files: list[Path], model: Model
+) -> None:
+    expected = Adapter(model, adapter_files[0]).fingerprint
+    assert Adapter(their_model, adapter_files[0]).fingerprint == expected
+
+
+def test_no_room_for_a_copy_that_fits(
+    model: Model,
+    their_model: Model,
+    adapter_files: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(ModelLoadError, match="a copy that fits the model cannot be written"):
+        Adapter(their_model, adapter_files[0])
+    Adapter(model, adapter_files[0])  # which needs none
+
+
+def logits(model: Model, *adapters: Path) -> NDArray[np.float32]:
+    """Of what comes after PROMPT."""
+    loaded = [Adapter(model, path) for path in adapters]
+    with open_context(model, *loaded) as context:
+        (index,) = context.decode([Span(0, 0, PROMPT, wants_output=True)], adapter=len(loaded))
+        return context.logits(index, 1)
 
 
 def test_an_adapter_of_a_deeper_model(model: Model, tmp_path: Path) -> None:

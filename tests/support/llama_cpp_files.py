@@ -38,10 +38,18 @@ def as_llama_cpp_writes(path: Path, copy: Path, changes: Mapping[str, Any] | Non
     return copy
 
 
+def adapter_as_llama_cpp_writes(path: Path, copy: Path) -> Path:
+    """Rewrite ``path``, a LoRA adapter of our converter, as ``convert_lora_to_gguf.py`` has it."""
+    reader = gguf.GGUFReader(path)
+    tensors = {tensor.name: _unpadded(tensor.name, tensor.data) for tensor in reader.tensors}
+    write_gguf(copy, metadata(reader), tensors, types_of=reader)
+    return copy
+
+
 def _unpadded(name: str, data: Any) -> Any:
-    if name.endswith("ffn_down.weight"):
+    if name.endswith(("ffn_down.weight", "ffn_down.weight.lora_a")):
         return data[:, :FFN_SIZE].copy()
-    if name.endswith("ffn_up.weight"):  # gate rows, then up rows
+    if name.endswith(("ffn_up.weight", "ffn_up.weight.lora_b")):  # gate rows, then up rows
         halves = data.reshape(2, PADDED_FFN_SIZE, -1)
         return halves[:, :FFN_SIZE].reshape(2 * FFN_SIZE, -1).copy()
     return data

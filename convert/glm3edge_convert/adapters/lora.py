@@ -7,10 +7,9 @@ that no single one gives, ``lora_b`` takes up the difference.
 
 Matrices are padded as those of the model are (see ``models.chatglm.tensors``): ``lora_b`` of the
 gate and up rows, ``lora_a`` of the down projection. So an adapter made here fits the GGUF models
-made here.
+made here; ``width`` fits it to others.
 """
 
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,7 @@ from glm3edge_convert.checkpoint.weights import SourceTensor
 from glm3edge_convert.errors import AdapterTensorError, UnknownTypeError
 from glm3edge_convert.gguf.header import TensorInfo
 from glm3edge_convert.gguf.writer import check_output, open_gguf
-from glm3edge_convert.models.chatglm.hparams import ARCHITECTURE, BLOCK_SIZE
+from glm3edge_convert.models.chatglm.hparams import ARCHITECTURE, padded
 from glm3edge_convert.models.chatglm.tensors import LAYER_PREFIX
 from glm3edge_convert.models.output_tensors import OutputTensor
 from glm3edge_convert.plan import model_name
@@ -190,7 +189,7 @@ def _padded(
             f"{num_parts * sizes.get(kind, per_part)} elsewhere; download the adapter again",
         )
     if kind == FFN:
-        per_part = math.ceil(per_part / BLOCK_SIZE) * BLOCK_SIZE
+        per_part = padded(per_part)
     return per_part * num_parts
 
 

@@ -33,6 +33,11 @@ FIXED_OPTIONS = {
 }
 
 
+def padded(ffn_size: int) -> int:
+    """The next multiple of BLOCK_SIZE."""
+    return math.ceil(ffn_size / BLOCK_SIZE) * BLOCK_SIZE
+
+
 @dataclass(frozen=True)
 class HParams:
     """Sizes of a ChatGLM3 model; ``head_size`` is config.json's ``kv_channels``."""
@@ -55,8 +60,8 @@ class HParams:
 
     @property
     def padded_ffn_size(self) -> int:
-        """The feed-forward width in the output: the next multiple of BLOCK_SIZE."""
-        return math.ceil(self.ffn_size / BLOCK_SIZE) * BLOCK_SIZE
+        """The feed-forward width in the output."""
+        return padded(self.ffn_size)
 
     @property
     def qkv_size(self) -> int:
