@@ -34,6 +34,24 @@ MAX_DIMENSIONS = 4
 MAX_ALIGNMENT = 2**20
 
 _MAGIC = b"GGUF"
+_CONVERT = "convert the checkpoint that it was made of: glm3edge convert FOLDER"
+_OLD = f"is in a format that llama.cpp gave up for GGUF in 2023; {_CONVERT}"
+_OTHER_MAGICS = {
+    b"ggml": f"is in chatglm.cpp's own format, which only that program reads; {_CONVERT}",
+    b"lmgg": _OLD,
+    b"fmgg": _OLD,
+    b"tjgg": _OLD,
+}
+_FORMER_TYPES = {  # numbers that no tensor has any more, of files from before 2025
+    4: "Q4_2",
+    5: "Q4_3",
+    31: "Q4_0_4_4",
+    32: "Q4_0_4_8",
+    33: "Q4_0_8_8",
+    36: "IQ4_NL_4_4",
+    37: "IQ4_NL_4_8",
+    38: "IQ4_NL_8_8",
+}
 _MAX_DETAIL = 200  # characters of what an error quotes
 _VERSIONS = (2, 3)
 _NUMBERS = {
@@ -157,8 +175,8 @@ class _HeaderReader:
         return GgufHeader(self._path, self._num_bytes, metadata, types, tensors)
 
     def _check_magic(self) -> None:
-        if self._file.read(len(_MAGIC)) != _MAGIC:
-            problem = download_problem(self._path)
+        if (magic := self._file.read(len(_MAGIC))) != _MAGIC:
+            problem = _OTHER_MAGICS.get(magic) or download_problem(self._path)
             reason = "is not a GGUF file; give one, or a checkpoint folder"
             raise GgufError(self._path, f"it {problem or reason}")
         self._num_left -= len(_MAGIC)
@@ -220,6 +238,9 @@ class _HeaderReader:
             raise self._damaged(f"tensor {name} has {num_dimensions} dimensions")
         shape = tuple(self._number("Q") for _ in range(num_dimensions))[::-1]
         number, offset = self._number("I"), self._number("Q")
+        if former := _FORMER_TYPES.get(number):
+            what = f"tensor {one_line(name)} is {former}, a type that llama.cpp gave up"
+            raise GgufError(self._path, f"{what}; take a file of another type, such as Q4_0")
         try:
             kind = GGMLQuantizationType(number)
         except ValueError:
