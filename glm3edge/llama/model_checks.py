@@ -7,7 +7,7 @@ that models are computed with.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,17 @@ from glm3edge_convert.gguf.reader import GgufHeader, LongArray, StoredTensor
 CHAT_ARCHITECTURE = "chatglm"
 ENCODER_ARCHITECTURE = "bert"
 
-_TOKENS = "tokenizer.ggml.tokens"
+_TOKENS, _SCORES = "tokenizer.ggml.tokens", "tokenizer.ggml.scores"
 _TOKEN_TYPES, _BYTE = "tokenizer.ggml.token_type", 6
 _CHARSMAP = "tokenizer.ggml.precompiled_charsmap"
 _NEEDED = ("context_length", "embedding_length", "block_count", "attention.head_count")
+_NEEDED_TO_CHAT = (  # without the last two llama.cpp computes another model
+    "feed_forward_length",
+    "attention.head_count_kv",
+    "attention.layer_norm_rms_epsilon",
+    "rope.dimension_count",
+    "rope.freq_base",
+)
 _RANGES: dict[str, tuple[float, float]] = {  # the least and the greatest
     "context_length": (1, 2**24),
     "embedding_length": (1, 2**17),
@@ -85,8 +92,9 @@ def check_model(path: Path, architecture: str) -> None:
         for key, value in header.metadata.items()
         if key.startswith(keys)
     }
-    _check_ranges(path, values)
-    if architecture == CHAT_ARCHITECTURE and values.get("attention.causal", True) is not True:
+    is_to_chat = architecture == CHAT_ARCHITECTURE
+    _check_ranges(path, values, needed=_NEEDED + _NEEDED_TO_CHAT * is_to_chat)
+    if is_to_chat and values.get("attention.causal", True) is not True:
         raise _lie(path, "its attention is not causal")
     _check_heads(path, values)
     _check_vocabulary(header, architecture)
@@ -131,8 +139,8 @@ def check_lora(path: Path) -> GgufHeader:
     return header
 
 
-def _check_ranges(path: Path, values: Mapping[str, Any]) -> None:
-    for key in _NEEDED:
+def _check_ranges(path: Path, values: Mapping[str, Any], *, needed: Sequence[str]) -> None:
+    for key in needed:
         if key not in values:
             raise _lie(path, f"it lacks {key}")
     for key, (least, greatest) in _RANGES.items():
@@ -182,6 +190,8 @@ def _check_vocabulary(header: GgufHeader, architecture: str) -> None:
         raise _lie(header.path, "it has a token twice")
     if model == "llama" and not known.issuperset(f"<0x{byte:02X}>" for byte in range(256)):
         raise _lie(header.path, "it lacks tokens for bytes")
+    if model == "llama" and _SCORES not in header.metadata:
+        raise _lie(header.path, "it lacks the scores of tokens")  # llama.cpp would take all for 0
 
 
 def _check_charsmap(header: GgufHeader) -> None:

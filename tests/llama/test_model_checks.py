@@ -101,7 +101,18 @@ def test_values_of_a_chat_model(
 
 
 @pytest.mark.parametrize(
-    "key", ["chatglm.block_count", "chatglm.attention.head_count", "chatglm.embedding_length"]
+    "key",
+    [
+        "chatglm.block_count",
+        "chatglm.attention.head_count",
+        "chatglm.attention.head_count_kv",
+        "chatglm.attention.layer_norm_rms_epsilon",
+        "chatglm.embedding_length",
+        "chatglm.feed_forward_length",
+        "chatglm.rope.dimension_count",  # all of a head would be rotated
+        "chatglm.rope.freq_base",  # a model for long contexts would be rotated as one for short
+        "tokenizer.ggml.scores",  # pieces would be joined in any order, to wrong token ids
+    ],
 )
 def test_values_that_are_missing(folder: Path, tmp_path: Path, key: str) -> None:
     document = read_document(folder / "chat.gguf")
