@@ -16,6 +16,7 @@ from glm3edge.llama.device_placement import ON_CPU, Placement
 from glm3edge.llama.model_checks import CHAT_ARCHITECTURE, check_model, check_special_tokens
 from glm3edge.llama.respelling import respelled
 from glm3edge_convert.printable import printable
+from glm3edge_convert.quantize.recipe import file_type_name
 
 _KV_VALUE_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 _MAX_PIECE_BYTES = 1024
@@ -123,6 +124,12 @@ class Model:
         return buffer.value.decode("utf-8", errors="replace")
 
     @property
+    def file_type(self) -> str | None:
+        """Type that it was quantized to, as ``--type`` names it; None if the file lacks it."""
+        number = self.metadata("general.file_type") or ""
+        return file_type_name(int(number)) if number.isdecimal() else None
+
+    @property
     def context_length(self) -> int:
         """Tokens of context the model was trained for."""
         return int(native.llama_model_n_ctx_train(self._open_handle()))
@@ -133,14 +140,14 @@ class Model:
         return int(native.llama_model_n_embd(self._open_handle()))
 
     @property
-    def num_labels(self) -> int:
-        """Numbers that a classification head puts out; 1 if there is none."""
-        return int(native.llama_model_n_cls_out(self._open_handle()))
-
-    @property
     def feed_forward_length(self) -> int:
         """Width of the feed-forward layers, with padding if the file has it; 0 if unknown."""
         return int(self.metadata(f"{self._architecture}.feed_forward_length") or 0)
+
+    @property
+    def num_labels(self) -> int:
+        """Numbers that a classification head puts out; 1 if there is none."""
+        return int(native.llama_model_n_cls_out(self._open_handle()))
 
     @property
     def num_layers(self) -> int:

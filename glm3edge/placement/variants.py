@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from glm3edge.errors import ConfigError, ModelLoadError
+from glm3edge.errors import ConfigError
 from glm3edge.llama.model import Model
 from glm3edge_convert.checkpoint.config import read_config
 from glm3edge_convert.models.chatglm.architecture import check_model_type
@@ -17,7 +17,6 @@ from glm3edge_convert.models.chatglm.hparams import (
     hparams_from_gguf,
     parse_hparams,
 )
-from glm3edge_convert.quantize.recipe import file_type_name
 
 DEFAULT_TYPES = ("q2_k", "q3_k_m", "q4_k_s", "q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16")
 """Types that are compared by default: one of each size, none that needs an importance matrix."""
@@ -73,13 +72,8 @@ def read_planned_model(name: str | None, path: Path | None) -> PlannedModel:
 
 def _read_file(name: str | None, path: Path) -> PlannedModel:
     with Model(path, vocab_only=True) as model:
-        number = model.metadata("general.file_type") or ""
-        try:
-            hparams = hparams_from_gguf(model.metadata, model.vocab_size)
-        except KeyError as exc:
-            raise ModelLoadError(path, f"its metadata lacks {exc.args[0]}") from exc
-    type_name = file_type_name(int(number)) if number.isdecimal() else None
-    return PlannedModel(name, hparams, path, type_name)
+        hparams = hparams_from_gguf(model.metadata, model.vocab_size)
+        return PlannedModel(name, hparams, path, model.file_type)
 
 
 @contextmanager

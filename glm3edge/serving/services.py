@@ -24,7 +24,6 @@ from glm3edge.serving.rerank import RerankService
 from glm3edge.serving.responses.store import ResponseStore
 from glm3edge.serving.tokenization import TokenizationService
 from glm3edge.store.adapters import check_adapter_names
-from glm3edge_convert.quantize.recipe import file_type_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ def _file(model: Model, num_device_bytes: int = 0) -> ModelFile:
     stat = model.path.stat()
     return ModelFile(
         architecture=model.architecture,
-        quant_type=file_type_name(int(model.metadata("general.file_type") or -1)) or "",
+        quant_type=model.file_type or "",
         num_params=model.num_params,
         num_layers=model.num_layers,
         embedding_length=model.embedding_length,

@@ -10,7 +10,6 @@ glm3-tiny, the divergences due to weights and KV cache add up, to within a tenth
 """
 
 from glm3edge.config.kv_types import KV_TYPES
-from glm3edge_convert.quantize.recipe import RECIPES
 
 EXACT = "f32"
 """Data type of a KV cache that loses nothing."""
@@ -64,11 +63,3 @@ def max_mean_kl(quant_type: str, num_params: int, kv_type: str = EXACT) -> float
     if kv_type != EXACT:
         limit += MAX_MEAN_KL[kv_type]
     return limit if num_params >= SMALL_MODEL else SMALL_MODEL_FACTOR * limit
-
-
-def type_name(file_type: str | None) -> str:
-    """Output type of a value of GGUF's ``general.file_type``; ``type N`` if it is another's."""
-    for name, recipe in RECIPES.items():
-        if str(int(recipe.file_type)) == file_type:
-            return name
-    return f"type {file_type}"

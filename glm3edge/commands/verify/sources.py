@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge.chatglm3.calibration import Windows
-from glm3edge.commands.verify.limits import EXACT, max_mean_kl, type_name
+from glm3edge.commands.verify.limits import EXACT, max_mean_kl
 from glm3edge.commands.verify.reference import Reference
 from glm3edge.commands.verify.shape import KEYS, shape_of
 from glm3edge.commands.verify.vocabulary import CheckpointVocabulary, ListedVocabulary
@@ -76,7 +76,7 @@ class GgufSource:
         self._num_threads = num_threads
         self._vocabulary = Model(path, vocab_only=True)
         self.vocabulary: ListedVocabulary = self._vocabulary
-        self.type = type_name(self._vocabulary.metadata("general.file_type"))
+        self.type = self._vocabulary.file_type or "unknown"
         self.limit = max_mean_kl(self.type, self._vocabulary.num_params, kv_type)
         self.shape = shape_of(self._vocabulary)
 

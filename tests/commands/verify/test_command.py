@@ -124,7 +124,7 @@ def test_no_limit_is_known(demo: Demo, tmp_path: Path) -> None:
     set_uint32(demo("q4_0"), other, "general.file_type", MOSTLY_Q4_1)
     result = verify(other, "--against", demo("f16"))
     assert result.exit_code == 0
-    assert f"{other}: no limit is known for type 3; --max-kl sets one" in result.stderr
+    assert f"{other}: no limit is known for q4_1; --max-kl sets one" in result.stderr
     assert verify(other, "--against", demo("f16"), "--max-kl", "0.001").exit_code == 10
 
 
