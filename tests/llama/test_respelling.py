@@ -1,5 +1,6 @@
 """Files of llama.cpp's own converter: the ids of our files and of SentencePiece, or a refusal."""
 
+import json
 import logging
 import random
 from collections.abc import Callable, Iterator
@@ -20,11 +21,14 @@ from glm3edge.llama.model import Model
 from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
 from tests.support.llama_cpp_files import TOKENS, TYPES, as_llama_cpp_writes
+from tests.support.official_pieces import GOLDEN_TOKENS, make_model
 from tests.support.optional import missing
 from tests.support.paths import GLM3_TINY, NO_OFFICIAL, OFFICIAL_TOKENIZER
 
 pytestmark = pytest.mark.slow
 
+GOLDEN: Any = json.loads(GOLDEN_TOKENS.read_text("utf-8"))
+NUM_RANDOM_TEXTS = 20_000
 TAGS = ["<|system|>", "<|user|>", "<|assistant|>", "<|observation|>", "[gMASK]", "[MASK]", "</s>"]
 TEXTS = [
     "philosophy",
@@ -60,10 +64,13 @@ class Files:
 def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder = tmp_path_factory.mktemp(request.param)
     checkpoint, tokenizer = GLM3_TINY, GLM3_TINY / "tokenizer.model"
-    if request.param == "official":
-        if not OFFICIAL_TOKENIZER.is_file():
-            missing(NO_OFFICIAL)
+    if request.param != "glm3-tiny":
         checkpoint, tokenizer = folder / "checkpoint", OFFICIAL_TOKENIZER
+        if request.param == "golden":
+            tokenizer = folder / "tokenizer.model"
+            tokenizer.write_bytes(make_model(GOLDEN["pieces"]))
+        elif not tokenizer.is_file():
+            missing(NO_OFFICIAL)
         make_checkpoint(checkpoint, shape=SHAPES["tiny"], tokenizer=tokenizer)
     convert(checkpoint, folder / "ours.gguf", quant_type="f16")
     as_llama_cpp_writes(folder / "ours.gguf", folder / "theirs.gguf")
@@ -92,14 +99,22 @@ def test_ids(text: str, ours: Model, theirs: Model, processor: Any) -> None:
     assert theirs.tokenize(text) == ours.tokenize(text) == processor.encode(text)
 
 
+@pytest.mark.parametrize("files", ["golden"], indirect=True)
+def test_golden_ids(theirs: Model) -> None:
+    for text, ids in GOLDEN["texts"]:
+        assert theirs.tokenize(text) == ids, text
+
+
 def test_ids_of_random_texts(theirs: Model, processor: Any) -> None:
-    """Out of pieces with the letters of ``sop`` and ``eop``, which joins may come near."""
+    """Half of them out of pieces with the letters of ``sop`` and ``eop``, which joins may meet."""
     pieces = [processor.id_to_piece(n).replace("\u2581", " ") for n in range(259, len(processor))]
-    parts = [piece for piece in pieces if set(piece) & set("sope")]
-    parts += ["s", "o", "p", "e", "op", "sop", "eop", "\n", "的", "🙂", *TAGS] * 40
+    near = [piece for piece in pieces if set(piece) & set("sope")]
+    near += ["s", "o", "p", "e", "op", "sop", "eop", "\n", "的", "🙂", *TAGS] * 40
+    planes = [range(1, 0x80), range(0x4E00, 0xA000), range(0x80, 0xD800), range(0xE000, 0x110000)]
     chance = random.Random(3)
-    for _ in range(4000):
-        text = "".join(chance.choices(parts, k=chance.randint(1, 8)))
+    for number in range(NUM_RANDOM_TEXTS):
+        parts = (near, near, pieces, [chr(chance.choice(chance.choice(planes))) for _ in range(8)])
+        text = "".join(chance.choices(parts[number % 4], k=chance.randint(1, 12)))
         assert theirs.tokenize(text) == processor.encode(text), text
 
 
