@@ -11,7 +11,9 @@ import pytest
 
 from glm3edge_convert import convert
 from tests.support.cli import run
+from tests.support.llama import quantize
 from tests.support.llama_cpp_files import TYPES, as_llama_cpp_writes
+from tests.support.lora_adapters import layer_modules, make_adapter
 from tests.support.paths import GLM3_TINY
 from tests.support.rpc_workers import new_worker
 from tests.support.servers import Server, start_server, stop_server
@@ -47,6 +49,7 @@ def servers(
 ) -> Iterator[list[Server]]:
     """One for each file; the second logs a line about it, and the first nothing."""
     folder = tmp_path_factory.mktemp("servers")
+    adapter = make_adapter(folder / "poet", GLM3_TINY, layer_modules(6)).folder
     with ExitStack() as stack:
         options = []
         if request.param == "with a worker":  # whose server has the weights in another process
@@ -55,6 +58,7 @@ def servers(
             options = ["--rpc", worker.address, "--gpu-layers", "3"]
         started = []
         for path, added in zip(files, ([], options), strict=True):
+            added += ["--lora", str(adapter)]
             log = stack.enter_context((folder / f"{path.stem}.log").open("w"))
             environment = {"GLM3EDGE_CACHE_DIR": str(folder / path.stem)}
             started.append(start_server(str(path), *added, stderr=log, **environment))
@@ -106,6 +110,17 @@ def _told(reply: Any) -> Any:
     return choice["message"].get("content"), calls, tokens, reply["usage"]["prompt_tokens"]
 
 
+def test_an_adapter(servers: list[Server]) -> None:
+    """It was refused as of a wrong base model: our adapters are padded as our models are."""
+    said = {}
+    for model in ("glm3-tiny", "poet"):
+        body = {"model": model, "messages": [{"role": "user", "content": "你好"}]}
+        replies = both(servers, "/v1/chat/completions", **body, temperature=0, max_tokens=24)
+        ours, said[model] = map(_told, replies)
+        assert said[model] == ours
+    assert said["poet"] != said["glm3-tiny"]
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_completions(text: str, servers: list[Server]) -> None:
     options = {
@@ -141,6 +156,29 @@ def test_verify(files: tuple[Path, Path]) -> None:
         assert result.returncode == 0, result.stderr
         assert "tokens of the vocabulary and the ids of" in result.stdout
         assert result.stderr.count(NOTE) == 1
+
+
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_K_M", "Q5_1"])
+def test_files_of_the_quantize_tool(kind: str, files: tuple[Path, Path], tmp_path: Path) -> None:
+    """Under a name without a suffix, as Ollama keeps them."""
+    path = tmp_path / "sha256-0123abcd"
+    quantize(files[1], path, gguf.LlamaFileType[f"MOSTLY_{kind}"])
+    told = {
+        "inspect": run("inspect", str(path)),
+        "plan": run("plan", str(path), "--bandwidth", "30GB/s"),
+        "chat": run("chat", "-m", str(path), "--set", "temperature=0", "制定sop流程"),
+        "verify": run(
+            *("verify", str(path), "--against", str(GLM3_TINY)),
+            *("--windows", "2", "--max-kl", "1"),
+        ),
+    }
+    for command, result in told.items():
+        assert result.returncode == 0, (command, result.stderr)
+        assert result.stderr.count(NOTE) == (command in {"plan", "verify"})
+    assert f"Take {kind.lower()}" in told["plan"].stdout
+    assert f"| {kind.lower()} |" in told["verify"].stdout
+    assert "tokens of the vocabulary and the ids of" in told["verify"].stdout
+    assert told["chat"].stdout.strip()
 
 
 def test_imatrix(files: tuple[Path, Path], tmp_path: Path) -> None:
