@@ -184,16 +184,8 @@ class Store:
         self._converted_models.remove(model)
 
     def remove_repository(self, name: HubName) -> int:
-        """Remove a repository from its hub's cache; returns the number of bytes freed.
-
-        Raises:
-            ConfigError: only its hub's own client can remove it.
-        """
-        if name.hub != "huggingface":
-            raise ConfigError(f"{name.repository} is in ModelScope's cache: remove it there")
-        from glm3edge.store.hub.huggingface import HuggingFace  # noqa: PLC0415 (see client_for)
-
-        num_bytes = HuggingFace().remove(name)
+        """Remove a repository from its hub's cache; returns the number of bytes freed."""
+        num_bytes = client_for(name).remove(name)
         for listing in self._listings:
             if (listing.name.hub, listing.name.repo) == (name.hub, name.repo):
                 self._listings.remove(listing.name)

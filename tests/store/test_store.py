@@ -239,7 +239,7 @@ def test_a_gguf_file_of_a_hub_stays_there(store: Store, hub: HubServer, tmp_path
     hub.status = 500
     assert store.find("o/n:n-q4_0.gguf") == path
     assert [(model.name, model.is_converted) for model in store.models()] == [("n-q4_0", False)]
-    name = parse_name("modelscope:o/n")
+    name = parse_name("o/n")
     assert name is not None
-    with pytest.raises(ConfigError, match="in ModelScope's cache: remove it there"):
-        store.remove_repository(name)
+    assert store.remove_repository(name) == 4
+    assert store.models() == []

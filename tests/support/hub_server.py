@@ -49,6 +49,8 @@ class HubServer:
         sent_instead: by path, what is sent in place of a file.
         sizes: by path, sizes to claim.
         status: what every request is answered with, if it is set.
+        page: the body of that answer.
+        hides_checksums: whether listings lack checksums, as ModelScope's may.
     """
 
     url: str = ""
@@ -58,6 +60,8 @@ class HubServer:
     sent_instead: Files = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     status: int | None = None
+    page: bytes = b"no"
+    hides_checksums: bool = False
     requests: list[Request] = field(default_factory=list)
     _commits: dict[tuple[str, str], Files] = field(default_factory=dict)
     _refs: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -120,8 +124,16 @@ class HubServer:
 @contextmanager
 def hub_server() -> Iterator[HubServer]:
     """A hub that runs inside a ``with`` block."""
+    with serving(_HuggingFaceHandler) as hub:
+        yield hub
+
+
+@contextmanager
+def serving(kind: "type[Handler]") -> Iterator[HubServer]:
+    """A hub whose requests are answered by a ``kind`` of handler, inside a ``with`` block."""
     hub = HubServer()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
+    handler = type("BoundHandler", (kind,), {"hub": hub})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     hub.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -134,15 +146,9 @@ def hub_server() -> Iterator[HubServer]:
         thread.join()
 
 
-def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(_Handler):
-        pass
+class Handler(BaseHTTPRequestHandler):
+    """Sends what ``answer()`` finds, broken off where the hub says so."""
 
-    Handler.hub = hub
-    return Handler
-
-
-class _Handler(BaseHTTPRequestHandler):
     hub: HubServer
     protocol_version = "HTTP/1.1"
 
@@ -155,108 +161,33 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing."""
 
+    def answer(self) -> None:
+        """Answer the request."""
+        raise NotImplementedError
+
     def _answer(self) -> None:
-        parts = unquote(urlsplit(self.path).path).strip("/").split("/")
         if self.hub.status is not None:
-            self._send(self.hub.status, b"no")
-            return
-        match parts:
-            case ["api", "models", owner, name, "revision", *rest]:
-                self._info(f"{owner}/{name}", "/".join(rest))
-            case ["api", "models", owner, name, "tree", *rest]:
-                self._tree(f"{owner}/{name}", "/".join(rest))
-            case [owner, name, "resolve", revision, *rest]:
-                self._resolve(f"{owner}/{name}", revision, "/".join(rest))
-            case ["cdn", sha256, *_]:
-                self._send_file(*self.hub.blob(sha256), {"ETag": f'"{sha256}"'})
-            case _:
-                self._send(404, b"")
+            self.send(self.hub.status, self.hub.page)
+        else:
+            self.answer()
 
-    def _commit(self, repo: str, revision: str) -> str | None:
-        """The commit; None if the answer has been sent, as there is none."""
-        if not self.hub.has(repo):
-            # What the hub tells strangers: it might be private.
-            self._send(401, b"", {"X-Error-Code": "RepoNotFound"})
-            return None
-        commit = self.hub.commit_of(repo, revision)
-        if commit is None:
-            self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
-        return commit
-
-    def _info(self, repo: str, revision: str) -> None:
-        commit = self._commit(repo, revision)
-        if commit is None:
-            return
-        siblings = [{"rfilename": path} for path in self.hub.files_of(repo, commit)]
-        value = {"_id": "1", "id": repo, "sha": commit, "siblings": siblings, "tags": []}
-        self._send(200, json.dumps(value).encode())
-
-    def _tree(self, repo: str, revision: str) -> None:
-        commit = self._commit(repo, revision)
-        if commit is None:
-            return
-        entries: list[dict[str, Any]] = []
-        for path, data in self.hub.files_of(repo, commit).items():
-            size = self.hub.size(path, data)
-            entry: dict[str, Any] = {"type": "file", "path": path, "size": size}
-            entry["oid"] = _git_id(data)
-            if path.endswith(LFS_SUFFIXES):
-                sha256 = hashlib.sha256(data).hexdigest()
-                entry["lfs"] = {"oid": sha256, "size": size, "pointerSize": 134}
-            entries.append(entry)
-        folders = {path.rpartition("/")[0] for path in self.hub.files_of(repo, commit)} - {""}
-        entries += [{"type": "directory", "path": path, "oid": "0" * 40} for path in folders]
-        self._send(200, json.dumps(entries).encode())
-
-    def _resolve(self, repo: str, revision: str, path: str) -> None:
-        commit = self._commit(repo, revision)
-        if commit is None:
-            return
-        if repo in self.hub.gated and not self._may_read():
-            return
-        data = self.hub.files_of(repo, commit).get(path)
-        if data is None:
-            self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
-            return
-        headers = {"X-Repo-Commit": commit, "ETag": f'"{_git_id(data)}"'}
-        if not path.endswith(LFS_SUFFIXES):
-            self._send_file(path, data, headers)
-            return
-        sha256 = hashlib.sha256(data).hexdigest()
-        port = urlsplit(self.hub.url).port
-        headers |= {
-            "X-Linked-Etag": f'"{sha256}"',
-            "X-Linked-Size": str(self.hub.size(path, data)),
-            "Location": f"http://localhost:{port}/cdn/{sha256}/{path}",
-        }
-        self._send(302, b"", headers)
-
-    def _may_read(self) -> bool:
-        """Whether the right token came; if not, the answer has been sent."""
-        given = self.headers.get("Authorization")
-        if given == f"Bearer {TOKEN}":
-            return True
-        headers = {"X-Error-Code": "GatedRepo"}
-        if given is not None:
-            headers = {"X-Error-Message": "Invalid credentials in Authorization header"}
-        self._send(401, b"", headers)
-        return False
-
-    def _send_file(self, path: str, data: bytes, headers: dict[str, str]) -> None:
+    def send_file(self, path: str, data: bytes, headers: dict[str, str]) -> None:
+        """Send a file, or the range of it that is asked for."""
         data = self.hub.sent_instead.get(path, data)
         headers |= {"Accept-Ranges": "bytes"}
         given = self.headers.get("Range")
         if given is None:
-            self._send(200, data, headers)
+            self.send(200, data, headers)
             return
         start = int(given.removeprefix("bytes=").partition("-")[0])
         if start >= len(data):
-            self._send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+            self.send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
             return
         headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        self._send(206, data[start:], headers)
+        self.send(206, data[start:], headers)
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """Send an answer, and note it."""
         self.send_response(status)
         for key, value in (headers or {}).items():
             self.send_header(key, value)
@@ -290,6 +221,92 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
         else:
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+class _HuggingFaceHandler(Handler):
+    def answer(self) -> None:
+        parts = unquote(urlsplit(self.path).path).strip("/").split("/")
+        match parts:
+            case ["api", "models", owner, name, "revision", *rest]:
+                self._info(f"{owner}/{name}", "/".join(rest))
+            case ["api", "models", owner, name, "tree", *rest]:
+                self._tree(f"{owner}/{name}", "/".join(rest))
+            case [owner, name, "resolve", revision, *rest]:
+                self._resolve(f"{owner}/{name}", revision, "/".join(rest))
+            case ["cdn", sha256, *_]:
+                self.send_file(*self.hub.blob(sha256), {"ETag": f'"{sha256}"'})
+            case _:
+                self.send(404, b"")
+
+    def _commit(self, repo: str, revision: str) -> str | None:
+        """The commit; None if the answer has been sent, as there is none."""
+        if not self.hub.has(repo):
+            # What the hub tells strangers: it might be private.
+            self.send(401, b"", {"X-Error-Code": "RepoNotFound"})
+            return None
+        commit = self.hub.commit_of(repo, revision)
+        if commit is None:
+            self.send(404, b"", {"X-Error-Code": "RevisionNotFound"})
+        return commit
+
+    def _info(self, repo: str, revision: str) -> None:
+        commit = self._commit(repo, revision)
+        if commit is None:
+            return
+        siblings = [{"rfilename": path} for path in self.hub.files_of(repo, commit)]
+        value = {"_id": "1", "id": repo, "sha": commit, "siblings": siblings, "tags": []}
+        self.send(200, json.dumps(value).encode())
+
+    def _tree(self, repo: str, revision: str) -> None:
+        commit = self._commit(repo, revision)
+        if commit is None:
+            return
+        entries: list[dict[str, Any]] = []
+        for path, data in self.hub.files_of(repo, commit).items():
+            size = self.hub.size(path, data)
+            entry: dict[str, Any] = {"type": "file", "path": path, "size": size}
+            entry["oid"] = _git_id(data)
+            if path.endswith(LFS_SUFFIXES):
+                sha256 = hashlib.sha256(data).hexdigest()
+                entry["lfs"] = {"oid": sha256, "size": size, "pointerSize": 134}
+            entries.append(entry)
+        folders = {path.rpartition("/")[0] for path in self.hub.files_of(repo, commit)} - {""}
+        entries += [{"type": "directory", "path": path, "oid": "0" * 40} for path in folders]
+        self.send(200, json.dumps(entries).encode())
+
+    def _resolve(self, repo: str, revision: str, path: str) -> None:
+        commit = self._commit(repo, revision)
+        if commit is None:
+            return
+        if repo in self.hub.gated and not self._may_read():
+            return
+        data = self.hub.files_of(repo, commit).get(path)
+        if data is None:
+            self.send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
+            return
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{_git_id(data)}"'}
+        if not path.endswith(LFS_SUFFIXES):
+            self.send_file(path, data, headers)
+            return
+        sha256 = hashlib.sha256(data).hexdigest()
+        port = urlsplit(self.hub.url).port
+        headers |= {
+            "X-Linked-Etag": f'"{sha256}"',
+            "X-Linked-Size": str(self.hub.size(path, data)),
+            "Location": f"http://localhost:{port}/cdn/{sha256}/{path}",
+        }
+        self.send(302, b"", headers)
+
+    def _may_read(self) -> bool:
+        """Whether the right token came; if not, the answer has been sent."""
+        given = self.headers.get("Authorization")
+        if given == f"Bearer {TOKEN}":
+            return True
+        headers = {"X-Error-Code": "GatedRepo"}
+        if given is not None:
+            headers = {"X-Error-Message": "Invalid credentials in Authorization header"}
+        self.send(401, b"", headers)
+        return False
 
 
 def _git_id(data: bytes) -> str:

@@ -20,6 +20,7 @@ class Hub(Protocol):
         paths: Sequence[str],
         report: Callable[[DownloadProgress], None] | None,
     ) -> Listing: ...
+    def remove(self, name: HubName) -> int: ...
 
 
 def client_for(name: HubName) -> Hub:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from glm3edge.store.hub.listing import RemoteFile
+
 
 @dataclass(frozen=True)
 class DownloadProgress:
@@ -40,16 +42,20 @@ class DownloadMeter:
         self._num_files_done = 0
         self._num_bytes_of_files_done = 0
 
-    def at(self, file: str, num_bytes_of_file: int, length: int) -> None:
-        """Report that ``length`` bytes of a file are there; the whole file is for ``done()``."""
-        if length < num_bytes_of_file:
-            self._send(file, self._num_bytes_of_files_done + length)
+    def of(self, file: RemoteFile) -> Callable[[int], None]:
+        """Takes how many bytes of a file are there; the whole file is for ``done()``."""
 
-    def done(self, file: str, num_bytes_of_file: int) -> None:
+        def report(length: int) -> None:
+            if length < file.num_bytes:
+                self._send(file.path, self._num_bytes_of_files_done + length)
+
+        return report
+
+    def done(self, file: RemoteFile) -> None:
         """Report that all of a file is there."""
         self._num_files_done += 1
-        self._num_bytes_of_files_done += num_bytes_of_file
-        self._send(file, self._num_bytes_of_files_done)
+        self._num_bytes_of_files_done += file.num_bytes
+        self._send(file.path, self._num_bytes_of_files_done)
 
     def _send(self, file: str, num_bytes_done: int) -> None:
         if self._report is None:

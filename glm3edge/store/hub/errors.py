@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glm3edge.errors import Glm3EdgeError
+from glm3edge.store.hub.names import VARIABLES, HubKind, HubName
 
 
 class HubError(Glm3EdgeError):
@@ -36,10 +37,10 @@ class RepositoryNotFoundError(HubError):
         hub: the hub's address.
     """
 
-    def __init__(self, name: str, hub: str) -> None:
+    def __init__(self, name: HubName, hub: str) -> None:
         super().__init__(
-            f"there is no file or folder {name}, and no repository of that name on {hub}: "
-            "check the spelling, or set HF_TOKEN if it is private"
+            f"there is no file or folder {name.repository}, and no repository of that name on "
+            f"{hub}: check the spelling, or set {name.variables.token} if it is private"
         )
         self.name = name
         self.hub = hub
@@ -84,10 +85,10 @@ class TokenRefusedError(HubError):
         status: HTTP status of the hub's reply.
     """
 
-    def __init__(self, name: str, status: int) -> None:
+    def __init__(self, name: HubName, status: int) -> None:
         super().__init__(
-            f"the hub refuses {name} ({status}): check that HF_TOKEN is a valid token that may "
-            "read it"
+            f"the hub refuses {name.repository} ({status}): check that {name.variables.token} is a "
+            "valid token that may read it"
         )
         self.name = name
         self.status = status
@@ -102,10 +103,10 @@ class HubUnreachableError(HubError):
         reason: what happened, in one line.
     """
 
-    def __init__(self, name: str, hub: str, reason: str) -> None:
+    def __init__(self, name: HubName, hub: str, reason: str) -> None:
         super().__init__(
             f"{name} is not complete in the cache and {hub} cannot be reached ({reason}): check "
-            "the network, or set HF_ENDPOINT to a mirror"
+            f"the network, or set {name.variables.endpoint} to a mirror"
         )
         self.name = name
         self.hub = hub
@@ -119,7 +120,7 @@ class HubOfflineError(HubError):
         name: what was asked for.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: HubName) -> None:
         super().__init__(
             f"{name} is not complete in the cache and HF_HUB_OFFLINE is set: run glm3edge pull "
             f"{name} once without it"
@@ -131,16 +132,18 @@ class DownloadBrokenError(HubError):
     """A connection broke and could not be made again.
 
     Attributes:
+        name: the repository.
         file: the file that was downloaded.
         num_bytes: bytes of it that are there.
         num_bytes_total: bytes that it has.
     """
 
-    def __init__(self, file: str, *, num_bytes: int, num_bytes_total: int) -> None:
+    def __init__(self, name: HubName, file: str, *, num_bytes: int, num_bytes_total: int) -> None:
         super().__init__(
             f"the download of {file} broke off after {num_bytes:,} of {num_bytes_total:,} bytes; "
             "run the command again to go on from there"
         )
+        self.name = name
         self.file = file
         self.num_bytes = num_bytes
         self.num_bytes_total = num_bytes_total
@@ -155,10 +158,11 @@ class ChecksumError(HubError):
         found: SHA-256 of the downloaded file.
     """
 
-    def __init__(self, name: str, file: str, *, expected: str, found: str) -> None:
+    def __init__(self, name: HubName, file: str, *, expected: str, found: str) -> None:
         super().__init__(
-            f"{file} of {name} came damaged (SHA-256 {found[:12]} instead of {expected[:12]}) and "
-            "was removed: pull it again, or set HF_ENDPOINT to another mirror"
+            f"{file} of {name.repository} came damaged (SHA-256 {found[:12]} instead of "
+            f"{expected[:12]}) and was removed: pull it again, or set {name.variables.endpoint} to "
+            "another mirror"
         )
         self.file = file
         self.expected = expected
@@ -174,11 +178,13 @@ class HubSpaceError(HubError):
         num_bytes_free: bytes that are free.
     """
 
-    def __init__(self, folder: Path, *, num_bytes_needed: int | None, num_bytes_free: int) -> None:
+    def __init__(
+        self, folder: Path, hub: HubKind, *, num_bytes_needed: int | None, num_bytes_free: int
+    ) -> None:
         needed = num_bytes_needed and f"{num_bytes_needed / 2**20:,.0f} MiB are needed and "
         super().__init__(
             f"no room in {folder}: {needed or ''}{num_bytes_free / 2**20:,.0f} MiB are free; "
-            "make room, or set HF_HOME to another disk"
+            f"make room, or set {VARIABLES[hub].cache} to another disk"
         )
         self.folder = folder
         self.num_bytes_needed = num_bytes_needed

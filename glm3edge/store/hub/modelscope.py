@@ -1,42 +1,79 @@
-"""ModelScope client: wraps ModelScope's own package, which is not installed with this one."""
+"""ModelScope client: files over plain HTTP, in the cache folder that its own package has.
+
+The hub's protocol, after its package ``modelscope_hub``:
+
+    GET /api/v1/models/OWNER/NAME/repo/files?Revision=...&Recursive=True
+        {"Code": 200, "Success": true, "Message": ..., "Data": {"Files": [{"Path", "Type", "Size",
+        "Sha256", ...}]}}; for a revision that it does not have, ``Files`` is null.
+    GET /api/v1/models/OWNER/NAME/repo?Revision=...&FilePath=...
+        the file; a large one by way of another host, which takes ranges. Small ones ignore them.
+
+MODELSCOPE_ENDPOINT, MODELSCOPE_CACHE and MODELSCOPE_API_TOKEN are the package's variables;
+HF_HUB_OFFLINE counts here too.
+"""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from glm3edge.store.hub.download import DownloadProgress
-from glm3edge.store.hub.errors import HubError
+from huggingface_hub import get_session
+
+from glm3edge import __version__
+from glm3edge.store.hub.download import DownloadMeter, DownloadProgress
+from glm3edge.store.hub.errors import (
+    HubError,
+    HubUnreachableError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+    TokenRefusedError,
+)
 from glm3edge.store.hub.listing import Listing, RemoteFile, checked_listing
 from glm3edge.store.hub.names import HubName
-from glm3edge_convert.errors import MissingLibraryError
+from glm3edge.store.hub.transfer import Transfer, check_space
+from glm3edge.store.hub.translation import translating
+
+ENDPOINT = "https://modelscope.cn"
+
+_TIMEOUT_SECONDS = 60
 
 
 class ModelScope:
-    """Client of ModelScope's hub, with its package's cache folder and progress bar."""
+    """Client of the hub at ``endpoint``, with a cache folder; the environment has the defaults."""
+
+    def __init__(self, *, endpoint: str | None = None, cache_dir: Path | None = None) -> None:
+        self._endpoint = endpoint or _endpoint(os.environ)
+        self._cache_dir = cache_dir or _cache_dir(os.environ)
 
     def listing(self, name: HubName) -> Listing:
-        """Files and commit of the repository, as the hub has them now.
+        """Files of the repository, as the hub has them now.
+
+        The hub names no commit of the whole, so a hash of all files' checksums stands for it.
 
         Raises:
             HubError: the hub does not list them.
-            MissingLibraryError: the client is not installed.
         """
-        client = _client(name)
-        found = _called(name, lambda: client.HubApi().get_model_files(name.repo, name.revision))
-        files = [
-            RemoteFile(entry["Path"], entry["Size"] or 0)
-            for entry in found
-            if entry.get("Type") != "tree"
-        ]
-        # The client gives no commit, so a hash of names and sizes stands for the state.
-        state = "\n".join(sorted(f"{file.path} {file.num_bytes}" for file in files))
+        query = urlencode({"Revision": name.revision, "Recursive": "True"})
+        with translating(name, endpoint=self._endpoint, cache_dir=self._cache_dir):
+            response = get_session().get(
+                f"{self._url(name)}/files?{query}", headers=_headers(), timeout=_TIMEOUT_SECONDS
+            )
+        try:
+            value = response.json()
+        except ValueError:
+            value = None
+        files = sorted(self._files(name, response.status_code, value), key=lambda file: file.path)
+        state = "\n".join(f"{file.path} {file.num_bytes} {file.sha256}" for file in files)
         return checked_listing(name, hashlib.sha256(state.encode()).hexdigest(), files)
 
     def folder(self, listing: Listing) -> Path:
-        """Folder of the files of ``listing``; one that does not exist if none were fetched."""
-        return Path(listing.folder or "/nonexistent")
+        """Folder of the files of ``listing``, whether they are there or not."""
+        name = listing.name
+        return self._storage(name) / "snapshots" / name.revision
 
     def fetch(
         self,
@@ -44,37 +81,89 @@ class ModelScope:
         paths: Sequence[str],
         report: Callable[[DownloadProgress], None] | None,
     ) -> Listing:
-        """Download the files that are missing; the listing that is returned has their folder.
+        """Download the files that are missing, or are others, into ``folder(listing)``.
 
         Raises:
-            HubError: they cannot be downloaded.
-            MissingLibraryError: the client is not installed.
+            HubError: one of them cannot be downloaded, or the disk has no space for them.
         """
-        name, client = listing.name, _client(listing.name)
-        folder = _called(
-            name,
-            lambda: client.snapshot_download(
-                name.repo, revision=name.revision, allow_patterns=list(paths)
-            ),
+        files = [listing.files[path] for path in paths]
+        num_bytes = sum(file.num_bytes for file in files)
+        meter = DownloadMeter(num_files=len(files), num_bytes=num_bytes, report=report)
+        transfers = [self._transfer(listing, file) for file in files]
+        with translating(listing.name, endpoint=self._endpoint, cache_dir=self._cache_dir):
+            missing = sum(transfer.num_bytes_missing for transfer in transfers)
+            check_space(self._cache_dir, listing.name.hub, missing)
+            for transfer in transfers:
+                transfer.run(self._cache_dir / ".lock", meter.of(transfer.file))
+                meter.done(transfer.file)
+        return listing
+
+    def remove(self, name: HubName) -> int:
+        """Remove all of a repository from the cache; returns the number of bytes freed."""
+        folder = self._storage(name)
+        if not folder.is_dir():
+            return 0
+        num_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        shutil.rmtree(folder)
+        return num_bytes
+
+    def _url(self, name: HubName) -> str:
+        return f"{self._endpoint}/api/v1/models/{name.repo}/repo"
+
+    def _storage(self, name: HubName) -> Path:
+        return self._cache_dir / "models" / name.repo.replace("/", "--")
+
+    def _transfer(self, listing: Listing, file: RemoteFile) -> Transfer:
+        query = urlencode({"Revision": listing.name.revision, "FilePath": file.path})
+        return Transfer(
+            listing.name,
+            file,
+            f"{self._url(listing.name)}?{query}",
+            self.folder(listing) / file.path,
+            _headers(),
         )
-        return replace(listing, folder=str(folder))
+
+    def _files(self, name: HubName, status: int, value: object) -> Iterator[RemoteFile]:
+        """Files of a reply to the question for them.
+
+        Raises:
+            HubError: the reply says why there are none, or is none of this hub.
+        """
+        match value:
+            case {"Code": HTTPStatus.OK, "Data": {"Files": list(entries)}}:
+                yield from (_file(entry) for entry in entries if entry.get("Type") != "tree")
+            case {"Code": HTTPStatus.OK, "Data": {"Files": None}}:
+                raise RevisionNotFoundError(name.repository, name.revision)
+            case _ if status == HTTPStatus.NOT_FOUND:
+                raise RepositoryNotFoundError(name, self._endpoint)
+            case _ if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+                raise TokenRefusedError(name, status)
+            case {"Message": str(message)} if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise HubError(f"ModelScope does not list {name}: {message}; check the name")
+            case _:
+                reason = f"it answered {status} with no list of files"
+                raise HubUnreachableError(name, self._endpoint, reason)
 
 
-def _client(name: HubName) -> Any:
-    try:
-        import modelscope  # noqa: PLC0415  (optional)
-    except ImportError as exc:
-        raise MissingLibraryError(
-            "modelscope", f"to pull {name}", "pip install modelscope"
-        ) from exc
-    return modelscope
+def _file(entry: Mapping[str, Any]) -> RemoteFile:
+    return RemoteFile(entry["Path"], entry.get("Size") or 0, entry.get("Sha256") or None)
 
 
-def _called(name: HubName, call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except Exception as exc:  # the client has some of its own, and those of what it is built on
-        reason = (str(exc) or type(exc).__name__).splitlines()[0]
-        raise HubError(
-            f"ModelScope does not give {name}: {reason}; check name and network"
-        ) from exc
+def _endpoint(environment: Mapping[str, str]) -> str:
+    """Address of the hub; a bare domain, such as modelscope.ai, stands for one with TLS."""
+    names = ("MODELSCOPE_ENDPOINT", "MODELSCOPE_DOMAIN")
+    given = next((value for name in names if (value := environment.get(name))), ENDPOINT)
+    return (given if "://" in given else f"https://{given}").rstrip("/")
+
+
+def _cache_dir(environment: Mapping[str, str]) -> Path:
+    given = environment.get("MODELSCOPE_CACHE")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "modelscope"
+
+
+def _headers() -> dict[str, str]:
+    """Headers of each request: older routes take the token as a cookie, newer ones as a bearer."""
+    headers = {"User-Agent": f"glm3edge/{__version__}", "Accept-Encoding": "identity"}
+    if token := os.environ.get("MODELSCOPE_API_TOKEN"):
+        headers |= {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"}
+    return headers

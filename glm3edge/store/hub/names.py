@@ -12,6 +12,21 @@ HubKind = Literal["huggingface", "modelscope"]
 
 DEFAULT_REVISIONS: dict[HubKind, str] = {"huggingface": "main", "modelscope": "master"}
 
+
+@dataclass(frozen=True)
+class Variables:
+    """Environment variables of a hub: its address, its cache folder, the user's token."""
+
+    endpoint: str
+    cache: str
+    token: str
+
+
+VARIABLES: dict[HubKind, Variables] = {
+    "huggingface": Variables("HF_ENDPOINT", "HF_HOME", "HF_TOKEN"),
+    "modelscope": Variables("MODELSCOPE_ENDPOINT", "MODELSCOPE_CACHE", "MODELSCOPE_API_TOKEN"),
+}
+
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _NAME = re.compile(
     rf"(?P<modelscope>modelscope:)?(?P<repo>{_PART}/{_PART})"
@@ -51,6 +66,11 @@ class HubName:
     def type_choice(self) -> str | None:
         """The choice in lower case, if it is a type; else None."""
         return self.choice.lower() if self.choice and not self.file_choice else None
+
+    @property
+    def variables(self) -> Variables:
+        """Environment variables of its hub."""
+        return VARIABLES[self.hub]
 
     @property
     def whole(self) -> "HubName":

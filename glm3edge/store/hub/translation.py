@@ -2,7 +2,8 @@
 
 import errno
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub.errors import (
@@ -36,12 +37,21 @@ _Translation = Callable[[HubName, str], HubError]
 
 # The first match is taken: GatedRepoError is a RepositoryNotFoundError, too.
 _TRANSLATIONS: dict[type[BaseException], _Translation] = {
-    OfflineModeIsEnabled: lambda name, _: HubOfflineError(str(name)),
+    OfflineModeIsEnabled: lambda name, _: HubOfflineError(name),
     GatedRepoError: lambda name, hub: RepositoryGatedError(name.repo, f"{hub}/{name.repo}"),
-    NoRepositoryError: lambda name, hub: RepositoryNotFoundError(name.repo, hub),
+    NoRepositoryError: RepositoryNotFoundError,
     NoRevisionError: lambda name, _: RevisionNotFoundError(name.repo, name.revision),
     EntryNotFoundError: lambda name, _: MissingFileError(name.repo),
 }
+
+
+@contextmanager
+def translating(name: HubName, *, endpoint: str, cache_dir: Path) -> Iterator[None]:
+    """Raises what comes up while ``name`` is pulled as ``HubError``."""
+    try:
+        yield
+    except (OSError, HTTP_ERROR) as exc:
+        raise translated(exc, name, endpoint=endpoint, cache_dir=cache_dir) from exc
 
 
 def translated(exc: BaseException, name: HubName, *, endpoint: str, cache_dir: Path) -> HubError:
@@ -55,15 +65,18 @@ def translated(exc: BaseException, name: HubName, *, endpoint: str, cache_dir: P
         return _status_error(exc.response.status_code, name, endpoint)
     if isinstance(exc, OSError) and exc.errno in {errno.ENOSPC, errno.EDQUOT}:
         free = shutil.disk_usage(cache_dir).free
-        return HubSpaceError(cache_dir, num_bytes_needed=None, num_bytes_free=free)
+        return HubSpaceError(cache_dir, name.hub, num_bytes_needed=None, num_bytes_free=free)
     if isinstance(exc, PermissionError | NotADirectoryError | FileExistsError):
         reason = f"{exc.filename}: {exc.strerror}"
-        return HubError(f"cannot write the cache ({reason}): set HF_HOME to another folder")
+        variable = name.variables.cache
+        return HubError(f"cannot write the cache ({reason}): set {variable} to another folder")
     reason = (str(exc) or type(exc).__name__).splitlines()[0]
-    return HubUnreachableError(str(name), endpoint, reason)
+    return HubUnreachableError(name, endpoint, reason)
 
 
 def _status_error(status: int, name: HubName, endpoint: str) -> HubError:
+    if status == 404:  # the Hugging Face hub says more, so it is another hub's file
+        return MissingFileError(name.repository)
     if status in {401, 403}:
-        return TokenRefusedError(name.repo, status)
-    return HubUnreachableError(str(name), endpoint, f"it answered {status}")
+        return TokenRefusedError(name, status)
+    return HubUnreachableError(name, endpoint, f"it answered {status}")

@@ -19,9 +19,10 @@ from glm3edge.store.hub.errors import (
     RevisionNotFoundError,
     TokenRefusedError,
 )
-from glm3edge.store.hub.huggingface import MAX_STALLS, HuggingFace
+from glm3edge.store.hub.huggingface import HuggingFace
 from glm3edge.store.hub.listing import Listing, RemoteFile
 from glm3edge.store.hub.names import HubName
+from glm3edge.store.hub.transfer import MAX_STALLS
 from tests.support.hub_server import CHUNK_BYTES, TOKEN, HubServer
 
 pytestmark = pytest.mark.slow
