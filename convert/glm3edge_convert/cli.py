@@ -14,6 +14,7 @@ import typer
 from glm3edge_convert.adapters.lora import ADAPTER_TYPES, convert_lora
 from glm3edge_convert.adapters.prefix import convert_prefix
 from glm3edge_convert.adapters.scaled_path import ScaledPath
+from glm3edge_convert.checkpoint.snapshots import checkpoint_folder
 from glm3edge_convert.conversion import Summary, convert
 from glm3edge_convert.errors import ConvertError
 from glm3edge_convert.printable import error_line
@@ -26,7 +27,11 @@ MIB = 1024 * 1024
 
 def convert_command(
     source: Annotated[
-        Path, typer.Argument(help="Checkpoint folder: config.json, tokenizer.model, weights.")
+        Path,
+        typer.Argument(
+            help="Checkpoint folder: config.json, tokenizer.model, weights; or the folder of its "
+            "repository in a hub's cache. glm3edge also takes a repository's name: chatglm3-6b."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="GGUF file to write.")],
     quant_type: Annotated[
@@ -62,7 +67,7 @@ def convert_command(
     """
     with _exit_codes(), progress_bar() as progress:
         summary = convert(
-            source,
+            checkpoint_folder(source),
             output,
             quant_type=quant_type,
             threads=threads,

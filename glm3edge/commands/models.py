@@ -12,7 +12,7 @@ from glm3edge.commands.tables import new_table, print_table
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.store.cache import CachedModel
-from glm3edge.store.hub.names import HubName, parse_name
+from glm3edge.store.hub.names import HubName, did_you_mean, parse_name
 from glm3edge.store.store import Store
 from glm3edge_convert.printable import json_text, one_line
 from glm3edge_convert.progress import progress_bar
@@ -25,8 +25,8 @@ def pull_command(
         str,
         typer.Argument(
             metavar="NAME",
-            help="owner/name on the Hugging Face hub, or modelscope:owner/name; add :TYPE to "
-            "convert it too, or :FILE for one GGUF file (or a pattern of its name).",
+            help="owner/name on the Hugging Face hub, modelscope:owner/name, or chatglm3-6b; add "
+            ":TYPE to convert it too, or :FILE for one GGUF file (or a pattern of its name).",
         ),
     ],
     revision: Annotated[
@@ -39,12 +39,13 @@ def pull_command(
     """Download a model, or the files of it that are missing, to its hub's own cache folder.
 
     Interrupted downloads are resumed. HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN and HF_HOME are
-    respected.
+    respected, as are MODELSCOPE_ENDPOINT, MODELSCOPE_API_TOKEN and MODELSCOPE_CACHE.
     """
     start_logging(log_level)
     hub_name = parse_name(name)
     if hub_name is None:
-        raise ConfigError(f"{name} is no name of a repository: give owner/name")
+        hint = did_you_mean(name)
+        raise ConfigError(f"{name} is no name of a repository{hint}: give owner/name")
     settings = load_settings(cache_dir=cache_dir)
     with progress_bar() as progress:
         store = Store(settings.cache_dir, quant_type=quant_type, progress=progress)

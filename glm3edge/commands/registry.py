@@ -55,7 +55,7 @@ COMMANDS = {
     "convert": Entry(
         _CONVERT,
         "Convert a checkpoint to a quantized GGUF file.",
-        "glm3edge_convert.cli:convert_command",
+        "glm3edge.commands.convert:convert_command",
     ),
     "convert-lora": Entry(
         _CONVERT,

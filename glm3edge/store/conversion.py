@@ -151,6 +151,8 @@ def _fingerprint(folder: Path) -> str:
     """12 hex digits that change when a file in the folder, or this program, does."""
     parts = [__version__]
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue  # notes of git or of a hub's client
         status = path.stat()
         parts.append(f"{path.relative_to(folder)}\0{status.st_size}\0{status.st_mtime_ns}")
     return _digest(*parts)

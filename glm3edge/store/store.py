@@ -14,8 +14,9 @@ from glm3edge.store.cache import CachedModel, ConvertedModels, Origin, pulled_mo
 from glm3edge.store.conversion import Announce, CachedConverter
 from glm3edge.store.hub.clients import client_for
 from glm3edge.store.hub.listing import Listings
-from glm3edge.store.hub.names import HubName, parse_name
-from glm3edge.store.hub.pull import Pulled, find_pulled, pull
+from glm3edge.store.hub.names import HubName, did_you_mean, parse_name
+from glm3edge.store.hub.pull import Pulled, find_pulled, known_listings, pull
+from glm3edge_convert.checkpoint.snapshots import checkpoint_folder
 from glm3edge_convert.conversion import Kind, kind_of
 from glm3edge_convert.progress import Step
 from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
@@ -139,16 +140,37 @@ class Store:
         """
         path = Path(name).expanduser()
         if path.exists():
-            return path
+            return checkpoint_folder(path)
         hub_name = parse_name(name)
-        listing = hub_name and self._listings.get(hub_name)
-        if hub_name and listing:
-            hub = client_for(hub_name)
-            if (folder := hub.folder(listing)).joinpath("config.json").is_file():
-                return folder
-            if pulled := find_pulled(hub, hub_name, self._listings):
+        for copy in hub_name.copies if hub_name else ():
+            hub = client_for(copy)
+            for listing in known_listings(hub, copy, self._listings):
+                if (folder := hub.folder(listing)).joinpath("config.json").is_file():
+                    return folder
+            if pulled := find_pulled(hub, copy, self._listings):
                 return pulled.path
-        raise ConfigError(f"there is no file or folder {name}, and nothing was pulled by that name")
+        raise ConfigError(
+            f"there is no file or folder {name}, and nothing was pulled by that name"
+            f"{did_you_mean(name)}"
+        )
+
+    def find_checkpoint(self, name: str) -> Path:
+        """The checkpoint folder for ``name``, which a repository is pulled for.
+
+        Raises:
+            ConfigError: the repository has GGUF files only, or the name is mistyped.
+            HubError: the repository cannot be pulled.
+            ConvertError: the checkpoint cannot be converted.
+        """
+        path, hub_name = Path(name).expanduser(), parse_name(name)
+        if path.exists() or hub_name is None:
+            if not path.exists() and (hint := did_you_mean(name)):
+                raise ConfigError(f"there is no folder {name}, and no repository either{hint}")
+            return checkpoint_folder(path)
+        pulled = self._find_pulled(hub_name, None) or self._pull(hub_name, None, None)
+        if pulled.is_gguf:
+            raise ConfigError(f"{name} is a GGUF file: serve it as it is, glm3edge serve {name}")
+        return pulled.path
 
     def pull(self, name: HubName) -> Pulled:
         """Get a repository's model at the commit it has now, and convert it if its name has a type.
@@ -200,6 +222,7 @@ class Store:
     ) -> Path:
         path = Path(name).expanduser()
         if path.is_dir():
+            path = checkpoint_folder(path)
             check(path)
             origin = Origin("folder", str(path.resolve()))
             return self._converter.convert_checkpoint(path, quant_type or default_type, origin)
@@ -208,8 +231,8 @@ class Store:
         hub_name = parse_name(name)
         if hub_name is None:
             raise ConfigError(
-                f"there is no file or folder {name}, and no repository has such a name: "
-                "give a GGUF file, a checkpoint folder or owner/name"
+                f"there is no file or folder {name}, and no repository has such a name"
+                f"{did_you_mean(name)}: give a GGUF file, a checkpoint folder or owner/name"
             )
         return self._find_in_hub(hub_name, quant_type, default_type, check)
 
@@ -221,29 +244,43 @@ class Store:
         check: Callable[[Path], None],
     ) -> Path:
         wanted = name.type_choice or quant_type or default_type
-        if path := self._converter.find(name, wanted):
-            return path
-        hub = client_for(name)
-        pulled = find_pulled(hub, name, self._listings, quant_type=quant_type)
+        for copy in name.copies:
+            if path := self._converter.find(copy, wanted):
+                return path
+        pulled = self._find_pulled(name, quant_type)
         if pulled is None:
             # An earlier version's file serves as well where the checkpoint is gone.
-            if path := self._converter.find(name, wanted, any_version=True):
-                return path
-            self._converter.make_folder()
-            if self._announce is not None:
-                self._announce("pull", f"{name}, once; a download that was cut off goes on")
-            pulled = pull(
-                hub,
-                name,
-                self._listings,
-                quant_type=quant_type,
-                report=self._progress,
-                check=check,
-            )
+            for copy in name.copies:
+                if path := self._converter.find(copy, wanted, any_version=True):
+                    return path
+            pulled = self._pull(name, quant_type, check)
         if pulled.is_gguf:
             return pulled.path
         check(pulled.path)
         return self._converter.convert_pulled(pulled, wanted)
+
+    def _find_pulled(self, name: HubName, quant_type: str | None) -> Pulled | None:
+        """The model in the cache of a hub, by any of its names."""
+        for copy in name.copies:
+            hub = client_for(copy)
+            if pulled := find_pulled(hub, copy, self._listings, quant_type=quant_type):
+                return pulled
+        return None
+
+    def _pull(
+        self, name: HubName, quant_type: str | None, check: Callable[[Path], None] | None
+    ) -> Pulled:
+        self._converter.make_folder()
+        if self._announce is not None:
+            self._announce("pull", f"{name}, once; a download that was cut off goes on")
+        return pull(
+            client_for(name),
+            name,
+            self._listings,
+            quant_type=quant_type,
+            report=self._progress,
+            check=check,
+        )
 
 
 def _check_kind(name: str, wanted: Kind, folder: Path) -> None:

@@ -50,6 +50,7 @@ class HubServer:
         sizes: by path, sizes to claim.
         status: what every request is answered with, if it is set.
         page: the body of that answer.
+        branch: the default branch.
         hides_checksums: whether listings lack checksums, as ModelScope's may.
     """
 
@@ -61,17 +62,18 @@ class HubServer:
     sizes: dict[str, int] = field(default_factory=dict)
     status: int | None = None
     page: bytes = b"no"
+    branch: str = "main"
     hides_checksums: bool = False
     requests: list[Request] = field(default_factory=list)
     _commits: dict[tuple[str, str], Files] = field(default_factory=dict)
     _refs: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def push(self, repo: str, files: Files, *, revision: str = "main") -> str:
-        """Make ``files`` what a repository holds at a revision; the commit."""
+    def push(self, repo: str, files: Files, *, revision: str | None = None) -> str:
+        """Make ``files`` what a repository holds at a revision, or ``branch``; the commit."""
         text = repr([(path, hashlib.sha1(data).hexdigest()) for path, data in files.items()])  # noqa: S324
         commit = hashlib.sha1(text.encode()).hexdigest()  # noqa: S324
         self._commits[repo, commit] = files
-        self._refs[repo, revision] = commit
+        self._refs[repo, revision or self.branch] = commit
         return commit
 
     def push_folder(self, repo: str, folder: Path, **more: bytes) -> str:

@@ -17,8 +17,9 @@ from tests.support.hub_server import LFS_SUFFIXES, TOKEN, Handler, HubServer, se
 
 @contextmanager
 def modelscope_server() -> Iterator[HubServer]:
-    """A hub that runs inside a ``with`` block; ``push()`` to the revision ``master``."""
+    """A hub that runs inside a ``with`` block."""
     with serving(_Handler) as hub:
+        hub.branch = "master"
         yield hub
 
 

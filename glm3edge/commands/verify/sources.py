@@ -19,6 +19,7 @@ from glm3edge.core import Span
 from glm3edge.errors import ConfigError
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
+from glm3edge_convert.checkpoint.snapshots import checkpoint_folder
 from glm3edge_convert.models.chatglm.hparams import ARCHITECTURE
 
 Array = NDArray[np.float32]
@@ -143,7 +144,7 @@ def open_original(name: str, *, num_threads: int) -> Source:
     """
     path = Path(name).expanduser()
     if path.is_dir():
-        return CheckpointSource(path)
+        return CheckpointSource(checkpoint_folder(path))
     if path.is_file():
         return GgufSource(path, num_threads=num_threads)
     raise ConfigError(f"--against {name}: there is no such file or folder")

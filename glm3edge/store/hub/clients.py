@@ -1,6 +1,6 @@
 """Hub clients: what the store needs of one, and which serves a name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,13 +13,14 @@ class Hub(Protocol):
     """Client of a hub, such as ``HuggingFace``."""
 
     def listing(self, name: HubName) -> Listing: ...
+    def found(self, name: HubName) -> Iterator[Listing]: ...
     def folder(self, listing: Listing) -> Path: ...
     def fetch(
         self,
         listing: Listing,
         paths: Sequence[str],
         report: Callable[[DownloadProgress], None] | None,
-    ) -> Listing: ...
+    ) -> None: ...
     def remove(self, name: HubName) -> int: ...
 
 

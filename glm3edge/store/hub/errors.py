@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glm3edge.errors import Glm3EdgeError
-from glm3edge.store.hub.names import VARIABLES, HubKind, HubName
+from glm3edge.store.hub.names import VARIABLES, HubKind, HubName, did_you_mean
 
 
 class HubError(Glm3EdgeError):
@@ -40,7 +40,8 @@ class RepositoryNotFoundError(HubError):
     def __init__(self, name: HubName, hub: str) -> None:
         super().__init__(
             f"there is no file or folder {name.repository}, and no repository of that name on "
-            f"{hub}: check the spelling, or set {name.variables.token} if it is private"
+            f"{hub}: check the spelling{did_you_mean(name.repository)}, or set "
+            f"{name.variables.token} if it is private"
         )
         self.name = name
         self.hub = hub

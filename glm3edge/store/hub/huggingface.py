@@ -6,7 +6,7 @@ and HF_HOME are its variables. Files in LFS, which the weights are, are download
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from huggingface_hub import (
@@ -27,10 +27,11 @@ from huggingface_hub.utils import logging as hub_logging
 
 from glm3edge import __version__
 from glm3edge.store.hub.download import DownloadMeter, DownloadProgress
-from glm3edge.store.hub.listing import Listing, RemoteFile, checked_listing
+from glm3edge.store.hub.listing import Listing, RemoteFile, checked_listing, found_listing
 from glm3edge.store.hub.names import HubName
 from glm3edge.store.hub.transfer import Transfer, check_space
 from glm3edge.store.hub.translation import translating
+from glm3edge_convert.checkpoint.snapshots import find_snapshot
 
 _LIBRARY = "glm3edge"
 
@@ -64,6 +65,11 @@ class HuggingFace:
         ]
         return checked_listing(name, commit, files)
 
+    def found(self, name: HubName) -> Iterator[Listing]:
+        """What the cache has of a repository at a revision, whoever put it there."""
+        if (snapshot := find_snapshot(self._storage(name), name.revision)) is not None:
+            yield found_listing(name, snapshot, snapshot.name)
+
     def folder(self, listing: Listing) -> Path:
         """Folder of the files of ``listing``, whether they are there or not."""
         return self._storage(listing.name) / "snapshots" / listing.commit
@@ -73,7 +79,7 @@ class HuggingFace:
         listing: Listing,
         paths: Sequence[str],
         report: Callable[[DownloadProgress], None] | None,
-    ) -> Listing:
+    ) -> None:
         """Download the files that are missing into ``folder(listing)``.
 
         Raises:
@@ -92,7 +98,6 @@ class HuggingFace:
                 meter.done(file)
             if files:  # a name that is no commit leads to this one from now on
                 self._link(listing, files[0], revision=listing.name.revision)
-        return listing
 
     def remove(self, name: HubName) -> int:
         """Remove all of a repository from the cache; returns the number of bytes freed."""

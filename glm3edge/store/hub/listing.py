@@ -4,6 +4,7 @@ A listing is in the cache folder as ``pulled/<name>.json``; it is written once e
 asked for is there, and says which commit's files belong to a name like ``owner/name``.
 """
 
+import hashlib
 import json
 import re
 import secrets
@@ -34,7 +35,7 @@ class RemoteFile:
 class Listing:
     """All files of a repository at one commit, by path; ``name`` has no choice.
 
-    ``folder`` is where the hub's client put them, None if that follows from name and commit.
+    ``folder`` is where another program left them, None if this one pulls them.
     """
 
     name: HubName
@@ -42,13 +43,17 @@ class Listing:
     files: Mapping[str, RemoteFile]
     folder: str | None = None
 
+    @property
+    def is_found(self) -> bool:
+        """Whether it lists what another program left, rather than what the hub has."""
+        return self.folder is not None
+
     def to_json(self) -> dict[str, Any]:
         """The value that is written to the file."""
         files = {f.path: [f.num_bytes, f.sha256] for f in self.files.values()}
         return {
             "name": str(self.name),
             "commit": self.commit,
-            "folder": self.folder,
             "files": files,
         }
 
@@ -59,7 +64,6 @@ class Listing:
             case {
                 "name": str(text),
                 "commit": str(commit),
-                "folder": str() | None as folder,
                 "files": dict(files),
             }:
                 name = parse_name(text)
@@ -72,7 +76,7 @@ class Listing:
                     found[path] = RemoteFile(path, num_bytes, sha256)
                 case _:
                     return None
-        return None if name is None else cls(name, commit, found, folder)
+        return None if name is None else cls(name, commit, found)
 
 
 class Listings:
@@ -104,6 +108,20 @@ class Listings:
         return self._folder / f"{'--'.join(parts)}.json"
 
 
+def found_listing(name: HubName, folder: Path, commit: str | None = None) -> Listing:
+    """Listing of a folder that another program left, with whatever files are there.
+
+    Without a commit, a hash of paths, sizes and times stands for the state.
+    """
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    found = {name: path.stat() for name, path in sorted(paths.items()) if _is_whole(name, path)}
+    files = {path: RemoteFile(path, status.st_size) for path, status in found.items()}
+    if commit is None:
+        state = [f"{path} {status.st_size} {status.st_mtime_ns}" for path, status in found.items()]
+        commit = hashlib.sha256("\n".join(state).encode()).hexdigest()
+    return Listing(name.whole, commit, files, str(folder))
+
+
 def checked_listing(name: HubName, commit: str | None, files: Iterable[RemoteFile]) -> Listing:
     """A listing of what a hub says, which is checked since it becomes paths here.
 
@@ -121,6 +139,12 @@ def checked_listing(name: HubName, commit: str | None, files: Iterable[RemoteFil
             variable = name.variables.endpoint
             raise HubError(f"the hub gives no SHA-256 of {file.path}: set {variable} to another")
     return Listing(name.whole, commit, found)
+
+
+def _is_whole(name: str, path: Path) -> bool:
+    """Whether a path is a file that was downloaded, by its name: no part, no note of a program."""
+    is_hidden = any(part.startswith(".") for part in name.split("/"))
+    return path.is_file() and not is_hidden and not name.endswith(".incomplete")
 
 
 def _stays_inside(path: str) -> bool:

@@ -32,10 +32,12 @@ from glm3edge.store.hub.errors import (
     RevisionNotFoundError,
     TokenRefusedError,
 )
-from glm3edge.store.hub.listing import Listing, RemoteFile, checked_listing
-from glm3edge.store.hub.names import HubName
+from glm3edge.store.hub.listing import Listing, RemoteFile, checked_listing, found_listing
+from glm3edge.store.hub.names import DEFAULT_REVISIONS, HubName
 from glm3edge.store.hub.transfer import Transfer, check_space
 from glm3edge.store.hub.translation import translating
+from glm3edge_convert.checkpoint.snapshots import find_snapshot
+from glm3edge_convert.files import read_text
 
 ENDPOINT = "https://modelscope.cn"
 
@@ -70,17 +72,26 @@ class ModelScope:
         state = "\n".join(f"{file.path} {file.num_bytes} {file.sha256}" for file in files)
         return checked_listing(name, hashlib.sha256(state.encode()).hexdigest(), files)
 
+    def found(self, name: HubName) -> Iterator[Listing]:
+        """What the cache has of a repository at a revision, whoever put it there."""
+        if (snapshot := find_snapshot(self._storage(name), name.revision)) is not None:
+            yield found_listing(name, snapshot)
+        for folder in self._older_folders(name):
+            if name.revision in {DEFAULT_REVISIONS[name.hub], _revision(folder)}:
+                yield found_listing(name, folder)
+
     def folder(self, listing: Listing) -> Path:
         """Folder of the files of ``listing``, whether they are there or not."""
-        name = listing.name
-        return self._storage(name) / "snapshots" / name.revision
+        if listing.folder is not None:
+            return Path(listing.folder)
+        return self._storage(listing.name) / "snapshots" / listing.name.revision
 
     def fetch(
         self,
         listing: Listing,
         paths: Sequence[str],
         report: Callable[[DownloadProgress], None] | None,
-    ) -> Listing:
+    ) -> None:
         """Download the files that are missing, or are others, into ``folder(listing)``.
 
         Raises:
@@ -96,15 +107,13 @@ class ModelScope:
             for transfer in transfers:
                 transfer.run(self._cache_dir / ".lock", meter.of(transfer.file))
                 meter.done(transfer.file)
-        return listing
 
     def remove(self, name: HubName) -> int:
         """Remove all of a repository from the cache; returns the number of bytes freed."""
-        folder = self._storage(name)
-        if not folder.is_dir():
-            return 0
-        num_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        shutil.rmtree(folder)
+        num_bytes = 0
+        for folder in (self._storage(name), *self._older_folders(name)):
+            num_bytes += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            shutil.rmtree(folder, ignore_errors=True)
         return num_bytes
 
     def _url(self, name: HubName) -> str:
@@ -112,6 +121,13 @@ class ModelScope:
 
     def _storage(self, name: HubName) -> Path:
         return self._cache_dir / "models" / name.repo.replace("/", "--")
+
+    def _older_folders(self, name: HubName) -> list[Path]:
+        """Folders that the package had before 1.38, one for all revisions; the last is oldest."""
+        owner, _, model = name.repo.partition("/")
+        place = Path(owner, model.replace(".", "___"))
+        folders = [self._cache_dir / base / place for base in ("models", "hub/models", "hub")]
+        return [folder for folder in folders if folder.is_dir()]
 
     def _transfer(self, listing: Listing, file: RemoteFile) -> Transfer:
         query = urlencode({"Revision": listing.name.revision, "FilePath": file.path})
@@ -147,6 +163,15 @@ class ModelScope:
 
 def _file(entry: Mapping[str, Any]) -> RemoteFile:
     return RemoteFile(entry["Path"], entry.get("Size") or 0, entry.get("Sha256") or None)
+
+
+def _revision(folder: Path) -> str | None:
+    """Revision in an older folder, which has ``Revision:v1.0,CreatedAt:...`` in ``.mv``."""
+    try:
+        text = read_text(folder / ".mv")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text.partition(",")[0].removeprefix("Revision:").strip()
 
 
 def _endpoint(environment: Mapping[str, str]) -> str:

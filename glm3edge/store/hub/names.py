@@ -1,11 +1,15 @@
-"""Names of models on a hub: ``[modelscope:]owner/name[@revision][:choice]``.
+"""Names of models on a hub: ``[modelscope:][owner/]name[@revision][:choice]``.
+
+The owner may be left out of the names of ChatGLM3's own models, such as ``chatglm3-6b``.
 
 ``choice`` is a type (``q4_k_m``), the name of a GGUF file in the repository, or a pattern of one
 (``*Q8_0*.gguf``).
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Literal
 
 HubKind = Literal["huggingface", "modelscope"]
@@ -29,10 +33,21 @@ VARIABLES: dict[HubKind, Variables] = {
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _NAME = re.compile(
-    rf"(?P<modelscope>modelscope:)?(?P<repo>{_PART}/{_PART})"
+    rf"(?P<modelscope>modelscope:)?(?:(?P<owner>{_PART})/)?(?P<model>{_PART})"
     r"(?:@(?P<revision>[A-Za-z0-9_][A-Za-z0-9_./-]*))?(?::(?P<choice>[^:]+))?",
 )
 _GGUF = ".gguf"
+
+CHATGLM3 = ("chatglm3-6b", "chatglm3-6b-32k", "chatglm3-6b-128k", "chatglm3-6b-base")
+"""ChatGLM3's own models; an owner's repositories are called after them."""
+
+# The first of a hub is what a name without an owner stands for. THUDM became zai-org, and its
+# repositories moved; caches that were filled before still have them by the old name.
+_OWNERS: tuple[tuple[HubKind, str], ...] = (
+    ("huggingface", "zai-org"),
+    ("huggingface", "THUDM"),
+    ("modelscope", "ZhipuAI"),
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,19 @@ class HubName:
         """The same name without the choice."""
         return replace(self, choice=None)
 
+    @property
+    def copies(self) -> Iterator["HubName"]:
+        """This name, then the other names of the same files: ChatGLM3's own models have three."""
+        yield self
+        owner, _, model = self.repo.partition("/")
+        if model not in CHATGLM3 or (self.hub, owner) not in _OWNERS:
+            return
+        is_default = self.revision == DEFAULT_REVISIONS[self.hub]
+        for hub, other in _OWNERS:
+            if (hub, other) != (self.hub, owner) and (is_default or hub == self.hub):
+                revision = DEFAULT_REVISIONS[hub] if is_default else self.revision
+                yield HubName(hub, f"{other}/{model}", revision, self.choice)
+
     def at(self, revision: str | None) -> "HubName":
         """The same name at another revision, unless that is None."""
         return self if revision is None else replace(self, revision=revision)
@@ -87,9 +115,26 @@ def parse_name(text: str) -> HubName | None:
     match = _NAME.fullmatch(text)
     if match is None:
         return None
-    repo = match["repo"]
+    hub: HubKind = "modelscope" if match["modelscope"] else "huggingface"
+    owner, model = match["owner"], match["model"]
+    if owner is None:
+        owner, model = next(o for h, o in _OWNERS if h == hub), model.lower()
+        if model not in CHATGLM3:
+            return None
+    repo = f"{owner}/{model}"
     # The hub allows no such names; one that ends in .gguf is a missing file.
     if repo.lower().endswith((_GGUF, ".git")) or ".." in repo or "--" in repo:
         return None
-    hub: HubKind = "modelscope" if match["modelscope"] else "huggingface"
     return HubName(hub, repo, match["revision"] or DEFAULT_REVISIONS[hub], match["choice"])
+
+
+def did_you_mean(text: str) -> str:
+    """A question in parentheses, with a space before it, if ``text`` resembles a known name."""
+    owned = [
+        f"{'' if hub == 'huggingface' else 'modelscope:'}{owner}/{model}"
+        for hub, owner in _OWNERS
+        for model in CHATGLM3
+    ]
+    known = {name.lower(): name for name in (*CHATGLM3, *owned)}
+    close = get_close_matches(text.lower(), known, n=1, cutoff=0.75)
+    return f" (did you mean {known[close[0]]}?)" if close and known[close[0]] != text else ""

@@ -1,10 +1,10 @@
 """Downloads of repositories: the files a name needs, small ones first so that failures come early.
 
 A name that was pulled before needs no network: the listing that was kept then says what is needed,
-and the disk whether it is there.
+and the disk whether it is there. Nor does one whose files another program left in the hub's cache.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,15 @@ from glm3edge.store.hub.download import DownloadProgress
 from glm3edge.store.hub.errors import HubError, MissingFileError
 from glm3edge.store.hub.listing import Listing, Listings
 from glm3edge.store.hub.names import HubName
-from glm3edge.store.hub.selection import Selection, select
-from glm3edge_convert.checkpoint.weights import INDEX_SUFFIX, shard_names, weights_entry
+from glm3edge.store.hub.selection import VOCABULARY_FILES, Selection, select
+from glm3edge_convert.checkpoint.weights import (
+    INDEX_SUFFIX,
+    open_tensors,
+    shard_names,
+    weights_entry,
+)
 from glm3edge_convert.conversion import check_before_weights
+from glm3edge_convert.errors import ConvertError
 from glm3edge_convert.quantize.recipe import get_recipe
 
 
@@ -65,7 +71,7 @@ def pull(
     listing = hub.listing(name)
     selection = select(name, listing.files, quant_type)
     if selection.kind == "checkpoint":
-        listing, files = _pull_checkpoint(
+        files = _pull_checkpoint(
             hub,
             listing,
             selection.files,
@@ -75,7 +81,7 @@ def pull(
         )
     else:
         files = selection.files
-        listing = hub.fetch(listing, files, report)
+        hub.fetch(listing, files, report)
     listings.save(listing)
     return _pulled(hub.folder(listing), selection, listing, files)
 
@@ -87,19 +93,40 @@ def find_pulled(
     *,
     quant_type: str | None = None,
 ) -> Pulled | None:
-    """The result of an earlier ``pull()``, if all its files are there; needs no network."""
-    listing = listings.get(name)
-    if listing is None:
-        return None
-    try:
-        selection = select(name, listing.files, quant_type)
-    except HubError:  # the repository may have more by now
-        return None
-    folder, files = hub.folder(listing), selection.files
+    """A model that is in the hub's cache, with all its files; needs no network."""
+    for listing in known_listings(hub, name, listings):
+        try:
+            found = _find_in(hub.folder(listing), name, listing, quant_type)
+        except (HubError, ConvertError):  # the repository may have more by now
+            continue
+        if found is not None:
+            return found
+    return None
+
+
+def known_listings(hub: Hub, name: HubName, listings: Listings) -> Iterator[Listing]:
+    """Listings of a repository at a revision: the one that was kept, those of other programs."""
+    kept = listings.get(name)
+    if kept is not None:
+        yield kept
+    for listing in hub.found(name):
+        if kept is None or hub.folder(listing) != hub.folder(kept):
+            yield listing
+
+
+def _find_in(
+    folder: Path, name: HubName, listing: Listing, quant_type: str | None
+) -> Pulled | None:
+    selection = select(name, listing.files, quant_type)
+    files = selection.files
     if not _are_there(listing, folder, files):
         return None
     if selection.kind == "checkpoint":
         files = _with_shards(folder, listing, files)
+        if listing.is_found:  # it may be a download that goes on, or was given up
+            if not VOCABULARY_FILES & set(files):
+                return None
+            open_tensors(folder)
     return (
         _pulled(folder, selection, listing, files) if _are_there(listing, folder, files) else None
     )
@@ -113,18 +140,19 @@ def _pull_checkpoint(
     *,
     report: Callable[[DownloadProgress], None] | None,
     check: Callable[[Path], None] | None,
-) -> tuple[Listing, tuple[str, ...]]:
+) -> tuple[str, ...]:
     if quant_type is not None:
         get_recipe(quant_type)
     entry = weights_entry(listing.files) or ""
     small = [file for file in files if file != entry or entry.endswith(INDEX_SUFFIX)]
-    listing = hub.fetch(listing, small, None)
+    hub.fetch(listing, small, None)
     folder = hub.folder(listing)
     if check is not None:
         check(folder)
     check_before_weights(folder, entry, quant_type)
     files = _with_shards(folder, listing, files)
-    return hub.fetch(listing, files, report), files
+    hub.fetch(listing, files, report)
+    return files
 
 
 def _with_shards(folder: Path, listing: Listing, files: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,32 +6,29 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from glm3edge.store.hub.errors import FileChoiceError, NotAModelError
+from glm3edge.store.hub.errors import FileChoiceError, MissingFileError, NotAModelError
 from glm3edge.store.hub.names import HubName
 from glm3edge_convert.checkpoint.weights import weights_entry
 from glm3edge_convert.quantize.recipe import DEFAULT_TYPE
 
 CONFIG_FILE = "config.json"
-CHECKPOINT_FILES = frozenset(
-    {
-        CONFIG_FILE,
-        "added_tokens.json",
-        "modeling_chatglm.py",  # read as text, to tell ChatGLM3 from ChatGLM2
-        "modules.json",
-        "sentence_bert_config.json",
-        "sentencepiece.bpe.model",
-        "special_tokens_map.json",
-        "tokenization_chatglm.py",
-        "tokenizer.json",
-        "tokenizer.model",
-        "tokenizer_config.json",
-        "vocab.txt",
-    }
+VOCABULARY_FILES = frozenset(
+    {"sentencepiece.bpe.model", "tokenizer.json", "tokenizer.model", "vocab.txt"}
 )
+CHECKPOINT_FILES = VOCABULARY_FILES | {
+    CONFIG_FILE,
+    "added_tokens.json",
+    "modeling_chatglm.py",  # read as text, to tell ChatGLM3 from ChatGLM2
+    "modules.json",
+    "sentence_bert_config.json",
+    "special_tokens_map.json",
+    "tokenization_chatglm.py",
+    "tokenizer_config.json",
+}
 """Files that conversion reads, besides weights and the pooling config of encoders."""
 
 _POOLING_CONFIG = re.compile(r"\d+_Pooling/config\.json")
-_SPLIT = re.compile(r"-(\d{5})-of-\d{5}(?=\.gguf$)", re.IGNORECASE)
+_SPLIT = re.compile(r"-(\d{5})-of-(\d{5})(?=\.gguf$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,7 @@ def select(name: HubName, paths: Collection[str], quant_type: str | None) -> Sel
 
     Raises:
         FileChoiceError: no GGUF file fits, or several do.
+        MissingFileError: a GGUF model lacks some of its parts.
         NotAModelError: the repository holds no model.
     """
     models = _gguf_models(paths)
@@ -100,7 +98,10 @@ def _only(
     if len(fitting) != 1:
         known = [model[0] for model in models]
         raise FileChoiceError(str(name), name.repository, known, num_fitting=len(fitting))
-    return Selection("gguf", fitting[0])
+    parts = fitting[0]
+    if (split := _SPLIT.search(parts[0])) and len(parts) < int(split[2]):
+        raise MissingFileError(name.repository)
+    return Selection("gguf", parts)
 
 
 def _checkpoint_files(paths: Collection[str]) -> list[str]:

@@ -48,7 +48,7 @@ def test_a_listing(hub: HubServer, client: HuggingFace) -> None:
     commit = hub.push("o/n", FILES)
     sha256 = hashlib.sha256(BIG).hexdigest()
     listing = client.listing(NAME)
-    assert (listing.name, listing.commit, listing.folder) == (NAME, commit, None)
+    assert (listing.name, listing.commit, listing.is_found) == (NAME, commit, False)
     assert set(listing.files) == set(FILES)
     assert listing.files["config.json"] == RemoteFile("config.json", 2)
     assert listing.files["sub/big.gguf"] == RemoteFile("sub/big.gguf", len(BIG), sha256)

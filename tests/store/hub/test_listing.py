@@ -8,12 +8,7 @@ from glm3edge.store.hub.listing import Listing, Listings, RemoteFile, checked_li
 from glm3edge.store.hub.names import HubName, parse_name
 
 NAME = HubName("huggingface", "o/n", "refs/pr/1")
-LISTING = Listing(
-    NAME,
-    "c" * 40,
-    {"a": RemoteFile("a", 3, "f" * 64), "b/c": RemoteFile("b/c", 0)},
-    "/somewhere",
-)
+LISTING = Listing(NAME, "c" * 40, {"a": RemoteFile("a", 3, "f" * 64), "b/c": RemoteFile("b/c", 0)})
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
@@ -37,9 +32,9 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     "text",
     [
         *("", "{", "[]", '{"name": "o/n"}', "[" * 100_000),
-        '{"name": "o", "commit": "c", "folder": null, "files": {}}',
-        '{"name": "o/n", "commit": "c", "folder": null, "files": {"a": [1]}}',
-        '{"name": "o/n", "commit": "c", "folder": null, "files": {"a": ["1", null]}}',
+        '{"name": "o", "commit": "c", "files": {}}',
+        '{"name": "o/n", "commit": "c", "files": {"a": [1]}}',
+        '{"name": "o/n", "commit": "c", "files": {"a": ["1", null]}}',
     ],
 )
 def test_damaged_ones_are_not_there(tmp_path: Path, text: str) -> None:

@@ -39,7 +39,7 @@ WANTED = ("config.json", "sub/big one.gguf")
 @pytest.fixture
 def hub() -> Iterator[HubServer]:
     with modelscope_server() as hub:
-        hub.push("o/n", FILES, revision="master")
+        hub.push("o/n", FILES)
         yield hub
 
 
@@ -68,7 +68,7 @@ def test_a_listing(hub: HubServer, scope: ModelScope) -> None:
     assert listing.files["sub/big one.gguf"] == RemoteFile("sub/big one.gguf", len(BIG), sha256)
     assert Listing.from_json(listing.to_json()) == listing
     assert scope.listing(NAME).commit == listing.commit
-    hub.push("o/n", FILES | {"config.json": b"[]"}, revision="master")
+    hub.push("o/n", FILES | {"config.json": b"[]"})
     assert scope.listing(NAME).commit != listing.commit
 
 
@@ -96,7 +96,7 @@ def test_what_is_there_is_not_fetched_again(hub: HubServer, scope: ModelScope) -
 
 def test_a_file_of_another_state_is_replaced(hub: HubServer, scope: ModelScope) -> None:
     fetch(scope)
-    hub.push("o/n", FILES | {"config.json": b"[]"}, revision="master")
+    hub.push("o/n", FILES | {"config.json": b"[]"})
     hub.requests.clear()
     folder, _ = fetch(scope)
     assert (folder / "config.json").read_bytes() == b"[]"
@@ -128,7 +128,7 @@ def test_the_next_run_goes_on_where_the_last_gave_up(hub: HubServer, scope: Mode
 
 def test_a_small_file_ignores_ranges(hub: HubServer, scope: ModelScope) -> None:
     """ModelScope sends the whole of what it serves itself, whatever range is asked for."""
-    hub.push("o/n", FILES | {"config.json": b"0123456789" * CHUNK_BYTES}, revision="master")
+    hub.push("o/n", FILES | {"config.json": b"0123456789" * CHUNK_BYTES})
     hub.cuts["config.json"] = [CHUNK_BYTES]
     folder, _ = fetch(scope)
     assert (folder / "config.json").read_bytes() == b"0123456789" * CHUNK_BYTES
@@ -188,7 +188,7 @@ def test_what_the_hub_does_not_have(hub: HubServer, scope: ModelScope) -> None:
     with pytest.raises(RevisionNotFoundError, match="modelscope:o/n@v9 has no revision v9"):
         scope.listing(NAME.at("v9"))
     listing = scope.listing(NAME)
-    hub.push("o/n", {"config.json": b"{}"}, revision="master")
+    hub.push("o/n", {"config.json": b"{}"})
     with pytest.raises(MissingFileError):
         scope.fetch(listing, WANTED, print)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from glm3edge.store.hub.names import HubName, parse_name
+from glm3edge.store.hub.names import HubName, did_you_mean, parse_name
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_names(text: str, name: HubName) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "chatglm3-6b", "no/such/model.gguf", "models/a.gguf", "./o/n", "/o/n", "../o", "o/"),
+        *("", "chatglm3", "no/such/model.gguf", "models/a.gguf", "./o/n", "/o/n", "../o", "o/"),
         *(
             "o/n:",
             "o/n:a:b",
@@ -34,6 +34,10 @@ def test_names(text: str, name: HubName) -> None:
             "C:/models",
             "o n/m",
             "other:o/n",
+            "other:chatglm3-6b",
+            "chatglm3-6b/",
+            "chatglm3-6b-int4",
+            "chatglm3-6b.gguf",
             "o/n@",
         ),
         *("模型/北京", "~/models", "o/n\n"),
@@ -65,3 +69,53 @@ def test_revisions() -> None:
     assert name.at(None) == name
     assert str(name.at("v1")) == "o/n@v1:q8_0"
     assert str(name.at("v1").whole) == name.at("v1").repository == "o/n@v1"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("chatglm3-6b", "zai-org/chatglm3-6b"),
+        ("ChatGLM3-6B-32k:q8_0", "zai-org/chatglm3-6b-32k:q8_0"),
+        ("chatglm3-6b-128k@v1", "zai-org/chatglm3-6b-128k@v1"),
+        ("chatglm3-6b-base", "zai-org/chatglm3-6b-base"),
+        ("modelscope:chatglm3-6b", "modelscope:ZhipuAI/chatglm3-6b"),
+    ],
+)
+def test_an_owner_may_be_left_out(text: str, name: str) -> None:
+    assert str(parse_name(text)) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("chatglm3-6b:q8_0", ["THUDM/chatglm3-6b:q8_0", "modelscope:ZhipuAI/chatglm3-6b:q8_0"]),
+        ("THUDM/chatglm3-6b@v1", ["zai-org/chatglm3-6b@v1"]),
+        ("modelscope:chatglm3-6b", ["zai-org/chatglm3-6b", "THUDM/chatglm3-6b"]),
+        ("someone/chatglm3-6b", []),
+        ("THUDM/chatglm2-6b", []),
+    ],
+)
+def test_a_model_has_several_names(text: str, names: list[str]) -> None:
+    name = parse_name(text)
+    assert name is not None
+    assert list(map(str, name.copies)) == [str(name), *names]
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("chatglm3", "chatglm3-6b"),
+        ("chatglm3-6", "chatglm3-6b"),
+        ("ChatGLM-6B-32K", "chatglm3-6b-32k"),
+        ("zai-org/chatglm3-6B", "zai-org/chatglm3-6b"),
+        ("thudm/chatglm3-6b-base", "THUDM/chatglm3-6b-base"),
+        ("modelscope:ZhipuAI/chatglm-6b", "modelscope:ZhipuAI/chatglm3-6b"),
+    ],
+)
+def test_what_a_mistyped_name_resembles(text: str, known: str) -> None:
+    assert did_you_mean(text) == f" (did you mean {known}?)"
+
+
+@pytest.mark.parametrize("text", ["", "o/n", "zai-org/chatglm3-6b", "model.gguf", "Qwen/Qwen3-8B"])
+def test_what_resembles_none(text: str) -> None:
+    assert did_you_mean(text) == ""

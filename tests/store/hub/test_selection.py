@@ -1,6 +1,6 @@
 import pytest
 
-from glm3edge.store.hub.errors import FileChoiceError, NotAModelError
+from glm3edge.store.hub.errors import FileChoiceError, MissingFileError, NotAModelError
 from glm3edge.store.hub.names import parse_name
 from glm3edge.store.hub.selection import Selection, select
 
@@ -105,6 +105,11 @@ def test_a_split_model_is_one() -> None:
     parts = tuple(f"m-q8_0-0000{n}-of-00003.gguf" for n in (1, 2, 3))
     assert chosen("o/n:q8_0", parts) == Selection("gguf", parts)
     assert chosen("o/n:m-q8_0-00001-of-00003.gguf", parts) == Selection("gguf", parts)
+
+
+def test_a_split_model_needs_all_parts() -> None:
+    with pytest.raises(MissingFileError, match="o/n lacks a file that it names itself"):
+        chosen("o/n:q8_0", ("m-q8_0-00001-of-00003.gguf", "m-q8_0-00003-of-00003.gguf"))
 
 
 def test_a_gguf_file_of_the_type_goes_before_a_checkpoint() -> None:
