@@ -99,4 +99,8 @@ def _fail(exc: Exception, code: int) -> None:
         logger.error("%s", exc)
     else:
         print(f"error: {error_line(exc)}", file=sys.stderr)
+        from glm3edge.commands.remedies import remedies  # noqa: PLC0415  (few commands fail)
+
+        for line in remedies(exc, sys.argv):
+            print(line, file=sys.stderr)
     raise typer.Exit(code)

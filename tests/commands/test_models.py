@@ -56,10 +56,11 @@ class User:
         return result.stdout
 
     def refused(self, code: int, *arguments: str, **environment: str) -> str:
-        """The one line that says why."""
-        result = self.run(*arguments, **environment)
+        """The one line that says why, before those that may help (``test_remedies``)."""
+        result = self.run(*arguments, LANG="C", **environment)
         assert result.returncode == code, (result.stdout, result.stderr)
-        (line,) = [x for x in result.stderr.splitlines() if "% " not in x]
+        text, _, _ = result.stderr.partition("One of these may work:\n")
+        (line,) = [x for x in text.splitlines() if "% " not in x]
         assert line.startswith("error: ")
         return line
 
@@ -166,7 +167,7 @@ def test_failures_of_pull_are_one_line(user: User, tiny_checkpoint: Path) -> Non
     assert "no revision v9" in user.refused(11, "pull", "o/m", "--revision", "v9")
     assert "unknown type 'q9'" in user.refused(2, "pull", "o/m:q9")
     assert "no file fits o/m:x.gguf" in user.refused(11, "pull", "o/m:x.gguf")
-    assert "give owner/name" in user.refused(2, "pull", "chatglm3")
+    assert "(did you mean chatglm3-6b?): give owner" in user.refused(2, "pull", "chatglm3")
     offline = user.refused(11, "pull", "o/m", HF_HUB_OFFLINE="1")
     assert "HF_HUB_OFFLINE is set: run glm3edge pull o/m once without it" in offline
     nowhere = user.refused(11, "pull", "o/m", HF_ENDPOINT="http://127.0.0.1:9")
@@ -186,6 +187,37 @@ def test_failures_of_serve(user: User) -> None:
     assert "no repository has such a name" in user.refused(2, "serve", "no/such/model.gguf")
     assert "no file or folder o/x, and no rep" in user.refused(11, "serve", "o/x", "--port", "0")
     assert "HF_HUB_OFFLINE" in user.refused(11, "serve", "o/x", "--port", "0", HF_HUB_OFFLINE="1")
+
+
+def test_what_may_help_is_said_in_chinese(user: User) -> None:
+    environment = {"LC_ALL": "zh_CN.UTF-8", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    result = user.run("pull", "chatglm3-6b:q8_0", **environment)
+    assert result.returncode == 11
+    _, heading, *lines = result.stderr.splitlines()
+    assert heading == "可以试试下面的命令："
+    assert [line.rpartition(" glm3edge ")[2] for line in lines[1::2]] == [
+        "pull modelscope:ZhipuAI/chatglm3-6b:q8_0",
+        "pull zai-org/chatglm3-6b:q8_0",
+        "serve ./chatglm3-6b",
+    ]
+
+
+def test_convert_takes_names_and_folders_of_the_cache(user: User, tiny_checkpoint: Path) -> None:
+    user.hub.push_folder("THUDM/chatglm3-6b", tiny_checkpoint)
+    words = ("--type", "q8_0", "-o")
+    files = [user.folder / f"{name}.gguf" for name in ("pulled", "cached", "folder", "given")]
+    user.ok("convert", "THUDM/chatglm3-6b", *words, str(files[0]))
+    user.hub.requests.clear()
+    user.ok("convert", "chatglm3-6b", *words, str(files[1]), HF_HUB_OFFLINE="1")
+    (repository,) = (user.folder / "hf" / "hub").glob("models--*")
+    user.ok("convert", str(repository), *words, str(files[2]))
+    assert user.hub.requests == []
+    (snapshot,) = (repository / "snapshots").iterdir()
+    user.ok("convert", str(snapshot), *words, str(files[3]))
+    assert len({file.read_bytes() for file in files}) == 1
+    assert "did you mean chatglm3-6b" in user.refused(2, "convert", "chatglm3", *words, "x.gguf")
+    assert "there is no such folder" in user.refused(3, "convert", "nothing", *words, "x.gguf")
+    assert not list((user.folder / "cache").rglob("*.gguf"))
 
 
 def test_inspect(user: User, tiny_gguf: Path) -> None:

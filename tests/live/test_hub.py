@@ -5,9 +5,11 @@ from typing import Any
 
 import openai
 import pytest
+from huggingface_hub import snapshot_download
 
 from tests.support.encoders import make_bert
 from tests.support.hub_server import hub_server
+from tests.support.modelscope_server import modelscope_server
 from tests.support.servers import Server, start_server, stop_server
 
 pytestmark = pytest.mark.live
@@ -37,10 +39,7 @@ def vector(server: Server) -> list[float]:
 def test_served_from_a_hub_and_then_without(tiny_checkpoint: Path, tmp_path: Path) -> None:
     make_bert(tmp_path / "bge")
     names = ("zai-org/chatglm3-tiny:q8_0", "--embedding-model", "BAAI/bge-tiny")
-    environment: dict[str, Any] = {
-        "HF_HOME": str(tmp_path / "hf"),
-        "GLM3EDGE_CACHE_DIR": str(tmp_path / "cache"),
-    }
+    environment = home(tmp_path)
     with hub_server() as hub:
         hub.push_folder("zai-org/chatglm3-tiny", tiny_checkpoint)
         hub.push_folder("BAAI/bge-tiny", tmp_path / "bge")
@@ -61,11 +60,31 @@ def test_served_from_a_hub_and_then_without(tiny_checkpoint: Path, tmp_path: Pat
         assert stop_server(server) == 0
 
 
+def test_served_from_the_cache_of_another_program(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """Without a hub, by the name of today, from where transformers put it by the older name."""
+    with hub_server() as hub:
+        hub.push_folder("THUDM/chatglm3-6b", tiny_checkpoint)
+        snapshot_download("THUDM/chatglm3-6b", cache_dir=tmp_path / "hf/hub", endpoint=hub.url)
+    server = start_server("chatglm3-6b:q8_0", **home(tmp_path), HF_HUB_OFFLINE="1")
+    assert reply(server)
+    assert stop_server(server) == 0
+
+
+def test_served_from_modelscope(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    environment = home(tmp_path) | {"MODELSCOPE_CACHE": str(tmp_path / "ms")}
+    with modelscope_server() as hub:
+        hub.push_folder("ZhipuAI/chatglm3-6b", tiny_checkpoint)
+        environment["MODELSCOPE_ENDPOINT"] = hub.url
+        server = start_server("modelscope:chatglm3-6b:q8_0", **environment)
+        said = reply(server)
+        assert stop_server(server) == 0
+    server = start_server("modelscope:chatglm3-6b:q8_0", **environment)
+    assert reply(server) == said
+    assert stop_server(server) == 0
+
+
 def test_a_gguf_file_from_a_hub(tiny_gguf: Path, tmp_path: Path) -> None:
-    environment: dict[str, Any] = {
-        "HF_HOME": str(tmp_path / "hf"),
-        "GLM3EDGE_CACHE_DIR": str(tmp_path / "cache"),
-    }
+    environment = home(tmp_path)
     with hub_server() as hub:
         files = {"tiny-F16.gguf": tiny_gguf.read_bytes(), "tiny-Q2_K.gguf": b"not wanted"}
         hub.push("o/tiny-GGUF", files)
