@@ -4,6 +4,7 @@ Checkpoints are converted once, and repositories pulled once.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -175,10 +176,15 @@ class Store:
     def pull(self, name: HubName) -> Pulled:
         """Get a repository's model at the commit it has now, and convert it if its name has a type.
 
+        What the hub's cache has by a repository's other name is not pulled again.
+
         Raises:
             HubError: it cannot be pulled.
             ConvertError: the checkpoint cannot be converted.
         """
+        there = self._find_pulled(name, self._quant_type)
+        if there is not None and there.listing.name.hub == name.hub:
+            name = replace(name, repo=there.listing.name.repo)
         pulled = pull(
             client_for(name),
             name,

@@ -34,8 +34,8 @@ class PlanOptions(LogLevelOptions):
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A GGUF file, a checkpoint folder (its config.json is enough) or a repository "
-            "that was pulled. Default: ChatGLM3-6B.",
+            help="A GGUF file, a checkpoint folder (its config.json is enough), a repository that "
+            "was pulled, or chatglm3-6b, -32k or -128k, pulled or not. Default: chatglm3-6b.",
             show_default=False,
         ),
     ] = None

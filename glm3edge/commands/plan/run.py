@@ -1,6 +1,7 @@
 """Run of ``glm3edge plan``: asks llama.cpp what fits, and measures bandwidth."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from glm3edge.commands.plan.report import PlanReport
 from glm3edge.config import defaults
@@ -17,20 +18,29 @@ from glm3edge.placement.machine.cores import num_threads
 from glm3edge.placement.memory_usage import ContextParams
 from glm3edge.placement.variants import PlannedModel, opened_variants, read_planned_model
 from glm3edge.serving.backend import BATCH_SIZE
+from glm3edge.store.hub.names import parse_name
 from glm3edge.store.store import Store
+from glm3edge_convert.models.chatglm.hparams import CHATGLM3_6B
 
 MAX_CONTEXT_SIZE = 2**20
 """Tokens; llama.cpp's estimate itself takes memory for each."""
 
 
 def find_planned_model(model: str | None, settings: Settings) -> PlannedModel:
-    """Model to plan for: a local one, or one of ChatGLM3-6B's shape.
+    """Model to plan for: a local one, or one of ChatGLM3-6B's shape; its own need not be there.
 
     Raises:
         ConfigError: there is no such model on this machine.
         ModelError: the file is no model of ChatGLM3.
     """
-    path = None if model is None else Store(settings.cache_dir).look_up(model)
+    name = model and parse_name(model)
+    try:
+        path = None if model is None else Store(settings.cache_dir).look_up(model)
+    except ConfigError:
+        if not name or name.context_size is None:
+            raise
+        hparams = replace(CHATGLM3_6B, context_size=name.context_size)
+        return PlannedModel(model, hparams)
     found = read_planned_model(model, path)
     if found.file is not None:
         with Model(found.file, vocab_only=True) as opened:

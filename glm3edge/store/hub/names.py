@@ -38,8 +38,13 @@ _NAME = re.compile(
 )
 _GGUF = ".gguf"
 
-CHATGLM3 = ("chatglm3-6b", "chatglm3-6b-32k", "chatglm3-6b-128k", "chatglm3-6b-base")
-"""ChatGLM3's own models; an owner's repositories are called after them."""
+CHATGLM3 = {
+    "chatglm3-6b": 8192,
+    "chatglm3-6b-32k": 32768,
+    "chatglm3-6b-128k": 131072,
+    "chatglm3-6b-base": 8192,
+}
+"""ChatGLM3's own models, with their tokens of context; repositories are called after them."""
 
 # The first of a hub is what a name without an owner stands for. THUDM became zai-org, and its
 # repositories moved; caches that were filled before still have them by the old name.
@@ -93,12 +98,18 @@ class HubName:
         return replace(self, choice=None)
 
     @property
+    def context_size(self) -> int | None:
+        """Tokens of context, if it is one of ChatGLM3's own models."""
+        owner, _, model = self.repo.partition("/")
+        return CHATGLM3.get(model) if (self.hub, owner) in _OWNERS else None
+
+    @property
     def copies(self) -> Iterator["HubName"]:
         """This name, then the other names of the same files: ChatGLM3's own models have three."""
         yield self
-        owner, _, model = self.repo.partition("/")
-        if model not in CHATGLM3 or (self.hub, owner) not in _OWNERS:
+        if self.context_size is None:
             return
+        owner, _, model = self.repo.partition("/")
         is_default = self.revision == DEFAULT_REVISIONS[self.hub]
         for hub, other in _OWNERS:
             if (hub, other) != (self.hub, owner) and (is_default or hub == self.hub):

@@ -157,6 +157,19 @@ def test_table_says_all_in_few_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[-1].startswith("glm3edge serve zai-org/chatglm3-6b --type q8_0 --gpu-layers all")
 
 
+def test_models_that_are_known_need_not_be_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path))
+    words = ("--vram", "0", "--ram", "16GiB", "--type", "q4_k_m", "--ctx-size", "16384")
+    found = data("chatglm3-6b-32k", *words)
+    assert found["recommended"]["command"].startswith("glm3edge serve chatglm3-6b-32k --type q4")
+    assert found["context_size"] == 16384
+    assert "(did you mean chatglm3-6b?)" in refused("chatglm3", *words)
+    assert "nothing was pulled by that name" in refused("someone/chatglm3-6b", *words)
+
+
 def test_nothing_fits() -> None:
     lines = run("--vram", "0", "--ram", "1GiB").stdout.splitlines()
     assert lines[-1].startswith("Nothing fits. 2.8")

@@ -145,6 +145,22 @@ def test_a_repository_that_moved(
     assert hub.requests == []
 
 
+def test_pull_completes_what_is_there_by_the_other_name(
+    store: Store, hub: HubServer, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    """The hub leads from THUDM to zai-org; the loopback hub has both."""
+    hub.push_folder("THUDM/chatglm3-6b", tiny_checkpoint)
+    folder = left(hub, tmp_path, "THUDM/chatglm3-6b")
+    hub.status = None
+    config = (tiny_checkpoint / "config.json").read_bytes() + b"\n"
+    for owner in ("THUDM", "zai-org"):
+        hub.push_folder(f"{owner}/chatglm3-6b", tiny_checkpoint, **{"config.json": config})
+    pulled = store.pull(named("chatglm3-6b"))
+    assert pulled.path.parent == folder.parent
+    assert hub.paths() & {"config.json", *SHARDS} == {"config.json"}
+    assert store.find_checkpoint("chatglm3-6b") == pulled.path
+
+
 def test_a_folder_that_was_downloaded(
     store: Store, hub: HubServer, tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
