@@ -18,7 +18,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 from huggingface_hub import get_session
@@ -147,7 +146,7 @@ class ModelScope:
         """
         match value:
             case {"Code": HTTPStatus.OK, "Data": {"Files": list(entries)}}:
-                yield from (_file(entry) for entry in entries if entry.get("Type") != "tree")
+                yield from filter(None, map(_file, entries))
             case {"Code": HTTPStatus.OK, "Data": {"Files": None}}:
                 raise RevisionNotFoundError(name.repository, name.revision)
             case _ if status == HTTPStatus.NOT_FOUND:
@@ -161,8 +160,15 @@ class ModelScope:
                 raise HubUnreachableError(name, self._endpoint, reason)
 
 
-def _file(entry: Mapping[str, Any]) -> RemoteFile:
-    return RemoteFile(entry["Path"], entry.get("Size") or 0, entry.get("Sha256") or None)
+def _file(entry: object) -> RemoteFile | None:
+    """File of an entry; None for a folder, and for what is no entry."""
+    match entry:
+        case {"Type": "tree"}:
+            return None
+        case {"Path": str(path), "Size": int(num_bytes), **more}:
+            sha256 = more.get("Sha256")  # of older states the hub has none
+            return RemoteFile(path, num_bytes, str(sha256) if sha256 else None)
+    return None
 
 
 def _revision(folder: Path) -> str | None:

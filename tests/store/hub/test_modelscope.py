@@ -1,6 +1,7 @@
 """The client against a hub that speaks ModelScope's protocol, and breaks it where it is told to."""
 
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,6 +209,19 @@ def test_a_hub_in_trouble(
     with pytest.raises(HubError) as caught:
         scope.listing(NAME)
     assert message in str(caught.value)
+
+
+def test_a_hub_that_lies(hub: HubServer, scope: ModelScope) -> None:
+    paths = ("../../a.gguf", "/a.gguf", "C:a.gguf", "in/a.gguf")
+    entries: list[object] = [{"Path": path, "Size": 1, "Sha256": ""} for path in paths]
+    entries += [None, [], {}, {"Path": 1}, {"Path": "b.gguf", "Size": "1", "Sha256": None}]
+    hub.status = 200
+    hub.page = json.dumps({"Code": 200, "Data": {"Files": entries}}).encode()
+    assert set(scope.listing(NAME).files) == {"in/a.gguf"}
+    bad = {"Path": "a", "Size": 1, "Sha256": "../../evil"}
+    hub.page = json.dumps({"Code": 200, "Data": {"Files": [bad]}}).encode()
+    with pytest.raises(HubError, match="no SHA-256 of a: set MODELSCOPE_ENDPOINT to another"):
+        scope.listing(NAME)
 
 
 def test_no_hub(tmp_path: Path) -> None:
