@@ -43,6 +43,7 @@ def _server(cert: Path, key: Path) -> ssl.SSLContext:
         )
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(cert, key, refuse)
     except ssl.SSLError as exc:

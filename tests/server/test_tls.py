@@ -179,6 +179,31 @@ def test_requests(tls_url: str, trusting: ssl.SSLContext, backend: FakeBackend) 
     assert httpx.get(f"{tls_url}/health", verify=trusting, timeout=SECONDS).status_code == 200
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("version", "is_taken"),
+    [
+        (ssl.TLSVersion.TLSv1, False),
+        (ssl.TLSVersion.TLSv1_1, False),
+        (ssl.TLSVersion.TLSv1_2, True),
+        (ssl.TLSVersion.TLSv1_3, True),
+    ],
+)
+def test_versions(
+    tls_url: str, trusting: ssl.SSLContext, version: ssl.TLSVersion, is_taken: bool
+) -> None:
+    trusting.set_ciphers("ALL:@SECLEVEL=0")  # or the client would not offer what is old
+    trusting.minimum_version = trusting.maximum_version = version
+    with connect(tls_url) as sock:
+        if is_taken:
+            with trusting.wrap_socket(sock, server_hostname="127.0.0.1") as encrypted:
+                encrypted.sendall(HEALTH)
+                assert statuses(encrypted.recv(2**16)) == [200]
+            return
+        with pytest.raises((ssl.SSLError, ConnectionError), match=r"(?i)alert|EOF|reset"):
+            trusting.wrap_socket(sock, server_hostname="127.0.0.1")
+
+
 @pytest.mark.parametrize("size", [1, 50, 10_000])
 def test_pieces_of_the_handshake(tls_url: str, trusting: ssl.SSLContext, size: int) -> None:
     """However they arrive, and with the request right behind them."""
