@@ -115,6 +115,7 @@ DEAR: dict[str, tuple[dict[str, Any], str]] = {
         "pattern",
     ),
     "formats": ({"allOf": [{"format": "date"}] * 9}, "format"),
+    "repetitions": ({"type": "string", "pattern": r"^(\w{1,200}\s?){1,200}$"}, "pattern"),
     "a multiple": ({"type": "integer", "multipleOf": 9_999_991}, "multipleOf"),
     "a decimal multiple": ({"type": "number", "multipleOf": 0.9999991}, "multipleOf"),
     "an endless multiple": ({"type": "number", "multipleOf": 1e300}, "multipleOf"),

@@ -1,5 +1,8 @@
 """A model by its name on a hub: pulled, converted and served once; served again with no hub."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +84,38 @@ def test_served_from_modelscope(tiny_checkpoint: Path, tmp_path: Path) -> None:
     server = start_server("modelscope:chatglm3-6b:q8_0", **environment)
     assert reply(server) == said
     assert stop_server(server) == 0
+
+
+NOTED = """
+import os, socket, sys
+
+def note(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
+        with open(os.environ["NOTES"], "a") as file:
+            print(event, *arguments[-1 if event == "socket.connect" else 0:], file=file)
+
+sys.addaudithook(note)
+"""
+
+
+def test_the_built_in_model_connects_to_nothing(tmp_path: Path) -> None:
+    """Nor asks for a name: Python's own connections, in all of the server's processes."""
+    (tmp_path / "sitecustomize.py").write_text(NOTED)
+    notes = tmp_path / "notes"
+    environment = {
+        **home(tmp_path),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+        "NOTES": str(notes),
+    }
+    for arguments in ((), ("--isolate",)):
+        server = start_server(*arguments, **environment)
+        assert reply(server)
+        assert stop_server(server) == 0
+    assert not notes.exists() or notes.read_text() == ""
+    pull = [sys.executable, "-m", "glm3edge", "pull", "o/n"]
+    environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    subprocess.run(pull, env={**os.environ, **environment}, check=False, capture_output=True)
+    assert "127.0.0.1" in notes.read_text()  # so it is noted
 
 
 def test_a_gguf_file_from_a_hub(tiny_gguf: Path, tmp_path: Path) -> None:

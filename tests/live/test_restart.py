@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -48,6 +49,25 @@ def test_a_restart_keeps_what_was_computed(tiny_gguf: Path, tmp_path: Path) -> N
 def test_without_a_disk_cache_it_does_not(tiny_gguf: Path, tmp_path: Path) -> None:
     assert served_twice(tiny_gguf, tmp_path, "--disk-cache", "0") == [0, 0]
     assert not (tmp_path / "states").exists()
+
+
+def test_without_it_nothing_is_written(tmp_path: Path) -> None:
+    """Responses are kept in memory alone; the model is the built-in one, converted before."""
+    homes = {"HOME": "", "XDG_CACHE_HOME": "cache", "XDG_STATE_HOME": "state", "TMPDIR": "tmp"}
+    (tmp_path / "tmp").mkdir()
+    environment: dict[str, Any] = {name: str(tmp_path / path) for name, path in homes.items()}
+    before: list[Path] = []
+    for _ in range(2):
+        server = start_server("--disk-cache", "0", **environment, GLM3EDGE_CACHE_DIR="")
+        client = openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0)
+        kept = client.responses.create(model="m", input=str(MESSAGES), max_output_tokens=4)
+        assert client.responses.retrieve(kept.id) == kept
+        assert stop_server(server) == 0
+        found = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+        assert found == (before or found)
+        before = found
+    assert {path.suffix for path in before} == {".gguf", ".json"}
+    assert not any(str(MESSAGES)[20:60].encode() in path.read_bytes() for path in before)
 
 
 def test_so_does_a_kill_once_the_server_was_idle(tiny_gguf: Path, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import hmac
 from collections.abc import Iterator
 
 import pytest
@@ -98,6 +99,38 @@ def test_only_health_and_the_docs_are_public(path: str) -> None:
     check(connection(path="/health"))
     with pytest.raises(AuthenticationError):
         check(connection(path=path))
+
+
+def test_no_other_route_is_public(guarded: TestClient) -> None:
+    """Every path and method that the document lists, and those that it does not."""
+    paths: dict[str, dict[str, object]] = guarded.get("/openapi.json").json()["paths"]
+    others = {"/metrics": ["get"], "/v1": ["get"], "/chat": ["get"]}
+    routes = {path: list(methods) for path, methods in paths.items()} | others
+    assert len(routes) > 20
+    answers = {
+        (method, path): guarded.request(method, path).status_code
+        for path, methods in routes.items()
+        for method in methods
+        if path != "/health"
+    }
+    assert {route for route, status in answers.items() if status != 401} == set()
+
+
+def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is compared goes through the one comparison whose time tells nothing."""
+    compared: list[tuple[bytes, bytes]] = []
+    compare = hmac.compare_digest
+
+    def noted(given: bytes, right: bytes) -> bool:
+        compared.append((given, right))
+        return compare(given, right)
+
+    monkeypatch.setattr(hmac, "compare_digest", noted)
+    given = [b"", b"k", KEY.encode()[:-1] + b"x", b"\xff" * 1000]
+    for key in given:
+        with pytest.raises(AuthenticationError):
+            KeyCheck(SecretStr(KEY))(connection((b"x-api-key", key)))
+    assert compared == [(key, KEY.encode()) for key in given]
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong-key"}])

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from glm3edge.limits import MAX_TEXTS
 from glm3edge.serving.services import Services
 from tests.support.fakes import EOS, FakeBackend, spell
 from tests.support.waiting import LEAVING, is_freed, let_one_through, wait_for
@@ -59,6 +60,8 @@ def test_usage_of_a_stream_is_null_until_its_end(backend: FakeBackend, client: T
         ({"prompt": "a", "logprobs": 6}, "logprobs"),
         ({"prompt": "a", "logprobs": "many"}, "logprobs"),
         ({"prompt": "a", "n": 0}, "n"),
+        ({"prompt": ["a"] * (MAX_TEXTS + 1)}, "prompt"),
+        ({"prompt": ["a"] * (MAX_TEXTS // 2 + 1), "n": 2}, "n"),
         ({"prompt": "a", "temperature": 3}, "temperature"),
         ({"prompt": "a", "suffix": "b"}, "suffix"),
         ({"prompt": "a", "best_of": 3}, "best_of"),

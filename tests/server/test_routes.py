@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from glm3edge.config.settings import load_settings
 from glm3edge.engine.engine import Engine
+from glm3edge.limits import MAX_TEXTS
 from glm3edge.server.app import create_app
 from glm3edge.serving.services import Services
 from tests.support.fakes import EOS, FakeBackend, spell
@@ -316,6 +317,7 @@ def test_embedding_usage_counts_tokens(client: TestClient) -> None:
         ({"input": "x", "dimensions": 5}, "dimensions", None),
         ({"input": "x", "encoding_format": "hex"}, "encoding_format", None),
         ({"input": {"a": 1}}, "input", None),
+        ({"input": ["a"] * (MAX_TEXTS + 1)}, "input", None),
     ],
 )
 def test_wrong_embedding_inputs(

@@ -131,6 +131,16 @@ def test_it_computes_what_the_cpu_does(
     assert run_in_child(greedy, tiny_gguf, [worker.address]) == expected
 
 
+def test_it_listens_on_this_machine_alone(worker: Worker) -> None:
+    listening = {
+        connection.laddr.ip
+        for process in (psutil.Process(worker.process.pid), worker.child)
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
 def test_it_survives_what_is_no_client(
     worker: Worker, tiny_gguf: Path, expected: list[int]
 ) -> None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.errors import GrammarError, InvalidRequestError
 from glm3edge.llama.guidance import Guide
+from glm3edge.serving.chat import constraints
 from glm3edge.serving.chat.constraints import ConstraintBuilder, offered_tools
 from tests.support.fakes import FakeVocabulary
 from tests.support.services import chat_request
@@ -99,6 +100,15 @@ def test_what_cannot_be_constrained_at_all_is_refused(fields: dict[str, Any], pa
     with pytest.raises(InvalidRequestError, match="cannot be followed: too hard") as caught:
         build(FakeGuide(refused="weather"), **fields)
     assert caught.value.param == param
+
+
+def test_grammars_have_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking for what cannot be enforced compiles a grammar for each keyword."""
+    monkeypatch.setattr(constraints, "MAX_COMPILE_SECONDS", -1)
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"pattern": "a"}}}
+    with pytest.raises(InvalidRequestError, match="to compile: use less of pattern") as caught:
+        build(FakeGuide("pattern"), response_format=form)
+    assert caught.value.param == "response_format"
 
 
 def test_only_allowed_tools_are_offered() -> None:
