@@ -8,6 +8,7 @@
 #   make pytest-quick               the tests that take less than a minute together
 #   make test-clients               drive the server with clients that need an environment of their own
 #   make check-cuda check-vulkan    build for these GPUs into folders of their own, and try the builds
+#   make lock                       renew the pins and hashes of the Python packages
 #   make audit                      ask the advisory databases about the pinned packages
 #   make check-open-responses       hold the replies against the schema of Open Responses
 #   make train-tiny                 train the demo model anew (two and a half hours on two cores with AVX512-BF16, else twice that)
@@ -19,7 +20,7 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 # Tests run in so many processes, each with one compute thread.
 JOBS ?= 2
-INPUTS := pyproject.toml constraints.txt scripts/install.sh scripts/gpu.sh scripts/cuda.sh
+INPUTS := pyproject.toml $(wildcard requirements/*.txt) scripts/install.sh scripts/gpu.sh scripts/cuda.sh
 
 # scripts/install.sh reads these. GPU names the backends in marker files: `.installed-cuda` stands
 # for an engine that has CUDA, `.installed` for any.
@@ -28,7 +29,7 @@ GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulk
   $(filter-out 0,$(METAL)),-metal)
 
 .PHONY: serve install test lint types layers pytest pytest-quick test-clients format page clean train-tiny evaluate-tiny \
-  check-cuda check-vulkan check-open-responses audit
+  check-cuda check-vulkan check-open-responses audit lock
 
 serve: $(VENV)/.installed$(GPU)
 	@$(BIN)/glm3edge serve $(ARGS)
@@ -109,13 +110,18 @@ check-open-responses: $(VENV)/.installed
 
 # diskcache comes with llama-cpp-python, which imports it for a class that nothing here uses: docs/security.md.
 AUDIT := .venv-audit/bin/pip-audit --strict --no-deps --disable-pip --ignore-vuln CVE-2025-69872
+lock:
+	@python3 -m venv .venv-lock
+	@.venv-lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	PATH="$(abspath .venv-lock/bin):$$PATH" scripts/lock.sh $(ARGS)
+
 audit: export PATH := $(abspath $(BIN)):$(PATH)
 audit: $(VENV)/.installed-dev$(GPU)
 	@$(BIN)/python -m venv .venv-audit
 	@.venv-audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
-	$(AUDIT) -r constraints.txt
+	$(AUDIT) $(patsubst %,-r %,$(wildcard requirements/*.txt))
 	$(AUDIT) -r tests/clients/constraints.txt
 	for folder in page tests/node tests/clients/ai_sdk; do npm --prefix $$folder audit || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) .venv-cuda .venv-vulkan .venv-open-responses .venv-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules
+	rm -rf $(VENV) $(CLIENTS) .venv-cuda .venv-vulkan .venv-open-responses .venv-audit .venv-lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv and installs glm3edge into it, with uv where there is uv and with pip where not.
+# Makes .venv and installs glm3edge into it, with uv where there is uv and with pip where not. All
+# packages but PyTorch have the versions and hashes of requirements/, which scripts/lock.sh makes.
 # Usage: scripts/install.sh [EXTRA[,EXTRA...]]
 # Environment: ENGINE_ONLY=1 installs llama-cpp-python alone, which deploy/Dockerfile keeps; CUDA=1, VULKAN=1, METAL=1 build llama.cpp for GPUs too; PYTHON names another
 # interpreter, VENV another folder than .venv; CMAKE_ARGS is passed on.
@@ -12,6 +13,8 @@ cd "$(dirname "$0")/.."
 extras=${1:-}
 venv=${VENV:-.venv}
 python=$venv/bin/python
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 
@@ -55,11 +58,28 @@ make_venv() {
 
 install() {
     if command -v uv >/dev/null; then
-        uv pip install --quiet --python "$python" --constraint constraints.txt "$@"
+        uv pip install --quiet --python "$python" "$@"
     else
         "$python" -m pip --version >/dev/null 2>&1 || "$python" -m ensurepip >/dev/null
-        "$python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$@"
+        "$python" -m pip install --quiet --disable-pip-version-check "$@"
     fi
+}
+
+# build ARGUMENT...: installs what has to be built, with tools that have their hashes too. They are
+# in a folder of their own, since pip would fetch those of an isolated build unchecked.
+build() {
+    [ -d "$work/tools" ] ||
+        install --require-hashes --target "$work/tools" -r requirements/build.txt
+    (
+        export PATH="$work/tools/bin:$PATH" PYTHONPATH="$work/tools"
+        install --no-build-isolation --no-deps "$@"
+    )
+}
+
+# build_engine ARGUMENT...: llama-cpp-python of requirements/base.txt.
+build_engine() {
+    sed -n '/^llama-cpp-python==/,/[^\\]$/p' requirements/base.txt >"$work/engine.txt"
+    build --require-hashes -r "$work/engine.txt" "$@"
 }
 
 # Prints the names of the backends that the installed llama.cpp has.
@@ -74,11 +94,11 @@ for path in sorted(folder.glob("*ggml-*")) if folder else ():
 PYTHON
 }
 
-# Whether llama-cpp-python is installed in the version of constraints.txt.
+# Whether llama-cpp-python is installed in the version of requirements/base.txt.
 engine_is_current() {
     "$python" - <<'PYTHON'
 import importlib.metadata, pathlib, re, sys
-pin = re.search(r"^llama-cpp-python==(\S+)", pathlib.Path("constraints.txt").read_text(), re.M)
+pin = re.search(r"^llama-cpp-python==(\S+)", pathlib.Path("requirements/base.txt").read_text(), re.M)
 try:
     sys.exit(importlib.metadata.version("llama-cpp-python") != pin[1])
 except importlib.metadata.PackageNotFoundError:
@@ -108,7 +128,7 @@ install_engine() {
     else
         say "installing llama-cpp-python: unless a built one is at hand, llama.cpp compiles now," \
             "about three minutes on two cores"
-        install llama-cpp-python
+        build_engine
         engine_is_right && return
         say "the one at hand was built with other options: compiling llama.cpp"
         compile_engine
@@ -126,11 +146,10 @@ how_to_get_compiler() {
 
 compile_engine() {
     if command -v uv >/dev/null; then
-        install --reinstall-package llama-cpp-python --refresh-package llama-cpp-python \
-            --no-binary-package llama-cpp-python --no-cache llama-cpp-python
+        build_engine --reinstall-package llama-cpp-python --refresh-package llama-cpp-python \
+            --no-binary llama-cpp-python --no-cache
     else
-        install --force-reinstall --no-deps --no-binary llama-cpp-python --no-cache-dir \
-            llama-cpp-python
+        build_engine --force-reinstall --no-binary llama-cpp-python --no-cache-dir
     fi
 }
 
@@ -143,13 +162,25 @@ engine_runs() {
     [ "$status" -lt 128 ]
 }
 
+torch=
+set -- -r requirements/base.txt
+for extra in $(printf '%s' "$extras" | tr , ' '); do
+    case $extra in
+    torch) ;;
+    mcp | bench | train | dev) set -- "$@" -r "requirements/$extra.txt" ;;
+    *) fail "there is no extra $extra; there are torch, mcp, bench, train and dev" ;;
+    esac
+    case $extra in torch | train | dev) torch=requirements/torch.txt ;; esac
+done
 asked=$(asked_backends)
 make_venv
 # shellcheck disable=SC2086 # a word for each
 install_engine $asked
 [ "${ENGINE_ONLY:-0}" != 1 ] || exit 0
 say "installing glm3edge${extras:+ with $extras}"
-install --editable ".${extras:+[$extras]}"
+install --require-hashes "$@"
+[ -z "$torch" ] || install -r "$torch"
+build --editable .
 engine_runs && exit
 say "the llama.cpp at hand was built for another processor: compiling it"
 compile_engine

@@ -13,11 +13,13 @@ import pytest
 from tests.support.optional import missing
 from tests.support.paths import ROOT
 
-INPUTS = ["Makefile", "pyproject.toml", "constraints.txt"]
+INPUTS = ["Makefile", "pyproject.toml"]
 TARGETS = re.findall(r"^([a-z][a-z-]*):(?! export)", (ROOT / "Makefile").read_text(), re.MULTILINE)
 ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".whl", ".xz", ".zip", ".zst")
 FROM_MAKE = {"CUDA", "VULKAN", "METAL", "VENV", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}
 """What `make test` itself may have set."""
+
+TOOLS = ("dirname", "grep", "mktemp", "rm", "sh", "sort", "tr", "uname")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs make and sh as on Linux")
 
@@ -27,7 +29,7 @@ def project(tmp_path: Path) -> Path:
     """A copy of what installs, with an empty .venv."""
     for name in INPUTS:
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("scripts", "tests/clients"):
+    for name in ("requirements", "scripts", "tests/clients"):
         ignored = shutil.ignore_patterns("node_modules")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     venv.create(tmp_path / ".venv", symlinks=True)
@@ -96,7 +98,7 @@ def tools(folder: Path, *names: str) -> str:
 
 
 def test_no_compiler(project: Path, tmp_path: Path) -> None:
-    path = tools(tmp_path / "tools", "sh", "dirname", "grep", "sort", "uname", "apt-get")
+    path = tools(tmp_path / "tools", *TOOLS, "apt-get")
     done = run(project, "/bin/sh", "scripts/install.sh", PATH=path)
     assert done.returncode == 1
     line = "error: there is no C++ compiler; install with: sudo apt install g++\n"
@@ -115,10 +117,18 @@ def test_no_compiler(project: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_built_ends_with_a_line(
     project: Path, tmp_path: Path, variable: str, reason: str
 ) -> None:
-    path = tools(tmp_path / "tools", "sh", "dirname", "grep", "sort", "uname", "c++")
+    path = tools(tmp_path / "tools", *TOOLS, "c++")
     name, value = variable.split("=")
     done = run(project, "/bin/sh", "scripts/install.sh", PATH=path, VULKAN_SDK="", **{name: value})
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {reason}")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_an_unknown_extra_is_named_at_once(project: Path) -> None:
+    done = run(project, "scripts/install.sh", "mpc")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: there is no extra mpc; there are torch, mcp, bench, train and dev\n"
+    )
