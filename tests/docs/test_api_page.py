@@ -15,6 +15,7 @@ from openai.types.chat import completion_create_params as chat_params
 from openai.types.responses import response_create_params as response_params
 from pydantic import BaseModel
 
+from glm3edge.limits import MAX_BODY_BYTES
 from glm3edge.schema.chat import StreamOptions
 from glm3edge.schema.completions import CompletionRequest
 from glm3edge.schema.embeddings import EmbeddingsRequest
@@ -29,6 +30,7 @@ from glm3edge.schema.ollama import (
 from glm3edge.schema.rerank import RerankRequest
 from glm3edge.schema.responses import ResponseRequest
 from glm3edge.server import error_responses
+from glm3edge.server.http_protocol import MAX_HEAD_BYTES
 from tests.support.pages import rows
 from tests.support.paths import ROOT
 from tests.support.servers import Server
@@ -183,6 +185,27 @@ def test_the_routes(client: httpx.Client) -> None:
     listed = {tuple(code(row[0]).split()) for row in rows(PAGE, "Routes")}
     paths = client.get("/openapi.json").json()["paths"]
     assert listed == {(method.upper(), path) for path in paths for method in paths[path]}
+
+
+@pytest.mark.live
+def test_the_limits(client: httpx.Client) -> None:
+    """Errors of the table, from a server; the others take many clients, or minutes."""
+    listed = {(int(status), code(name)) for _, status, name in rows(PAGE, "Limits")}
+    assert listed <= {(int(row[0]), code(row[2])) for row in rows(PAGE, "Errors")}
+    bodies: list[tuple[bytes, dict[str, str]]] = [
+        (json.dumps({"messages": [MESSAGE[0] | {"content": "你" * 10**6}]}).encode(), {}),
+        (b'{"messages": ' + b"[" * 101 + b"]" * 101 + b"}", {}),
+        (b" " * (MAX_BODY_BYTES + 1), {}),
+        (b"{}", {"x-long": "a" * MAX_HEAD_BYTES}),
+    ]
+    found = set()
+    for content, headers in bodies:
+        headers |= {"content-type": "application/json"}
+        reply = client.post("/v1/chat/completions", content=content, headers=headers)
+        found.add((reply.status_code, reply.json()["error"]["code"] or ""))
+    assert found == listed - {(408, "request_timeout"), (429, "queue_full")} - {
+        (503, "too_many_connections")
+    }
 
 
 def test_the_errors() -> None:
