@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from glm3edge.config.settings import Settings
 from glm3edge.errors import ConfigError
+from glm3edge_convert.files import read_file
 
 _MISMATCHES = {"KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}  # of one type, or of two
 _EXPIRED = 10  # OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED
@@ -25,9 +26,7 @@ def load_tls(settings: Settings) -> ssl.SSLContext | None:
         return None
     for option, path in (("--tls-cert", cert), ("--tls-key", key or cert)):
         try:
-            if not path.is_file() and path.exists():
-                raise ConfigError(f"{option} {path} is not a file")
-            path.read_bytes()
+            read_file(path)
         except OSError as exc:
             raise ConfigError(f"{option} {path}: {exc.strerror}") from exc
     client, server = _client(cert), _server(cert, key or cert)

@@ -85,9 +85,9 @@ REFUSED: dict[str, tuple[Callable[[Path, Path, Authority, Path], Files], str]] =
     "no certificate": (lambda _c, key, _a, folder: (folder / "no", key), "--tls-cert .*: No such"),
     "no key": (lambda cert, _k, _a, folder: (cert, folder / "no"), "--tls-key .*: No such file"),
     "a certificate alone": (lambda cert, _k, _a, _f: (cert, None), "no private key in PEM format"),
-    "a folder": (lambda _c, key, _a, folder: (folder, key), "--tls-cert .* is not a file"),
-    "a pipe": (lambda cert, _k, _a, folder: (cert, fifo(folder)), "--tls-key .* is not a file"),
-    "a device": (lambda _c, key, _a, _f: (Path("/dev/zero"), key), "--tls-cert .* is not a file"),
+    "a folder": (lambda _c, key, _a, folder: (folder, key), "--tls-cert .*: Is a directory"),
+    "a pipe": (lambda cert, _k, _a, folder: (cert, fifo(folder)), "--tls-key .*: it is a pipe"),
+    "a device": (lambda _c, key, _a, _f: (Path("/dev/zero"), key), "--tls-cert .*: it is a device"),
     "text": (lambda _c, key, _a, f: (written(f, b"hi"), key), "no certificate in PEM format"),
     "an empty key": (lambda cert, _k, _a, f: (cert, written(f, b"")), "no private key in PEM"),
     "half a certificate": (
