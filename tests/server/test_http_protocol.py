@@ -16,6 +16,10 @@ CLOSE = b"Connection: close\r\n"
 CHUNKED = CHAT + CLOSE + b"Transfer-Encoding: chunked\r\n\r\n"
 BODY = b'{"messages": [{"role": "user", "content": "hi"}]}'
 HEAD = HEALTH[:-2] + CLOSE
+H2C = (
+    CHAT
+    + b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAE\r\n"
+)
 
 
 def chunks(*, extension: bytes = b"") -> bytes:
@@ -48,6 +52,18 @@ REQUESTS: dict[str, tuple[bytes, int]] = {
         HEAD.replace(CLOSE, b"Connection: upgrade\r\nUpgrade: websocket\r\n") + b"\r\n",
         200,
     ),
+    "an upgrade in a trailer": (
+        CHUNKED + chunks() + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        200,
+    ),
+    "an upgrade of HTTP/1.0": (
+        HEAD.replace(CLOSE, b"Connection: upgrade\r\nUpgrade: h2c\r\n").replace(b"1.1", b"1.0")
+        + b"\r\n",
+        200,
+    ),
+    "a tunnel": (b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "Java's, with a length": (H2C + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY, 200),
+    "Java's, in chunks": (H2C + b"Transfer-Encoding: chunked\r\n\r\n" + chunks() + b"\r\n", 200),
 }
 
 
@@ -73,6 +89,19 @@ def test_connections_go_on_after_an_upgrade(url: str) -> None:
             assert statuses(sock.recv(2**16)) == [200]
 
 
+@pytest.mark.parametrize("size", [2**20, 1])
+def test_upgrades_keep_their_bodies(url: str, size: int) -> None:
+    """The body used to be lost, or was read as the next request."""
+    head = H2C.replace(b", close", b"")
+    post = head + b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks() + b"\r\n"
+    requests = post + HEALTH + chunked + post + HEAD + b"\r\n"
+    with connect(url) as sock:
+        for start in range(0, len(requests), size):
+            sock.sendall(requests[start : start + size])
+        assert statuses(read_all(sock)) == [200] * 5
+
+
 def test_pipelined_requests(url: str) -> None:
     post = CHAT + b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
     requests = [HEALTH, post] * (MAX_PIPELINED // 2 - 1)
@@ -81,9 +110,10 @@ def test_pipelined_requests(url: str) -> None:
         assert statuses(read_all(sock)) == [200] * (len(requests) + 1)
 
 
-def test_too_many_pipelined_requests(url: str) -> None:
+@pytest.mark.parametrize("head", [HEALTH, H2C.replace(b", close", b"") + b"\r\n"])
+def test_too_many_pipelined_requests(url: str, head: bytes) -> None:
     with connect(url) as sock:
-        sock.sendall(HEALTH * 2000)
+        sock.sendall(head * 2000)
         received = read_all(sock)
     assert statuses(received) == [400]
     assert b"ahead of their responses" in received
