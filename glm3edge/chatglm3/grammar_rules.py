@@ -278,8 +278,10 @@ def _has_type(value: object, kinds: object) -> bool:
             return "null" in names
         case bool():
             return "boolean" in names
-        case int() | float():
-            return "number" in names or ("integer" in names and float(value).is_integer())
+        case int():
+            return "number" in names or "integer" in names
+        case float():
+            return "number" in names or ("integer" in names and value.is_integer())
         case str():
             return "string" in names
     return ("array" if isinstance(value, list) else "object") in names

@@ -196,6 +196,16 @@ def test_numbers_beyond_all_bounds(client: TestClient, name: str, number: str) -
     assert reply.status_code == 400
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 400 + ".5"])
+@pytest.mark.parametrize("path", BODIES)
+def test_numbers_that_only_infinity_is_near(client: TestClient, path: str, number: str) -> None:
+    """Grammars of schemas with ``1e400`` used to spell it ``inf``."""
+    content = f'{{"anything": [{{"const": {number}}}]}}'
+    reply = client.post(path, content=content, headers={"Content-Type": "application/json"})
+    assert reply.status_code == 400
+    assert "a number beyond 1.8e308" in str(reply.json()["error"])
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "words"),
     [

@@ -6,6 +6,7 @@ lets the event loop in between.
 
 import email.message
 import json
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,6 +16,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 
+from glm3edge.errors import InvalidRequestError
 from glm3edge.server.threads import in_thread
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -88,9 +90,10 @@ def _parsed(body: bytes, adapter: TypeAdapter[Any]) -> object:
 
     Raises:
         ValueError: it is not JSON.
+        InvalidRequestError: a number in it is too large.
         RequestValidationError: it is not what the model describes.
     """
-    given = json.loads(body)
+    given = json.loads(body, parse_float=_finite)
     try:
         return adapter.validate_python(given)
     except ValidationError as exc:
@@ -98,3 +101,13 @@ def _parsed(body: bytes, adapter: TypeAdapter[Any]) -> object:
             {**error, "loc": ("body", *error["loc"])} for error in exc.errors(include_url=False)
         ]
     raise RequestValidationError(errors, body=given)
+
+
+def _finite(text: str) -> float:
+    """A number; Python's parser reads ``1e400`` as infinity, which prompts and grammars would spell
+    ``inf`` or ``Infinity``."""
+    number = float(text)
+    if math.isinf(number):
+        message = "the body has a number beyond 1.8e308, the largest of 64 bits; send a smaller one"
+        raise InvalidRequestError(message)
+    return number
