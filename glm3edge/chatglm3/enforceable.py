@@ -97,7 +97,7 @@ class EnforceableSchema:
         self._sum_of_multiples = 0
         self._definitions: dict[str, Any] = {}  # name -> copy of what a $ref leads to
         self._references: dict[str, tuple[str, dict[str, str]]] = {}  # $ref -> name, dropped there
-        self._references_check = ReferenceCheck(self.node, root, param=param)
+        self._references_check = ReferenceCheck(self.node, root)
 
     def node(self, schema: object) -> dict[str, Any] | bool:
         """Keywords of ``schema`` itself that are enforced; those of its parts are not looked at."""
@@ -138,11 +138,7 @@ class EnforceableSchema:
         return True
 
     def is_possible(self, schema: object) -> bool:
-        """Whether ``schema`` is none that forbids every value or only leads back to itself.
-
-        Raises:
-            InvalidRequestError: it leads nowhere.
-        """
+        """Whether ``schema`` is none that forbids every value or only leads back to itself."""
         with self.recording():
             node = self.node(schema)
             if isinstance(node, dict) and "$ref" in node:
@@ -169,14 +165,16 @@ class EnforceableSchema:
     def options(self, schemas: Iterable[object], make: Callable[[object], _Made]) -> list[_Made]:
         """What ``make`` makes of each option of ``anyOf`` or ``oneOf``.
 
-        An option that cannot be enforced is left out where another one can.
+        An option that cannot be enforced is left out where another one can, unless nothing is known
+        of it: it has a reference that leads nowhere.
         """
         made = []
         for schema in schemas:
             with self.recording() as dropped:
                 if self.is_possible(schema):
                     made.append((make(schema), dropped))
-        exact = [one for one, dropped in made if not dropped]
+        is_known = all("$ref" not in dropped for _, dropped in made)
+        exact = [one for one, dropped in made if is_known and not dropped]
         if not exact:
             for _, dropped in made:
                 self.dropped |= dropped
@@ -190,8 +188,7 @@ class EnforceableSchema:
         names, there are none: a model that has said what was asked for would go on to make some up.
 
         Raises:
-            InvalidRequestError: a reference leads nowhere, or an object has too many optional
-                properties.
+            InvalidRequestError: an object has too many optional properties.
         """
         self._definitions, self._references = {}, {}
         copy = self._copy(schema)
@@ -226,7 +223,17 @@ class EnforceableSchema:
                 node[key] = False
         if node.get("format") not in _FORMATS:
             node.pop("format", None)
+        if "$ref" in node and not self._leads_to_a_schema(node["$ref"]):
+            self.dropped["$ref"] = f"{node['$ref']} leads nowhere in its schema"
+            del node["$ref"]
         self._keep_possible_patterns(node)
+
+    def _leads_to_a_schema(self, ref: str) -> bool:
+        try:
+            resolve(ref, self.root)
+        except LookupError:
+            return False
+        return True
 
     def _keep_possible_patterns(self, node: dict[str, Any]) -> None:
         """Leave out the regular expressions that llguidance would refuse."""
@@ -320,15 +327,14 @@ class EnforceableSchema:
     def resolved(self, schema: object) -> object:
         """``schema``, or what it leads to if it is a mere reference.
 
-        Raises:
-            InvalidRequestError: it leads nowhere, or back to itself.
+        A reference to what only leads back to itself is dropped: no value could fit it.
         """
         node = self.node(schema)
-        if isinstance(node, dict) and "$ref" in node:
-            with self.recording():  # options that are left out in the end are no loss
-                self._references_check.check(node["$ref"])
+        if isinstance(node, dict) and "$ref" in node and not self.is_possible(node):
+            self.dropped["$ref"] = f"{node['$ref']} leads back to itself: no value can fit it"
+            return {key: value for key, value in node.items() if key != "$ref"}
         while isinstance(node, dict) and node.keys() == {"$ref"}:
-            schema = resolve(node["$ref"], self.root, param=self._param)
+            schema = resolve(node["$ref"], self.root)
             node = self.node(schema)
         return schema
 

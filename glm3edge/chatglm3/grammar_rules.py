@@ -78,7 +78,7 @@ class Rules:
         JSON, which ``chatglm3.tools`` and ``chatglm3.call_stream`` read as well.
 
         Raises:
-            InvalidRequestError: a reference leads nowhere, or the grammar becomes too long.
+            InvalidRequestError: the grammar becomes too long.
         """
         node = self._schema.node(schema)
         if node is True or node == {}:

@@ -22,22 +22,25 @@ _LEAST, _MOST = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
 _LARGEST_INTEGER = 10**18 - 1
 
 
-def resolve(ref: str, root: Mapping[str, Any], *, param: str = "tools") -> object:
+def resolve(ref: str, root: Mapping[str, Any]) -> object:
     """The schema that a local reference, such as ``#/$defs/name``, stands for.
 
     Raises:
-        InvalidRequestError: nothing is there.
+        LookupError: no schema is there.
     """
     place: Any = root
-    for part in filter(None, ref.removeprefix("#").split("/")):
-        key: Any = unquote(part).replace("~1", "/").replace("~0", "~")
-        if isinstance(place, list):
-            is_index = key.isdecimal() and len(key) < 10 and int(key) < len(place)
-            key = int(key) if is_index else None
-        is_there = key in place if isinstance(place, dict) else key is not None
-        if not ref.startswith("#") or not isinstance(place, dict | list) or not is_there:
-            raise InvalidRequestError(f"$ref {ref!r} leads nowhere in its schema", param=param)
-        place = place[key]
+    if ref != "#" and not ref.startswith("#/"):  # of another document, or the name of an anchor
+        raise LookupError(ref)
+    for part in filter(None, unquote(ref[1:]).split("/")):
+        key: Any = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(place, list) and key.isdecimal() and len(key) < 10:
+            key = int(key)
+        try:
+            place = place[key]
+        except (LookupError, TypeError) as exc:
+            raise LookupError(ref) from exc
+    if not isinstance(place, dict | bool):
+        raise LookupError(ref)
     return place
 
 

@@ -8,42 +8,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from glm3edge.chatglm3.json_schema import count_range, required_names, resolve
-from glm3edge.errors import InvalidRequestError
 
 
 class ReferenceCheck:
     """Check of one schema's references."""
 
     def __init__(
-        self,
-        node: Callable[[object], dict[str, Any] | bool],
-        root: Mapping[str, Any],
-        *,
-        param: str,
+        self, node: Callable[[object], dict[str, Any] | bool], root: Mapping[str, Any]
     ) -> None:
         """Create an instance; see ``EnforceableSchema``, whose ``node`` is meant."""
         self._node = node
         self._root = root
-        self._param = param
         self._possible: set[str] = set()  # references that a value can fit
         self._endless: set[str] = set()  # those that none can fit
 
-    def check(self, ref: str) -> None:
-        """Check that a value can fit the reference ``ref``.
-
-        Raises:
-            InvalidRequestError: it leads nowhere, or back to itself.
-        """
-        if not self.is_possible(ref):
-            message = f"$ref {ref!r} leads back to itself: no value can fit it"
-            raise InvalidRequestError(message, param=self._param)
-
     def is_possible(self, ref: str) -> bool:
-        """Whether a value can fit the reference ``ref``.
-
-        Raises:
-            InvalidRequestError: it leads nowhere.
-        """
+        """Whether a value can fit the reference ``ref``, which leads to a schema."""
         if ref in self._possible or ref in self._endless:
             return ref in self._possible
         targets, users = self._closure(ref)
@@ -65,7 +45,7 @@ class ReferenceCheck:
             user = waiting.pop()
             if user in targets:
                 continue
-            targets[user] = resolve(user, self._root, param=self._param)
+            targets[user] = resolve(user, self._root)
             needed: list[str] = []
             self._can_fit(targets[user], needed)
             waiting += needed

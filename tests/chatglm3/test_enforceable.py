@@ -232,11 +232,65 @@ def recursive(node: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("node", ENDLESS.values(), ids=ENDLESS)
-def test_schemas_without_end_are_refused(guide: Guide, node: dict[str, Any]) -> None:
+def test_schemas_without_end(guide: Guide, tiny_model: Model, node: dict[str, Any]) -> None:
     """A reply would fail in the middle, or go on until it is cut."""
-    for make in (json_grammar, lambda schema, guide: call_grammar(tool_with(schema), guide=guide)):
-        with pytest.raises(InvalidRequestError, match="leads back to itself"):
-            make(recursive(node), guide)
+    schema = recursive(node)
+    with pytest.raises(InvalidRequestError, match="leads back to itself"):
+        json_grammar(schema, guide)
+    with pytest.raises(InvalidRequestError, match="leads back to itself"):
+        call_grammar(tool_with(schema), guide=guide, must_call=True)
+    check(guide, tiny_model, schema, {"x": 3}, fits=True)
+    check(guide, tiny_model, schema, {"y": 3}, fits=False)
+
+
+NOWHERE: dict[str, Any] = {
+    "a definition": {"$ref": "#/$defs/none"},
+    "an anchor": {"$ref": "#here"},
+    "another file": {"$ref": "common.json#/$defs/one"},
+    "a URL": {"$ref": "https://example.com/schema"},
+    "a number": {"$ref": "#/properties/y/minimum"},
+    "a list": {"$ref": "#/required"},
+    "a definition that refers to nothing": {"$ref": "#/$defs/broken"},
+    "a dynamic anchor": {"$dynamicRef": "#node"},
+}
+
+
+@pytest.mark.parametrize("name", NOWHERE)
+def test_references_to_nothing_allow_anything(guide: Guide, tiny_model: Model, name: str) -> None:
+    """They used to refuse requests whose tools nobody had asked to enforce."""
+    schema = object_of(x=NOWHERE[name], y={"type": "integer", "minimum": 3})
+    schema["$defs"] = {"broken": {"$ref": "#/$defs/none"}}
+    for value in (1, "a", {"b": [None]}):
+        check(guide, tiny_model, schema, {"x": value, "y": 3}, fits=True)
+    check(guide, tiny_model, schema, {"x": 1, "y": 2}, fits=False)
+    for grammar in (json_grammar, lambda one, _: call_grammar(tool_with(one), must_call=True)):
+        with pytest.raises(InvalidRequestError, match=r"cannot be constrained to \$(dynamicR|r)ef"):
+            grammar(schema, guide)
+
+
+def test_an_option_that_refers_to_nothing_is_none_to_leave_out(
+    guide: Guide, tiny_model: Model
+) -> None:
+    """The others would be all that is left: of an optional value, none."""
+    schema = object_of(x={"anyOf": [{"$ref": "#/$defs/none"}, {"type": "null"}]})
+    check(guide, tiny_model, schema, {"x": {"a": 1}}, fits=True)
+    with pytest.raises(InvalidRequestError, match=r"\$ref .*none leads nowhere"):
+        json_grammar(schema, guide)
+
+
+def test_arguments_that_refer_to_nothing(guide: Guide, tiny_model: Model) -> None:
+    check(guide, tiny_model, {"$ref": "#/$defs/none", "type": "object"}, {"a": 1}, fits=True)
+    grammar = call_grammar(tool_with({"$ref": "https://example.com/schema"}), guide=guide)
+    assert accepts(guide, tiny_model, grammar, f"find\n{call_text('find', '{}')}")
+
+
+@pytest.mark.parametrize("number", [10**30, 10**400, -(10**400)])
+def test_integers_beyond_all_doubles(guide: Guide, tiny_model: Model, number: int) -> None:
+    """Where a type stood beside them, the request ended with 500."""
+    tool = tool_with(object_of(x={"type": "integer", "enum": [number, 1]}))
+    for wanted, fits in ((number, True), (number + 1, False)):
+        reply = f"find\n```python\ntool_call(x={wanted})\n```"
+        assert accepts(guide, tiny_model, call_grammar(tool, guide=guide), reply) == fits
 
 
 @pytest.mark.parametrize("node", ENDING.values(), ids=ENDING)

@@ -196,12 +196,6 @@ def test_a_reply_that_has_to_be_a_call(guide: Guide, tiny_model: Model) -> None:
         assert accepts(guide, tiny_model, grammar, text) == is_allowed, text
 
 
-def test_a_reference_to_nothing() -> None:
-    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/none"}}}
-    with pytest.raises(InvalidRequestError, match="leads nowhere"):
-        call_grammar(tool_with(schema))
-
-
 @pytest.mark.parametrize(
     ("schema", "right", "wrong"),
     [

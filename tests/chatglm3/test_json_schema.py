@@ -39,13 +39,14 @@ def test_references(ref: str, expected: object) -> None:
     "ref",
     [
         *("#/$defs/none", "#/$defs/b~1c/2", "#/$defs/b~1c/x", "#/$defs/a/type/x", "http://x/y"),
+        *("#/$defs/b~1c/-1", "#$defs", "#name", "tree.json", "other.json#/$defs/a", ""),
+        *("#/$defs/a/type", "#/$defs/a/type/0", "#/$defs/b~1c"),  # no schemas
         "#/$defs/b~1c/" + "9" * 5000,  # Python reads no integer of so many digits
     ],
 )
 def test_references_that_lead_nowhere(ref: str) -> None:
-    with pytest.raises(InvalidRequestError, match="leads nowhere") as caught:
+    with pytest.raises(LookupError):
         resolve(ref, ROOT)
-    assert caught.value.param == "tools"
 
 
 @pytest.mark.parametrize(
