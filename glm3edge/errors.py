@@ -252,3 +252,10 @@ class DecodeError(EngineError):
 
 class DecodeAbortedError(DecodeError):
     """Decoding of a batch was aborted on request; its results are discarded."""
+
+
+def excerpt(text: str, limit: int) -> str:
+    """``text``, of over ``limit`` characters without its middle: an error may quote the request,
+    and ends with what to do."""
+    half = limit // 2
+    return text if len(text) <= limit else f"{text[:half]}...{text[-half:]}"

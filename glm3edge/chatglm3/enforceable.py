@@ -19,7 +19,7 @@ from glm3edge.chatglm3.json_schema import (
     subschemas,
 )
 from glm3edge.chatglm3.reference_check import ReferenceCheck
-from glm3edge.errors import GrammarError, InvalidRequestError
+from glm3edge.errors import GrammarError, InvalidRequestError, excerpt
 
 _Made = TypeVar("_Made")
 
@@ -224,7 +224,7 @@ class EnforceableSchema:
         if node.get("format") not in _FORMATS:
             node.pop("format", None)
         if "$ref" in node and not self._leads_to_a_schema(node["$ref"]):
-            self.dropped["$ref"] = f"{node['$ref']} leads nowhere in its schema"
+            self.dropped["$ref"] = f"{excerpt(node['$ref'], 100)} leads nowhere"
             del node["$ref"]
         self._keep_possible_patterns(node)
 
@@ -331,7 +331,8 @@ class EnforceableSchema:
         """
         node = self.node(schema)
         if isinstance(node, dict) and "$ref" in node and not self.is_possible(node):
-            self.dropped["$ref"] = f"{node['$ref']} leads back to itself: no value can fit it"
+            ref = excerpt(node["$ref"], 100)
+            self.dropped["$ref"] = f"{ref} leads back to itself: no value can fit it"
             return {key: value for key, value in node.items() if key != "$ref"}
         while isinstance(node, dict) and node.keys() == {"$ref"}:
             schema = resolve(node["$ref"], self.root)

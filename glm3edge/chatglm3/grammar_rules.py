@@ -258,11 +258,16 @@ def _kind_needs_json(node: Mapping[str, Any], kind: str | None) -> bool:
         case "array":
             least, most = count_range(node, "minItems", "maxItems")
             is_list = isinstance(node.get("items", {}), dict) and "prefixItems" not in node
-            return not is_list or max(least, most or 0) > _MAX_COUNTED_ITEMS
+            return not (is_list and _is_countable(least, most, _MAX_COUNTED_ITEMS))
         case "string":
             least, most = count_range(node, "minLength", "maxLength")
-            return max(least, most or 0) > _MAX_COUNTED_CHARS
+            return not _is_countable(least, most, _MAX_COUNTED_CHARS)
     return False
+
+
+def _is_countable(least: int, most: int | None, limit: int) -> bool:
+    """Whether rules can count from ``least`` to ``most``: llguidance sees to what has no value."""
+    return least <= (least if most is None else most) <= limit
 
 
 def _kind(node: Mapping[str, Any]) -> Any:

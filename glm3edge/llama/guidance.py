@@ -13,7 +13,7 @@ import llguidance
 import numpy as np
 
 from glm3edge.core import Mask
-from glm3edge.errors import GrammarError
+from glm3edge.errors import GrammarError, excerpt
 from glm3edge.llama.model import Model
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ _MAX_KEPT_CHARS = 2**20
 """Cache of compiled grammars: clients send the same tools again and again. A character of a grammar
 takes some 150 bytes there, and each grammar as much as 300 characters besides."""
 _CHARS_APIECE = 300
+_MAX_REASON_CHARS = 300
 _LIMITS = llguidance.LLParserLimits(max_items_in_row=10_000, step_lexer_fuel=20_000_000)
 """By default llguidance fails in mid-reply where over 600 options or properties could come next, or
 where a pattern repeats some 3,000 characters. The time of a step grows with them, as the square of
@@ -41,7 +42,7 @@ class Guide:
         self._end_ids = sorted(end_ids)
         self._lock = threading.Lock()
         self._tokenizer: Any = None
-        self._compiled: OrderedDict[str, Matcher] = OrderedDict()
+        self._compiled: OrderedDict[str, Matcher | str] = OrderedDict()  # or why it cannot be
 
     def matcher(self, grammar: str) -> "Matcher":
         """A matcher at the start of ``grammar``, in llguidance's dialect of Lark. From any thread.
@@ -51,13 +52,21 @@ class Guide:
         """
         with self._lock:
             kept = self._compiled.get(grammar)
-        matcher = kept or self._compile(grammar)
+        compiled = kept or self._compiled_or_error(grammar)
         with self._lock:
-            self._compiled[grammar] = matcher
+            self._compiled[grammar] = compiled
             self._compiled.move_to_end(grammar)
             while sum(_CHARS_APIECE + len(key) for key in self._compiled) > _MAX_KEPT_CHARS:
                 self._compiled.popitem(last=False)
-        return matcher.copy()
+        if isinstance(compiled, str):
+            raise GrammarError(compiled)
+        return compiled.copy()
+
+    def _compiled_or_error(self, grammar: str) -> "Matcher | str":
+        try:
+            return self._compile(grammar)
+        except GrammarError as exc:
+            return str(exc)
 
     def _compile(self, grammar: str) -> "Matcher":
         compiled = llguidance.LLMatcher(
@@ -132,6 +141,7 @@ class Matcher:
 
 
 def _reason(error: str) -> str:
-    """llguidance's message on one line, without the grammar or the stack that it quotes."""
+    """llguidance's message on one line, without the grammar or the stack that it quotes, and with
+    the ends of a long pattern only."""
     text = re.split(r"\n *\d+ \||<backtrace>", error)[0]
-    return " ".join(re.sub(r"^at \d+\(\d+\): ", "", text).split())
+    return excerpt(" ".join(re.sub(r"^at \d+\(\d+\): ", "", text).split()), _MAX_REASON_CHARS)

@@ -22,6 +22,7 @@ from glm3edge.errors import (
     QueueFullError,
     RequestError,
     TimeoutExceededError,
+    excerpt,
 )
 from glm3edge.schema.errors import ErrorDetail, ErrorReply
 from glm3edge.schema.messages import ErrorEvent, MessageErrorCode, MessageErrorDetail
@@ -192,14 +193,10 @@ def _path(location: tuple[str | int, ...], body: Any, *, is_missing: bool) -> st
 
 
 def _reply(message: str, kind: str, param: str | None, code: str | None) -> ErrorReply:
-    param = None if param is None else _shortened(param)
-    detail = ErrorDetail(message=_shortened(message), type=kind, param=param, code=code)
+    param = None if param is None else excerpt(param, _MAX_CHARACTERS)
+    message = excerpt(message, _MAX_CHARACTERS)
+    detail = ErrorDetail(message=message, type=kind, param=param, code=code)
     return ErrorReply(error=detail)
-
-
-def _shortened(text: str) -> str:
-    """``text`` cut to a limit: a message may quote the request, of any length."""
-    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
 
 
 def _anthropic(request_id: str, status: int, reply: ErrorReply) -> ErrorEvent:

@@ -284,6 +284,21 @@ def test_arguments_that_refer_to_nothing(guide: Guide, tiny_model: Model) -> Non
     assert accepts(guide, tiny_model, grammar, f"find\n{call_text('find', '{}')}")
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"type": "integer"}, "minItems": 5, "maxItems": 3},
+        {"type": "string", "minLength": 5, "maxLength": 3},
+    ],
+)
+def test_counts_that_no_value_has(guide: Guide, schema: dict[str, Any]) -> None:
+    """A tool that needed no call of it to fit was refused with "range end must be >= start"."""
+    tool = tool_with(object_of(x=schema))
+    assert guide.matcher(call_grammar(tool, guide=guide))
+    with pytest.raises(InvalidRequestError, match="cannot be constrained to min"):
+        call_grammar(tool, guide=guide, must_call=True)
+
+
 @pytest.mark.parametrize("number", [10**30, 10**400, -(10**400)])
 def test_integers_beyond_all_doubles(guide: Guide, tiny_model: Model, number: int) -> None:
     """Where a type stood beside them, the request ended with 500."""

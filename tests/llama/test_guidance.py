@@ -27,3 +27,23 @@ def test_many_small_grammars_are_not_all_kept(
     for number in range(9):
         guide.matcher(f'start: "{number}"\n')
     assert len(guide._compiled) == 3
+
+
+def test_what_cannot_be_compiled_is_compiled_once(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request compiles a grammar that fails a second time, to look for what fails."""
+    guide = Guide(tiny_model, end_ids=[tiny_model.eos_id])
+    with pytest.raises(GrammarError) as caught:
+        guide.matcher("start: /(?=a)/\n")
+    monkeypatch.setattr(Guide, "_compile", None)
+    with pytest.raises(GrammarError) as again:
+        guide.matcher("start: /(?=a)/\n")
+    assert str(again.value) == str(caught.value)
+
+
+def test_long_patterns_are_not_quoted_whole(tiny_model: Model) -> None:
+    guide = Guide(tiny_model, end_ids=[tiny_model.eos_id])
+    with pytest.raises(GrammarError, match=r"regex parse error.*look-around") as caught:
+        guide.matcher('start: %json {"pattern": "' + "a" * 100_000 + '(?=a)"}\n')
+    assert len(str(caught.value)) < 400

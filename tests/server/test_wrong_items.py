@@ -130,7 +130,11 @@ def test_any_wrong_items_are_a_few_errors(
         ({"messages": [USER, 1, USER, 2]}, "messages[1]", "messages[1]: Input should be a valid"),
         (CHAT | {"tools": [{"type": "x"}] * 9}, "tools[0].type", "tools[0].type: "),
         (CHAT | {"logit_bias": {"1": 0, "二": 0}}, "logit_bias.二", "logit_bias.二: String should"),
-        (CHAT | {"metadata": {"键" * 5000: 1}}, "metadata." + "键" * 991 + "...", "metadata.键键"),
+        (
+            CHAT | {"metadata": {"键" * 5000: 1}},
+            "metadata." + "键" * 491 + "..." + "键" * 500,
+            "metadata.键键",
+        ),
         ({"messages": [{"role": "x" * 10**6}]}, "messages[0].role", "messages[0].role: Input"),
         (
             {"messages": [{"role": "user", "content": [{"type": "图" * 10**6}]}]},
