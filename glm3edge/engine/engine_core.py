@@ -286,6 +286,8 @@ class EngineCore:
         """
         if isinstance(exc, EngineLostError):
             raise exc
+        if isinstance(exc, MemoryError):
+            exc = EngineError("no memory was left to compute it: send less, or fewer at once")
         if isinstance(exc, Glm3EdgeError):
             logger.error("%d request(s) failed: %s", len(sequences), exc)
         else:

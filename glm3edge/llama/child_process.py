@@ -28,6 +28,7 @@ _PROCESSES = multiprocessing.get_context("spawn")
 _POLL_SECONDS = 2.0
 _END_SECONDS = 5.0
 _MAX_REASON_CHARS = 300
+_OUT_OF_MEMORY = ("std::bad_alloc", "MemoryError")
 _LOCATION = re.compile(r"^\S+\.\w+:\d+: ")  # in llama.cpp's source
 _LOST = (EOFError, OSError)  # raised by a pipe whose other end is closed
 
@@ -266,7 +267,7 @@ def _end_reason(output: Path, exit_code: int | None) -> str:
     except OSError:
         lines = []
     written = [line.strip() for line in lines if line.strip()]
-    if written and "std::bad_alloc" in written[-1]:
+    if written and any(error in written[-1] for error in _OUT_OF_MEMORY):
         return "its process had no memory left"
     return (
         _LOCATION.sub("", written[-1])[:_MAX_REASON_CHARS]

@@ -4,6 +4,7 @@ On the CPU the context is in this process, unless it is to be isolated; on devic
 process, since llama.cpp ends its process when a device fails.
 """
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from glm3edge.placement.machine.cores import num_threads
 from glm3edge.placement.machine.memory import system_memory
 from glm3edge.placement.memory_usage import ContextParams
 from glm3edge.store.adapters import AdapterFile, PrefixFile
+
+logger = logging.getLogger(__name__)
 
 _CONTEXT_STEP = 256  # contexts are multiples of it
 
@@ -131,6 +134,10 @@ def _open_on_cpu(
             child = _open_child(model, settings, ON_CPU, context_params, adapters)
             stack.pop_all()
             return EngineBackend(model, child)
+        logger.info(
+            "the engine runs in this process, which ends if memory runs out; --isolate gives it "
+            "one of its own"
+        )
         context = Context(
             model,
             context_size=context_params.context_size,

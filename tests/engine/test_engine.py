@@ -129,19 +129,23 @@ def test_cancel_ends_a_waiting_sequence(backend: FakeBackend, client: Client) ->
     assert [listener.text() for listener in running] == ["x", "x"]
 
 
-def test_a_decode_error_ends_its_batch_and_the_engine_goes_on(
-    backend: FakeBackend, client: Client
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(DecodeError(-3), "llama_decode returned -3"), (MemoryError(), "no memory was left")],
+)
+def test_an_error_ends_its_batch_and_the_engine_goes_on(
+    backend: FakeBackend, client: Client, error: Exception, reason: str
 ) -> None:
     def fail(_spans: Sequence[Span]) -> None:
         backend.fail_decode = None
-        raise DecodeError(-3)
+        raise error
 
     backend.reply_for = say("fine")
     backend.fail_decode = fail
     end = client.generate().end()
     assert end.reason is FinishReason.ERROR
-    assert isinstance(end.error, DecodeError)
-    assert end.error.code == -3
+    assert isinstance(end.error, EngineError)
+    assert reason in str(end.error)
     assert client.generate().text() == "fine"
 
 

@@ -59,6 +59,7 @@ def test_what_a_post_raises_comes_with_the_next_call() -> None:
     ("words", "reason"),
     [
         ("terminate called\n  what():  std::bad_alloc\n", "its process had no memory left"),
+        ("Traceback (most recent call last):\nMemoryError\n", "its process had no memory left"),
         ("", "its process ended with -6"),  # SIGABRT
         ("one\n/a/b.cpp:35: worker crashed\n\n", "worker crashed"),
         ("no end", "no end"),
