@@ -1,5 +1,6 @@
 """Threads for work on a request that would keep the event loop from other requests."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,6 +17,11 @@ _LIMITER = CapacityLimiter(limits.MAX_PREPARED)
 async def in_thread(work: Callable[..., T], *args: object) -> T:
     """The result of ``work``, which waits while as many others as may be are running.
 
-    One that is cancelled as it waits never begins.
+    One that is cancelled as it waits never begins; one that runs counts until its end.
     """
-    return await run_sync(work, *args, limiter=_LIMITER)
+    async with _LIMITER:
+        running = asyncio.ensure_future(run_sync(work, *args))
+        try:
+            return await asyncio.shield(running)
+        finally:
+            await asyncio.gather(running, return_exceptions=True)  # whose error nobody may await

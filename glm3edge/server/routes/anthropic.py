@@ -50,7 +50,7 @@ async def create_message(
         return sse.named_stream(
             events, on_error=partial(message_error, request_id=request.state.request_id)
         )
-    return await reply(request, _message(services.chat, job))
+    return await reply(_message(services.chat, job))
 
 
 @router.post("/count_tokens")

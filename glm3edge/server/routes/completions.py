@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body
 from fastapi.responses import Response
 
 from glm3edge.schema.completions import CompletionReply, CompletionRequest
@@ -17,7 +17,6 @@ router = APIRouter(route_class=ParsedRoute, responses=ERROR_REPLIES)
 
 @router.post("/completions", response_model=CompletionReply, responses=sse.OR_EVENTS)
 async def create_completion(
-    request: Request,
     services: RunningServicesOf,
     body: Annotated[CompletionRequest, Body(openapi_examples=examples.COMPLETIONS)],
 ) -> Response:
@@ -26,4 +25,4 @@ async def create_completion(
     services.engine.check_capacity(job.num_at_once)  # before a stream's headers are out
     if body.stream:
         return sse.stream(services.texts.stream(job))
-    return await reply(request, services.texts.complete(job))
+    return await reply(services.texts.complete(job))

@@ -9,7 +9,6 @@ from fastapi.responses import Response
 from glm3edge.errors import EngineClosedError
 from glm3edge.schema.base import ReplyModel
 from glm3edge.schema.errors import ErrorReply
-from glm3edge.server.routes.disconnect import ClientDisconnectedError, until_disconnect
 from glm3edge.serving.services import Services
 
 ERROR_REPLIES: dict[int | str, dict[str, Any]] = {
@@ -17,8 +16,6 @@ ERROR_REPLIES: dict[int | str, dict[str, Any]] = {
     "5XX": {"model": ErrorReply},
 }
 """Documented error bodies of every route but Anthropic's."""
-
-_CLIENT_CLOSED_REQUEST = 499  # nginx's status, seen only in the access log
 
 
 def _services(request: Request) -> Services:
@@ -49,10 +46,7 @@ RunningServicesOf = Annotated[Services, Depends(_running_services)]
 """The services, unless the engine would refuse a request; checked before the body is prepared."""
 
 
-async def reply(request: Request, work: Coroutine[Any, Any, ReplyModel]) -> Response:
-    """The result of ``work`` as JSON; an empty response if the client disconnects before."""
-    try:
-        body = await until_disconnect(request, work)
-    except ClientDisconnectedError:
-        return Response(status_code=_CLIENT_CLOSED_REQUEST)
+async def reply(work: Coroutine[Any, Any, ReplyModel]) -> Response:
+    """The result of ``work`` as JSON."""
+    body = await work
     return Response(body.model_dump_json(), media_type="application/json")

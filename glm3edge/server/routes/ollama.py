@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
@@ -101,7 +101,6 @@ async def show_model(
 
 @router.post("/chat", response_model=OllamaChatReply, responses=sse.OR_JSON_LINES)
 async def create_chat(
-    request: Request,
     services: RunningServicesOf,
     body: Annotated[OllamaChatRequest, Body(openapi_examples=examples.OLLAMA_CHAT)],
 ) -> Response:
@@ -113,13 +112,12 @@ async def create_chat(
     services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     parts = reply_parts(services.chat.stream(job), start=start)
     return await _respond(
-        request, parts, lambda part: chat_line(part, model=job.model), stream=body.wants_stream
+        parts, lambda part: chat_line(part, model=job.model), stream=body.wants_stream
     )
 
 
 @router.post("/generate", response_model=GenerateReply, responses=sse.OR_JSON_LINES)
 async def create_generation(
-    request: Request,
     services: RunningServicesOf,
     body: Annotated[GenerateRequest, Body(openapi_examples=examples.OLLAMA_GENERATE)],
 ) -> Response:
@@ -139,27 +137,25 @@ async def create_generation(
         services.engine.check_capacity(len(job.generations))
         parts = reply_parts(services.chat.stream(job), start=start)
         writer = GenerateWriter(job.model, context_of)
-    return await _respond(request, parts, writer.line, stream=body.wants_stream)
+    return await _respond(parts, writer.line, stream=body.wants_stream)
 
 
 @router.post("/embed", response_model=EmbedReply)
 async def embed(
-    request: Request,
     services: OpenServicesOf,
     body: Annotated[EmbedRequest, Body(openapi_examples=examples.OLLAMA_EMBED)],
 ) -> Response:
     """Vectors of texts, of unit length."""
-    return await reply(request, _vectors(services, body, start=time.perf_counter_ns()))
+    return await reply(_vectors(services, body, start=time.perf_counter_ns()))
 
 
 @router.post("/embeddings", response_model=EmbeddingReply)
 async def embed_one(
-    request: Request,
     services: OpenServicesOf,
     body: Annotated[EmbeddingRequest, Body(openapi_examples=examples.OLLAMA_EMBEDDINGS)],
 ) -> Response:
     """The vector of a text, in the older form."""
-    return await reply(request, _vector(services, body))
+    return await reply(_vector(services, body))
 
 
 @router.post("/pull", include_in_schema=False)
@@ -201,7 +197,6 @@ def _job(services: Services, asked: ChatRequest) -> ChatJob:
 
 
 async def _respond(
-    request: Request,
     parts: AsyncGenerator[Part, None],
     make_line: Callable[[Part], ReplyModel],
     *,
@@ -211,7 +206,7 @@ async def _respond(
     if stream:
         lines = _lines(parts, make_line)
         return sse.json_stream(lines, on_error=ollama_error, ping=lambda: make_line(Part()))
-    return await reply(request, _whole(parts, make_line))
+    return await reply(_whole(parts, make_line))
 
 
 async def _lines(

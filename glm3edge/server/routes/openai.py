@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
@@ -47,7 +47,6 @@ async def get_model(services: ServicesOf, model_id: str) -> ModelCard:
 
 @router.post("/chat/completions", response_model=ChatReply, responses=sse.OR_EVENTS)
 async def create_chat_completion(
-    request: Request,
     services: RunningServicesOf,
     body: Annotated[ChatBody, Body(openapi_examples=examples.CHAT)],
 ) -> Response:
@@ -57,19 +56,18 @@ async def create_chat_completion(
     services.engine.check_capacity(len(job.generations))  # before a stream's headers are out
     if body.stream:
         return sse.stream(legacy_chunks(services.chat.stream(job), form))
-    return await reply(request, _chat_reply(services, job, form))
+    return await reply(_chat_reply(services, job, form))
 
 
 @router.post("/embeddings", response_model=EmbeddingsReply)
 async def create_embeddings(
-    request: Request,
     services: OpenServicesOf,
     body: Annotated[EmbeddingsRequest, Body(openapi_examples=examples.EMBEDDINGS)],
 ) -> Response:
     """Vectors of texts, of unit length: the embedding model's, or else the mean of the chat model's
     hidden states."""
     inputs = await in_thread(services.embeddings.prepare, body)
-    return await reply(request, services.embeddings.embed(body, inputs))
+    return await reply(services.embeddings.embed(body, inputs))
 
 
 async def _chat_reply(services: Services, job: ChatJob, form: Form) -> ChatReply:

@@ -17,7 +17,10 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 
 from glm3edge.errors import InvalidRequestError
+from glm3edge.server.routes.disconnect import ClientDisconnectedError, until_disconnect
 from glm3edge.server.threads import in_thread
+
+_CLIENT_CLOSED_REQUEST = 499  # nginx's status, seen only in the access log
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -35,7 +38,10 @@ class _ParsedRequest(Request):
 
 
 class ParsedRoute(APIRoute):
-    """Route whose body is one model, if it has any."""
+    """Route whose body is one model, if it has any.
+
+    Where the client disconnects before there is a response, what it has asked for is cancelled.
+    """
 
     def get_route_handler(self) -> _Handler:
         """The handler that FastAPI calls."""
@@ -46,8 +52,7 @@ class ParsedRoute(APIRoute):
         annotation: Any = field.field_info.annotation
         adapter = TypeAdapter[Any](annotation)
 
-        async def handle_parsed(request: Request) -> Response:
-            body = await request.body()
+        async def handle_parsed(request: Request, body: bytes) -> Response:
             if body and _is_json(request.headers.get("content-type", "")):
                 try:
                     value = await in_thread(_parsed, body, adapter)
@@ -56,7 +61,14 @@ class ParsedRoute(APIRoute):
                 request = _ParsedRequest(request, body, value)
             return await handle(request)
 
-        return handle_parsed
+        async def handle_present(request: Request) -> Response:
+            body = await request.body()
+            try:
+                return await until_disconnect(request, handle_parsed(request, body))
+            except ClientDisconnectedError:
+                return Response(status_code=_CLIENT_CLOSED_REQUEST)
+
+        return handle_present
 
 
 class AnyTypeRoute(ParsedRoute):

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body
 from fastapi.responses import Response
 
 from glm3edge.errors import InvalidRequestError
@@ -19,7 +19,6 @@ router = APIRouter(route_class=ParsedRoute, responses=ERROR_REPLIES)
 @router.post("/v2/rerank", include_in_schema=False)
 @router.post("/rerank", include_in_schema=False)
 async def rerank(
-    request: Request,
     services: OpenServicesOf,
     body: Annotated[RerankRequest, Body(openapi_examples=examples.RERANK)],
 ) -> Response:
@@ -32,4 +31,4 @@ async def rerank(
         text = "there is no reranker: start the server with --rerank-model BAAI/bge-reranker-v2-m3"
         raise InvalidRequestError(text, param=None)
     pairs = await in_thread(service.prepare, body)
-    return await reply(request, service.rerank(body, pairs))
+    return await reply(service.rerank(body, pairs))

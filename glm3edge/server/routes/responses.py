@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response
 
 from glm3edge.errors import InvalidRequestError, RequestError
@@ -32,7 +32,6 @@ router = APIRouter(prefix="/responses", route_class=ParsedRoute, responses=ERROR
 
 @router.post("", response_model=ResponseReply, responses=sse.OR_EVENTS)
 async def create_response(
-    request: Request,
     services: RunningServicesOf,
     body: Annotated[ResponseRequest, Body(openapi_examples=examples.RESPONSES)],
 ) -> Response:
@@ -51,7 +50,7 @@ async def create_response(
         writer = EventWriter(start)
         events = response_events(services.chat.stream(job), writer, on_end=keep)
         return sse.named_stream(events, on_error=_failure(writer))
-    return await reply(request, _whole(services.chat, job, start, on_end=keep))
+    return await reply(_whole(services.chat, job, start, on_end=keep))
 
 
 @router.get("/{response_id}")
