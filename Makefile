@@ -108,13 +108,13 @@ check-open-responses: $(VENV)/.installed
 	@.venv-open-responses/bin/pip install --quiet httpx openresponses-types
 	@PATH="$(abspath $(BIN)):$$PATH" .venv-open-responses/bin/python scripts/open_responses.py $(ARGS)
 
-# diskcache comes with llama-cpp-python, which imports it for a class that nothing here uses: docs/security.md.
-AUDIT := .venv-audit/bin/pip-audit --strict --no-deps --disable-pip --ignore-vuln CVE-2025-69872
 lock:
 	@python3 -m venv .venv-lock
 	@.venv-lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	PATH="$(abspath .venv-lock/bin):$$PATH" scripts/lock.sh $(ARGS)
 
+# diskcache comes with llama-cpp-python, which imports it for a class that nothing here uses: docs/security.md.
+AUDIT := .venv-audit/bin/pip-audit --strict --no-deps --disable-pip --ignore-vuln CVE-2025-69872
 audit: export PATH := $(abspath $(BIN)):$(PATH)
 audit: $(VENV)/.installed-dev$(GPU)
 	@$(BIN)/python -m venv .venv-audit

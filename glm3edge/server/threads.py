@@ -25,3 +25,4 @@ async def in_thread(work: Callable[..., T], *args: object) -> T:
             return await asyncio.shield(running)
         finally:
             await asyncio.gather(running, return_exceptions=True)  # whose error nobody may await
+            del running  # its error leads back here, and would keep the request

@@ -143,7 +143,6 @@ class LimitedServer:
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedServer]:
-    """It has answered a request of each kind, so that all that is kept for good is there."""
     folder = tmp_path_factory.mktemp("limited")
     make_reranker(folder / "bge-reranker-tiny")
     with (folder / "log").open("w") as log:
@@ -155,10 +154,26 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedServer]
         process = psutil.Process(server.process.pid)
         most = process.memory_info().vms + MAX_MEMORY
         process.rlimit(psutil.RLIMIT_AS, (most, most))
-        for name in {name.partition(":")[0]: name for name in HOSTILE}.values():
-            assert send(server, name) < 500
-        yield LimitedServer(server, process.memory_info().rss)
+        yield LimitedServer(server, warmed_up(server))
         assert stop_server(server) == 0
+
+
+def warmed_up(server: Server) -> int:
+    """Bytes of a server that has answered a request of each kind, until its heap grows no more."""
+    for name in {name.partition(":")[0]: name for name in HOSTILE}.values():
+        assert send(server, name) < 500
+    before = 0
+    while (now := num_bytes(server)) > 1.005 * before:
+        before = now
+        for name in (name for name in HOSTILE if name.startswith("items")):  # most objects
+            assert send(server, name) < 500
+    return now
+
+
+def num_bytes(server: Server) -> int:
+    """Memory of a server once it has answered an ordinary request."""
+    assert httpx.post(f"{server.url}{CHAT}", json=HELLO, timeout=SECONDS).status_code == 200
+    return int(psutil.Process(server.process.pid).memory_info().rss)
 
 
 def send(server: Server, name: str) -> int:
@@ -174,10 +189,9 @@ def send(server: Server, name: str) -> int:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_requests(limited: LimitedServer, name: str) -> None:
-    server, process = limited.server, psutil.Process(limited.server.process.pid)
-    with watched(server, max_growth=MAX_MEMORY):
-        assert send(server, name) < 500
-    wait_for(lambda: process.memory_info().rss < 1.1 * limited.idle)
+    with watched(limited.server, max_growth=MAX_MEMORY):
+        assert send(limited.server, name) < 500
+    wait_for(lambda: num_bytes(limited.server) < 1.1 * limited.idle)
 
 
 CHUNKED = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()

@@ -3,6 +3,7 @@
 They bound the time of parsing and validation: 0.2 s.
 """
 
+import gc
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
@@ -19,6 +20,7 @@ from glm3edge.server.request_errors import BodyTooLargeError, ContentEncodingErr
 from glm3edge.server.threads import in_thread
 
 _BLOCK_BYTES = 2**20
+_LARGE_BYTES = 2**16  # after which it pays to look for what only cycles hold
 _QUOTE = ord('"')
 _STEPS = np.zeros(256, np.int8)  # what a byte outside of strings adds to the depth
 _STEPS[[*b"[{"]] = 1
@@ -63,7 +65,11 @@ class BodyLimit:
         except RequestError as exc:
             await response(exc, scope)(scope, receive, send)
             return
-        await self._app(scope, _replayed(body, receive), send)
+        try:
+            await self._app(scope, _replayed(body, receive), send)
+        finally:
+            if len(body) > _LARGE_BYTES:
+                await in_thread(gc.collect)
 
     def _check_announced(self, headers: Headers) -> None:
         """Refuse by its headers a body that is compressed or over the limit, without reading it."""

@@ -32,6 +32,7 @@ async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
         task.cancel()
         watcher.cancel()
         await asyncio.gather(task, watcher, return_exceptions=True)
+        del task  # its error leads back here, and would keep the request
 
 
 async def _disconnect(request: Request) -> None:
