@@ -5,9 +5,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from glm3edge_convert.adapters.scaled_path import ScaledPath
 from glm3edge_convert.checkpoint.config import read_config
+from glm3edge_convert.checkpoint.shards import PendingWeights, WeightFeed
 from glm3edge_convert.checkpoint.torch_bin import require_torch
 from glm3edge_convert.checkpoint.weights import INDEX_SUFFIX
 from glm3edge_convert.errors import ImatrixError, UnsupportedArchitectureError
@@ -26,6 +29,7 @@ from glm3edge_convert.models.bert import plan as bert
 from glm3edge_convert.models.bert.hparams import MODEL_TYPES as ENCODER_MODEL_TYPES
 from glm3edge_convert.models.bert.hparams import is_reranker
 from glm3edge_convert.models.chatglm import plan as chatglm
+from glm3edge_convert.models.output_tensors import OutputTensor
 from glm3edge_convert.plan import Plan, model_name
 from glm3edge_convert.progress import Progress
 from glm3edge_convert.quantize.imatrix import read_imatrix
@@ -53,10 +57,12 @@ def convert(
     progress: Callable[[Progress], None] | None = None,
     imatrix: Path | None = None,
     overwrite: bool = False,
+    feed: WeightFeed | None = None,
 ) -> Summary:
     """Convert the checkpoint folder ``source`` to the GGUF file ``output``.
 
-    After a kill the same call goes on with the tensors that were finished.
+    After a kill the same call goes on with the tensors that were finished; with a ``feed``, after
+    an interruption or a failure of the feed or the disk, too.
 
     Args:
         source: the checkpoint folder.
@@ -65,20 +71,22 @@ def convert(
             ``models.bert.plan.TYPES``, f16 by default.
         threads: number of CPU threads, all by default.
         adapters: LoRA folders to merge into the weights, in this order.
-        progress: called after every slab, from this thread.
+        progress: called at the beginning and after every slab, from this thread.
         imatrix: a file with an importance matrix, by which quantized types round.
         overwrite: whether ``output`` may be replaced.
+        feed: brings the files of the weights, which are not in ``source``; without adapters.
 
     Raises:
         ConvertError: the conversion failed; there is no output then.
     """
     started = time.monotonic()
     check_output(output, overwrite=overwrite)
-    plan = make_plan(source, quant_type, adapters, imatrix)
-    infos = [
-        TensorInfo(tensor.name, tensor.shape, tensor_type)
-        for tensor, tensor_type in zip(plan.tensors, plan.types, strict=True)
-    ]
+    pending = None if feed is None else PendingWeights(source, feed)
+    plan = make_plan(source, quant_type, adapters, imatrix, pending)
+    num_bytes_source, source_key = _source_size_and_key(plan, adapters, feed)
+    pairs = _pairs(plan)
+    infos = [info for _, info in pairs]
+    pairs.sort(key=_by_file(pairs))
     load_library()
     with (
         open_gguf(
@@ -87,12 +95,20 @@ def convert(
             add_metadata=lambda writer: _add_metadata(writer, source, plan),
             infos=infos,
             overwrite=overwrite,
-            source_key=_source_key(plan, adapters),
+            order=[info for _, info in pairs],
+            source_key=source_key,
+            is_resumable=feed is not None,
         ) as stream,
         Quantizer(threads or os.cpu_count() or 1) as quantizer,
     ):
-        _write_tensors(plan, infos, stream, quantizer, progress)
-    return _summarize(plan, output, time.monotonic() - started)
+        _write_tensors(pairs, stream, quantizer, plan=plan, report=progress, pending=pending)
+    return Summary(
+        path=output,
+        num_bytes_source=num_bytes_source,
+        num_bytes=output.stat().st_size,
+        seconds=time.monotonic() - started,
+        type_counts=dict(Counter(tensor_type.name for tensor_type in plan.types)),
+    )
 
 
 def make_plan(
@@ -100,8 +116,11 @@ def make_plan(
     type_name: str | None,
     adapters: Sequence[ScaledPath] = (),
     imatrix: Path | None = None,
+    pending: PendingWeights | None = None,
 ) -> Plan:
     """Plan the conversion of the checkpoint folder ``source``; reads no tensor's data.
+
+    The weights are ``pending`` or, by default, in the folder.
 
     Raises:
         ConvertError: the folder, its type or an adapter cannot be converted.
@@ -109,13 +128,15 @@ def make_plan(
     config = read_config(source)
     if not _is_encoder(config):
         importances = None if imatrix is None else read_imatrix(imatrix)
-        return chatglm.make_plan(source, config, type_name, adapters=adapters, imatrix=importances)
+        return chatglm.make_plan(
+            source, config, type_name, adapters=adapters, imatrix=importances, pending=pending
+        )
     if imatrix is not None:
         raise ImatrixError(imatrix, "is of no use to an encoder")
     if adapters:
         sign = "adapters are merged into ChatGLM3 only"
         raise UnsupportedArchitectureError(source, "an encoder", sign)
-    return bert.make_plan(source, config, type_name)
+    return bert.make_plan(source, config, type_name, pending)
 
 
 def check_before_weights(source: Path, entry: str, type_name: str | None) -> None:
@@ -174,37 +195,74 @@ def _add_metadata(writer: GGUFWriter, source: Path, plan: Plan) -> None:
     plan.add_metadata(writer)
 
 
-def _source_key(plan: Plan, adapters: Sequence[ScaledPath]) -> str:
-    """Text of all that the data depends on: the files it is read from, and what quantizes it."""
+def _source_size_and_key(
+    plan: Plan, adapters: Sequence[ScaledPath], feed: WeightFeed | None
+) -> tuple[int, str]:
+    """Bytes of the weights, and text of all that the data depends on.
+
+    That is the files it is read from, and what quantizes it.
+    """
     lines = [f"{name} {version(name)}" for name in ("glm3edge", "llama-cpp-python")]
+    if plan.imatrix is not None:
+        digest = hashlib.sha256()
+        for name, weights in sorted(plan.imatrix.weights.items()):
+            digest.update(name.encode() + weights.tobytes())
+        lines.append(digest.hexdigest())
+    if feed is not None:
+        return feed.num_bytes, "\n".join((*lines, feed.key))
     paths = {tensor.source.path for tensor in plan.tensors}
+    num_bytes = sum(path.stat().st_size for path in paths)
     for adapter in adapters:
         lines.append(f"{adapter.path.resolve()} {adapter.scale}")
         paths |= {path for path in adapter.path.glob("*") if path.is_file()}
     for path in sorted(paths):
         status = path.stat()
         lines.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
-    if plan.imatrix is not None:
-        digest = hashlib.sha256()
-        for name, weights in sorted(plan.imatrix.weights.items()):
-            digest.update(name.encode() + weights.tobytes())
-        lines.append(digest.hexdigest())
-    return "\n".join(lines)
+    return num_bytes, "\n".join(lines)
+
+
+_Pair = tuple[OutputTensor, TensorInfo]
+
+
+def _pairs(plan: Plan) -> list[_Pair]:
+    """The tensors, in the order of the output."""
+    return [
+        (tensor, TensorInfo(tensor.name, tensor.shape, tensor_type))
+        for tensor, tensor_type in zip(plan.tensors, plan.types, strict=True)
+    ]
+
+
+def _by_file(pairs: Sequence[_Pair]) -> Callable[[_Pair], int]:
+    """Sort key by which each file of the weights is read once, in the order of the output."""
+    paths = dict.fromkeys(tensor.source.path for tensor, _ in pairs)
+    numbers = {path: number for number, path in enumerate(paths)}
+    return lambda pair: numbers[pair[0].source.path]
 
 
 def _write_tensors(
-    plan: Plan,
-    infos: Sequence[TensorInfo],
+    pairs: Sequence[_Pair],
     stream: TensorStream,
     quantizer: Quantizer,
+    *,
+    plan: Plan,
     report: Callable[[Progress], None] | None,
+    pending: PendingWeights | None,
 ) -> None:
-    meter = _Meter(infos, report, num_done=stream.num_done)
+    meter = _Meter([info for _, info in pairs], report, num_done=stream.num_done)
     importances = {} if plan.imatrix is None else plan.imatrix.weights
-    pairs = list(zip(plan.tensors, infos, strict=True))
-    for tensor, info in pairs[stream.num_done :]:
-        slabs = quantizer.quantize(tensor, info.type, importances.get(info.name))
-        stream.write(info.name, meter.watch(info, slabs))
+    rest = pairs[stream.num_done :]
+    if rest:
+        meter.begin(rest[0][1])
+    if pending is not None:
+        num_bytes = sum(info.num_bytes_padded for _, info in rest)
+        pending.expect([tensor.source.path for tensor, _ in rest], num_bytes)
+    for path, group in groupby(rest, lambda pair: pair[0].source.path):
+        with nullcontext() if pending is None else pending.reading(path):
+            for tensor, info in group:
+                slabs = quantizer.quantize(tensor, info.type, importances.get(info.name))
+                stream.write(info.name, meter.watch(info, slabs))
+            if pending is not None:
+                stream.sync()  # what it was read from may go now
 
 
 class _Meter:
@@ -222,6 +280,11 @@ class _Meter:
         self._num_tensors_done = num_done
         self._num_bytes_done = sum(info.num_bytes for info in infos[:num_done])
         self._report = report
+
+    def begin(self, info: TensorInfo) -> None:
+        """Report what an earlier run did, and the tensor that is next."""
+        if self._report is not None:
+            self._report(self._progress(info.name))
 
     def watch(
         self, info: TensorInfo, slabs: Iterator[NDArray[np.uint8]]
@@ -242,14 +305,3 @@ class _Meter:
             num_bytes_done=self._num_bytes_done,
             num_bytes=self._num_bytes,
         )
-
-
-def _summarize(plan: Plan, output: Path, seconds: float) -> Summary:
-    paths = {tensor.source.path for tensor in plan.tensors}
-    return Summary(
-        path=output,
-        num_bytes_source=sum(path.stat().st_size for path in paths),
-        num_bytes=output.stat().st_size,
-        seconds=seconds,
-        type_counts=dict(Counter(tensor_type.name for tensor_type in plan.types)),
-    )

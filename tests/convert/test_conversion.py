@@ -10,7 +10,7 @@ from glm3edge_convert.errors import OutputExistsError, TensorShapeError, Unknown
 from glm3edge_convert.plan import model_name
 from glm3edge_convert.progress import Progress
 from glm3edge_convert.tokenizer.vocab import SPECIAL_TOKENS
-from tests.support.checkpoints import edit_json
+from tests.support.checkpoints import edit_json, reshard
 
 
 @pytest.fixture
@@ -82,6 +82,15 @@ def test_the_number_of_threads_changes_nothing(small_checkpoint: Path, tmp_path:
     for threads in (1, 3):
         convert(small_checkpoint, tmp_path / f"{threads}.gguf", threads=threads)
     assert (tmp_path / "1.gguf").read_bytes() == (tmp_path / "3.gguf").read_bytes()
+
+
+def test_the_order_of_the_files_changes_nothing(checkpoint: Path, tmp_path: Path) -> None:
+    """Tensors are written in the order in which the files are read, each at its place."""
+    convert(checkpoint, tmp_path / "before.gguf")
+    for num_shards in (1, 5):
+        reshard(checkpoint, num_shards)
+        convert(checkpoint, tmp_path / "after.gguf", overwrite=True)
+        assert (tmp_path / "after.gguf").read_bytes() == (tmp_path / "before.gguf").read_bytes()
 
 
 def test_a_renamed_fine_tune_converts(checkpoint: Path, output: Path) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from glm3edge_convert.synth.random_checkpoint import Shape
+from tests.support.optional import need_module
 
 SMALL = Shape(
     hidden_size=64,
@@ -60,6 +61,30 @@ def merge_shards(checkpoint: Path) -> None:
     save_file(load_tensors(checkpoint), checkpoint / "model.safetensors")
     for name in (FIRST_SHARD, LAST_SHARD, INDEX):
         (checkpoint / name).unlink()
+
+
+def reshard(checkpoint: Path, num_shards: int, *, suffix: str = ".safetensors") -> None:
+    """Spread the tensors anew, in the order of their names, which is not that of the layers."""
+    tensors = load_tensors(checkpoint)
+    for path in (checkpoint / INDEX, *checkpoint.glob("*.safetensors")):
+        path.unlink()
+    stem = "model" if suffix == ".safetensors" else "pytorch_model"
+    weight_map: dict[str, str] = {}
+    for number in range(num_shards):
+        name = f"{stem}-{number + 1:05}-of-{num_shards:05}{suffix}"
+        names = sorted(tensors)[number::num_shards]
+        _save({key: tensors[key] for key in names}, checkpoint / name)
+        weight_map |= dict.fromkeys(names, name)
+    index = checkpoint / f"{stem}{suffix}.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}), "utf-8")
+
+
+def _save(tensors: Tensors, path: Path) -> None:
+    if path.suffix == ".safetensors":
+        save_file(tensors, path)
+    else:
+        torch = need_module("torch", "torch is not installed, which .bin files need")
+        torch.save({name: torch.from_numpy(value) for name, value in tensors.items()}, path)
 
 
 def set_value(tensors: Tensors, name: str, value: float) -> None:

@@ -5,7 +5,7 @@ shards, ``pytorch_model.bin``, ``pytorch_model.bin.index.json`` with its shards.
 types come from the headers; data is read when asked for, so memory stays bounded.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -53,10 +53,7 @@ def shard_names(index_path: Path) -> list[str]:
     Raises:
         CheckpointError: the index is damaged, or names a file outside its folder.
     """
-    names = dict.fromkeys(_read_index(index_path).values())
-    for name in names:
-        _check_shard_name(index_path, name)
-    return list(names)
+    return list(dict.fromkeys(read_index(index_path).values()))
 
 
 def open_tensors(
@@ -78,46 +75,74 @@ def open_tensors(
         raise NotACheckpointError(
             folder, f"it has no {' or '.join(weight_files)} and no index of one"
         )
-    is_safetensors = entry.removesuffix(INDEX_SUFFIX).endswith(".safetensors")
-    open_file: Callable[[Path], Sequence[SourceTensor]]
-    open_file = open_safetensors if is_safetensors else open_bin
     if entry.endswith(INDEX_SUFFIX):
-        return _open_sharded(folder / entry, open_file)
-    return {tensor.name: tensor for tensor in open_file(folder / entry)}
+        return _open_sharded(folder / entry)
+    return {tensor.name: tensor for tensor in open_weights(folder / entry)}
 
 
-def _open_sharded(
-    index_path: Path, open_file: Callable[[Path], Sequence[SourceTensor]]
-) -> dict[str, SourceTensor]:
-    file_of_tensor = _read_index(index_path)
+def open_weights(path: Path) -> Sequence[SourceTensor]:
+    """The tensors of one file; raises as ``open_tensors`` does."""
+    return open_safetensors(path) if path.suffix == ".safetensors" else open_bin(path)
+
+
+def _open_sharded(index_path: Path) -> dict[str, SourceTensor]:
+    index = read_index(index_path)
     tensors: dict[str, SourceTensor] = {}
-    for file_name in dict.fromkeys(file_of_tensor.values()):
-        for tensor in open_file(_shard_path(index_path, file_name)):
-            _check_placement(index_path, tensor, file_of_tensor, tensors)
-            tensors[tensor.name] = tensor
-    for name, file_name in file_of_tensor.items():
+    for file_name in dict.fromkeys(index.values()):
+        path = index_path.with_name(file_name)
+        if not path.is_file():
+            raise DamagedFileError(path, f"is missing although {index_path.name} names it")
+        _add_shard(path, index_path, index, tensors)
+    _check_complete(index_path, index, tensors)
+    return tensors
+
+
+def open_shard(path: Path, index_path: Path, index: Mapping[str, str]) -> dict[str, SourceTensor]:
+    """The tensors of one shard, which are those that the ``index`` names for it.
+
+    Raises:
+        CheckpointError: the shard has others, or is damaged.
+        MissingLibraryError: a ``.bin`` shard needs torch.
+    """
+    tensors: dict[str, SourceTensor] = {}
+    _add_shard(path, index_path, index, tensors)
+    wanted = {name: file_name for name, file_name in index.items() if file_name == path.name}
+    _check_complete(index_path, wanted, tensors)
+    return tensors
+
+
+def _add_shard(
+    path: Path, index_path: Path, index: Mapping[str, str], tensors: dict[str, SourceTensor]
+) -> None:
+    for tensor in open_weights(path):
+        _check_placement(index_path, tensor, index, tensors)
+        tensors[tensor.name] = tensor
+
+
+def _check_complete(
+    index_path: Path, index: Mapping[str, str], tensors: Mapping[str, SourceTensor]
+) -> None:
+    for name, file_name in index.items():
         if name not in tensors:
             raise CheckpointError(
                 index_path, f"tensor {name} is not in {file_name}; download both files again"
             )
-    return tensors
 
 
-def _read_index(path: Path) -> dict[str, str]:
+def read_index(path: Path) -> dict[str, str]:
+    """The file that an index names for each tensor.
+
+    Raises:
+        CheckpointError: the index is damaged, or names a file outside its folder.
+    """
     match read_object(path):
         case {"weight_map": dict(file_of_tensor)} if file_of_tensor and all(
             isinstance(file_name, str) for file_name in file_of_tensor.values()
         ):
+            for file_name in file_of_tensor.values():
+                _check_shard_name(path, file_name)
             return file_of_tensor
     raise DamagedFileError(path, "has no weight_map from tensor names to file names")
-
-
-def _shard_path(index_path: Path, file_name: str) -> Path:
-    _check_shard_name(index_path, file_name)
-    path = index_path.with_name(file_name)
-    if not path.is_file():
-        raise DamagedFileError(path, f"is missing although {index_path.name} names it")
-    return path
 
 
 def _check_shard_name(index_path: Path, file_name: str) -> None:

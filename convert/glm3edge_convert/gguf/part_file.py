@@ -15,12 +15,19 @@ from glm3edge_convert.files import check_is_writable, open_file, read_file
 from glm3edge_convert.gguf.locking import try_lock
 
 
-@dataclass(frozen=True)
+@dataclass
 class PartFile:
-    """The temporary file, open and locked."""
+    """The temporary file, open and locked.
+
+    Attributes:
+        path: its path.
+        file: the open file.
+        is_kept: whether it outlives this process although it has not become the output.
+    """
 
     path: Path
     file: BinaryIO
+    is_kept: bool = False
 
     def sync(self) -> None:
         """Flush what was written to the disk."""
@@ -42,19 +49,14 @@ class PartFile:
 
 
 class Journal:
-    """File that says how many tensors of a part file are on the disk, and of which conversion.
-
-    A context manager: the file is removed on leaving, so it only outlives a killed process.
-    """
+    """File that says how many tensors of a part file are on the disk, and of which conversion."""
 
     def __init__(self, part: Path, key: str) -> None:
         self._path = part.with_name(part.name + ".json")
         self._key = key
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exc_info: object) -> None:
+    def remove(self) -> None:
+        """Remove the file, if there is one."""
         with suppress(OSError):
             self._path.unlink()
 
@@ -72,7 +74,10 @@ class Journal:
         text = json.dumps({"key": self._key, "num_tensors": num_tensors})
         new = self._path.with_name(self._path.name + ".new")
         new.unlink(missing_ok=True)  # never into a pipe
-        new.write_text(text, "utf-8")
+        with new.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         new.replace(self._path)
 
 
@@ -81,7 +86,7 @@ def open_part(path: Path) -> Iterator[PartFile]:
     """Open the temporary file of the output ``path``, ``.<name>.part``.
 
     While another process has that file, one of another name is opened. On leaving the file is
-    removed, unless it has become the output.
+    removed, unless it has become the output or is to be kept.
     """
     _remove_abandoned(path)
     part = _open_locked(path.with_name(f".{path.name}.part"))
@@ -97,7 +102,7 @@ def open_part(path: Path) -> Iterator[PartFile]:
             if sys.platform == "win32":
                 part.file.close()
             with suppress(OSError):  # no failure here hides the first
-                if sys.platform == "win32" or part.has_its_name():
+                if not part.is_kept and (sys.platform == "win32" or part.has_its_name()):
                     part.path.unlink()
 
 

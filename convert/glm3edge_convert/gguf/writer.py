@@ -2,23 +2,28 @@
 
 The data goes to ``.<name>.part`` beside the output and takes the output's name when it is complete
 and on the disk. Whatever happens before, nothing is found under that name; whatever happens short
-of a kill, the temporary file is removed too. After a kill the same conversion goes on with what a
-second temporary file, ``.<name>.part.json``, says was on the disk.
+of a kill, the temporary file is removed too, unless its sources are gone. After a kill the same
+conversion goes on with what a second temporary file, ``.<name>.part.json``, says was on the disk.
 """
 
 import errno
 import hashlib
-import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from gguf import GGUFWriter
 from numpy.typing import NDArray
 
-from glm3edge_convert.errors import DiskFullError, FileSizeError, OutputError, OutputExistsError
+from glm3edge_convert.errors import (
+    CheckpointError,
+    DiskFullError,
+    FileSizeError,
+    OutputError,
+    OutputExistsError,
+)
 from glm3edge_convert.files import check_is_writable
 from glm3edge_convert.gguf.header import TensorInfo, gguf_header, padding
 from glm3edge_convert.gguf.part_file import Journal, PartFile, open_part
@@ -29,29 +34,53 @@ SYNC_BYTES = 32 * 1024 * 1024
 
 
 class TensorStream:
-    """Writes tensors' data in the order of the header, padding each to the alignment.
+    """Writes tensors' data, each at its place in the file and padded to the alignment.
 
     Attributes:
-        num_done: tensors that are in the file; at the start, those of a run that was killed.
+        num_done: tensors that are in the file; at the start, those of a run that broke off.
     """
 
     def __init__(
-        self, part: PartFile, infos: Sequence[TensorInfo], journal: Journal, *, num_done: int
+        self,
+        part: PartFile,
+        order: Sequence[TensorInfo],
+        places: Mapping[str, int],
+        journal: Journal,
     ) -> None:
-        self.num_done = num_done
+        """Write to ``part`` in an ``order`` of its tensors, whose ``places`` are offsets in it."""
+        self.num_done = 0
         self._part = part
-        self._infos = infos
+        self._order = order
+        self._places = places
         self._journal = journal
         self._num_bytes_unsynced = 0
+
+    def resume(self, header: bytes) -> int:
+        """Write the header, or keep what an earlier run wrote; returns the bytes of its tensors.
+
+        What is behind the last tensor that is kept is cut off.
+        """
+        kept = self._order[: max(0, self._journal.read())]
+        end = max((self._end(info) for info in kept), default=len(header))
+        self._part.file.seek(0)
+        is_same = self._part.file.read(len(header)) == header
+        if not is_same or self._part.path.stat().st_size < end:
+            kept, end = [], len(header)
+            self._part.file.seek(0)
+            self._part.file.write(header)
+        self._part.file.truncate(end)
+        self.num_done = len(kept)
+        return sum(info.num_bytes_padded for info in kept)
 
     def write(self, name: str, slabs: Iterator[NDArray[np.uint8]]) -> None:
         """Write the next tensor.
 
         Raises:
-            ValueError: the next tensor of the header is another one, or has another size.
+            ValueError: the next tensor is another one, or has another size.
         """
-        info = self._infos[self.num_done]
+        info = self._order[self.num_done]
         num_bytes = 0
+        self._part.file.seek(self._places[info.name])
         for slab in slabs:
             self._part.file.write(slab.data)
             num_bytes += slab.nbytes
@@ -61,9 +90,13 @@ class TensorStream:
         self.num_done += 1
         self._num_bytes_unsynced += info.num_bytes_padded
         if self._num_bytes_unsynced >= SYNC_BYTES:
-            self._part.sync()
-            self._journal.write(self.num_done)
-            self._num_bytes_unsynced = 0
+            self.sync()
+
+    def sync(self) -> None:
+        """Flush what was written to the disk, so that a later run can go on from here."""
+        self._part.sync()
+        self._journal.write(self.num_done)
+        self._num_bytes_unsynced = 0
 
     def finish(self) -> None:
         """Check that all tensors of the header were written.
@@ -71,8 +104,12 @@ class TensorStream:
         Raises:
             ValueError: one was not.
         """
-        for info in self._infos[self.num_done :]:
+        for info in self._order[self.num_done :]:
             raise ValueError(f"{info} was not written")
+        self._part.sync()
+
+    def _end(self, info: TensorInfo) -> int:
+        return self._places[info.name] + info.num_bytes_padded
 
 
 @contextmanager
@@ -83,7 +120,9 @@ def open_gguf(
     add_metadata: Callable[[GGUFWriter], None],
     infos: Sequence[TensorInfo],
     overwrite: bool,
+    order: Sequence[TensorInfo] | None = None,
     source_key: str = "",
+    is_resumable: bool = False,
 ) -> Iterator[TensorStream]:
     """Write a GGUF file at ``path`` inside a ``with`` block, or leave no trace of it.
 
@@ -91,10 +130,12 @@ def open_gguf(
         path: the file to write.
         architecture: the model's architecture, or empty.
         add_metadata: writes the rest of the metadata.
-        infos: the tensors, in the order in which they will be written.
+        infos: the tensors, in the order in which the file has them.
         overwrite: whether a file of that name may be replaced.
+        order: the same tensors in the order in which they will be written, if that is another.
         source_key: what the data depends on besides the header. What a killed run has written of
             the same header with the same key is kept; see ``TensorStream.num_done``.
+        is_resumable: keep that after interruptions and errors too, but for those of the checkpoint.
 
     Raises:
         OutputExistsError: there is a file of that name, also one that came up meanwhile.
@@ -105,22 +146,45 @@ def open_gguf(
     num_bytes = sum(info.num_bytes_padded for info in infos)
     with _translated_errors(path, num_bytes), open_part(path) as part:
         header = gguf_header(architecture, add_metadata, infos)
-        journal = Journal(part.path, hashlib.sha256(header + source_key.encode()).hexdigest())
-        with journal:
-            num_done = _num_kept(part, journal, infos, header)
-            num_bytes_kept = sum(info.num_bytes_padded for info in infos[:num_done])
-            part.file.truncate(len(header) + num_bytes_kept)
+        order = infos if order is None else order
+        key = "\n".join((source_key, *(info.name for info in order)))
+        journal = Journal(part.path, hashlib.sha256(header + key.encode()).hexdigest())
+        stream = TensorStream(part, order, _places(len(header), infos), journal)
+        with _finished(part, journal, stream, is_resumable=is_resumable):
+            num_bytes_kept = stream.resume(header)
             _check_free(path, num_bytes - num_bytes_kept)
-            if not num_done:
-                part.file.seek(0)
-                part.file.write(header)
-            part.file.seek(0, os.SEEK_END)
-            stream = TensorStream(part, infos, journal, num_done=num_done)
             yield stream
             stream.finish()
-            part.sync()
             check_output(path, overwrite=overwrite)
-        part.move_to(path)
+            part.move_to(path)
+
+
+@contextmanager
+def _finished(
+    part: PartFile, journal: Journal, stream: TensorStream, *, is_resumable: bool
+) -> Iterator[None]:
+    """Remove the journal at the end, or keep it with the part file and bring it up to date."""
+    try:
+        yield
+    except BaseException as exc:
+        is_at_fault = isinstance(exc, CheckpointError | OutputExistsError)
+        part.is_kept = is_resumable and stream.num_done > 0 and not is_at_fault
+        if part.is_kept:
+            with suppress(OSError):  # then the journal stays as it is
+                stream.sync()
+        raise
+    finally:
+        if not part.is_kept:
+            journal.remove()
+
+
+def _places(start: int, infos: Sequence[TensorInfo]) -> dict[str, int]:
+    """Offsets of tensors whose data begins at ``start``, by name."""
+    places = {}
+    for info in infos:
+        places[info.name] = start
+        start += info.num_bytes_padded
+    return places
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -138,15 +202,6 @@ def check_output(path: Path, *, overwrite: bool) -> None:
             raise OutputExistsError(path)
         if not path.parent.is_dir():
             raise OutputError(path, "its folder does not exist; create it first")
-
-
-def _num_kept(part: PartFile, journal: Journal, infos: Sequence[TensorInfo], header: bytes) -> int:
-    """Number of tensors that can be kept of a killed run."""
-    num_done = min(journal.read(), len(infos))
-    num_bytes = len(header) + sum(info.num_bytes_padded for info in infos[:num_done])
-    part.file.seek(0)
-    is_whole = part.file.read(len(header)) == header and part.path.stat().st_size >= num_bytes
-    return num_done if is_whole else 0
 
 
 def _check_free(path: Path, num_bytes_needed: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from glm3edge_convert.checkpoint.shards import PendingTensor
 from glm3edge_convert.checkpoint.weights import SourceTensor
 from glm3edge_convert.errors import MissingTensorError, TensorShapeError, UnexpectedTensorError
 
@@ -105,6 +106,8 @@ def plan_tensors(
         source = sources.get(mapping.source_name)
         if source is None:
             raise MissingTensorError(folder, mapping.source_name)
+        if isinstance(source, PendingTensor):
+            source = source.of_shape(mapping.source_shape)
         if source.shape != mapping.source_shape:
             raise TensorShapeError(source.path, source.name, mapping.source_shape, source.shape)
         used.add(mapping.source_name)

@@ -38,11 +38,11 @@ def test_a_locked_part_is_left_alone(tmp_path: Path) -> None:
 def test_the_journal_counts_tensors_of_one_conversion(tmp_path: Path) -> None:
     part = tmp_path / ".out.gguf.part"
     journal = Journal(part, "key")
-    with journal:
-        assert journal.read() == 0
-        journal.write(3)
-        assert journal.read() == 3
-        assert Journal(part, "other").read() == 0
-        (tmp_path / ".out.gguf.part.json").write_text("damaged")
-        assert journal.read() == 0
+    assert journal.read() == 0
+    journal.write(3)
+    assert journal.read() == 3
+    assert Journal(part, "other").read() == 0
+    (tmp_path / ".out.gguf.part.json").write_text("damaged")
+    assert journal.read() == 0
+    journal.remove()
     assert not names(tmp_path)

@@ -1,6 +1,7 @@
 """GGUF files appear complete or not at all."""
 
 import errno
+import json
 import os
 import random
 import shutil
@@ -37,12 +38,17 @@ INFOS = [TensorInfo("a", (3, 5), F32), TensorInfo("b", (7,), F32)]
 A, B = (np.arange(n, dtype=np.float32).view(np.uint8) for n in (15, 7))
 
 
-def _open(path: Path, *, overwrite: bool = False) -> Any:
+def _open(path: Path, *, overwrite: bool = False, **options: Any) -> Any:
     def add_metadata(writer: GGUFWriter) -> None:
         writer.add_uint32("test.number", 3)
 
     return open_gguf(
-        path, architecture="test", add_metadata=add_metadata, infos=INFOS, overwrite=overwrite
+        path,
+        architecture="test",
+        add_metadata=add_metadata,
+        infos=INFOS,
+        overwrite=overwrite,
+        **options,
     )
 
 
@@ -54,6 +60,12 @@ def _write(
         stream.write("b", iter([B]))
 
 
+def _write_one(path: Path, name: str, data: NDArray[np.uint8], **options: Any) -> None:
+    with _open(path, is_resumable=True, **options) as stream:
+        stream.write(name, iter([data]))
+        raise KeyboardInterrupt
+
+
 def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     _write(tmp_path / "out.gguf")
     reader = gguf.GGUFReader(tmp_path / "out.gguf")
@@ -62,6 +74,41 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(a.data, np.arange(15).reshape(3, 5))
     np.testing.assert_array_equal(b.data, np.arange(7))
     assert [path.name for path in tmp_path.iterdir()] == ["out.gguf"]
+
+
+def test_the_order_of_writing_is_free(tmp_path: Path) -> None:
+    _write(tmp_path / "first.gguf")
+    path = tmp_path / "second.gguf"
+    with _open(path, order=INFOS[::-1]) as stream:
+        stream.write("b", iter([B]))
+        stream.write("a", iter([A]))
+    assert path.read_bytes() == (tmp_path / "first.gguf").read_bytes()
+
+
+def test_what_was_written_can_be_kept(tmp_path: Path) -> None:
+    path = tmp_path / "out.gguf"
+    order = INFOS[::-1]
+    with pytest.raises(KeyboardInterrupt):
+        _write_one(path, "b", B, order=order)
+    with _open(path, order=order, is_resumable=True) as stream:
+        assert stream.num_done == 1
+        stream.write("a", iter([A]))
+    _write(tmp_path / "whole.gguf")
+    assert path.read_bytes() == (tmp_path / "whole.gguf").read_bytes()
+
+
+@pytest.mark.parametrize("count", [-1, 10**9])
+def test_a_journal_that_lies(tmp_path: Path, count: int) -> None:
+    """A killed run cannot have written such a number of tensors."""
+    path = tmp_path / "out.gguf"
+    with pytest.raises(KeyboardInterrupt):
+        _write_one(path, "a", A)
+    journal = tmp_path / ".out.gguf.part.json"
+    journal.write_text(json.dumps(json.loads(journal.read_text()) | {"num_tensors": count}))
+    with _open(path) as stream:
+        assert stream.num_done == 0
+        stream.write("a", iter([A]))
+        stream.write("b", iter([B]))
 
 
 def test_an_existing_file_is_kept(tmp_path: Path) -> None:

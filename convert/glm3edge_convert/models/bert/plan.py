@@ -7,6 +7,7 @@ from typing import Any
 
 from gguf import GGUFWriter
 
+from glm3edge_convert.checkpoint.shards import PendingWeights
 from glm3edge_convert.errors import UnknownTypeError
 from glm3edge_convert.models.bert.hparams import XLM_ROBERTA, EncoderHParams, parse_hparams
 from glm3edge_convert.models.bert.tensors import DROPPED, encoder_mappings, open_encoder
@@ -27,14 +28,21 @@ FULL_PRECISION = {"position_embd.weight", "token_types.weight"}  # as llama.cpp'
 SENSITIVE = re.compile(r"blk\.\d+\.attn_v\.weight|cls\..*")
 
 
-def make_plan(source: Path, config: Mapping[str, Any], type_name: str | None) -> Plan:
-    """Read and check everything but the data.
+def make_plan(
+    source: Path,
+    config: Mapping[str, Any],
+    type_name: str | None,
+    pending: PendingWeights | None = None,
+) -> Plan:
+    """Read and check everything but the data; the weights are ``pending`` or in the folder.
 
     Raises:
         ConvertError: something is wrong with the folder, or it cannot have this type.
     """
     recipe, hparams = check_settings(source, config, type_name)
-    tensors = plan_tensors(source, open_encoder(source), encoder_mappings(hparams), dropped=DROPPED)
+    tensors = plan_tensors(
+        source, open_encoder(source, pending), encoder_mappings(hparams), dropped=DROPPED
+    )
     read_vocabulary = read_unigram if config["model_type"] == XLM_ROBERTA else read_wordpiece
     vocabulary = read_vocabulary(source, hparams.vocab_size)
 

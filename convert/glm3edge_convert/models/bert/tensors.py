@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gguf import PoolingType
 
+from glm3edge_convert.checkpoint.shards import PendingWeights
 from glm3edge_convert.checkpoint.weights import SourceTensor, open_tensors
 from glm3edge_convert.models.bert.hparams import EncoderHParams
 from glm3edge_convert.models.output_tensors import TensorMapping
@@ -19,9 +20,10 @@ DROPPED = re.compile(
 OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 
-def open_encoder(source: Path) -> dict[str, SourceTensor]:
+def open_encoder(source: Path, pending: PendingWeights | None = None) -> dict[str, SourceTensor]:
     """The checkpoint's tensors, by the names that they have in a model without heads."""
-    return {_renamed(name): tensor for name, tensor in open_tensors(source).items()}
+    tensors = open_tensors(source) if pending is None else pending.tensors()
+    return {_renamed(name): tensor for name, tensor in tensors.items()}
 
 
 def _renamed(name: str) -> str:

@@ -9,6 +9,7 @@ from gguf import GGMLQuantizationType, GGUFWriter
 from glm3edge_convert.adapters.merge import merge_adapters
 from glm3edge_convert.adapters.prefix import PREFIX_ENCODER
 from glm3edge_convert.adapters.scaled_path import ScaledPath
+from glm3edge_convert.checkpoint.shards import PendingWeights
 from glm3edge_convert.checkpoint.weights import SourceTensor, open_tensors
 from glm3edge_convert.errors import ImatrixError, UnsupportedPrefixError
 from glm3edge_convert.models.chatglm.architecture import check_architecture
@@ -39,18 +40,21 @@ def make_plan(
     *,
     adapters: Sequence[ScaledPath] = (),
     imatrix: Imatrix | None = None,
+    pending: PendingWeights | None = None,
 ) -> Plan:
     """Read and check everything but the data, with ``adapters`` merged in.
+
+    The weights are ``pending`` or, by default, in the folder.
 
     Raises:
         ConvertError: something is wrong with the folder, an adapter or the importance matrix.
     """
     if config.get("pre_seq_len"):
-        _open_model(source)  # a prefix without its model lacks the tokenizer too
+        _open_model(source, pending)  # a prefix without its model lacks the tokenizer too
     recipe, hparams = check_settings(source, config, type_name, has_importances=imatrix is not None)
     tensors = plan_tensors(
         source,
-        merge_adapters(_open_model(source), adapters),
+        merge_adapters(_open_model(source, pending), adapters),
         chatglm_mappings(hparams),
         dropped=DROPPED,
     )
@@ -98,9 +102,9 @@ def check_settings(
     return recipe, parse_hparams(source, config)
 
 
-def _open_model(source: Path) -> dict[str, SourceTensor]:
-    """The folder's tensors. Raises UnsupportedPrefixError for a prefix, with or without a model."""
-    sources = open_tensors(source)
+def _open_model(source: Path, pending: PendingWeights | None) -> dict[str, SourceTensor]:
+    """The model's tensors. Raises UnsupportedPrefixError for a prefix, with or without a model."""
+    sources = open_tensors(source) if pending is None else pending.tensors()
     for name, tensor in sources.items():
         if name.startswith(PREFIX_ENCODER):
             raise UnsupportedPrefixError(tensor.path, name)
