@@ -33,13 +33,18 @@ def pull_command(
         str | None, typer.Option(help="Branch, tag or commit. [main; ModelScope: master]")
     ] = None,
     quant_type: Annotated[str | None, typer.Option("--type", help="The same as NAME:TYPE.")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the weights that are converted, too.")
+    ] = False,
     cache_dir: CacheDir = None,
     log_level: LogLevel = "warning",
 ) -> None:
     """Download a model, or the files of it that are missing, to its hub's own cache folder.
 
-    Interrupted downloads are resumed. HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN and HF_HOME are
-    respected, as are MODELSCOPE_ENDPOINT, MODELSCOPE_API_TOKEN and MODELSCOPE_CACHE.
+    With a type, each file of the weights is converted as soon as it is there, and removed. What is
+    complete in the hub's cache folder already stays there. Interrupted downloads are resumed.
+    HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN and HF_HOME are respected, as are MODELSCOPE_ENDPOINT,
+    MODELSCOPE_API_TOKEN and MODELSCOPE_CACHE.
     """
     start_logging(log_level)
     hub_name = parse_name(name)
@@ -49,9 +54,14 @@ def pull_command(
     settings = load_settings(cache_dir=cache_dir)
     with progress_bar() as progress:
         store = Store(settings.cache_dir, quant_type=quant_type, progress=progress)
-        pulled = store.pull(hub_name.at(revision))
+        pulled = store.pull(hub_name.at(revision), keep=keep)
     size = f"{pulled.num_bytes / _MIB:,.1f} MiB in {len(pulled.files)} files"
-    print(f"{one_line(str(pulled.path))}: {size}, commit {pulled.listing.commit[:12]}")
+    source = f"{size}, commit {pulled.listing.commit[:12]}"
+    if not pulled.missing:
+        print(f"{one_line(str(pulled.path))}: {source}")
+    if pulled.converted is not None:
+        size = f"{pulled.converted.stat().st_size / _MIB:,.1f} MiB"
+        print(f"{one_line(str(pulled.converted))}: {size} from {source}")
 
 
 def models_command(

@@ -14,8 +14,10 @@ from tempfile import TemporaryFile
 from glm3edge import __version__
 from glm3edge.errors import ConfigError
 from glm3edge.store.cache import ConvertedModels, Origin
+from glm3edge.store.hub.clients import Hub
 from glm3edge.store.hub.names import HubName
 from glm3edge.store.hub.pull import Pulled
+from glm3edge.store.streaming import WeightStream
 from glm3edge_convert import convert, convert_lora, convert_prefix
 from glm3edge_convert.adapters.lora import DEFAULT_ADAPTER_TYPE
 from glm3edge_convert.errors import OutputExistsError
@@ -60,28 +62,34 @@ class CachedConverter:
         *,
         name: str | None = None,
         fingerprint: str | None = None,
+        weights: WeightStream | None = None,
     ) -> Path:
         """Convert a checkpoint folder; ``name`` and ``fingerprint`` are the folder's if not given.
 
+        Its ``weights`` are downloaded meanwhile, if they are not there.
+
         Raises:
             ConfigError: the cache folder cannot be written.
+            HubError: the weights cannot be downloaded.
             ConvertError: the checkpoint cannot be converted.
         """
         checkpoint, quant_type = checkpoint.resolve(), quant_type.lower()
         fingerprint = fingerprint or _fingerprint(checkpoint)
+        make = partial(convert, checkpoint, progress=self._progress)
         path = self._convert_once(
             f"{name or checkpoint.name}-{quant_type}-{fingerprint}.gguf",
-            f"{checkpoint} to {quant_type}",
-            partial(convert, checkpoint, quant_type=quant_type, progress=self._progress),
+            f"{checkpoint} to {quant_type}{' while it is downloaded' if weights else ''}",
+            partial(weights.convert if weights else make, quant_type=quant_type),
         )
         self._models.note_use(path, origin)
         return path
 
-    def convert_pulled(self, pulled: Pulled, quant_type: str) -> Path:
-        """Convert a repository's checkpoint.
+    def convert_pulled(self, pulled: Pulled, quant_type: str, hub: Hub) -> Path:
+        """Convert a repository's checkpoint, whose weights come from ``hub`` if they are missing.
 
         Raises:
             ConfigError: the cache folder cannot be written.
+            HubError: the weights cannot be downloaded.
             ConvertError: the checkpoint cannot be converted.
         """
         listing = pulled.listing
@@ -91,6 +99,7 @@ class CachedConverter:
             Origin.of(listing),
             name=listing.name.repo.rpartition("/")[2],
             fingerprint=_digest(__version__, listing.commit),
+            weights=WeightStream(hub, pulled, self._progress) if pulled.missing else None,
         )
 
     def convert_lora(self, folder: Path) -> Path:

@@ -173,10 +173,11 @@ class Store:
             raise ConfigError(f"{name} is a GGUF file: serve it as it is, glm3edge serve {name}")
         return pulled.path
 
-    def pull(self, name: HubName) -> Pulled:
+    def pull(self, name: HubName, *, keep: bool = False) -> Pulled:
         """Get a repository's model at the commit it has now, and convert it if its name has a type.
 
-        What the hub's cache has by a repository's other name is not pulled again.
+        What the hub's cache has by a repository's other name is not pulled again. Weights that are
+        converted are only downloaded to that cache if they are to be kept.
 
         Raises:
             HubError: it cannot be pulled.
@@ -185,17 +186,20 @@ class Store:
         there = self._find_pulled(name, self._quant_type)
         if there is not None and there.listing.name.hub == name.hub:
             name = replace(name, repo=there.listing.name.repo)
+        hub, wanted = client_for(name), name.type_choice or self._quant_type
+        if wanted is not None:
+            self._converter.make_folder()
         pulled = pull(
-            client_for(name),
+            hub,
             name,
             self._listings,
             quant_type=self._quant_type,
             report=self._progress,
+            with_weights=keep or wanted is None,
         )
-        wanted = name.type_choice or self._quant_type
-        if wanted is not None and not pulled.is_gguf:
-            self._converter.convert_pulled(pulled, wanted)
-        return pulled
+        if wanted is None or pulled.is_gguf:
+            return pulled
+        return replace(pulled, converted=self._converter.convert_pulled(pulled, wanted, hub))
 
     def models(self) -> list[CachedModel]:
         """Models in the cache: first the converted ones, then the GGUF files that were pulled."""
@@ -259,11 +263,11 @@ class Store:
             for copy in name.copies:
                 if path := self._converter.find(copy, wanted, any_version=True):
                     return path
-            pulled = self._pull(name, quant_type, check)
+            pulled = self._pull(name, quant_type, check, with_weights=False)
         if pulled.is_gguf:
             return pulled.path
         check(pulled.path)
-        return self._converter.convert_pulled(pulled, wanted)
+        return self._converter.convert_pulled(pulled, wanted, client_for(pulled.listing.name))
 
     def _find_pulled(self, name: HubName, quant_type: str | None) -> Pulled | None:
         """The model in the cache of a hub, by any of its names."""
@@ -274,7 +278,12 @@ class Store:
         return None
 
     def _pull(
-        self, name: HubName, quant_type: str | None, check: Callable[[Path], None] | None
+        self,
+        name: HubName,
+        quant_type: str | None,
+        check: Callable[[Path], None] | None,
+        *,
+        with_weights: bool = True,
     ) -> Pulled:
         self._converter.make_folder()
         if self._announce is not None:
@@ -286,6 +295,7 @@ class Store:
             quant_type=quant_type,
             report=self._progress,
             check=check,
+            with_weights=with_weights,
         )
 
 

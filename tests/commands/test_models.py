@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -79,11 +80,11 @@ def test_pull_convert_list_remove(user: User, tiny_checkpoint: Path) -> None:
     user.hub.push_folder("zai-org/tiny", tiny_checkpoint)
     result = user.run("pull", "zai-org/tiny:q8_0")
     assert result.returncode == 0, result.stderr
-    assert "100% 6 of 6 files" in result.stderr
-    assert "tensors" in result.stderr
-    assert "snapshots" in result.stdout
-    assert "6.9 MiB in 6 files, commit " in result.stdout
+    assert re.search(r"^\d+% 1 of 2 files, \d+ of 31 tensors$", result.stderr, re.MULTILINE)
+    assert "100% 2 of 2 files, 31 of 31 tensors" in result.stderr
+    assert "4.1 MiB from 6.9 MiB in 6 files, commit " in result.stdout
     (model,) = user.models()
+    assert result.stdout.startswith(f"{model['path']}: ")
     assert model["name"].startswith("tiny-q8_0-")
     assert (model["type"], model["context_length"], model["converted"]) == ("q8_0", 1024, True)
     assert model["origin"]["place"] == "zai-org/tiny"
@@ -96,7 +97,10 @@ def test_pull_convert_list_remove(user: User, tiny_checkpoint: Path) -> None:
     assert user.ok("models", "rm", model["name"]).startswith(f"removed {model['name']}: ")
     assert user.models() == []
     assert list((user.folder / "cache" / "converted").iterdir()) == []
-    user.ok("pull", "zai-org/tiny:q8_0")
+    kept, converted = user.ok("pull", "zai-org/tiny:q8_0", "--keep").splitlines()
+    assert "snapshots" in kept
+    assert "6.9 MiB in 6 files, commit " in kept
+    assert converted.startswith(f"{model['path']}: ")
     said = user.ok("models", "rm", "zai-org/tiny:q8_0", "--with-checkpoint")
     assert "removed zai-org/tiny from the hub's cache: 6.9 MiB" in said
     assert not list((user.folder / "hf" / "hub").glob("models--*"))

@@ -9,7 +9,7 @@ from glm3edge.llama.model import Model
 from glm3edge.store.cache import Origin
 from glm3edge.store.hub.errors import HubUnreachableError
 from glm3edge.store.hub.huggingface import HuggingFace
-from glm3edge.store.hub.names import parse_name
+from glm3edge.store.hub.names import HubName, parse_name
 from glm3edge.store.store import Store
 from glm3edge_convert.conversion import Kind
 from glm3edge_convert.errors import NotACheckpointError
@@ -23,6 +23,12 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "cache", quant_type="q8_0")
+
+
+def named(text: str) -> HubName:
+    name = parse_name(text)
+    assert name is not None
+    return name
 
 
 def test_a_gguf_file_is_itself(store: Store, tiny_gguf: Path) -> None:
@@ -117,6 +123,7 @@ def test_a_repository_is_pulled_and_converted_once(
     store: Store, hub: HubServer, tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
     hub.push_folder("o/tiny", tiny_checkpoint)
+    Store(tmp_path / "cache").pull(named("o/tiny"))
     path = store.find("o/tiny")
     assert path.parent == tmp_path / "cache" / "converted"
     assert path.name.startswith("tiny-q8_0-")
@@ -136,6 +143,7 @@ def test_a_converted_repository_needs_its_checkpoint_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hub.push_folder("o/tiny", tiny_checkpoint)
+    Store(tmp_path / "cache").pull(named("o/tiny"))
     path = store.find("o/tiny")
     monkeypatch.setattr("glm3edge.store.conversion.__version__", "next")
     again = store.find("o/tiny")  # this version may convert otherwise
@@ -151,15 +159,14 @@ def test_a_converted_repository_needs_its_checkpoint_no_more(
 def test_pull_takes_a_new_commit_and_find_what_is_there(
     store: Store, hub: HubServer, tiny_checkpoint: Path
 ) -> None:
-    name = parse_name("o/tiny:q8_0")
-    assert name is not None
     hub.push_folder("o/tiny", tiny_checkpoint)
     path = store.find("o/tiny")
     config = (tiny_checkpoint / "config.json").read_bytes() + b"\n"
     commit = hub.push_folder("o/tiny", tiny_checkpoint, **{"config.json": config})
     assert store.find("o/tiny") == path
-    assert store.pull(name).listing.commit == commit
-    assert store.find("o/tiny") != path
+    pulled = store.pull(named("o/tiny:q8_0"))
+    assert pulled.listing.commit == commit
+    assert store.find("o/tiny") == pulled.converted != path
 
 
 def test_what_is_on_the_disk_wins_over_a_repository(
@@ -239,7 +246,5 @@ def test_a_gguf_file_of_a_hub_stays_there(store: Store, hub: HubServer, tmp_path
     hub.status = 500
     assert store.find("o/n:n-q4_0.gguf") == path
     assert [(model.name, model.is_converted) for model in store.models()] == [("n-q4_0", False)]
-    name = parse_name("o/n")
-    assert name is not None
-    assert store.remove_repository(name) == 4
+    assert store.remove_repository(named("o/n")) == 4
     assert store.models() == []

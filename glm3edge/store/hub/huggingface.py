@@ -99,6 +99,23 @@ class HuggingFace:
             if files:  # a name that is no commit leads to this one from now on
                 self._link(listing, files[0], revision=listing.name.revision)
 
+    def has(self, listing: Listing, path: str) -> bool:
+        """Whether a file is in the cache, if only by another commit: then ``fetch()`` links it."""
+        file = listing.files[path]
+        transfer = self._transfer_of_blob(listing, file)
+        return self._has(listing, file) or (transfer is not None and transfer.is_done)
+
+    def download(
+        self, listing: Listing, path: str, target: Path, report: Callable[[int], None]
+    ) -> None:
+        """Download what is missing of one file to ``target``, which is not in the cache.
+
+        Raises:
+            HubError: it cannot be downloaded.
+        """
+        with translating(listing.name, endpoint=self._endpoint, cache_dir=target.parent):
+            self._transfer(listing, listing.files[path], target).run(target.parent, report)
+
     def remove(self, name: HubName) -> int:
         """Remove all of a repository from the cache; returns the number of bytes freed."""
         try:
@@ -125,25 +142,28 @@ class HuggingFace:
         return path.is_file() and path.stat().st_size == file.num_bytes
 
     def _num_bytes_missing(self, listing: Listing, file: RemoteFile) -> int:
-        transfer = self._transfer(listing, file)
+        transfer = self._transfer_of_blob(listing, file)
         return transfer.num_bytes_missing if transfer else file.num_bytes
 
     def _fetch(self, listing: Listing, file: RemoteFile, meter: DownloadMeter) -> None:
-        if transfer := self._transfer(listing, file):
+        if transfer := self._transfer_of_blob(listing, file):
             locks = self._cache_dir / ".locks" / self._storage(listing.name).name
             transfer.run(locks, meter.of(file))  # the locks are the library's own
         self._link(listing, file, revision=listing.commit)
 
-    def _transfer(self, listing: Listing, file: RemoteFile) -> Transfer | None:
+    def _transfer_of_blob(self, listing: Listing, file: RemoteFile) -> Transfer | None:
         """Transfer of a file in LFS; the library downloads the others."""
         if file.sha256 is None:
             return None
+        return self._transfer(listing, file, self._storage(listing.name) / "blobs" / file.sha256)
+
+    def _transfer(self, listing: Listing, file: RemoteFile, target: Path) -> Transfer:
         repo, commit = listing.name.repo, listing.commit
         return Transfer(
             listing.name,
             file,
             hf_hub_url(repo, file.path, revision=commit, endpoint=self._endpoint),
-            self._storage(listing.name) / "blobs" / file.sha256,
+            target,
             build_hf_headers(library_name=_LIBRARY, library_version=__version__),
         )
 

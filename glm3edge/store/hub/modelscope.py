@@ -99,13 +99,29 @@ class ModelScope:
         files = [listing.files[path] for path in paths]
         num_bytes = sum(file.num_bytes for file in files)
         meter = DownloadMeter(num_files=len(files), num_bytes=num_bytes, report=report)
-        transfers = [self._transfer(listing, file) for file in files]
+        folder = self.folder(listing)
+        transfers = [self._transfer(listing, file, folder / file.path) for file in files]
         with translating(listing.name, endpoint=self._endpoint, cache_dir=self._cache_dir):
             missing = sum(transfer.num_bytes_missing for transfer in transfers)
             check_space(self._cache_dir, listing.name.hub, missing)
             for transfer in transfers:
                 transfer.run(self._cache_dir / ".lock", meter.of(transfer.file))
                 meter.done(transfer.file)
+
+    def has(self, listing: Listing, path: str) -> bool:
+        """Whether a file is in the cache as the hub has it now; reads all of it."""
+        return self._transfer(listing, listing.files[path], self.folder(listing) / path).is_done
+
+    def download(
+        self, listing: Listing, path: str, target: Path, report: Callable[[int], None]
+    ) -> None:
+        """Download what is missing of one file to ``target``, which is not in the cache.
+
+        Raises:
+            HubError: it cannot be downloaded.
+        """
+        with translating(listing.name, endpoint=self._endpoint, cache_dir=target.parent):
+            self._transfer(listing, listing.files[path], target).run(target.parent, report)
 
     def remove(self, name: HubName) -> int:
         """Remove all of a repository from the cache; returns the number of bytes freed."""
@@ -128,13 +144,13 @@ class ModelScope:
         folders = [self._cache_dir / base / place for base in ("models", "hub/models", "hub")]
         return [folder for folder in folders if folder.is_dir()]
 
-    def _transfer(self, listing: Listing, file: RemoteFile) -> Transfer:
+    def _transfer(self, listing: Listing, file: RemoteFile, target: Path) -> Transfer:
         query = urlencode({"Revision": listing.name.revision, "FilePath": file.path})
         return Transfer(
             listing.name,
             file,
             f"{self._url(listing.name)}?{query}",
-            self.folder(listing) / file.path,
+            target,
             _headers(),
         )
 

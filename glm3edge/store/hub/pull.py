@@ -5,7 +5,7 @@ and the disk whether it is there. Nor does one whose files another program left 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glm3edge.store.hub.clients import Hub
@@ -29,13 +29,23 @@ from glm3edge_convert.quantize.recipe import get_recipe
 class Pulled:
     """A pulled model: a GGUF file or a checkpoint folder at ``path``.
 
-    ``files`` are its files in the repository.
+    Attributes:
+        path: the file or the folder.
+        is_gguf: whether it is a file.
+        listing: the repository at the commit that was pulled.
+        files: its files in the repository.
+        weights: those of a checkpoint's weights, without their index.
+        missing: those of the weights that were not downloaded.
+        converted: what a checkpoint was converted to.
     """
 
     path: Path
     is_gguf: bool
     listing: Listing
     files: tuple[str, ...]
+    weights: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    converted: Path | None = None
 
     @property
     def num_bytes(self) -> int:
@@ -51,6 +61,7 @@ def pull(
     quant_type: str | None = None,
     report: Callable[[DownloadProgress], None] | None = None,
     check: Callable[[Path], None] | None = None,
+    with_weights: bool = True,
 ) -> Pulled:
     """Download what is missing of ``name``, at the commit that its revision has now.
 
@@ -62,6 +73,7 @@ def pull(
         report: called as the download goes on.
         check: called with a checkpoint's folder before the weights are downloaded; raises for one
             that is not wanted.
+        with_weights: whether a checkpoint's weights are downloaded too.
 
     Raises:
         HubError: it cannot be pulled.
@@ -70,20 +82,17 @@ def pull(
     """
     listing = hub.listing(name)
     selection = select(name, listing.files, quant_type)
+    files = selection.files
     if selection.kind == "checkpoint":
-        files = _pull_checkpoint(
-            hub,
-            listing,
-            selection.files,
-            name.type_choice or quant_type,
-            report=report,
-            check=check,
-        )
-    else:
-        files = selection.files
+        _pull_settings(hub, listing, files, name.type_choice or quant_type, check)
+        files = _with_shards(hub.folder(listing), listing, files)
+    pulled = _pulled(hub.folder(listing), selection, listing, files)
+    if with_weights or pulled.is_gguf:
         hub.fetch(listing, files, report)
+    else:
+        pulled = replace(pulled, missing=_missing(hub, pulled))
     listings.save(listing)
-    return _pulled(hub.folder(listing), selection, listing, files)
+    return pulled
 
 
 def find_pulled(
@@ -132,15 +141,14 @@ def _find_in(
     )
 
 
-def _pull_checkpoint(
+def _pull_settings(
     hub: Hub,
     listing: Listing,
     files: tuple[str, ...],
     quant_type: str | None,
-    *,
-    report: Callable[[DownloadProgress], None] | None,
     check: Callable[[Path], None] | None,
-) -> tuple[str, ...]:
+) -> None:
+    """Download all of a checkpoint but its weights, and check that it can be converted."""
     if quant_type is not None:
         get_recipe(quant_type)
     entry = weights_entry(listing.files) or ""
@@ -150,9 +158,14 @@ def _pull_checkpoint(
     if check is not None:
         check(folder)
     check_before_weights(folder, entry, quant_type)
-    files = _with_shards(folder, listing, files)
-    hub.fetch(listing, files, report)
-    return files
+
+
+def _missing(hub: Hub, pulled: Pulled) -> tuple[str, ...]:
+    """Files of the weights that are not in the hub's cache; the others are linked to the commit."""
+    there = [file for file in pulled.weights if hub.has(pulled.listing, file)]
+    elsewhere = [file for file in there if not (pulled.path / file).is_file()]
+    hub.fetch(pulled.listing, elsewhere, None)
+    return tuple(file for file in pulled.weights if file not in there)
 
 
 def _with_shards(folder: Path, listing: Listing, files: tuple[str, ...]) -> tuple[str, ...]:
@@ -181,5 +194,7 @@ def _are_there(listing: Listing, folder: Path, files: Sequence[str]) -> bool:
 
 
 def _pulled(folder: Path, selection: Selection, listing: Listing, files: tuple[str, ...]) -> Pulled:
-    is_gguf = selection.kind == "gguf"
-    return Pulled(folder / files[0] if is_gguf else folder, is_gguf, listing, files)
+    if selection.kind == "gguf":
+        return Pulled(folder / files[0], True, listing, files)
+    shards = tuple(file for file in files if file not in selection.files)
+    return Pulled(folder, False, listing, files, shards or (weights_entry(files) or "",))
