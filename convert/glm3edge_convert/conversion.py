@@ -80,7 +80,8 @@ def convert(
         ConvertError: the conversion failed; there is no output then.
     """
     started = time.monotonic()
-    check_output(output, overwrite=overwrite)
+    inputs = [source, *(adapter.path for adapter in adapters), *([imatrix] if imatrix else [])]
+    check_output(output, overwrite=overwrite, inputs=inputs)
     pending = None if feed is None else PendingWeights(source, feed)
     plan = make_plan(source, quant_type, adapters, imatrix, pending)
     num_bytes_source, source_key = _source_size_and_key(plan, adapters, feed)

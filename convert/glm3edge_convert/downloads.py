@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from glm3edge_convert.files import open_file
+from glm3edge_convert.files import read_head
 
 _NUM_BYTES = 512
 _LFS = b"version https://git-lfs.github.com/spec/"  # git-lfs/docs/spec.md
@@ -12,8 +12,7 @@ _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 def download_problem(path: Path) -> str | None:
     """The problem of a file and its remedy, as the end of a sentence; None if none is known."""
     try:
-        with open_file(path) as file:
-            head = file.read(_NUM_BYTES)
+        head = read_head(path, _NUM_BYTES)
     except OSError:
         return None
     if not head:

@@ -6,6 +6,7 @@ A pipe blocks whoever opens it until its other end is opened, and devices have n
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,14 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_GGUF = b"GGUF"
+
+
+class UnsuitableFileError(OSError):
+    """A path cannot be read or written as a file, or must not be; ``strerror`` says why."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(errno.EINVAL, reason, str(path))
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -35,6 +44,16 @@ def open_file(path: Path) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+def read_head(path: Path, num_bytes: int) -> bytes:
+    """The first ``num_bytes`` of a file, or all that it has.
+
+    Raises:
+        OSError: it cannot be opened or read, or is no plain file.
+    """
+    with open_file(path) as file:
+        return file.read(num_bytes)
 
 
 def read_file(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -71,24 +90,61 @@ def check_is_plain(path: Path) -> None:
     _check_mode(path, path.stat().st_mode)
 
 
-def check_is_writable(path: Path) -> None:
-    """Check that ``path`` leads to a plain file or nowhere, so that one can be written there.
+def check_is_writable(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Check that at ``path`` is a plain file or nothing, so that one can be written there.
+
+    Args:
+        path: where a file will be written.
+        inputs: files, and folders of files, that are read. A file that is one of them under
+            another name is one of them; a GGUF file in such a folder is not, as it was made there.
 
     Raises:
-        OSError: it leads to something else.
+        UnsuitableFileError: it is a link, something else than a file, or one of the inputs.
+        OSError: it is a folder, or cannot be asked about.
     """
-    if path.exists():
-        check_is_plain(path)
+    if path.is_symlink():
+        raise UnsuitableFileError(path, f"it is a link to {path.readlink()}")
+    if not path.exists():
+        return
+    check_is_plain(path)
+    if (found := _input_at(path, inputs)) is not None:
+        raise UnsuitableFileError(path, f"it is one of the inputs, {found}")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file, in UTF-8.
 
     Raises:
-        OSError: it cannot be written, or ``path`` leads to a pipe, a socket, a device or a folder.
+        OSError: it cannot be written, or ``path`` is no plain file.
     """
     check_is_writable(path)
     path.write_text(text, "utf-8")
+
+
+def _input_at(path: Path, inputs: Iterable[Path]) -> Path | None:
+    """The input that the file ``path`` is, None if it is none."""
+    for given in inputs:
+        is_folder = given.is_dir()
+        # One level down too: encoders have files there.
+        files = (*given.glob("*"), *given.glob("*/*")) if is_folder else (given,)
+        found = next((file for file in files if _is_same(file, path)), None)
+        if found is not None and not (is_folder and _is_gguf(path)):
+            return found
+    return None
+
+
+def _is_gguf(path: Path) -> bool:
+    try:
+        return read_head(path, len(_GGUF)) == _GGUF
+    except OSError:
+        return False
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
 
 
 def _check_mode(path: Path, mode: int) -> None:
@@ -96,4 +152,4 @@ def _check_mode(path: Path, mode: int) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-        raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+        raise UnsuitableFileError(path, f"it is {kind}, not a file")

@@ -17,6 +17,7 @@ from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.store.store import Store
 from glm3edge_convert.files import read_text
+from glm3edge_convert.gguf.split import parts_of
 from glm3edge_convert.gguf.writer import check_output
 from glm3edge_convert.progress import progress_bar
 from glm3edge_convert.quantize.imatrix import write_imatrix
@@ -62,13 +63,14 @@ def imatrix_command(options: ImatrixOptions) -> None:
     # Imports llama.cpp, which takes long.
     from glm3edge.llama.model import Model  # noqa: PLC0415
 
-    check_output(options.output, overwrite=options.overwrite)
-    settings = load_settings(threads=options.threads, type=options.type)
     text = options.text or DEFAULT_TEXT
+    _check_output(options, [text, Path(options.model).expanduser()])
+    settings = load_settings(threads=options.threads, type=options.type)
     with progress_bar() as progress:
         path = Store(settings.cache_dir, quant_type=options.type, progress=progress).find(
             options.model
         )
+    _check_output(options, [path])
     with Model(path) as model:
         chunk_size = min(options.chunk_size, model.context_length)
         chunks = _chunks(model, _read(text), chunk_size)[: options.chunks]
@@ -83,6 +85,11 @@ def imatrix_command(options: ImatrixOptions) -> None:
         overwrite=options.overwrite,
     )
     print(f"{options.output}: {len(found.sums)} matrices, from {len(chunks)} x {chunk_size} tokens")
+
+
+def _check_output(options: ImatrixOptions, inputs: list[Path]) -> None:
+    files = [file for path in inputs for file in parts_of(path)]
+    check_output(options.output, overwrite=options.overwrite, inputs=files)
 
 
 def _read(path: Path) -> str:

@@ -19,6 +19,7 @@ from glm3edge.llama.charsmap import is_sound
 from glm3edge.llama.gguf_file import has_head, read_gguf
 from glm3edge_convert.gguf.header import ALIGNMENT
 from glm3edge_convert.gguf.reader import GgufHeader, LongArray, StoredTensor
+from glm3edge_convert.gguf.split import parts_of
 
 CHAT_ARCHITECTURE = "chatglm"
 ENCODER_ARCHITECTURE = "bert"
@@ -224,11 +225,7 @@ def _other_parts(header: GgufHeader) -> list[GgufHeader]:
     first = f"-{1:05d}-of-{count:05d}.gguf"
     if not header.path.name.endswith(first):
         raise ModelLoadError(header.path, f"it is one of {count} parts; give that named *{first}")
-    stem = header.path.name.removesuffix(first)
-    parts = [
-        read_gguf(header.path.with_name(f"{stem}-{number:05d}-of-{count:05d}.gguf"))
-        for number in range(2, count + 1)
-    ]
+    parts = [read_gguf(path) for path in parts_of(header.path)[1:]]
     for part in parts:
         if not _is_one(part, "split.no", GGUFValueType.UINT16):
             raise _lie(part.path, "split.no is no uint16")

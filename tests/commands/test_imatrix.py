@@ -46,7 +46,8 @@ def test_from_a_checkpoint_to_a_coarse_file(
         (["--text", "absent.txt"], "error: --text absent.txt: No such file"),
         (["--text", "{folder}/bytes"], "is not UTF-8"),
         (["--text", "{folder}/short"], "give more text"),
-        (["--text", "{folder}/text.txt", "-o", "{folder}/text.txt"], "it exists already"),
+        (["--text", "{folder}/text.txt", "-o", "{folder}/text.txt"], "it is one of the inputs"),
+        (["--text", "{folder}/text.txt", "-o", "{folder}/linked.txt"], "it is one of the inputs"),
     ],
 )
 def test_problems(
@@ -54,10 +55,12 @@ def test_problems(
 ) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     (tmp_path / "short").write_text("短")
+    (tmp_path / "linked.txt").hardlink_to(text)
     given = [option.format(folder=tmp_path) for option in options]
-    result = run("imatrix", str(tiny_gguf), "-o", str(tmp_path / "out.gguf"), *given)
+    result = run("imatrix", str(tiny_gguf), "-o", str(tmp_path / "out.gguf"), *given, "--overwrite")
     assert result.returncode != 0
     assert message in result.stderr
+    assert text.read_text("utf-8") == TEXT
     assert not (tmp_path / "out.gguf").exists()
 
 

@@ -34,7 +34,7 @@ def link_to_fifo(path: Path) -> Path:
 
 SPECIAL: dict[str, tuple[Callable[[Path], Path], str]] = {
     "pipe": (fifo, "it is a pipe, not a file"),
-    "link": (link_to_fifo, "it is a pipe, not a file"),
+    "link": (link_to_fifo, "it is (a pipe, not a file|a link to .*pipe)"),
     "socket": (unix_socket, "it is a socket, not a file"),
     "device": (lambda _path: Path(os.devnull), "it is a device, not a file"),
     "folder": (lambda path: path.parent, "Is a directory"),

@@ -88,7 +88,7 @@ def convert_lora(
     Raises:
         ConvertError: the conversion failed; there is no output then.
     """
-    check_output(output, overwrite=overwrite)
+    check_output(output, overwrite=overwrite, inputs=[source])
     type_name = (quant_type or DEFAULT_ADAPTER_TYPE).lower()
     if type_name not in ADAPTER_TYPES:
         raise UnknownTypeError(type_name, list(ADAPTER_TYPES))

@@ -86,7 +86,7 @@ def convert_prefix(source: Path, output: Path, *, overwrite: bool = False) -> Pr
     Raises:
         ConvertError: the conversion failed; there is no output then.
     """
-    check_output(output, overwrite=overwrite)
+    check_output(output, overwrite=overwrite, inputs=[source])
     config = read_config(source)
     check_model_type(source, config)
     tensors = open_tensors(source)

@@ -9,7 +9,7 @@ conversion goes on with what a second temporary file, ``.<name>.part.json``, say
 import errno
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from glm3edge_convert.errors import (
     OutputError,
     OutputExistsError,
 )
-from glm3edge_convert.files import check_is_writable
+from glm3edge_convert.files import UnsuitableFileError, check_is_writable
 from glm3edge_convert.gguf.header import TensorInfo, gguf_header, padding
 from glm3edge_convert.gguf.part_file import Journal, PartFile, open_part
 
@@ -187,17 +187,23 @@ def _places(start: int, infos: Sequence[TensorInfo]) -> dict[str, int]:
     return places
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
+def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Check that a file may be written at ``path``.
+
+    Args:
+        path: the file to write.
+        overwrite: whether a file of that name may be replaced.
+        inputs: files and folders that are read, which may never be.
 
     Raises:
         OutputExistsError: there is one that may not be replaced.
-        OutputError: the name is a folder's, a pipe's or a device's, or its folder does not exist.
+        OutputError: the name is a folder's, a link's, a pipe's, a device's or one of the inputs, or
+            its folder does not exist.
     """
     with _translated_errors(path, 0):  # a name may be too long to ask about
         if path.is_dir():
             raise OutputError(path, "it is a folder; give a file name")
-        check_is_writable(path)
+        check_is_writable(path, inputs)
         if path.exists() and not overwrite:
             raise OutputExistsError(path)
         if not path.parent.is_dir():
@@ -215,6 +221,8 @@ def _translated_errors(path: Path, num_bytes: int) -> Iterator[None]:
     """Turn the system's errors into ours; ``num_bytes`` is what the whole file needs."""
     try:
         yield
+    except UnsuitableFileError as exc:
+        raise OutputError(path, f"{exc.strerror}; choose another name") from exc
     except OSError as exc:
         if exc.errno == errno.EFBIG:
             raise FileSizeError(path, num_bytes) from exc

@@ -15,6 +15,13 @@ import typer
 from glm3edge.commands.bench.scenarios import SCENARIOS, Load
 from glm3edge.commands.logs import start_logging
 from glm3edge.commands.options import LogLevelOptions, Out, Threads
+from glm3edge.commands.results import (
+    ABOUT_FILE,
+    JSON_FILE,
+    PLOT_FILE,
+    TABLE_FILE,
+    make_results_folder,
+)
 from glm3edge.commands.signature import takes
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
@@ -82,6 +89,8 @@ def bench_command(options: BenchOptions) -> None:
     names = _known_names(options.scenario)
     settings = load_settings(threads=options.threads)
     path = Store(settings.cache_dir, quant_type=settings.type).find(options.model)
+    if options.out is not None:
+        make_results_folder(options.out, [path])
     results = _measure(options, path, names, threads=num_threads(settings.threads))
     print(markdown(results), end="")
     if options.out is not None:
@@ -132,14 +141,13 @@ def _bare_loop(path: Path, *, context_size: int, num_sequences: int, threads: in
 def _write(results: "Results", out: Path, model: Path) -> None:
     from glm3edge.commands.bench.report import markdown, plot  # noqa: PLC0415
 
-    out.mkdir(parents=True, exist_ok=True)
-    results.write(out / "results.json")
+    results.write(out / JSON_FILE)
     command = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
     about = {"model": model.name, "date": time.strftime("%Y-%m-%d"), "command": command}
-    write_text(out / "about.json", json.dumps(about, indent=2) + "\n")
-    write_text(out / "table.md", markdown(results))
+    write_text(out / ABOUT_FILE, json.dumps(about, indent=2) + "\n")
+    write_text(out / TABLE_FILE, markdown(results))
     try:
-        plot(results, out / "plot.svg")
+        plot(results, out / PLOT_FILE)
     except ConfigError as exc:
         _print_error(f"no plot.svg: {exc}")
 

@@ -23,7 +23,7 @@ from glm3edge.commands.chat.generation_options import NAMES
 from glm3edge.commands.chat.sources.base import first_error
 from glm3edge.errors import InvalidRequestError
 from glm3edge.schema.chat import ChatRequest, Tool
-from glm3edge_convert.files import read_file
+from glm3edge_convert.files import check_is_writable, read_file
 
 FORMAT = "glm3edge-chat"
 VERSION = 1
@@ -49,6 +49,10 @@ def save(transcript: Transcript, path: Path) -> None:
     Raises:
         TranscriptError: it cannot be written, or the file exists and is no transcript.
     """
+    try:
+        check_is_writable(path)
+    except OSError as exc:
+        raise TranscriptError(path, exc.strerror or str(exc)) from exc
     if path.exists() and not _is_transcript(path):
         raise TranscriptError(path, "a file is there that is no saved chat; choose another name")
     body = {

@@ -13,6 +13,7 @@ import typer
 from glm3edge.chatglm3.calibration import DEFAULT_TEXT, MIN_WINDOW, read_text
 from glm3edge.commands.logs import start_logging
 from glm3edge.commands.options import AsJson, LogLevelOptions, Out, Threads
+from glm3edge.commands.results import JSON_FILE, PLOT_FILE, TABLE_FILE, make_results_folder
 from glm3edge.commands.signature import takes
 from glm3edge.commands.verify.errors import DivergenceError
 from glm3edge.commands.verify.limits import EXACT, FILE_KV_TYPES
@@ -91,6 +92,9 @@ def verify_command(options: VerifyOptions) -> None:
     KL divergence is beyond its limit, 130 interrupted.
     """
     start_logging(options.log_level)
+    if options.out is not None:
+        inputs = [*options.files, Path(options.against), options.text or DEFAULT_TEXT]
+        make_results_folder(options.out, inputs)
     report = _compare(options)
     _show(report, as_json=options.as_json)
     if options.out is not None:
@@ -138,14 +142,13 @@ def _write(report: "Report", out: Path) -> None:
     from glm3edge.commands.verify import report as form  # noqa: PLC0415
 
     try:
-        out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(form.as_json(report), ensure_ascii=False, indent=2)
-        write_text(out / "results.json", text + "\n")
-        write_text(out / "table.md", form.markdown(report))
+        write_text(out / JSON_FILE, text + "\n")
+        write_text(out / TABLE_FILE, form.markdown(report))
     except OSError as exc:
         raise ConfigError(f"--out {out}: {exc.strerror or exc}") from exc
     try:
-        form.plot(report, out / "plot.svg")
+        form.plot(report, out / PLOT_FILE)
     except ConfigError as exc:
         _print_error(f"no plot.svg: {exc}")
 

@@ -45,6 +45,14 @@ def test_another_file_is_not_overwritten(tmp_path: Path) -> None:
         save(Transcript(messages=[]), tmp_path / "none" / "chat.json")
 
 
+def test_a_link_is_not_replaced(tmp_path: Path) -> None:
+    save(Transcript(messages=[]), tmp_path / "chat.json")
+    (tmp_path / "link").symlink_to("chat.json")
+    with pytest.raises(TranscriptError, match="it is a link to chat"):
+        save(Transcript(messages=[]), tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_the_body_of_a_request_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "body.json"
     body = {

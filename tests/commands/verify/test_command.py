@@ -86,6 +86,26 @@ def test_a_folder(demo: Demo, tmp_path: Path) -> None:
     assert "<svg" in (out / "plot.svg").read_text("utf-8")
 
 
+@pytest.mark.parametrize("name", ["results.json", "table.md", "plot.svg"])
+@pytest.mark.parametrize("way", ["itself", "hard link", "link"])
+def test_an_input_where_a_result_goes(demo: Demo, tmp_path: Path, name: str, way: str) -> None:
+    """The table was written over the text, once all was computed."""
+    path = tmp_path / name
+    text = path if way == "itself" else tmp_path / "text"
+    text.write_text("kept", "utf-8")
+    if way == "link":
+        path.symlink_to(text)
+    elif way == "hard link":
+        path.hardlink_to(text)
+    result = verify(demo("q8_0"), "--against", demo("f16"), "--text", text, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert (
+        f"--out {path}: it is {'a link to' if way == 'link' else 'one of the inputs'}"
+        in result.stderr
+    )
+    assert text.read_text("utf-8") == "kept"
+
+
 def test_a_text_of_ones_own(demo: Demo, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("你好，世界。Hello, world! " * 40, "utf-8")

@@ -22,7 +22,7 @@ from glm3edge_convert.errors import (
     UnreadableFileError,
     UnsupportedArchitectureError,
 )
-from glm3edge_convert.files import open_file, read_file
+from glm3edge_convert.files import read_file, read_head
 
 CHATGLM2 = "ChatGLM2"
 GLM4 = "GLM-4"
@@ -92,8 +92,7 @@ def _text(path: Path) -> str:
 
 def _head(path: Path) -> bytes:
     try:
-        with open_file(path) as file:
-            return file.read(512)
+        return read_head(path, 512)
     except FileNotFoundError as exc:
         raise NotACheckpointError(path.parent, f"{path.name} is missing") from exc
     except OSError as exc:
