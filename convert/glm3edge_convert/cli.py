@@ -62,8 +62,9 @@ def convert_command(
 ) -> None:
     """Convert a ChatGLM3 checkpoint, an encoder or a reranker to a quantized GGUF file.
 
-    Exit codes: 2 wrong usage, 3 not a checkpoint folder, 4 another model than ChatGLM3, 5 damaged
-    or inconsistent checkpoint, 6 output cannot be written, 7 a library is missing, 130 interrupted.
+    Exit codes: 2 wrong usage, 3 not a checkpoint folder, 4 another model than ChatGLM3
+    or a quantized one, 5 damaged or inconsistent checkpoint, 6 output cannot be written, 7 a
+    library is missing, 130 interrupted.
     """
     with _exit_codes(), progress_bar() as progress:
         summary = convert(

@@ -9,6 +9,8 @@
     ├── NotAnAdapterError              the folder lacks a file that every LoRA adapter has
     ├── NotAPrefixError                the folder holds no P-Tuning v2 prefix
     ├── UnsupportedArchitectureError   a checkpoint, but not a ChatGLM3 one
+    ├── AmbiguousArchitectureError     a checkpoint of ChatGLM3 or of ChatGLM2
+    ├── QuantizedCheckpointError       a checkpoint whose weights were quantized before
     ├── UnsupportedAdapterError        an adapter that does more than LoRA
     ├── UnsupportedPrefixError         a P-Tuning v2 checkpoint where a model is wanted
     ├── CheckpointError                a ChatGLM3 checkpoint with something wrong in it
@@ -131,6 +133,47 @@ class UnsupportedArchitectureError(ConvertError):
         )
         self.path = path
         self.architecture = architecture
+        self.sign = sign
+
+
+class AmbiguousArchitectureError(ConvertError):
+    """Nothing in a checkpoint's folder tells ChatGLM3 from ChatGLM2.
+
+    Attributes:
+        path: its folder.
+    """
+
+    exit_code = 4
+
+    def __init__(self, path: Path, sign: str) -> None:
+        super().__init__(
+            f"is {path} ChatGLM3 or ChatGLM2? It has {sign}; if it is ChatGLM3, add "
+            "tokenization_chatglm.py of the model that it was trained from, and its rope_ratio to "
+            "config.json (50 for chatglm3-6b-32k)"
+        )
+        self.path = path
+
+
+class QuantizedCheckpointError(ConvertError):
+    """A checkpoint's weights are quantized.
+
+    Attributes:
+        path: its folder.
+        method: what they were quantized with, empty if that is not known.
+        sign: what tells.
+    """
+
+    exit_code = 4
+
+    def __init__(self, path: Path, method: str, sign: str, *, original: str = "") -> None:
+        how = f" with {method}" if method else ""
+        such_as = f", such as {original}" if original else ""
+        super().__init__(
+            f"{path} is quantized{how} ({sign}), and only float16, bfloat16 or float32 weights can "
+            f"be converted; take the checkpoint that it was made from{such_as}"
+        )
+        self.path = path
+        self.method = method
         self.sign = sign
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from glm3edge.errors import ConfigError
 from glm3edge.llama.model import Model
 from glm3edge_convert.checkpoint.config import read_config
-from glm3edge_convert.models.chatglm.architecture import check_model_type
+from glm3edge_convert.models.chatglm.architecture import check_config
 from glm3edge_convert.models.chatglm.header_only import write_header_only
 from glm3edge_convert.models.chatglm.hparams import (
     CHATGLM3_6B,
@@ -65,7 +65,7 @@ def read_planned_model(name: str | None, path: Path | None) -> PlannedModel:
         return PlannedModel(name, CHATGLM3_6B)
     if path.is_dir():
         config = read_config(path)
-        check_model_type(path, config)
+        check_config(path, config)
         return PlannedModel(name, parse_hparams(path, config))
     return _read_file(name, path)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm3edge_convert.checkpoint.shards import PendingTensor
+from glm3edge_convert.checkpoint.quantization import check_tensors_are_unquantized
 from glm3edge_convert.checkpoint.weights import SourceTensor
 from glm3edge_convert.errors import MissingTensorError, TensorShapeError, UnexpectedTensorError
 
@@ -97,10 +98,12 @@ def plan_tensors(
         The output's tensors, in the order of ``mappings``.
 
     Raises:
+        QuantizedCheckpointError: the tensors are quantized.
         MissingTensorError: the checkpoint lacks a tensor.
         TensorShapeError: a tensor has another shape than in ``mappings``.
         UnexpectedTensorError: the checkpoint has a tensor besides.
     """
+    check_tensors_are_unquantized(folder, sources)
     outputs, used = [], set()
     for mapping in mappings:
         source = sources.get(mapping.source_name)

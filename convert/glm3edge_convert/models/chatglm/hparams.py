@@ -29,7 +29,6 @@ FIXED_OPTIONS = {
     "multi_query_attention": True,
     "original_rope": True,
     "tie_word_embeddings": False,
-    "quantization_bit": 0,
 }
 
 

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from glm3edge_convert.errors import NotACheckpointError, UnsupportedArchitectureError
+from glm3edge_convert.errors import (
+    AmbiguousArchitectureError,
+    NotACheckpointError,
+    UnsupportedArchitectureError,
+)
 from glm3edge_convert.models.chatglm.architecture import check_architecture
 from glm3edge_convert.synth.layout import CONFIG, TOKENIZER_CONFIG
 
@@ -55,7 +59,6 @@ REFUSED: dict[str, tuple[dict[str, Any], Files, str]] = {
         "ChatGLM2",
     ),
     "ChatGLM2, model code only": ({}, {"modeling_chatglm.py": '"[Round {}]"'}, "ChatGLM2"),
-    "ChatGLM2, no code": ({"seq_length": 32768}, {}, "ChatGLM2"),
     "GLM-4 by its tokenizer": ({}, {"tokenizer.model": TIKTOKEN}, "GLM-4"),
     "GLM-4 by its vocabulary": ({"padded_vocab_size": 151552}, {}, "GLM-4"),
     "GLM-4 in transformers": ({"model_type": "glm4"}, {}, "GLM-4"),
@@ -90,6 +93,13 @@ def test_refused(case: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedArchitectureError, match="not ChatGLM3") as info:
         check_architecture(tmp_path, CHATGLM3 | changes)
     assert info.value.architecture == architecture
+
+
+def test_what_may_be_either_is_asked_about(tmp_path: Path) -> None:
+    """ChatGLM3 in a folder without Python files was called ChatGLM2."""
+    _write(tmp_path, {})
+    with pytest.raises(AmbiguousArchitectureError, match=r"add tokenization_chatglm\.py"):
+        check_architecture(tmp_path, CHATGLM3 | {"seq_length": 32768})
 
 
 def test_code_is_not_run(tmp_path: Path) -> None:

@@ -96,7 +96,6 @@ def test_numbers_must_be_positive(key: str, value: object) -> None:
         ({"multi_query_attention": False}, "multi_query_attention"),
         ({"original_rope": False}, "original_rope"),
         ({"tie_word_embeddings": True}, "tie_word_embeddings"),
-        ({"quantization_bit": 4}, "quantization_bit"),
     ],
 )
 def test_contradictions_and_unknown_options(changes: dict[str, Any], key: str) -> None:
@@ -106,7 +105,7 @@ def test_contradictions_and_unknown_options(changes: dict[str, Any], key: str) -
 
 def test_options_may_be_absent_or_null() -> None:
     assert parse_hparams(FOLDER, SIZES) == parse_hparams(FOLDER, OFFICIAL)
-    assert parse_hparams(FOLDER, OFFICIAL | {"quantization_bit": None})
+    assert parse_hparams(FOLDER, OFFICIAL | {"multi_query_attention": None})
 
 
 def test_gguf_keys_are_read_back() -> None:
