@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from glm3edge_convert.downloads import download_problem
+from glm3edge_convert.lookalikes import lookalike
 
 MIB = 1024 * 1024
 
@@ -109,10 +110,9 @@ class NotACheckpointError(ConvertError):
     exit_code = 3
 
     def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(
-            f"{path} is not a checkpoint folder: {problem}; "
-            "give the folder with config.json, tokenizer.model and the weights"
-        )
+        usual = f"{problem}; give the folder with config.json, tokenizer.model and the weights"
+        reason = lookalike(path, "config.json") or usual
+        super().__init__(f"{path} is not a checkpoint folder: {reason}")
         self.path = path
 
 
@@ -137,11 +137,7 @@ class UnsupportedArchitectureError(ConvertError):
 
 
 class AmbiguousArchitectureError(ConvertError):
-    """Nothing in a checkpoint's folder tells ChatGLM3 from ChatGLM2.
-
-    Attributes:
-        path: its folder.
-    """
+    """Nothing in a checkpoint's folder, ``path``, tells ChatGLM3 from ChatGLM2."""
 
     exit_code = 4
 
@@ -183,10 +179,9 @@ class NotAnAdapterError(ConvertError):
     exit_code = 3
 
     def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(
-            f"{path} is not a LoRA adapter: {problem}; "
-            "give the folder with adapter_config.json and adapter_model.safetensors"
-        )
+        usual = f"{problem}; give the folder with adapter_config.json and adapter_model.safetensors"
+        reason = lookalike(path, "adapter_config.json") or usual
+        super().__init__(f"{path} is not a LoRA adapter: {reason}")
         self.path = path
 
 
@@ -197,26 +192,26 @@ class UnsupportedAdapterError(ConvertError):
         path: its configuration.
         key: the option that says so.
         value: the value of the option.
-        can_be_merged: whether the adapter can be merged into a model instead.
     """
 
     exit_code = 4
 
     def __init__(
-        self, path: Path, key: str, value: object, meaning: str, *, can_be_merged: bool = False
+        self,
+        path: Path,
+        key: str,
+        value: object,
+        meaning: str,
+        *,
+        remedy: str = "merge the adapter into the model with PEFT's merge_and_unload() and convert "
+        "that",
     ) -> None:
-        remedy = (
-            "convert the model with --merge-lora and this folder"
-            if can_be_merged
-            else "merge the adapter into the model with PEFT's merge_and_unload() and convert that"
-        )
         super().__init__(
             f"{path}: {key} is {value!r}: {meaning}, which cannot be converted; {remedy}"
         )
         self.path = path
         self.key = key
         self.value = value
-        self.can_be_merged = can_be_merged
 
 
 class NotAPrefixError(ConvertError):
@@ -312,13 +307,16 @@ class TensorShapeError(CheckpointError):
     """A tensor's shape contradicts config.json."""
 
     def __init__(
-        self, path: Path, tensor: str, expected: Sequence[int], found: Sequence[int]
+        self,
+        path: Path,
+        tensor: str,
+        expected: Sequence[int],
+        found: Sequence[int],
+        *,
+        remedy: str = "use the config.json that belongs to these weights",
     ) -> None:
-        super().__init__(
-            path,
-            f"tensor {tensor} has shape {_shape(found)} where config.json asks for "
-            f"{_shape(expected)}; use the config.json that belongs to these weights",
-        )
+        shapes = f"{_shape(found)} where config.json asks for {_shape(expected)}"
+        super().__init__(path, f"tensor {tensor} has shape {shapes}; {remedy}")
         self.tensor = tensor
         self.expected = tuple(expected)
         self.found = tuple(found)

@@ -56,6 +56,14 @@ def read_head(path: Path, num_bytes: int) -> bytes:
         return file.read(num_bytes)
 
 
+def has_gguf_magic(path: Path) -> bool:
+    """Whether a file begins as GGUF files do."""
+    try:
+        return read_head(path, len(_GGUF)) == _GGUF
+    except OSError:
+        return False
+
+
 def read_file(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """Contents of a file of at most ``max_bytes``.
 
@@ -128,16 +136,9 @@ def _input_at(path: Path, inputs: Iterable[Path]) -> Path | None:
         # One level down too: encoders have files there.
         files = (*given.glob("*"), *given.glob("*/*")) if is_folder else (given,)
         found = next((file for file in files if _is_same(file, path)), None)
-        if found is not None and not (is_folder and _is_gguf(path)):
+        if found is not None and not (is_folder and has_gguf_magic(path)):
             return found
     return None
-
-
-def _is_gguf(path: Path) -> bool:
-    try:
-        return read_head(path, len(_GGUF)) == _GGUF
-    except OSError:
-        return False
 
 
 def _is_same(path: Path, other: Path) -> bool:

@@ -68,6 +68,11 @@ _WITH_BYTES = {"llama", "t5"}
 _NO_WEIGHTS = {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"}
 _ADDED = "token_types.weight"  # a matrix, and added to a vector
 _LAYER = re.compile(r"blk\.(\d+)\.")
+_OTHER_KINDS = (  # the option that takes it, its general.type and adapter.type
+    ("glm3edge serve --lora", "adapter", "lora"),
+    ("glm3edge serve --prefix", "adapter", "prefix"),
+    ("glm3edge convert --imatrix", "imatrix", None),
+)
 _MAX_DETAIL = 200  # characters of what an error quotes
 _LORA_TYPES = {
     "general.type": GGUFValueType.STRING,
@@ -84,6 +89,7 @@ def check_model(path: Path, architecture: str) -> None:
         ModelLoadError: it is no GGUF file, holds another architecture, or contradicts itself.
     """
     header = read_gguf(path, whole={_TOKENS, _TOKEN_TYPES, _CHARSMAP})
+    _check_kind(header)
     found = header.metadata.get("general.architecture")
     if found != architecture:
         raise ModelLoadError(path, _why_not(path, found, architecture))
@@ -133,6 +139,10 @@ def check_lora(path: Path) -> GgufHeader:
     for key, kind in _LORA_TYPES.items():
         if key in header.types and not _is_one(header, key, kind):
             raise _lie(path, f"{key} is no {kind.name.lower()}")
+    if header.metadata.get("general.type") != "adapter":
+        raise ModelLoadError(path, "it is no adapter; serve it as the model, or give an adapter")
+    if header.metadata.get("adapter.type") == "prefix":
+        raise ModelLoadError(path, "it is a P-Tuning v2 prefix; give it to glm3edge serve --prefix")
     if not math.isfinite(alpha := header.metadata.get("adapter.lora.alpha", 0)):
         raise _lie(path, f"adapter.lora.alpha is {alpha}")
     for tensor in header.tensors.values():
@@ -217,14 +227,27 @@ def _check_type(path: Path, tensor: StoredTensor) -> None:
         raise _lie(path, f"{tensor.name} is {tensor.type.name}, which no weights are")
 
 
+def _check_kind(header: GgufHeader) -> None:
+    """Refuse adapters, importance matrices, and all but the first of a split model's parts."""
+    kinds = [header.metadata.get(key) for key in ("general.type", "adapter.type")]
+    for option, *its_kinds in _OTHER_KINDS:
+        if kinds == its_kinds:
+            raise ModelLoadError(header.path, f"it is no model; give it to {option}")
+    first = f"-{1:05d}-of-{_num_parts(header):05d}.gguf"
+    if _num_parts(header) > 1 and not header.path.name.endswith(first):
+        problem = f"it is one of {_num_parts(header)} parts; give that named *{first}"
+        raise ModelLoadError(header.path, problem)
+
+
+def _num_parts(header: GgufHeader) -> int:
+    count = header.metadata.get("split.count")
+    return count if isinstance(count, int) else 1
+
+
 def _other_parts(header: GgufHeader) -> list[GgufHeader]:
     """Headers of the files that llama.cpp opens beside the first one of a split model."""
-    count = header.metadata.get("split.count", 0)
-    if not isinstance(count, int) or count < 2:
+    if _num_parts(header) < 2:
         return []
-    first = f"-{1:05d}-of-{count:05d}.gguf"
-    if not header.path.name.endswith(first):
-        raise ModelLoadError(header.path, f"it is one of {count} parts; give that named *{first}")
     parts = [read_gguf(path) for path in parts_of(header.path)[1:]]
     for part in parts:
         if not _is_one(part, "split.no", GGUFValueType.UINT16):

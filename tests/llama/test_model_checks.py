@@ -201,6 +201,46 @@ def test_parts_of_a_split_model(folder: Path, tmp_path: Path) -> None:
         Model(path)
 
 
+def test_one_part_of_a_split_model(folder: Path, tmp_path: Path) -> None:
+    """It was called a model without an architecture."""
+    path = _parts(folder, tmp_path, lambda part: with_value(part, "split.count", UINT16, 2))
+    with pytest.raises(ModelLoadError, match=r"one of 2 parts; give that named \*-00001-of-00002"):
+        Model(path.with_name("m-00002-of-00002.gguf"))
+    path.rename(tmp_path / "renamed.gguf")
+    with pytest.raises(ModelLoadError, match="it is one of 2 parts"):
+        Model(tmp_path / "renamed.gguf")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "option"),
+    [
+        (("adapter", "lora"), "serve --lora"),
+        (("adapter", "prefix"), "serve --prefix"),
+        (("imatrix", None), "convert --imatrix"),
+    ],
+)
+def test_files_that_are_no_models(
+    folder: Path, tmp_path: Path, kinds: tuple[str, str | None], option: str
+) -> None:
+    """They were called models that lack hyperparameters."""
+    document = read_document(folder / "lora.gguf")
+    for key, kind in zip(("general.type", "adapter.type"), kinds, strict=True):
+        values = {name: value for name, value in document.values.items() if name != key.encode()}
+        document = replace(document, values=values)
+        document = document if kind is None else with_value(document, key, STRING, kind)
+    _assert_refused(document, tmp_path / "a.gguf", f"it is no model; give it to glm3edge {option}")
+
+
+def test_files_that_are_no_lora_adapters(folder: Path, tmp_path: Path) -> None:
+    document = with_value(read_document(folder / "lora.gguf"), "adapter.type", STRING, "prefix")
+    (tmp_path / "a.gguf").write_bytes(document.encode()[0])
+    with Model(folder / "chat.gguf") as model:
+        with pytest.raises(ModelLoadError, match="give it to glm3edge serve --prefix"):
+            Adapter(model, tmp_path / "a.gguf")
+        with pytest.raises(ModelLoadError, match="serve it as the model"):
+            Adapter(model, folder / "chat.gguf")
+
+
 def test_a_name_that_hides_something(folder: Path, tmp_path: Path) -> None:
     name = f"a{HIDDEN}\n b{'c' * 10_000}"
     document = with_value(read_document(folder / "chat.gguf"), "general.name", STRING, name)

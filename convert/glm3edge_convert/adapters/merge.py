@@ -18,6 +18,7 @@ from glm3edge_convert.adapters.peft import LoraPair, open_adapter
 from glm3edge_convert.adapters.scaled_path import ScaledPath
 from glm3edge_convert.checkpoint.weights import SourceTensor
 from glm3edge_convert.errors import AdapterTensorError, ScaleError
+from glm3edge_convert.models.chatglm.tensors import EMBEDDING
 
 
 def merge_adapters(
@@ -40,13 +41,26 @@ def merge_adapters(
             problem = "has no meaning: the adapter is DoRA or replaces whole tensors; leave it out"
             raise ScaleError(str(scaled.path), str(scaled.scale), problem)
         for name, tensor in adapter.replaced.items():
-            _check_fits(merged, name, tensor, tensor.shape)
+            _check_fits(merged, name, tensor, _shape_to_replace(merged, name, tensor))
             merged[name] = tensor
         for pair in adapter.pairs:
             name = f"{pair.module}.weight"
             _check_fits(merged, name, pair.a, pair.weight_shape)
             merged[name] = MergedTensor(merged[name], pair, scaled.scale)
     return merged
+
+
+def _shape_to_replace(
+    sources: Mapping[str, SourceTensor], name: str, tensor: SourceTensor
+) -> tuple[int, ...]:
+    """Shape of what a tensor replaces: its own, but for an embedding with other rows.
+
+    PEFT saves the embedding beside an adapter whose tokens were added to it.
+    """
+    base = sources.get(name)
+    if name == EMBEDDING and base is not None and base.shape[1:] == tensor.shape[1:]:
+        return base.shape
+    return tensor.shape
 
 
 def _check_fits(

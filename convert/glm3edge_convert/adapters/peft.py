@@ -54,6 +54,18 @@ REFUSED = {
     "alora_invocation_tokens": "the adapter is on for a part of the prompt only",
 }
 """Options that mean more than W + scale x B A, and what they mean."""
+PROMPT_LEARNING = {
+    "ADAPTION_PROMPT",
+    "CPT",
+    "MULTITASK_PROMPT_TUNING",
+    "P_TUNING",
+    "PREFIX_TUNING",
+    "PROMPT_TUNING",
+}
+"""Kinds of adapters that add to the prompt and not to the weights."""
+HEADS = ("classifier", "classifier_head", "score", "v_head")
+"""Modules that models for classification or rewards have in place of the output layer."""
+MERGE_HERE = "convert the model with --merge-lora and this folder"
 KEEPING_INITS = {True, False, "gaussian", "eva", "orthogonal"}
 """Values of init_lora_weights that leave the model's own weights as they are."""
 
@@ -144,6 +156,9 @@ def open_adapter(folder: Path, *, to_merge: bool) -> LoraAdapter:
         if not name.startswith(PREFIX):
             raise AdapterTensorError(tensor.path, name, f"does not begin with {PREFIX}")
         inner = name.removeprefix(PREFIX)
+        if inner.partition(".")[0] in HEADS:
+            problem = "is a head for classification or rewards; give an adapter that generates text"
+            raise AdapterTensorError(tensor.path, name, problem)
         if match := MATRIX.fullmatch(inner):
             part = f"{match['embedding'] or ''}{match['letter']}"
             modules.setdefault(match["module"], {})[part] = tensor
@@ -152,9 +167,8 @@ def open_adapter(folder: Path, *, to_merge: bool) -> LoraAdapter:
         elif to_merge:
             replaced[WRAPPERS.sub("", inner)] = tensor
         else:
-            raise AdapterTensorError(
-                tensor.path, name, "is no LoRA matrix (lora_A or lora_B of a module)"
-            )
+            problem = f"is no LoRA matrix (lora_A or lora_B of a module); {MERGE_HERE}"
+            raise AdapterTensorError(tensor.path, name, problem)
     if not modules and not replaced:
         raise NotAnAdapterError(folder, "its weights are empty")
     pairs = [_pair(path, config, module, modules[module]) for module in sorted(modules)]
@@ -174,8 +188,16 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _check_supported(path: Path, config: Mapping[str, Any]) -> None:
     kind = config.get("peft_type")
+    if isinstance(kind, str) and kind in PROMPT_LEARNING:
+        meaning = "it adds to the prompt and not to the weights"
+        remedy = "train LoRA, or ChatGLM3's own P-Tuning v2 (glm3edge serve --prefix)"
+        raise UnsupportedAdapterError(path, "peft_type", kind, meaning, remedy=remedy)
     if kind != "LORA":
         raise UnsupportedAdapterError(path, "peft_type", kind, "only LORA adapters are known")
+    modules = config.get("modules_to_save")
+    if isinstance(modules, list) and any(name in HEADS for name in modules):
+        meaning, remedy = "it classifies or rewards", "give an adapter that generates text"
+        raise UnsupportedAdapterError(path, "modules_to_save", modules, meaning, remedy=remedy)
     for key, meaning in REFUSED.items():
         if config.get(key):
             raise UnsupportedAdapterError(path, key, config[key], meaning)
@@ -189,10 +211,10 @@ def _check_supported(path: Path, config: Mapping[str, Any]) -> None:
 def _check_is_plain(path: Path, config: Mapping[str, Any]) -> None:
     for key, meaning in MERGED_ONLY.items():
         if config.get(key):
-            raise UnsupportedAdapterError(path, key, config[key], meaning, can_be_merged=True)
+            raise UnsupportedAdapterError(path, key, config[key], meaning, remedy=MERGE_HERE)
     bias = config.get("bias", "none")
     if bias != "none":
-        raise UnsupportedAdapterError(path, "bias", bias, "it changes biases", can_be_merged=True)
+        raise UnsupportedAdapterError(path, "bias", bias, "it changes biases", remedy=MERGE_HERE)
 
 
 def _pair(

@@ -19,6 +19,7 @@ from glm3edge_convert.checkpoint.weights import (
     open_shard,
     open_weights,
     read_index,
+    unwrapped,
 )
 from glm3edge_convert.errors import TensorShapeError
 
@@ -107,12 +108,14 @@ class PendingWeights:
         if not self._entry.name.endswith(INDEX_SUFFIX):
             self._feed.expect([self._entry.name], 0)
             path = self._feed.fetch(self._entry.name)
-            return {tensor.name: tensor for tensor in open_weights(path)}
+            return unwrapped({tensor.name: tensor for tensor in open_weights(path)})
         self._index = read_index(self._entry)
-        return {
-            name: PendingTensor(name, self._entry.with_name(file_name), self._opened)
-            for name, file_name in self._index.items()
-        }
+        return unwrapped(
+            {
+                name: PendingTensor(name, self._entry.with_name(file_name), self._opened)
+                for name, file_name in self._index.items()
+            }
+        )
 
     def expect(self, paths: Iterable[Path], num_bytes: int) -> None:
         """Say which files will be read, in that order, to write so many bytes."""

@@ -5,6 +5,7 @@ shards, ``pytorch_model.bin``, ``pytorch_model.bin.index.json`` with its shards.
 types come from the headers; data is read when asked for, so memory stays bounded.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from glm3edge_convert.errors import CheckpointError, DamagedFileError, NotACheck
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_SUFFIX = ".index.json"
+_WRAPPERS = re.compile(r"((module|_orig_mod)\.)+")  # DataParallel's and torch.compile's
 
 
 class SourceTensor(Protocol):
@@ -76,8 +78,16 @@ def open_tensors(
             folder, f"it has no {' or '.join(weight_files)} and no index of one"
         )
     if entry.endswith(INDEX_SUFFIX):
-        return _open_sharded(folder / entry)
-    return {tensor.name: tensor for tensor in open_weights(folder / entry)}
+        return unwrapped(_open_sharded(folder / entry))
+    return unwrapped({tensor.name: tensor for tensor in open_weights(folder / entry)})
+
+
+def unwrapped(tensors: dict[str, SourceTensor]) -> dict[str, SourceTensor]:
+    """The tensors without the prefix that PyTorch's wrappers gave to all of their names."""
+    match = _WRAPPERS.match(next(iter(tensors), ""))
+    if match is None or not all(name.startswith(match[0]) for name in tensors):
+        return tensors
+    return {name.removeprefix(match[0]): tensor for name, tensor in tensors.items()}
 
 
 def open_weights(path: Path) -> Sequence[SourceTensor]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from glm3edge_convert.downloads import download_problem
 from glm3edge_convert.errors import GgufError
-from glm3edge_convert.files import open_file
+from glm3edge_convert.files import open_file, read_head
 from glm3edge_convert.gguf.header import ALIGNMENT
 from glm3edge_convert.printable import one_line
 
@@ -52,6 +52,8 @@ _FORMER_TYPES = {  # numbers that no tensor has any more, of files from before 2
     37: "IQ4_NL_4_8",
     38: "IQ4_NL_8_8",
 }
+_ZIP_MAGIC = b"PK\x03\x04"
+_HEAD_BYTES = 10  # safetensors begin with the length of their header, in eight
 _MAX_DETAIL = 200  # characters of what an error quotes
 _VERSIONS = (2, 3)
 _NUMBERS = {
@@ -157,8 +159,7 @@ class _HeaderReader:
 
     def read(self) -> GgufHeader:
         self._check_magic()
-        if (version := self._number("I")) not in _VERSIONS:
-            raise self._damaged(f"its version is {version}")
+        self._check_version()
         num_tensors, num_values = self._number("Q"), self._number("Q")
         if num_tensors > MAX_TENSORS or num_values > MAX_VALUES:
             raise self._damaged(f"{num_tensors} tensors and {num_values} values")
@@ -172,14 +173,29 @@ class _HeaderReader:
         if (alignment := _alignment(metadata, types)) is None:
             raise self._damaged("its alignment is no power of two")
         tensors = self._tensors(num_tensors, alignment)
+        self._check_is_not_joined(tensors)
         return GgufHeader(self._path, self._num_bytes, metadata, types, tensors)
 
     def _check_magic(self) -> None:
         if (magic := self._file.read(len(_MAGIC))) != _MAGIC:
             problem = _OTHER_MAGICS.get(magic) or download_problem(self._path)
+            problem = problem or _weights_problem(self._path)
             reason = "is not a GGUF file; give one, or a checkpoint folder"
             raise GgufError(self._path, f"it {problem or reason}")
         self._num_left -= len(_MAGIC)
+
+    def _check_version(self) -> None:
+        version = self._number("I")
+        if version in _VERSIONS:
+            return
+        reason = (
+            f"it is of GGUF version {version}, not 2 or 3; update glm3edge, or download it again"
+        )
+        if version < min(_VERSIONS):
+            reason = f"it is of GGUF version {version}, of 2023; {_CONVERT}"
+        elif int.from_bytes(version.to_bytes(4, "little"), "big") in _VERSIONS:
+            reason = "it is big-endian; run gguf-convert-endian FILE little"
+        raise GgufError(self._path, reason)
 
     def _value(self, key: str) -> tuple[GGUFValueType, Any]:
         kind = self._value_type(key)
@@ -232,6 +248,15 @@ class _HeaderReader:
             raise GgufError(self._path, f"{reason}; convert or download it again")
         return tensors
 
+    def _check_is_not_joined(self, tensors: Mapping[str, StoredTensor]) -> None:
+        """Refuse a file that another one follows, as where ``cat`` joined the parts of a model."""
+        for tensor in list(tensors.values())[-1:]:
+            self._file.seek(tensor.start + tensor.num_bytes)
+            rest = self._file.read(ALIGNMENT + len(_MAGIC)).lstrip(b"\0")
+            if rest.startswith(_MAGIC):
+                problem = "its parts were joined byte by byte; keep them apart and give the first"
+                raise GgufError(self._path, f"{problem}, or run llama-gguf-split --merge")
+
     def _tensor_info(self) -> tuple[str, GGMLQuantizationType, tuple[int, ...], int]:
         name, num_dimensions = self._text(MAX_NAME_BYTES), self._number("I")
         if num_dimensions > MAX_DIMENSIONS:
@@ -283,6 +308,14 @@ class _HeaderReader:
         what = f" ({one_line(detail)[:_MAX_DETAIL]})" if detail else ""
         reason = f"it is damaged or cut off{what}; convert or download it again"
         return GgufError(self._path, reason)
+
+
+def _weights_problem(path: Path) -> str | None:
+    """The problem of a checkpoint's weights, as the end of a sentence; None of another file."""
+    head = read_head(path, _HEAD_BYTES)
+    if head.startswith(_ZIP_MAGIC) or head[8:] == b'{"':  # PyTorch's, or safetensors
+        return f"holds weights of a checkpoint; give its folder, {path.parent}"
+    return None
 
 
 def _alignment(metadata: Mapping[str, Any], types: Mapping[str, GGUFValueType]) -> int | None:

@@ -71,6 +71,15 @@ class Vocabulary:
     num_pieces: int
     add_space_prefix: bool
 
+    @property
+    def num_used(self) -> int:
+        """Number of tokens without the padding."""
+        return self.num_pieces + len(SPECIAL_TOKENS)
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether a token is one of ``SPECIAL_TOKENS``."""
+        return self.num_pieces <= token_id < self.num_used
+
     def id_of(self, special_token: str) -> int:
         """The id of one of ``SPECIAL_TOKENS``."""
         return self.num_pieces + SPECIAL_TOKENS.index(special_token)

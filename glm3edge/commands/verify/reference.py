@@ -23,7 +23,7 @@ from glm3edge_convert.checkpoint.config import read_config
 from glm3edge_convert.checkpoint.weights import SourceTensor, open_tensors
 from glm3edge_convert.models.chatglm.architecture import check_architecture
 from glm3edge_convert.models.chatglm.hparams import HParams, parse_hparams
-from glm3edge_convert.models.chatglm.tensors import DROPPED, chatglm_mappings
+from glm3edge_convert.models.chatglm.tensors import DROPPED, fitted_mappings
 from glm3edge_convert.models.output_tensors import plan_tensors
 
 GROUP_TOKENS = 2048
@@ -46,7 +46,8 @@ class Reference:
         check_architecture(folder, config)
         self.hparams: HParams = parse_hparams(folder, config)
         self._tensors: Mapping[str, SourceTensor] = open_tensors(folder)
-        plan_tensors(folder, self._tensors, chatglm_mappings(self.hparams), dropped=DROPPED)
+        mappings = fitted_mappings(self._tensors, self.hparams)
+        plan_tensors(folder, self._tensors, mappings, dropped=DROPPED)
 
     def logits(self, sequences: Sequence[Sequence[int]], num_last: int) -> Iterator[Array]:
         """Compute the logits after the last tokens of each of ``sequences``, all of one length.

@@ -17,6 +17,7 @@ from tests.support.lora_adapters import (
     EMBEDDING,
     LAYER_MODULES,
     OUTPUT,
+    add_tensors,
     layer_modules,
     make_adapter,
     merged,
@@ -196,6 +197,20 @@ def test_another_models_module(small_checkpoint: Path, tmp_path: Path) -> None:
     _assert_refused(tmp_path, errors.AdapterTensorError, "a module that ChatGLM3 has not")
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("transformer.embedding.word_embeddings.weight", "convert the model with --merge-lora"),
+        ("classifier_head.weight", "is a head for classification"),
+    ],
+)
+def test_whole_tensors(name: str, problem: str, small_checkpoint: Path, tmp_path: Path) -> None:
+    """As PEFT saves the embedding beside an adapter."""
+    make_adapter(tmp_path / "adapter", small_checkpoint, layer_modules(1))
+    add_tensors(tmp_path / "adapter", {f"base_model.model.{name}": np.zeros((3, 64), np.float32)})
+    _assert_refused(tmp_path, errors.AdapterTensorError, problem)
+
+
 CONFIGS: dict[str, tuple[dict[str, Any], type[errors.ConvertError], str]] = {
     "r = 0": ({"r": 0}, errors.ConfigError, "r is 0 and must be a positive whole number"),
     "no r": ({"r": ...}, errors.ConfigError, "r is None"),
@@ -204,7 +219,17 @@ CONFIGS: dict[str, tuple[dict[str, Any], type[errors.ConvertError], str]] = {
     "no patterns": ({"rank_pattern": [8]}, errors.ConfigError, "rank_pattern must map"),
     "bad pattern": ({"alpha_pattern": {"(": 8}}, errors.ConfigError, "alpha_pattern has a pattern"),
     "rank 0 in a pattern": ({"rank_pattern": {"dense": 0}}, errors.ConfigError, "r is 0"),
-    "prefix tuning": ({"peft_type": "PREFIX_TUNING"}, errors.UnsupportedAdapterError, "peft_type"),
+    "prefix tuning": (
+        {"peft_type": "PREFIX_TUNING"},
+        errors.UnsupportedAdapterError,
+        "peft_type is 'PREFIX_TUNING'.*train LoRA, or ChatGLM3's own P-Tuning v2",
+    ),
+    "IA3": ({"peft_type": "IA3"}, errors.UnsupportedAdapterError, "'IA3'.*merge_and_unload"),
+    "a classifier": (
+        {"modules_to_save": ["classifier", "score"], "task_type": "SEQ_CLS"},
+        errors.UnsupportedAdapterError,
+        "it classifies or rewards.*give an adapter that generates text",
+    ),
     "no type": ({"peft_type": ...}, errors.UnsupportedAdapterError, "peft_type is None"),
     "DoRA": ({"use_dora": True}, errors.UnsupportedAdapterError, "use_dora is True: DoRA"),
     "bias": ({"bias": "lora_only"}, errors.UnsupportedAdapterError, "bias is 'lora_only'"),

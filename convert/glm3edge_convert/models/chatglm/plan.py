@@ -7,11 +7,18 @@ from typing import Any
 from gguf import GGMLQuantizationType, GGUFWriter
 
 from glm3edge_convert.adapters.merge import merge_adapters
+from glm3edge_convert.adapters.peft import HEADS
+from glm3edge_convert.adapters.peft import PREFIX as PEFT_PREFIX
 from glm3edge_convert.adapters.prefix import PREFIX_ENCODER
 from glm3edge_convert.adapters.scaled_path import ScaledPath
 from glm3edge_convert.checkpoint.shards import PendingWeights
 from glm3edge_convert.checkpoint.weights import SourceTensor, open_tensors
-from glm3edge_convert.errors import ImatrixError, UnsupportedPrefixError
+from glm3edge_convert.errors import (
+    AdapterTensorError,
+    ImatrixError,
+    UnsupportedArchitectureError,
+    UnsupportedPrefixError,
+)
 from glm3edge_convert.models.chatglm.architecture import check_architecture
 from glm3edge_convert.models.chatglm.hparams import (
     ARCHITECTURE,
@@ -19,7 +26,7 @@ from glm3edge_convert.models.chatglm.hparams import (
     add_hparams,
     parse_hparams,
 )
-from glm3edge_convert.models.chatglm.tensors import DROPPED, chatglm_mappings
+from glm3edge_convert.models.chatglm.tensors import DROPPED, fitted_mappings
 from glm3edge_convert.models.output_tensors import OutputTensor, plan_tensors
 from glm3edge_convert.plan import Plan
 from glm3edge_convert.quantize.imatrix import Imatrix
@@ -52,13 +59,10 @@ def make_plan(
     if config.get("pre_seq_len"):
         _open_model(source, pending)  # a prefix without its model lacks the tokenizer too
     recipe, hparams = check_settings(source, config, type_name, has_importances=imatrix is not None)
-    tensors = plan_tensors(
-        source,
-        merge_adapters(_open_model(source, pending), adapters),
-        chatglm_mappings(hparams),
-        dropped=DROPPED,
-    )
+    sources = merge_adapters(_open_model(source, pending), adapters)
     vocabulary = read_vocabulary(source, hparams.vocab_size)
+    mappings = fitted_mappings(sources, hparams, num_used=vocabulary.num_used)
+    tensors = plan_tensors(source, sources, mappings, dropped=DROPPED)
 
     def add_metadata(writer: GGUFWriter) -> None:
         add_hparams(writer, hparams)
@@ -103,11 +107,23 @@ def check_settings(
 
 
 def _open_model(source: Path, pending: PendingWeights | None) -> dict[str, SourceTensor]:
-    """The model's tensors. Raises UnsupportedPrefixError for a prefix, with or without a model."""
+    """The model's tensors.
+
+    Raises:
+        UnsupportedPrefixError: they hold a prefix, with or without a model.
+        UnsupportedArchitectureError: they are of a model that classifies.
+        AdapterTensorError: they hold an adapter and the model that it was not merged into.
+    """
     sources = open_tensors(source) if pending is None else pending.tensors()
     for name, tensor in sources.items():
         if name.startswith(PREFIX_ENCODER):
             raise UnsupportedPrefixError(tensor.path, name)
+        if name.startswith(PEFT_PREFIX):
+            problem = "is of an adapter beside a model; save what PEFT's merge_and_unload() gives"
+            raise AdapterTensorError(tensor.path, name, problem)
+        if name.partition(".")[0] in HEADS:
+            sign = f"it has the tensor {name}"
+            raise UnsupportedArchitectureError(source, "a classifier or reward model", sign)
     return sources
 
 
