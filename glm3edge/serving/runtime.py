@@ -69,6 +69,7 @@ class Runtime:
         with ExitStack() as stack:
             backend = stack.enter_context(open_backend(path, settings, adapters))
             self.model, self.report = backend.model, backend.report
+            _warn_beyond_training(backend)
             engine = _make_engine(backend, settings, stack)
             encoder = _open_encoder(Encoder, embedding_path, settings, stack)
             reranker = _open_encoder(Reranker, rerank_path, settings, stack)
@@ -96,6 +97,16 @@ class Runtime:
     def close(self) -> None:
         """End what runs, then free everything. Idempotent."""
         self._stack.close()
+
+
+def _warn_beyond_training(backend: EngineBackend) -> None:
+    size, most = backend.context.context_size, backend.model.context_length
+    if size > most:
+        logger.warning(
+            "--ctx-size %d: the model was trained for %d tokens; longer requests get worse replies",
+            size,
+            most,
+        )
 
 
 def _num_device_bytes(report: Report | None) -> int:

@@ -1,5 +1,6 @@
 """The command line of ``glm3edge plan``."""
 
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from glm3edge.commands.signature import takes
 from glm3edge.errors import ConfigError
 from glm3edge_convert.printable import json_text
 
+_BARE_NUMBER = re.compile(r"\s*[0-9]+(\.[0-9]*)?\s*")
+_LEAST_BYTES = 2**20  # that a number without a unit may be
 _SIZE = TypeAdapter(ByteSize)
 
 
@@ -107,6 +110,7 @@ def _gpu_sizes(text: str) -> tuple[int, ...]:
 
 
 def _size(option: str, text: str) -> int:
+    _check_unit(option, text, example="4GiB")
     try:
         size = int(_SIZE.validate_python(text.strip()))
     except ValidationError:
@@ -116,9 +120,16 @@ def _size(option: str, text: str) -> int:
     return size
 
 
+def _check_unit(option: str, text: str, *, example: str) -> None:
+    """Refuse a number without a unit that cannot be meant in bytes."""
+    if _BARE_NUMBER.fullmatch(text) and 0 < float(text) < _LEAST_BYTES:
+        raise ConfigError(f"{option} {text}: of which unit? Write {example}, say")
+
+
 def _rate(option: str, text: str | None) -> float | None:
     if text is None:
         return None
+    _check_unit(option, text, example="30GB/s")
     try:
         rate = float(_SIZE.validate_python(text.strip().removesuffix("/s")))
     except ValidationError:

@@ -65,8 +65,15 @@ class PlanReport:
 
     @property
     def recommended(self) -> TypePlan | None:
-        """Recommended plan, None if none fits."""
+        """Recommended plan, None if none fits, or the model was trained for a smaller context."""
+        if self.is_beyond_training:
+            return None
         return recommended(self.result.plans, DEFAULT_TYPE)
+
+    @property
+    def is_beyond_training(self) -> bool:
+        """Whether the context is larger than what the model was trained for."""
+        return self.request.context_params.context_size > self.request.max_context
 
     def label(self, device: str) -> str:
         """Label of a device."""
@@ -255,7 +262,10 @@ def _notes(report: PlanReport) -> str:
 
 
 def _conclusion(report: PlanReport) -> list[str]:
-    best = report.recommended
+    best, most = report.recommended, report.request.max_context
+    if report.is_beyond_training:
+        advice = f"take --ctx-size {most}, or a model for longer contexts"
+        return [f"The model was trained for {most} tokens, and replies get worse beyond: {advice}."]
     if best is None:
         return [f"Nothing fits. {_advice(report)}"]
     return [f"Take {best.variant.type}: {_why(report, best)}.", report.command(best)]

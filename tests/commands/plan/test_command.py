@@ -222,6 +222,10 @@ def test_folder_needs_only_its_config(glm3_tiny: dict[str, Path], tmp_path: Path
         (("--ram", "-1GiB"), "--ram -1GiB: write a size"),
         (("--gpu-bandwidth", "fast"), "--gpu-bandwidth fast: write bytes per second"),
         (("--gpu-bandwidth", "0"), "--gpu-bandwidth 0: write bytes per second"),
+        (("--vram", "4"), "--vram 4: of which unit? Write 4GiB, say"),
+        (("--vram", "4GiB,6"), "--vram 6: of which unit?"),
+        (("--ram", " 7.5 "), "of which unit?"),
+        (("--bandwidth", "30"), "--bandwidth 30: of which unit? Write 30GB/s, say"),
         (("--type", "q9"), "unknown type 'q9'"),
         (("nowhere/to-be-found",), "nothing was pulled by that name"),
         (("--ctx-size", "-5"), "ctx_size"),
@@ -231,6 +235,25 @@ def test_folder_needs_only_its_config(glm3_tiny: dict[str, Path], tmp_path: Path
 )
 def test_what_cannot_be_planned(words: tuple[str, ...], says: str) -> None:
     assert says in refused(*words)
+
+
+def test_beyond_what_the_model_was_trained_for_nothing_is_recommended() -> None:
+    words = ("--ram", "64GiB", "--vram", "0", "--type", "q4_k_m", "--ctx-size")
+    assert data(*words, "8192")["recommended"]
+    assert data(*words, "8448")["recommended"] is None
+    text = run(*words, "8448").stdout
+    assert "The model was trained for 8192 tokens" in text
+    assert "take --ctx-size 8192" in text
+    assert "glm3edge serve" not in text
+
+
+def test_a_folder_is_judged_as_convert_judges_it(tmp_path: Path) -> None:
+    config = json.loads((GLM3_TINY / "config.json").read_text("utf-8"))
+    config |= {"seq_length": 32768}
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    assert "ChatGLM3 or ChatGLM2?" in refused(str(tmp_path))
+    (tmp_path / "tokenization_chatglm.py").write_text('"[Round {}]"', "utf-8")
+    assert "holds ChatGLM2, not ChatGLM3" in refused(str(tmp_path))
 
 
 def test_folder_without_a_config(tmp_path: Path) -> None:
