@@ -3,6 +3,7 @@
 A ConvertError has the exit code; 0 is success, 130 an interruption.
 """
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,7 +133,8 @@ def convert_prefix_command(
 
 @contextmanager
 def _exit_codes() -> Iterator[None]:
-    """Turn a failure into a line on stderr and its exit code."""
+    """Turn a failure into a line on stderr and its exit code, and a warning into a line."""
+    logging.basicConfig(format="warning: %(message)s")
     try:
         yield
     except ConvertError as exc:

@@ -37,6 +37,7 @@ from glm3edge_convert.quantize.recipe import (
     needs_importances,
     tensor_type,
 )
+from glm3edge_convert.tokenizer.added_tokens import check_added_tokens
 from glm3edge_convert.tokenizer.vocab import read_vocabulary
 
 
@@ -61,6 +62,8 @@ def make_plan(
     recipe, hparams = check_settings(source, config, type_name, has_importances=imatrix is not None)
     sources = merge_adapters(_open_model(source, pending), adapters)
     vocabulary = read_vocabulary(source, hparams.vocab_size)
+    for folder in (source, *(adapter.path for adapter in adapters)):
+        check_added_tokens(folder, vocabulary)
     mappings = fitted_mappings(sources, hparams, num_used=vocabulary.num_used)
     tensors = plan_tensors(source, sources, mappings, dropped=DROPPED)
 
