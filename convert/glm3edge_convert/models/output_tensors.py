@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge_convert.checkpoint.shards import PendingTensor
 from glm3edge_convert.checkpoint.quantization import check_tensors_are_unquantized
+from glm3edge_convert.checkpoint.shards import PendingTensor
 from glm3edge_convert.checkpoint.weights import SourceTensor
 from glm3edge_convert.errors import MissingTensorError, TensorShapeError, UnexpectedTensorError
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from gguf import GGUFWriter
 
-from glm3edge_convert.checkpoint.shards import PendingWeights
 from glm3edge_convert.checkpoint.quantization import check_config_is_unquantized
+from glm3edge_convert.checkpoint.shards import PendingWeights
 from glm3edge_convert.errors import UnknownTypeError
 from glm3edge_convert.models.bert.hparams import XLM_ROBERTA, EncoderHParams, parse_hparams
 from glm3edge_convert.models.bert.tensors import DROPPED, encoder_mappings, open_encoder
