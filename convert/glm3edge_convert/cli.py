@@ -1,4 +1,4 @@
-"""Commands ``convert``, ``convert-lora`` and ``convert-prefix``.
+"""Commands ``convert``, ``convert-lora``, ``convert-prefix`` and ``export-tokenizer``.
 
 A ConvertError has the exit code; 0 is success, 130 an interruption.
 """
@@ -18,6 +18,7 @@ from glm3edge_convert.adapters.scaled_path import ScaledPath
 from glm3edge_convert.checkpoint.snapshots import checkpoint_folder
 from glm3edge_convert.conversion import Summary, convert
 from glm3edge_convert.errors import ConvertError
+from glm3edge_convert.export import export_tokenizer
 from glm3edge_convert.printable import error_line
 from glm3edge_convert.progress import progress_bar
 from glm3edge_convert.quantize.recipe import RECIPES
@@ -129,6 +130,34 @@ def convert_prefix_command(
         f"{summary.path}: {summary.num_bytes / MIB:,.1f} MiB, "
         f"{summary.num_places} places in {summary.num_layers} layers"
     )
+
+
+def export_tokenizer_command(
+    source: Annotated[
+        Path, typer.Argument(help="Checkpoint folder: config.json, tokenizer.model.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Folder to write to. [the checkpoint's]"
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace the files, the checkpoint's own tokenizer_config.json too."
+        ),
+    ] = False,
+) -> None:
+    """Export a checkpoint's tokenizer for vLLM, as tokenizer.json and tokenizer_config.json.
+
+    vLLM needs them for grammars: start it with `--tokenizer FOLDER`. No code of the checkpoint
+    runs. Exit codes are those of convert.
+    """
+    with _exit_codes():
+        summary = export_tokenizer(checkpoint_folder(source), output, overwrite=overwrite)
+    names = ", ".join(map(str, summary.paths))
+    print(f"{names}: {summary.num_tokens:,} tokens")
 
 
 @contextmanager

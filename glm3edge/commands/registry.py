@@ -67,6 +67,11 @@ COMMANDS = {
         "Convert a P-Tuning v2 prefix to a GGUF file.",
         "glm3edge_convert.cli:convert_prefix_command",
     ),
+    "export-tokenizer": Entry(
+        _CONVERT,
+        "Export a checkpoint's tokenizer for vLLM.",
+        "glm3edge_convert.cli:export_tokenizer_command",
+    ),
     "imatrix": Entry(
         _CONVERT,
         "Compute an importance matrix for a small quantization.",

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import glm3edge_convert
-from glm3edge_convert import conversion
+from glm3edge_convert import conversion, export
 from glm3edge_convert.adapters import lora, prefix
 from glm3edge_convert.errors import ConvertError
 from glm3edge_convert.progress import Progress
@@ -20,6 +20,7 @@ def test_public_names_are_those_of_the_modules() -> None:
         "convert": conversion.convert,
         "convert_lora": lora.convert_lora,
         "convert_prefix": prefix.convert_prefix,
+        "export_tokenizer": export.export_tokenizer,
     }
 
 

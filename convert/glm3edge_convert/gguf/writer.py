@@ -144,7 +144,7 @@ def open_gguf(
     """
     check_output(path, overwrite=overwrite)
     num_bytes = sum(info.num_bytes_padded for info in infos)
-    with _translated_errors(path, num_bytes), open_part(path) as part:
+    with translated_errors(path, num_bytes), open_part(path) as part:
         header = gguf_header(architecture, add_metadata, infos)
         order = infos if order is None else order
         key = "\n".join((source_key, *(info.name for info in order)))
@@ -200,7 +200,7 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
         OutputError: the name is a folder's, a link's, a pipe's, a device's or one of the inputs, or
             its folder does not exist.
     """
-    with _translated_errors(path, 0):  # a name may be too long to ask about
+    with translated_errors(path, 0):  # a name may be too long to ask about
         if path.is_dir():
             raise OutputError(path, "it is a folder; give a file name")
         check_is_writable(path, inputs)
@@ -217,7 +217,7 @@ def _check_free(path: Path, num_bytes_needed: int) -> None:
 
 
 @contextmanager
-def _translated_errors(path: Path, num_bytes: int) -> Iterator[None]:
+def translated_errors(path: Path, num_bytes: int) -> Iterator[None]:
     """Turn the system's errors into ours; ``num_bytes`` is what the whole file needs."""
     try:
         yield
