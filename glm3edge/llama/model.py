@@ -29,6 +29,7 @@ _KINDS = {
     native.LLAMA_TOKEN_ATTR_CONTROL: "control",
     native.LLAMA_TOKEN_ATTR_BYTE: "byte",
 }
+_NO_TEXT = native.LLAMA_TOKEN_ATTR_CONTROL | native.LLAMA_TOKEN_ATTR_UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +240,8 @@ class Model:
         return None
 
     def is_control(self, token_id: int) -> bool:
-        """Whether ``token_id`` is a control token, which stands for no text."""
-        return bool(native.llama_vocab_is_control(self.vocab_handle, token_id))
+        """Whether ``token_id`` is a control token or the unknown one, which stand for no text."""
+        return bool(native.llama_vocab_get_attr(self.vocab_handle, token_id) & _NO_TEXT)
 
     def piece(self, token_id: int) -> bytes:
         """Bytes that ``token_id`` stands for; empty for control and unused tokens.

@@ -47,3 +47,14 @@ def test_long_patterns_are_not_quoted_whole(tiny_model: Model) -> None:
     with pytest.raises(GrammarError, match=r"regex parse error.*look-around") as caught:
         guide.matcher('start: %json {"pattern": "' + "a" * 100_000 + '(?=a)"}\n')
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("grammar", ['start: "<unk>"\n', "start: /(?s:.*)/\n"])
+def test_the_unknown_token_is_no_text(tiny_model: Model, grammar: str) -> None:
+    """llguidance took it for the text "<unk>", and the reply had nothing in that place."""
+    unknown = 0
+    assert tiny_model.piece(unknown) == b""
+    mask = Guide(tiny_model, end_ids=[tiny_model.eos_id]).matcher(grammar).allowed()
+    assert not mask[unknown // 8] >> unknown % 8 & 1
+    first = tiny_model.tokenize("<")[-1]
+    assert mask[first // 8] >> first % 8 & 1
