@@ -4,6 +4,7 @@
 #   make serve ARGS="DIR --port 8010"   options of `glm3edge serve`
 #   make serve CUDA=1               the same, with llama.cpp built for NVIDIA's GPUs; VULKAN=1 for
 #                                   most GPUs, METAL=1 for Apple's
+#   make serve PREBUILT=cpu         the same, with llama-cpp-python's published wheel: docs/install.md
 #   make test                       all checks
 #   make pytest-quick               the tests that take less than a minute together
 #   make test-clients               drive the server with clients that need an environment of their own
@@ -20,13 +21,13 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 # Tests run in so many processes, each with one compute thread.
 JOBS ?= 2
-INPUTS := pyproject.toml $(wildcard requirements/*.txt) scripts/install.sh scripts/gpu.sh scripts/cuda.sh
+INPUTS := pyproject.toml $(wildcard requirements/*.txt) scripts/install.sh scripts/packages.sh scripts/gpu.sh scripts/cuda.sh
 
 # scripts/install.sh reads these. GPU names the backends in marker files: `.installed-cuda` stands
 # for an engine that has CUDA, `.installed` for any.
-export VENV CUDA VULKAN METAL
+export VENV CUDA VULKAN METAL PREBUILT
 GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulkan)$(and \
-  $(filter-out 0,$(METAL)),-metal)
+  $(filter-out 0,$(METAL)),-metal)$(PREBUILT:%=-prebuilt-%)
 
 .PHONY: serve install test lint types layers pytest pytest-quick test-clients format page clean train-tiny evaluate-tiny \
   check-cuda check-vulkan check-open-responses audit lock

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,20 @@ from tests.support.paths import ROOT
 INPUTS = ["Makefile", "pyproject.toml"]
 TARGETS = re.findall(r"^([a-z][a-z-]*):(?! export)", (ROOT / "Makefile").read_text(), re.MULTILINE)
 ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".whl", ".xz", ".zip", ".zst")
-FROM_MAKE = {"CUDA", "VULKAN", "METAL", "VENV", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}
+FROM_MAKE = {
+    "CUDA",
+    "VULKAN",
+    "METAL",
+    "PREBUILT",
+    "VENV",
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+    "MAKEOVERRIDES",
+}
 """What `make test` itself may have set."""
 
-TOOLS = ("dirname", "grep", "mktemp", "rm", "sh", "sort", "tr", "uname")
+TOOLS = ("dirname", "grep", "mktemp", "rm", "sed", "sh", "sort", "tr", "uname")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs make and sh as on Linux")
 
@@ -45,7 +56,7 @@ def run(project: Path, *command: str, **environment: str) -> "subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=250,
     )
 
 
@@ -67,6 +78,7 @@ def test_each_backend_has_a_marker(project: Path) -> None:
     assert not installs(project)
     assert installs(project, "CUDA=1", "VULKAN=1")
     assert installs(project, "METAL=1")
+    assert installs(project, "PREBUILT=cu124")
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -132,3 +144,86 @@ def test_an_unknown_extra_is_named_at_once(project: Path) -> None:
     assert done.stderr == (
         "error: there is no extra mpc; there are torch, mcp, bench, train and dev\n"
     )
+
+
+def published(project: Path, version: str, *libraries: str) -> str:
+    """An index with a wheel of llama-cpp-python that has these libraries, and its address."""
+    folder = project / "index/cu124/llama-cpp-python"
+    folder.mkdir(parents=True)
+    path = folder / f"llama_cpp_python-{version}-py3-none-any.whl"
+    info = f"llama_cpp_python-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name in ("__init__.py", *(f"lib/{library}" for library in libraries)):
+            wheel.writestr(f"llama_cpp/{name}", "")
+        wheel.writestr(
+            f"{info}/METADATA",
+            f"Metadata-Version: 2.1\nName: llama_cpp_python\nVersion: {version}\n",
+        )
+        wheel.writestr(
+            f"{info}/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: py3-none-any\n",
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    (folder / "index.html").write_text(f'<a href="{path.name}">{path.name}</a>')
+    return (project / "index").as_uri()
+
+
+def take_published(
+    project: Path, index: str, option: str = "--prebuilt=cu124"
+) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        "PATH": tools(project / "tools", *TOOLS),
+        "PREBUILT_INDEX": index,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_EXTRA_INDEX_URL": "",
+        "PIP_FIND_LINKS": "",
+        "ENGINE_ONLY": "1",
+    }
+    return run(project, "/bin/sh", "scripts/install.sh", option, **environment)
+
+
+@pytest.fixture
+def pin(project: Path) -> str:
+    lock = (project / "requirements/base.txt").read_text()
+    (version,) = re.findall(r"^llama-cpp-python==(\S+)", lock, re.MULTILINE)
+    return str(version)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("last", ["", "/cu124"])
+def test_a_published_wheel_needs_no_compiler(project: Path, pin: str, last: str) -> None:
+    """Its version may name the build, and the user may paste the whole address."""
+    index = published(project, f"{pin}+cu124", "libggml-cpu.so", "libggml-cuda.so")
+    done = take_published(project, index + last)
+    assert done.returncode == 0, done.stderr
+    assert list(project.glob(".venv/lib/python*/site-packages/llama_cpp/lib/libggml-cuda.so"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("version", "library"), [(None, "libggml-cpu.so"), ("0.3.1", "libggml-cuda.so")]
+)
+def test_a_published_wheel_that_is_not_the_right_one_is_not_taken(
+    project: Path, pin: str, version: str | None, library: str
+) -> None:
+    done = take_published(project, published(project, version or pin, library))
+    assert done.returncode == 1
+    assert "fits this machine and has cuda: compiling llama.cpp instead" in done.stdout
+    assert "error: there is no C++ compiler" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "index", "reason"),
+    [
+        ("--prebuilt", "", "set PREBUILT_INDEX to the address"),
+        ("--prebuilt=cu", "file:///x", "there is no published wheel cu; there are cpu, vulkan"),
+    ],
+)
+def test_a_published_wheel_has_to_be_named(
+    project: Path, option: str, index: str, reason: str
+) -> None:
+    done = take_published(project, index, option)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {reason}")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
