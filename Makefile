@@ -5,6 +5,7 @@
 #   make serve CUDA=1               the same, with llama.cpp built for NVIDIA's GPUs; VULKAN=1 for
 #                                   most GPUs, METAL=1 for Apple's
 #   make serve PREBUILT=cpu         the same, with llama-cpp-python's published wheel: docs/install.md
+#   make bundle                     a folder of wheels that installs on a like machine without a compiler
 #   make test                       all checks
 #   make pytest-quick               the tests that take less than a minute together
 #   make test-clients               drive the server with clients that need an environment of their own
@@ -29,13 +30,16 @@ export VENV CUDA VULKAN METAL PREBUILT
 GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulkan)$(and \
   $(filter-out 0,$(METAL)),-metal)$(PREBUILT:%=-prebuilt-%)
 
-.PHONY: serve install test lint types layers pytest pytest-quick test-clients format page clean train-tiny evaluate-tiny \
+.PHONY: serve install bundle test lint types layers pytest pytest-quick test-clients format page clean train-tiny evaluate-tiny \
   check-cuda check-vulkan check-open-responses audit lock
 
 serve: $(VENV)/.installed$(GPU)
 	@$(BIN)/glm3edge serve $(ARGS)
 
 install: $(VENV)/.installed$(GPU)
+
+bundle: $(VENV)/.installed$(GPU)
+	@scripts/bundle.sh
 
 $(VENV)/.installed$(GPU): $(INPUTS)
 	@scripts/install.sh
@@ -125,4 +129,4 @@ audit: $(VENV)/.installed-dev$(GPU)
 	for folder in page tests/node tests/clients/ai_sdk; do npm --prefix $$folder audit || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) .venv-cuda .venv-vulkan .venv-open-responses .venv-audit .venv-lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules
+	rm -rf $(VENV) $(CLIENTS) dist/glm3edge-bundle .venv-portable .venv-cuda .venv-vulkan .venv-open-responses .venv-audit .venv-lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules

@@ -19,8 +19,9 @@ lock() {
 }
 
 lock base pyproject.toml "$@"
-# What builds llama-cpp-python and glm3edge, by their pyproject.toml and what those tools ask for.
-printf '%s\n' hatchling editables 'scikit-build-core[pyproject]' cmake ninja | lock build - "$@"
+# What builds llama-cpp-python and glm3edge, by their pyproject.toml and what those tools ask for,
+# and pip, which makes bundles and goes into them.
+printf '%s\n' hatchling editables 'scikit-build-core[pyproject]' cmake ninja pip | lock build - "$@"
 locked='--constraint requirements/base.txt'
 for extra in mcp bench train dev; do
     # shellcheck disable=SC2086 # a word for each
