@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from glm3edge_convert.counts import counted
 from glm3edge_convert.printable import one_line
 
 PLAIN_STEP = 10  # percent between lines where stderr is not a terminal
@@ -42,7 +43,7 @@ class Progress:
     @property
     def count(self) -> str:
         """Progress in words."""
-        return f"{self.num_tensors_done} of {self.num_tensors} tensors"
+        return f"{self.num_tensors_done} of {counted(self.num_tensors, 'tensor')}"
 
 
 @contextmanager

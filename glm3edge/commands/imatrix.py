@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import rich.progress
 import typer
-from rich.console import Console
 
 from glm3edge.chatglm3.calibration import DEFAULT_TEXT, encode
+from glm3edge.commands.bars import counting_bar
 from glm3edge.commands.logs import start_logging
 from glm3edge.commands.options import LogLevelOptions
 from glm3edge.commands.signature import takes
@@ -16,6 +15,7 @@ from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
 from glm3edge.store.store import Store
+from glm3edge_convert.counts import counted
 from glm3edge_convert.files import read_text
 from glm3edge_convert.gguf.split import parts_of
 from glm3edge_convert.gguf.writer import check_output
@@ -84,7 +84,8 @@ def imatrix_command(options: ImatrixOptions) -> None:
         chunk_size=chunk_size,
         overwrite=options.overwrite,
     )
-    print(f"{options.output}: {len(found.sums)} matrices, from {len(chunks)} x {chunk_size} tokens")
+    matrices = counted(len(found.sums), "matrix", "matrices")
+    print(f"{options.output}: {matrices}, from {len(chunks)} x {chunk_size} tokens")
 
 
 def _check_output(options: ImatrixOptions, inputs: list[Path]) -> None:
@@ -116,12 +117,12 @@ def _chunks(model: "Model", text: str, size: int) -> list[list[int]]:
 def _collected(model: "Model", chunks: list[list[int]], *, num_threads: int) -> "Importances":
     from glm3edge.llama.importance import collect_importances  # noqa: PLC0415
 
-    console = Console(stderr=True)
-    with rich.progress.Progress(console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=len(chunks))
+    name, total = model.path.name, len(chunks)
+    with counting_bar("chunk") as count:
+        count(name, 0, total)
         return collect_importances(
             model,
             chunks,
             num_threads=num_threads,
-            on_chunk=lambda number: bar.update(task, completed=number),
+            on_chunk=lambda number: count(name, number, total),
         )

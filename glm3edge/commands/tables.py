@@ -51,6 +51,20 @@ def print_table(table: Table) -> None:
     print(render_table(table, Console().width if sys.stdout.isatty() else None))
 
 
+def show_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], console: Console | None = None
+) -> None:
+    """Print a table: drawn on a terminal, in Markdown elsewhere."""
+    console = console or Console()
+    if not console.is_terminal:
+        console.file.write("\n".join(markdown_table(headings, rows)) + "\n")
+        return
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Lines of a table in Markdown."""
     return [

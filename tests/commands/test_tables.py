@@ -1,8 +1,17 @@
 """Tables as text and as Markdown."""
 
-import pytest
+import io
 
-from glm3edge.commands.tables import markdown_table, new_table, print_table, render_table
+import pytest
+from rich.console import Console
+
+from glm3edge.commands.tables import (
+    markdown_table,
+    new_table,
+    print_table,
+    render_table,
+    show_table,
+)
 
 
 def test_columns_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,3 +40,14 @@ def test_markdown() -> None:
         "| 1 | 2 |",
         "| 3 | 4 |",
     ]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_drawn_in_a_terminal_and_markdown_elsewhere(is_terminal: bool) -> None:
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=40)
+    show_table(["name", "size"], [("[red]a", "1")], console)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert ("┃" in text) == is_terminal
+    assert ("| --- |" in text) != is_terminal
+    assert "[red]a" in text

@@ -83,7 +83,7 @@ def bench_command(options: BenchOptions) -> None:
     """
     start_logging(options.log_level)
     # Import llama.cpp, which takes long.
-    from glm3edge.commands.bench.report import markdown  # noqa: PLC0415
+    from glm3edge.commands.bench.report import show  # noqa: PLC0415
     from glm3edge.store.store import Store  # noqa: PLC0415
 
     names = _known_names(options.scenario)
@@ -92,7 +92,7 @@ def bench_command(options: BenchOptions) -> None:
     if options.out is not None:
         make_results_folder(options.out, [path])
     results = _measure(options, path, names, threads=num_threads(settings.threads))
-    print(markdown(results), end="")
+    show(results)
     if options.out is not None:
         _write(results, options.out, path)
 

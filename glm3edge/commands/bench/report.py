@@ -7,11 +7,11 @@ from pathlib import Path
 from glm3edge.commands.bench.run import BARE, Results
 from glm3edge.commands.bench.scenarios import SCENARIOS
 from glm3edge.commands.plots import new_plot
-from glm3edge.commands.tables import markdown_table
+from glm3edge.commands.tables import markdown_table, show_table
 from glm3edge.errors import ConfigError
 from glm3edge_convert.files import check_is_writable
 
-_COLUMNS = ("scenario", "system", "median (range)", "to the bare loop")
+_COLUMNS = ("scenario", "system", "median (range)", "ratio to the bare loop")
 
 
 def rows(results: Results) -> list[tuple[str, str, str, str]]:
@@ -29,8 +29,19 @@ def rows(results: Results) -> list[tuple[str, str, str, str]]:
 def markdown(results: Results) -> str:
     """Table of the results, and the failures."""
     lines = markdown_table(_COLUMNS, rows(results))
-    lines += ["", *(f"- {what}: {why}" for what, why in results.failures.items())]
+    lines += ["", *_failures(results)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def show(results: Results) -> None:
+    """Print the results and the failures, as a table and a list."""
+    show_table(_COLUMNS, rows(results))
+    if results.failures:
+        print("\n" + "\n".join(_failures(results)))
+
+
+def _failures(results: Results) -> list[str]:
+    return [f"- {what}: {why}" for what, why in results.failures.items()]
 
 
 def spread(numbers: Sequence[float]) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 from glm3edge import __version__
 from glm3edge.commands.doctor.examination import Bandwidth, Examination
 from glm3edge.llama.devices import Device, DeviceKind
+from glm3edge_convert.counts import counted
 from glm3edge_convert.printable import one_line
 
 _MIB = 2**20
@@ -98,10 +99,10 @@ def _two_columns(lines: list[tuple[str, str]]) -> Table:
 
 def _machine(found: Examination) -> list[tuple[str, str]]:
     threads, memory = found.threads, found.memory
-    cores = f"{threads.physical} cores" if threads.physical != 1 else "1 core"
+    cores, usable = counted(threads.physical, "core"), counted(threads.usable, "compute thread")
     return [
         ("processor", f"{found.processor.name} ({found.processor.machine})"),
-        ("threads", f"{threads.usable} compute threads; {cores}, {threads.logical} logical"),
+        ("threads", f"{usable}; {cores}, {threads.logical} logical"),
         ("instructions", " ".join(found.instruction_sets) or "unknown"),
         ("memory", f"{_mib(memory.available)} of {_mib(memory.total)} available"),
         *_speed_lines(found.bandwidth, threads.usable),
@@ -112,7 +113,7 @@ def _speed_lines(bandwidth: Bandwidth | None, num_threads: int) -> list[tuple[st
     if bandwidth is None:
         return []
     one, all_threads = bandwidth.one_thread / 1e9, bandwidth.all_threads / 1e9
-    more = f", {all_threads:.1f} GB/s with {num_threads}" if num_threads > 1 else ""
+    more = f", {all_threads:.1f} GB/s with {num_threads} threads" if num_threads > 1 else ""
     speed = f"about {bandwidth.tokens_per_second:.1f} tokens/s"
     return [
         ("bandwidth", f"{one:.1f} GB/s read with 1 thread{more}"),

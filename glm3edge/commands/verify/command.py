@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glm3edge.chatglm3.calibration import DEFAULT_TEXT, MIN_WINDOW, read_text
+from glm3edge.commands.bars import counting_bar
 from glm3edge.commands.logs import start_logging
 from glm3edge.commands.options import AsJson, LogLevelOptions, Out, Threads
 from glm3edge.commands.results import JSON_FILE, PLOT_FILE, TABLE_FILE, make_results_folder
@@ -24,7 +24,7 @@ from glm3edge_convert.files import write_text
 from glm3edge_convert.printable import json_text
 
 if TYPE_CHECKING:
-    from glm3edge.commands.verify.run import Progress, Report
+    from glm3edge.commands.verify.run import Report
 
 
 def _check_kv_types(names: list[str] | None) -> list[str] | None:
@@ -110,6 +110,7 @@ def _compare(options: VerifyOptions) -> "Report":
     threads = num_threads(load_settings(threads=options.threads).threads)
     text = read_text(options.text or DEFAULT_TEXT)
     with ExitStack() as stack:
+        count = stack.enter_context(counting_bar("window"))
         original = stack.enter_context(closing(open_original(options.against, num_threads=threads)))
         sources = [
             stack.enter_context(closing(GgufSource(path, num_threads=threads, kv_type=kv_type)))
@@ -123,7 +124,7 @@ def _compare(options: VerifyOptions) -> "Report":
             window=options.window,
             most=options.windows,
             max_kl=options.max_kl,
-            progress=stack.enter_context(_progress()),
+            progress=lambda path, num_done, total: count(path.name, num_done, total),
         )
 
 
@@ -170,34 +171,6 @@ def _judge(report: "Report") -> None:
         _print_error(f"error: {error}")
     if errors:
         raise errors[-1]
-
-
-@contextmanager
-def _progress() -> Iterator["Progress"]:
-    """A bar on a terminal, a line a model elsewhere; on stderr."""
-    import rich.progress  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _print_start
-        return
-    columns = (
-        rich.progress.TextColumn("{task.description}", markup=False),
-        rich.progress.BarColumn(),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeRemainingColumn(),
-    )
-    with rich.progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("")
-        yield lambda path, done, total: bar.update(
-            task, description=path.name, completed=done, total=total
-        )
-
-
-def _print_start(path: Path, num_done: int, total: int) -> None:
-    if num_done == 0:
-        _print_error(f"{path.name}: {total} windows")
 
 
 def _print_error(text: str) -> None:

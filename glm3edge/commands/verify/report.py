@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from glm3edge.commands.plots import new_plot
-from glm3edge.commands.tables import markdown_table
+from glm3edge.commands.tables import markdown_table, show_table
 from glm3edge.commands.verify.run import Report, Result
 from glm3edge.commands.verify.statistics import Estimate
+from glm3edge_convert.counts import counted
 from glm3edge_convert.files import check_is_writable
 
 COLUMNS = (
@@ -34,10 +34,11 @@ _MOST_DIGITS = 6
 def heading(report: Report) -> str:
     """Two lines on what was compared, above the table."""
     return (
-        f"{report.num_vocabulary} tokens of the vocabulary and the ids of {report.num_texts} texts "
-        f"agree with {report.original.name}.\n"
-        f"Predictions of {len(report.results[0].tokens.kl)} tokens in {report.num_windows} windows "
-        f"of {report.window} ({report.original_type}: perplexity {_estimate(report.perplexity)}):"
+        f"{counted(report.num_vocabulary, 'token')} of the vocabulary and the ids of "
+        f"{counted(report.num_texts, 'text')} agree with {report.original.name}.\n"
+        f"Predictions of {counted(len(report.results[0].tokens.kl), 'token')} in "
+        f"{counted(report.num_windows, 'window')} of {report.window} "
+        f"({report.original_type}: perplexity {_estimate(report.perplexity)}):"
     )
 
 
@@ -54,15 +55,12 @@ def markdown(report: Report) -> str:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print heading and table: drawn on a terminal, in Markdown elsewhere."""
-    if not console.is_terminal:
-        console.file.write(markdown(report))
-        return
-    table = Table(*COLUMNS)
-    for row in rows(report):
-        table.add_row(*row)
-    console.print(heading(report), highlight=False, markup=False)
-    console.print(table)
+    """Print heading and table."""
+    if console.is_terminal:
+        console.print(heading(report), highlight=False, markup=False)
+    else:
+        console.file.write(f"{heading(report)}\n\n")
+    show_table(COLUMNS, rows(report), console)
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from glm3edge.schema.ollama import (
 )
 from glm3edge.serving.model_file import ModelFile
 from glm3edge.serving.ollama.names import tagged, untagged
+from glm3edge_convert.counts import abbreviated
 
 VERSION = "0.24.0"
 """Version of Ollama whose API this is. VS Code's chat works with 0.6.4 and later."""
@@ -29,7 +30,6 @@ _TEMPLATE = (
     "[gMASK]<sop>{{ if or .System .Tools }}<|system|>\n {{ .Tools }}{{ .System }}{{ end }}"
     "{{ range .Messages }}<|{{ .Role }}|>\n {{ .Content }}{{ end }}<|assistant|>"
 )
-_UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ServedModel:
             parent_model=tagged(self.card.parent) if self.card.parent else "",
             family=self.file.architecture,
             families=[self.file.architecture],
-            parameter_size=_human(self.file.num_params),
+            parameter_size=abbreviated(self.file.num_params),
             quantization_level=self.file.quant_type.upper(),
         )
 
@@ -170,9 +170,3 @@ def _model_info(model: ServedModel) -> dict[str, str | int]:
         f"{file.architecture}.context_length": model.card.context_length,
         f"{file.architecture}.embedding_length": file.embedding_length,
     }
-
-
-def _human(number: int) -> str:
-    """``number`` as Ollama writes sizes: 6.2B, 36.1M."""
-    size, unit = next(((size, unit) for size, unit in _UNITS if number >= size), (1, ""))
-    return f"{number / size:.1f}{unit}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glm3edge.store.hub.listing import RemoteFile
+from glm3edge_convert.counts import counted
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class DownloadProgress:
     @property
     def count(self) -> str:
         """Number of files done, in words."""
-        return f"{self.num_files_done} of {self.num_files} files"
+        return f"{self.num_files_done} of {counted(self.num_files, 'file')}"
 
 
 class DownloadMeter:

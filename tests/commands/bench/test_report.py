@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from glm3edge.commands.bench.report import markdown, plot, rows, spread
+from glm3edge.commands.bench.report import markdown, plot, rows, show, spread
 from glm3edge.commands.bench.run import BARE, Results
 from glm3edge.errors import ConfigError
 
@@ -36,6 +36,12 @@ def test_a_table_says_what_failed() -> None:
     assert table.startswith("| scenario |")
     assert table.endswith("\n- peer, embeddings: /v1/embeddings answered 501\n")
     assert markdown(Results()).count("\n") == 2
+
+
+def test_a_pipe_gets_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    for found in (results(), Results()):
+        show(found)
+        assert capsys.readouterr().out == markdown(found)
 
 
 def test_results_are_kept_as_json(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ def error(result: Result) -> str:
 def test_a_table(demo: Demo, demo_checkpoint: Path) -> None:
     result = verify(demo("f32"), demo("q8_0"), "--against", demo_checkpoint)
     assert result.exit_code == 0, result.stderr
-    assert "5312 tokens of the vocabulary and the ids of" in result.stdout
+    assert "5,312 tokens of the vocabulary and the ids of" in result.stdout
     assert [line.split(" | ")[0] for line in result.stdout.splitlines()[-2:]] == ["| f32", "| q8_0"]
-    assert "glm3-tiny: 1 windows" in result.stderr
+    assert "glm3-tiny: 1 window" in result.stderr
 
 
 def test_json(demo: Demo) -> None:
@@ -111,7 +111,7 @@ def test_a_text_of_ones_own(demo: Demo, tmp_path: Path) -> None:
     text.write_text("你好，世界。Hello, world! " * 40, "utf-8")
     result = verify(demo("q8_0"), "--against", demo("f16"), "--text", text, "--window", "64")
     assert result.exit_code == 0, result.stderr
-    assert "windows of 64" in result.stdout
+    assert " in 1 window of 64 " in result.stdout
 
 
 def test_too_far_is_said_after_the_table(demo: Demo) -> None:
@@ -136,7 +136,7 @@ def test_other_weights(tiny_gguf: Path, tiny_checkpoint: Path, tmp_path: Path) -
     make_checkpoint(tmp_path / "other", shape=SHAPES["tiny"], tokenizer=tokenizer, seed=1)
     result = verify(tiny_gguf, "--against", tmp_path / "other")
     assert result.exit_code == 10
-    assert "nats a token from the original's" in error(result)
+    assert "nats per token from the original's" in error(result)
 
 
 def test_no_limit_is_known(demo: Demo, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_other_ids(demo: Demo, demo_checkpoint: Path, tmp_path: Path) -> None:
 def test_another_model(demo: Demo, tiny_checkpoint: Path) -> None:
     result = verify(demo("q8_0"), "--against", tiny_checkpoint)
     assert result.exit_code == 9
-    assert error(result).endswith("the original has 4: it is of another model")
+    assert error(result).endswith("the original has 4: it comes from another model")
 
 
 def test_damaged_files(demo: Demo, tmp_path: Path) -> None:
@@ -210,4 +210,4 @@ def test_as_a_process(demo: Demo, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["files"][0]["type"] == "q8_0"
     names = [demo("f16").name, demo("q8_0").name]
-    assert done.stderr.splitlines() == [f"{name}: 1 windows" for name in names]
+    assert done.stderr.splitlines() == [f"{name}: 1 window" for name in names]

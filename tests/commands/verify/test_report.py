@@ -83,7 +83,7 @@ def test_a_table_of_equal_and_of_nearly_equal_files() -> None:
 
 def test_markdown() -> None:
     lines = markdown(report(EIGHT, FOUR)).splitlines()
-    assert lines[0] == "1664 tokens of the vocabulary and the ids of 700 texts agree with glm."
+    assert lines[0] == "1,664 tokens of the vocabulary and the ids of 700 texts agree with glm."
     assert lines[1].startswith("Predictions of 101 tokens in 2 windows of 512 (checkpoint: ")
     assert lines[2] == ""
     assert [line.count("|") for line in lines[3:]] == [len(COLUMNS) + 1] * 4

@@ -2,7 +2,11 @@
 
 import locale
 import os
+import string
 from collections.abc import Mapping
+from typing import Any
+
+from glm3edge_convert.counts import counted
 
 LANGUAGES = ("en", "zh")
 
@@ -19,7 +23,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{model}。输入 /help 查看命令，按 Ctrl-D 退出。",
     ),
     "reading": (
-        "reading {count} tokens, {seconds} s",
+        "reading {count:token|tokens}, {seconds} s",
         "正在处理 {count} 个 token 的提示词，已用 {seconds} 秒",
     ),
     "waiting": ("waiting, {seconds} s", "已等待 {seconds} 秒"),
@@ -34,7 +38,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "（回复被截断：{size} 个 token 的上下文已满；输入 /reset 重新开始）",
     ),
     "cut_limit": (
-        "(cut off after {count} tokens, the limit of max_tokens)",
+        "(cut off after {count:token|tokens}, the limit of max_tokens)",
         "（已达到 max_tokens 设置的 {count} 个 token，回复被截断）",
     ),
     "cut": ("(cut off at the token limit)", "（已达到 token 上限，回复被截断）"),
@@ -75,8 +79,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "no_system": ("There is no system prompt.", "没有设置系统提示词。"),
     "tools_are": ("tools: {names}", "工具：{names}"),
     "no_tools": ("There are no tools.", "没有工具。"),
-    "saved": ("saved {count} messages to {path}", "已保存 {count} 条消息到 {path}"),
-    "loaded": ("loaded {count} messages from {path}", "已从 {path} 载入 {count} 条消息"),
+    "saved": ("saved {count:message|messages} to {path}", "已保存 {count} 条消息到 {path}"),
+    "loaded": ("loaded {count:message|messages} from {path}", "已从 {path} 载入 {count} 条消息"),
     "was_reset": ("The conversation is cleared.", "对话已清空。"),
     "undone": ("removed: {text}", "已撤回：{text}"),
     "nothing_yet": ("Nothing has been said yet.", "对话还没有开始。"),
@@ -92,11 +96,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "没有改动任何选项。可设置：{names}",
     ),
     "stats_prompt": (
-        "prompt    {count} tokens, {cached} of them from the KV cache",
+        "prompt    {count:token|tokens}, {cached} of them from the KV cache",
         "提示词    {count} 个 token，其中 {cached} 个来自 KV 缓存",
     ),
-    "stats_prompt_only": ("prompt    {count} tokens", "提示词    {count} 个 token"),
-    "stats_reply": ("reply     {count} tokens", "回复      {count} 个 token"),
+    "stats_prompt_only": ("prompt    {count:token|tokens}", "提示词    {count} 个 token"),
+    "stats_reply": ("reply     {count:token|tokens}", "回复      {count} 个 token"),
     "stats_speed": (
         "speed     {speed:.1f} tokens/s, first after {first:.2f} s",
         "速度      {speed:.1f} token/秒，首个 token 用时 {first:.2f} 秒",
@@ -107,7 +111,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "上下文    已用 {used}/{size} 个 token（{percent}%）",
     ),
     "stats_total": (
-        "total     {count} replies, {prompt} prompt tokens, {completion} reply tokens",
+        (
+            "total     {count:reply|replies}, {prompt:prompt token|prompt tokens}, "
+            "{completion:reply token|reply tokens}"
+        ),
         "累计      {count} 次回复，提示词 {prompt} 个 token，生成 {completion} 个",
     ),
     "call": ("call", "调用"),
@@ -121,7 +128,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "running": ("running {name}", "正在运行 {name}"),
     "result": ("result", "结果"),
     "ask_more": (
-        "{count} rounds of calls; continue? [y/N] ",
+        "{count:round|rounds} of calls; continue? [y/N] ",
         "已连续调用 {count} 轮；是否继续？[y 是/N 否] ",
     ),
     "help_system": (
@@ -174,7 +181,21 @@ class Texts:
 
     def __call__(self, key: str, **fields: object) -> str:
         """Text of ``key``, with its fields filled in."""
-        return TEXTS[key][self._column].format(**fields)
+        return _FORMATTER.vformat(TEXTS[key][self._column], (), fields)
+
+
+class _Formatter(string.Formatter):
+    """Formatter that knows plurals: ``{count:reply|replies}`` is ``1 reply``, ``2 replies``."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """Text of a field."""
+        noun, is_count, plural = format_spec.partition("|")
+        return (
+            counted(value, noun, plural) if is_count else super().format_field(value, format_spec)
+        )
+
+
+_FORMATTER = _Formatter()
 
 
 def user_language(environment: Mapping[str, str] = os.environ) -> str:

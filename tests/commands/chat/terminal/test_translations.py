@@ -5,7 +5,7 @@ import string
 import pytest
 
 from glm3edge.commands.chat.slash_commands import ARGUMENTS
-from glm3edge.commands.chat.terminal.translations import TEXTS, user_language
+from glm3edge.commands.chat.terminal.translations import TEXTS, Texts, user_language
 
 
 def test_texts_say_the_same_in_both_languages() -> None:
@@ -29,3 +29,15 @@ def test_texts_say_the_same_in_both_languages() -> None:
 )
 def test_language(environment: dict[str, str], language: str) -> None:
     assert user_language(environment) == language
+
+
+def test_plurals() -> None:
+    """``1 replies`` was printed once."""
+    english, chinese = Texts("en"), Texts("zh")
+    fields = {"prompt": 1, "completion": 2}
+    assert english("stats_total", count=1, **fields).endswith(
+        " 1 reply, 1 prompt token, 2 reply tokens"
+    )
+    assert english("stats_total", count=2, **fields).split(",")[0].endswith(" 2 replies")
+    assert "累计      1 次回复" in chinese("stats_total", count=1, **fields)
+    assert english("stats_speed", speed=1.25, first=2).endswith("1.2 tokens/s, first after 2.00 s")
