@@ -72,6 +72,7 @@ class PlanResult:
         budgets: of the devices that layers can be offloaded to.
         cpu: the CPU's budget.
         labels: display names of the devices.
+        cards: products of this machine's GPUs, by device.
         kv_bytes: bytes of the context's keys and values in each of COMPARED_KV_TYPES.
         plans: one for each variant.
     """
@@ -79,6 +80,7 @@ class PlanResult:
     budgets: tuple[DeviceBudget, ...]
     cpu: DeviceBudget
     labels: Mapping[str, str]
+    cards: Mapping[str, str]
     kv_bytes: Mapping[str, int]
     plans: tuple[TypePlan, ...]
 
@@ -92,7 +94,7 @@ def compare_types(request: PlanRequest) -> PlanResult:
         DeviceError: a device or a fake device is not available.
         ModelError: a variant is no model.
     """
-    budgets, labels = _gpu_budgets(request)
+    budgets, labels, cards = _gpu_budgets(request)
     cpu = cpu_budget(request.ram)
     first = request.variants[0].path
     kv_bytes = {}
@@ -102,46 +104,71 @@ def compare_types(request: PlanRequest) -> PlanResult:
     plans = tuple(
         _plan(variant, Search(variant.path, budgets, cpu), request) for variant in request.variants
     )
-    return PlanResult(budgets, cpu, labels, kv_bytes, plans)
+    return PlanResult(budgets, cpu, labels, cards, kv_bytes, plans)
 
 
-def recommended(plans: Sequence[TypePlan], default: str) -> TypePlan | None:
+def recommended(
+    plans: Sequence[TypePlan], default: str, bandwidths: Mapping[str, float | None]
+) -> TypePlan | None:
     """The plan to recommend, None if none fits.
 
     The largest type that is entirely on the devices, if it is not smaller than the default; else
     the default; else the largest that fits. Types of more than eight bits gain nothing visible.
+    Of two types as good as each other, the smaller is taken where it is clearly faster.
     """
-    fitting = [plan for plan in plans if plan.fit is not None]
-    by_size = sorted(fitting, key=lambda plan: plan.variant.num_bytes)
-    usual = next((plan for plan in by_size if plan.variant.type == default), None)
+    fitting = {plan.variant.type: plan for plan in plans if plan.fit is not None}
+    by_size = sorted(fitting.values(), key=lambda plan: plan.variant.num_bytes)
+    usual = fitting.get(default)
     whole = [
         plan
         for plan in by_size
         if plan.fit is not None and plan.fit.is_whole and plan.variant.type not in _NO_GAIN
     ]
     if whole and (usual is None or whole[-1].variant.num_bytes >= usual.variant.num_bytes):
-        return whole[-1]
-    return usual or (by_size[-1] if by_size else None)
+        best = whole[-1]
+    elif by_size:
+        best = usual or by_size[-1]
+    else:
+        return None
+    equal = fitting.get(EQUALS.get(best.variant.type, ""))
+    ratio = equal and speed_ratio(equal, best, bandwidths)
+    return equal if equal is not None and ratio and ratio >= _CLEARLY_FASTER else best
 
 
+def speed_ratio(
+    plan: TypePlan, other: TypePlan, bandwidths: Mapping[str, float | None]
+) -> float | None:
+    """How many times as fast as another a plan is, None if that is not known."""
+    speeds = [plan.speed(bandwidths), other.speed(bandwidths)]
+    found = [speed.tokens_per_second for speed in speeds if speed and not speed.is_at_most]
+    return found[0] / found[1] if len(found) == len(speeds) else None
+
+
+EQUALS = {"q8_0": "q6_k", "q5_k_m": "q5_k_s", "q4_k_m": "q4_k_s"}
+"""For a type a smaller one that predicts about as well: see the divergences in docs/models.md."""
+
+_CLEARLY_FASTER = 1.2
 _NO_GAIN = {"f16", "bf16", "f32"}
 
 
-def _gpu_budgets(request: PlanRequest) -> tuple[tuple[DeviceBudget, ...], dict[str, str]]:
-    """Budgets and labels of the devices; workers' come first, as in llama.cpp."""
+def _gpu_budgets(
+    request: PlanRequest,
+) -> tuple[tuple[DeviceBudget, ...], dict[str, str], dict[str, str]]:
+    """Budgets, labels and products of the devices; workers' come first, as in llama.cpp."""
     remote = add_workers(request.workers)
-    labels = {device.name: device.name for device in remote}
+    labels, cards = {device.name: device.name for device in remote}, {}
     budgets = gpu_budgets(remote)
     if request.gpus is None:
         here = [device for device in devices() if device.name not in labels]
         budgets += gpu_budgets(here)
         labels |= {device.name: device.name for device in here}
+        cards = {device.name: device.description for device in here if device.is_offload}
     elif request.gpus:
         fakes = add_fake_devices(len(request.gpus))
         for index, (device, free) in enumerate(zip(fakes, request.gpus, strict=True)):
             budgets.append(gpu_budget(device.name, free, is_fake=True))
             labels[device.name] = f"GPU{index}"
-    return tuple(budgets), {**labels, CPU: CPU}
+    return tuple(budgets), {**labels, CPU: CPU}, cards
 
 
 def _plan(variant: Variant, search: Search, request: PlanRequest) -> TypePlan:

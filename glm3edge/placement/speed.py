@@ -8,9 +8,19 @@ up.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from glm3edge.llama.devices import CPU
+
 EFFICIENCY = 0.73
-"""Part of the memory's bandwidth that decoding uses: measured with q4_k_m of ChatGLM3-6B's
-shape on two cores; the same is assumed for GPUs. An H100 used a third."""
+"""Part of the CPU's memory bandwidth that decoding uses: measured with q4_k_m of ChatGLM3-6B's
+shape on two cores."""
+
+GPU_EFFICIENCY = 0.6
+"""The same of a card. A guess: llama.cpp's developers report 0.73 of an RTX 3090's, 0.55 of an RTX
+4090's and 0.6 of a P40's with 4-bit models of 7B and 8B (pull requests 15802, 6766 and 4766)."""
+
+MAX_GPU_RATE = 1.1e12
+"""Bytes per second that one stream reads of a card at most, however fast its memory is: an H100 of
+3,350 GB/s gave 298 tokens/s, a third of that. Measured on that card alone."""
 
 USED_CONTEXT = 1024
 """Tokens in the context that are assumed."""
@@ -44,7 +54,7 @@ def expected_speed(
     """
     known = {device: bandwidth for device, bandwidth in bandwidths.items() if bandwidth}
     seconds = sum(
-        size / (known[device] * EFFICIENCY)
+        size / _rate(device, known[device])
         for device, size in read_bytes.items()
         if device in known
     )
@@ -53,6 +63,13 @@ def expected_speed(
     return Speed(
         1 / seconds, any(read_bytes[device] for device in read_bytes if device not in known)
     )
+
+
+def _rate(device: str, bandwidth: float) -> float:
+    """Bytes per second that decoding one stream reads on a device."""
+    if device == CPU:
+        return bandwidth * EFFICIENCY
+    return min(bandwidth * GPU_EFFICIENCY, MAX_GPU_RATE)
 
 
 def cpu_tokens_per_second(bandwidth: float) -> float:

@@ -22,6 +22,7 @@ from glm3edge.commands.options import (
 )
 from glm3edge.commands.signature import takes
 from glm3edge.errors import ConfigError
+from glm3edge.placement.machine.cards import card_bandwidth
 from glm3edge_convert.printable import json_text
 
 _BARE_NUMBER = re.compile(r"\s*[0-9]+(\.[0-9]*)?\s*")
@@ -67,7 +68,11 @@ class PlanOptions(LogLevelOptions):
     ] = None
     gpu_bandwidth: Annotated[
         str | None,
-        typer.Option(metavar="200GB/s", help="Memory bandwidth of the GPUs. [not known]"),
+        typer.Option(
+            metavar="200GB/s",
+            help="Memory bandwidth of the GPUs, or a card's name, such as 'RTX 4060'. "
+            "[by this machine's cards]",
+        ),
     ] = None
     threads: Threads = None
     cache_dir: CacheDir = None
@@ -89,7 +94,7 @@ def plan_command(options: PlanOptions) -> None:
     gpus = None if options.vram is None else _gpu_sizes(options.vram)
     ram = None if options.ram is None else _size("--ram", options.ram)
     bandwidth = _rate("--bandwidth", options.bandwidth)
-    gpu_bandwidth = _rate("--gpu-bandwidth", options.gpu_bandwidth)
+    gpu_bandwidth = _card_rate("--gpu-bandwidth", options.gpu_bandwidth)
     report = make_report(
         find_planned_model(options.model, settings),
         settings,
@@ -130,10 +135,28 @@ def _rate(option: str, text: str | None) -> float | None:
     if text is None:
         return None
     _check_unit(option, text, example="30GB/s")
-    try:
-        rate = float(_SIZE.validate_python(text.strip().removesuffix("/s")))
-    except ValidationError:
-        rate = 0.0
-    if rate <= 0:
+    rate = _parsed_rate(text)
+    if rate is None:
         raise ConfigError(f"{option} {text}: write bytes per second, such as 30GB/s")
     return rate
+
+
+def _card_rate(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    _check_unit(option, text, example="200GB/s")
+    rate = _parsed_rate(text) or card_bandwidth(text)
+    if rate is None:
+        raise ConfigError(
+            f"{option} {text}: write bytes per second, such as 200GB/s, or the name of a common "
+            "card, such as 'RTX 4060'"
+        )
+    return rate
+
+
+def _parsed_rate(text: str) -> float | None:
+    """Bytes per second, None if ``text`` says none."""
+    try:
+        return float(_SIZE.validate_python(text.strip().removesuffix("/s"))) or None
+    except ValidationError:
+        return None

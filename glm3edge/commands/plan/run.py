@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from glm3edge.commands.plan.bandwidths import Bandwidth, find_bandwidths
 from glm3edge.commands.plan.report import PlanReport
 from glm3edge.config import defaults
 from glm3edge.config.settings import Settings
@@ -67,7 +68,7 @@ def make_report(
         gpus: bytes of each GPU to plan for; None takes this machine's.
         ram: bytes for the CPU; None takes what is available on this machine.
         cpu_bandwidth: bytes per second; None measures it.
-        gpu_bandwidth: bytes per second, None if unknown.
+        gpu_bandwidth: bytes per second of each GPU; None looks up what cards they are.
 
     Raises:
         ConfigError: a worker or device cannot be asked, or the context is too large to plan.
@@ -88,14 +89,17 @@ def make_report(
             raise ConfigError(f"{reason}: start it with glm3edge worker")
         request = PlanRequest(variants, context_params, most, gpus, ram, settings.rpc)
         found = _compare(request)
+    cpu = (
+        Bandwidth(read_bandwidth(num_threads(settings.threads)), "measured here")
+        if cpu_bandwidth is None
+        else Bandwidth(cpu_bandwidth, "as given")
+    )
     return PlanReport(
         model,
         request,
         found,
-        parallel=settings.parallel,
-        cpu_bandwidth=cpu_bandwidth or read_bandwidth(num_threads(settings.threads)),
-        is_measured=cpu_bandwidth is None,
-        gpu_bandwidth=gpu_bandwidth,
+        settings=settings,
+        bandwidths=find_bandwidths(found, cpu, gpu_bandwidth),
     )
 
 
@@ -107,4 +111,4 @@ def _compare(request: PlanRequest) -> PlanResult:
     try:
         return run_in_child(compare_types, request)
     except EngineLostError as exc:
-        raise ConfigError(f"the devices cannot be asked: {exc.reason}") from exc
+        raise ConfigError(f"the devices cannot be queried: {exc.reason}") from exc
