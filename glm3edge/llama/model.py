@@ -118,13 +118,6 @@ class Model:
         return self._architecture
 
     @property
-    def description(self) -> str:
-        """llama.cpp's summary: architecture, size class and quantization."""
-        buffer = ctypes.create_string_buffer(128)
-        native.llama_model_desc(self._open_handle(), buffer, len(buffer))
-        return buffer.value.decode("utf-8", errors="replace")
-
-    @property
     def file_type(self) -> str | None:
         """Type that it was quantized to, as ``--type`` names it; None if the file lacks it."""
         number = self.metadata("general.file_type") or ""

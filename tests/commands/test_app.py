@@ -1,5 +1,6 @@
 """The command as a user meets it: exit codes, one-line errors, the banner."""
 
+import re
 import shlex
 import signal
 import socket
@@ -76,7 +77,7 @@ def test_convert_prefix(tiny_checkpoint: Path, tmp_path: Path) -> None:
         (["--host", "203.0.113.1", "--no-auth"], 2, "cannot listen on 203.0.113.1:8000"),
         (["--host", "0.0.0.0"], 2, "--host 0.0.0.0 can be reached from other machines"),
         (["--host", "::", "--api-key", ""], 2, "setting api_key: "),
-        (["--allowed-hosts", "http://box"], 2, "'http://box' is no host name"),
+        (["--allowed-hosts", "http://box"], 2, "'http://box' is not a host name"),
         (["--ctx-size", "2000000000", "--port", "0"], 8, "fits"),
     ],
 )
@@ -126,6 +127,11 @@ def test_a_busy_port() -> None:
 
 def test_the_banner_has_a_request_that_works(server: Server) -> None:
     assert "toy" in server.banner
+    opened = server.banner[server.banner.index("\nOpen ") + 1 :].splitlines()
+    assert opened[0] == f"Open {server.url}/ in a browser"
+    assert re.fullmatch(
+        r"model    glm3-tiny, 7\.\dM parameters, q8_0, [\d,]+ tokens of context", opened[1]
+    )
     command = server.banner.partition("try      ")[2].partition("stop")[0]
     words = [word for word in shlex.split(command) if word.strip()]  # less the continued line's end
     result = subprocess.run(words, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)

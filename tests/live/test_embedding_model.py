@@ -88,7 +88,7 @@ def test_both_models_are_listed(client: openai.OpenAI, server: Server) -> None:
     assert client.models.retrieve("bge-tiny").id == "bge-tiny"
     assert client.models.retrieve(chat.id).id == chat.id
     assert client.embeddings.create(model="any", input="x").model == "bge-tiny"
-    assert "embeds   bge-tiny, up to 64 tokens a text" in server.banner
+    assert "embeds   bge-tiny, up to 64 tokens per text" in server.banner
 
 
 def test_chats_go_on_beside(client: openai.OpenAI) -> None:

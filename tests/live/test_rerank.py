@@ -103,7 +103,7 @@ def test_the_reranker_is_listed(rerank_server: Server) -> None:
     models = httpx.get(f"{rerank_server.base_url}/models", timeout=SECONDS).json()["data"]
     assert [model["id"] for model in models] == ["glm3-tiny", "bge-reranker-tiny"]
     assert models[1]["context_length"] == 64
-    assert "reranks  bge-reranker-tiny, up to 64 tokens a pair" in rerank_server.banner
+    assert "reranks  bge-reranker-tiny, up to 64 tokens per pair" in rerank_server.banner
 
 
 def test_a_server_without_a_reranker(server: Server) -> None:

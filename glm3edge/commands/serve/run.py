@@ -14,6 +14,7 @@ from glm3edge.commands.logs import announce, is_json
 from glm3edge.config.settings import Settings, check_exposure
 from glm3edge.server.bind import bind
 from glm3edge.server.tls import load_tls
+from glm3edge_convert.counts import abbreviated
 from glm3edge_convert.printable import one_line
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from glm3edge.serving.runtime import Runtime
     from glm3edge.store.adapters import AdapterFile, PrefixFile
 
+_DEMO = "         A toy to try the API with: it greets, knows glm3edge, calls tools."
+_NO_KEY = "         no key: anyone who can reach this address can use it"
 _KEY_HEADER = '           -H "Authorization: Bearer $GLM3EDGE_API_KEY" \\'
 
 
@@ -102,47 +105,50 @@ def _find(model: str | None, settings: Settings) -> _Files:
 def _announce_ready(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool) -> None:
     if is_json():
         models = ", ".join(card.id for card in runtime.services.cards)
-        announce("ready", f"{models} on {_base_url(settings, port)}")
+        announce("ready", f"{models} on {_url(settings, port)}/v1")
     else:
         print(_banner(runtime, settings, port, is_demo=is_demo), flush=True)
 
 
-def _base_url(settings: Settings, port: int) -> str:
+def _url(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     scheme = "http" if settings.tls_cert is None else "https"
-    return f"{scheme}://{host}:{port}/v1"
+    return f"{scheme}://{host}:{port}"
 
 
 def _banner(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool) -> str:
-    base_url = _base_url(settings, port)
-    model, card = runtime.model, runtime.services.card
-    size = f"{model.num_bytes / 2**20:,.1f} MiB"
-    body = {"model": card.id, "messages": [{"role": "user", "content": "你好"}]}
+    url = _url(settings, port)
+    body = {"model": runtime.services.card.id, "messages": [{"role": "user", "content": "你好"}]}
     lines = [
-        f"model    {card.id}  ({model.path})",
-        f"         {model.description}, {size}, context {card.context_length} tokens",
+        f"Open {url}/ in a browser",
+        *_model_lines(runtime, is_demo=is_demo),
         *_placement_lines(runtime.report),
         *_other_model_lines(runtime),
-        f"server   {base_url}  (docs: {base_url.removesuffix('/v1')}/docs)",
-        f"chat     {base_url.removesuffix('/v1')}/  (in a browser)",
-        f"try      curl {base_url}/chat/completions -H 'Content-Type: application/json' \\",
+        f"API      {url}/v1  (docs: {url}/docs)",
+        *([_NO_KEY] if settings.no_auth else []),
+        f"try      curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\",
         *([_KEY_HEADER] if settings.api_key is not None else []),
         f"           -d '{json.dumps(body, ensure_ascii=False)}'",
         "stop     Ctrl-C",
     ]
-    if settings.no_auth:
-        lines.insert(3, "         no key: anyone who can reach this address can use it")
-    if is_demo:
-        lines.insert(
-            2, "         A toy to try the API with: it greets, knows glm3edge, calls tools."
-        )
     return "\n".join(map(one_line, lines))
+
+
+def _model_lines(runtime: "Runtime", *, is_demo: bool) -> list[str]:
+    model, card = runtime.model, runtime.services.card
+    facts = [
+        card.id,
+        f"{abbreviated(model.num_params)} parameters",
+        *([model.file_type] if model.file_type else []),
+        f"{card.context_length:,} tokens of context",
+    ]
+    return [f"model    {', '.join(facts)}", *([_DEMO] if is_demo else [])]
 
 
 def _other_model_lines(runtime: "Runtime") -> list[str]:
     lines, reranker = [], runtime.services.rerank
     for card in runtime.services.cards[1:]:
-        size = f"up to {card.context_length} tokens a"
+        size = f"up to {card.context_length:,} tokens per"
         if card.parent is not None:
             lines.append(f"adapter  {card.id}")
         elif reranker is not None and card.id == reranker.model_id:

@@ -74,7 +74,7 @@ def test_what_is_about_to_happen_is_told(tiny_checkpoint: Path, tmp_path: Path) 
         labels = [line.split()[0] for line in server.banner.splitlines() if line[:1].isalpha()]
         told = ["start", "convert", "load"] if is_first else ["start", "load"]
         assert labels[: len(told)] == told
-        assert labels[len(told)] == "model"
+        assert labels[len(told) : len(told) + 2] == ["Open", "model"]
     assert re.search(r"load +\S+tiny-q8_0-\w+\.gguf, [\d.]+ MiB\n", server.banner)
 
 
@@ -182,7 +182,7 @@ def test_a_chat_model_does_not_embed(
     tiny_checkpoint: Path, tiny_gguf: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code, line = serve_here(capfd, str(tiny_gguf), "--embedding-model", str(tiny_checkpoint))
-    assert "that is no encoder (BERT, XLM-RoBERTa); leave the option out" in line
+    assert "that is not an encoder (BERT, XLM-RoBERTa); leave the option out" in line
     assert code == 2
 
 
