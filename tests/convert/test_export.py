@@ -38,7 +38,7 @@ def test_a_file_of_a_hub_is_not_written_through_its_link(checkpoint: Path, tmp_p
     blob.write_text("{}")
     config.unlink(missing_ok=True)
     config.symlink_to(blob)
-    with pytest.raises(OutputError, match="it is a link to .*blob"):
+    with pytest.raises(OutputError, match=r"it is a link to .*blob"):
         export_tokenizer(checkpoint, overwrite=True)
     assert blob.read_text() == "{}"
 

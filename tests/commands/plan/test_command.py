@@ -273,7 +273,7 @@ def test_beyond_what_the_model_was_trained_for_nothing_is_recommended() -> None:
     assert data(*words, "8192")["recommended"]
     assert data(*words, "8448")["recommended"] is None
     text = run(*words, "8448").stdout
-    assert "The model was trained for 8192 tokens" in text
+    assert text.startswith("No: the model was trained for 8,192 tokens")
     assert "take --ctx-size 8192" in text
     assert "glm3edge serve" not in text
 
