@@ -24,6 +24,7 @@ from typing import Any
 from glm3edge.chatglm3.enforceable import EnforceableSchema
 from glm3edge.chatglm3.grammar_rules import Rules, literal, needs_json, quoted
 from glm3edge.chatglm3.tools import is_argument_name
+from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.errors import InvalidRequestError
 from glm3edge.limits import MAX_SCHEMA_CHARS
 from glm3edge.schema.chat import INTERPRETER, Tool
@@ -53,13 +54,13 @@ class ReplyForm:
 
 
 def reply_grammar(
-    form: ReplyForm, *, assistant_id: int, compile_: Callable[[str], object] | None = None
+    form: ReplyForm, *, special: SpecialTokens, compile_: Callable[[str], object] | None = None
 ) -> str:
-    """Grammar of a whole reply.
+    """Grammar of a whole reply, with the role's tag that may end it.
 
     Args:
         form: what the reply may be.
-        assistant_id: the token between a reply's parts.
+        special: tokens between a reply's parts, and at its end.
         compile_: see ``EnforceableSchema``.
 
     Raises:
@@ -69,14 +70,14 @@ def reply_grammar(
     calls = [(tool.function.name, _body(tool, rules, compile_, form)) for tool in form.tools]
     if form.must_call:
         texts = [f'{quoted(name)} "\\n" {body}' for name, body in calls]
-        return f"start: / ?/ ({' | '.join(texts)})\n{rules.text}"
+        return f"start: / ?/ ({' | '.join(texts)}) {_end(special)}\n{rules.text}"
     lines = []
     for number, (name, _) in enumerate(calls):
         lines.append(rf"NAME{number}: /[ \t]*{_escaped(name)}[ \t]*\n/")
     if calls:
         texts = [f"NAME{number} {body}" for number, (_, body) in enumerate(calls)]
         lines.append(f"call: {' | '.join(texts)}")
-    again = f"<[{assistant_id}]>"
+    again = f"<[{special.assistant}]>"
     if form.json_schema is not None:
         lines.append(f"value: {_json(form.json_schema, compile_, form)}")
         start = r"/[ \t]*\n? ?/ value | call" if calls else "/ ?/ value"
@@ -87,7 +88,12 @@ def reply_grammar(
             start = f"(PROSE | call) ({again} (PROSE | call))*"
         else:
             start = f"PROSE ({again} PROSE)* ({again} call)? | call"
-    return "\n".join([f"start: {start}", *lines, rules.text])
+    return "\n".join([f"start: ({start}) {_end(special)}", *lines, rules.text])
+
+
+def _end(special: SpecialTokens) -> str:
+    """Expression for what may follow a reply: engines other than ours only know of ``</s>``."""
+    return f"(<[{special.user}]> | <[{special.observation}]>)?"
 
 
 def _prose(names: Sequence[str]) -> str:

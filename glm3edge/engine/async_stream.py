@@ -6,8 +6,8 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from glm3edge.core import FinishedEvent
-from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import EngineSequence, Sink
+from glm3edge.engine.interface import Cancel
+from glm3edge.engine.sequence import Sink
 from glm3edge.errors import QueueFullError
 
 T = TypeVar("T")
@@ -63,16 +63,15 @@ async def merge(
 
 
 async def stream_events(
-    engine: Engine, make: Callable[[Sink], EngineSequence], *, waits: bool = False
+    submit: Callable[[Sink], Cancel], *, waits: bool = False
 ) -> AsyncGenerator[list[Any], None]:
-    """Submit a sequence, and yield its events to the ending, in lists of those that have arrived.
+    """Submit to an engine, and yield the events to the ending, in lists of those that have arrived.
 
     The engine must post to the running loop. Leaving early, for whatever reason, cancels.
 
     Args:
-        engine: runs the sequence.
-        make: creates the sequence, given its sink.
-        waits: wait while the queue is full, for a sequence of a request that was accepted.
+        submit: submits what has the events, given the sink for them.
+        waits: wait while the queue is full, for a part of a request that was accepted.
 
     Raises:
         EngineClosedError: the engine is closed or closing.
@@ -80,10 +79,9 @@ async def stream_events(
         Exception: the ending's error, if it has one.
     """
     events: asyncio.Queue[Any] = asyncio.Queue()
-    sequence = make(events.put_nowait)
     while True:
         try:
-            engine.submit(sequence)
+            cancel = submit(events.put_nowait)
             break
         except QueueFullError:
             if not waits:
@@ -102,4 +100,4 @@ async def stream_events(
             if isinstance(last, FinishedEvent):
                 return
     finally:
-        engine.cancel(sequence)
+        cancel()

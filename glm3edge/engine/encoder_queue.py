@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from glm3edge.engine.engine import Engine
 from glm3edge.errors import EngineClosedError, QueueFullError, TimeoutExceededError
 
 if TYPE_CHECKING:
@@ -37,6 +36,17 @@ class TextEncoder(Protocol):
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]: ...
 
 
+class BatchThread(Protocol):
+    """Thread that batches run on; see ``Engine``."""
+
+    @property
+    def num_running(self) -> int: ...
+
+    def run_on_engine_thread(
+        self, task: Callable[[], None], *, on_error: Callable[[Exception], None]
+    ) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Text:
     """A text in the queue, and the future of its vector."""
@@ -51,7 +61,7 @@ class EncoderQueue:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: BatchThread,
         encoder: TextEncoder,
         *,
         max_waiting: int = 10_000,
@@ -60,7 +70,7 @@ class EncoderQueue:
         """Create an empty queue.
 
         Args:
-            engine: its batches take turns with the encoder's, on its thread.
+            engine: its batches take turns with the encoder's, on its thread; ``Engine`` is one.
             encoder: computes the vectors.
             max_waiting: texts that may wait when another comes.
             timeout: seconds that a text may wait.

@@ -1,4 +1,4 @@
-"""Engine: one thread that owns the context and serves queued sequences.
+"""Engine: one thread that owns a context here, and serves queued sequences.
 
     submit() ──> inbox ──> EngineCore.step() ──> Outbox ──> post(events)
 
@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from glm3edge.core import FinishReason
@@ -19,9 +20,16 @@ from glm3edge.engine.backend import Backend, Restartable
 from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.disk_cache import DiskCache
 from glm3edge.engine.engine_core import EngineCore
+from glm3edge.engine.interface import Cancel
 from glm3edge.engine.outbox import Outbox, Post, post_here
 from glm3edge.engine.recovery import Recovery
-from glm3edge.engine.sequence import EngineSequence
+from glm3edge.engine.sequence import (
+    EngineSequence,
+    Generation,
+    GenerationRequest,
+    GrammarCompiler,
+    Sink,
+)
 from glm3edge.errors import EngineClosedError, EngineError, EngineLostError, QueueFullError
 
 logger = logging.getLogger(__name__)
@@ -34,7 +42,9 @@ _MAX_FAILURES = 3
 
 
 class Engine:
-    """Runs sequences on a backend. Every submitted sequence gets exactly one ending.
+    """``InferenceEngine`` of this machine: runs sequences on a backend.
+
+    Every submitted sequence gets exactly one ending.
 
     Attributes:
         max_running: sequences that share a batch.
@@ -54,6 +64,7 @@ class Engine:
         batch_timing: BatchTiming | None = None,
         coalesce_seconds: float = 0.0,
         recovery: Restartable | None = None,
+        guide: GrammarCompiler | None = None,
     ) -> None:
         """Create an engine; ``start()`` starts its thread.
 
@@ -71,6 +82,7 @@ class Engine:
             coalesce_seconds: how long tokens may wait to be posted with others; the first token of
                 a sequence and its finish do not wait.
             recovery: restarts the backend, if it can be lost.
+            guide: compiles the grammars of requests; without one no request may have any.
         """
         batch_timing = batch_timing or BatchTiming()
         self._outbox = Outbox(batch_timing, coalesce_seconds=coalesce_seconds)
@@ -88,6 +100,7 @@ class Engine:
         self.stats = self._core.stats
         self._backend = backend
         self._max_waiting = max_waiting
+        self._guide = guide
         self._recovery = None if recovery is None else self._make_recovery(recovery)
         self._wake = threading.Condition()
         self._inbox: list[EngineSequence] = []
@@ -147,8 +160,18 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="glm3edge-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, sequence: EngineSequence) -> None:
-        """Queue a sequence; its sink gets its events.
+    def generate(self, request: GenerationRequest, sink: Sink) -> Cancel:
+        """See ``InferenceEngine``."""
+        self.check_capacity()
+        constraint = None
+        if request.grammar is not None:
+            if self._guide is None:
+                raise ValueError("a grammar for an engine without a guide")
+            constraint = self._guide.matcher(request.grammar, request.begun_ids)
+        return self.submit(Generation(request, sink, constraint))
+
+    def submit(self, sequence: EngineSequence) -> Cancel:
+        """Queue a sequence; its sink gets its events. Returns what cancels it.
 
         Raises:
             EngineClosedError: the engine is closed or closing.
@@ -163,6 +186,7 @@ class Engine:
             sequence.deadline = time.monotonic() + self._core.timeout
             self._inbox.append(sequence)
             self._wake.notify()
+        return partial(self.cancel, sequence)
 
     def run_on_engine_thread(
         self, task: Callable[[], None], *, on_error: Callable[[Exception], None]

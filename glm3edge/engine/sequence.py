@@ -51,7 +51,8 @@ class GenerationRequest:
             at all.
         priority: background requests wait for interactive ones.
         adapter: number of the adapter to compute with; 0 is the model alone.
-        make_constraint: creates the constraint of sampling, if there is one.
+        grammar: grammar of the reply, if it has to follow one, in llguidance's dialect of Lark.
+        begun_ids: the reply's first tokens, if the prompt has them: the grammar counts them.
         wants_progress: emit ProgressEvents while the prefill takes several batches.
     """
 
@@ -65,19 +66,23 @@ class GenerationRequest:
     num_logprobs: int | None = None
     priority: Priority = Priority.INTERACTIVE
     adapter: int = 0
-    make_constraint: "Callable[[], Constraint] | None" = None
+    grammar: str | None = None
+    begun_ids: tuple[int, ...] = ()
     wants_progress: bool = False
 
 
 class Constraint(Protocol):
-    """Constrained decoding: the tokens that may come next.
-
-    ``glm3edge.chatglm3.constraint`` has an implementation.
-    """
+    """Constrained decoding: the tokens that may come next. ``glm3edge.llama.guidance.Matcher``."""
 
     def allowed(self) -> Mask | None: ...
 
     def accept(self, token_id: int) -> None: ...
+
+
+class GrammarCompiler(Protocol):
+    """Makes constraints of grammars. ``glm3edge.llama.guidance.Guide``; see there."""
+
+    def matcher(self, grammar: str, begun_ids: tuple[int, ...] = ()) -> Constraint: ...
 
 
 class Reader(Protocol):
@@ -201,7 +206,10 @@ class EngineSequence(ABC):
 class Generation(EngineSequence):
     """Sequence that samples a reply."""
 
-    def __init__(self, request: GenerationRequest, sink: Sink) -> None:
+    def __init__(
+        self, request: GenerationRequest, sink: Sink, constraint: Constraint | None = None
+    ) -> None:
+        """``constraint`` is that of ``request.grammar``."""
         super().__init__(
             request.prompt_ids, sink, priority=request.priority, adapter=request.adapter
         )
@@ -212,8 +220,7 @@ class Generation(EngineSequence):
         self._num_accepted_drafts = 0
         self._num_rejected_drafts = 0
         self._lookup = PromptLookup()
-        make_constraint = request.make_constraint
-        self._constraint = make_constraint() if make_constraint is not None else None
+        self._constraint = constraint
         self._sampler: SamplerHandle | None = None
         self._detokenizer = Detokenizer()
         stops = request.stop_strings

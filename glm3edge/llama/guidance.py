@@ -23,6 +23,7 @@ _MAX_KEPT_CHARS = 2**20
 """Cache of compiled grammars: clients send the same tools again and again. A character of a grammar
 takes some 150 bytes there, and each grammar as much as 300 characters besides."""
 _CHARS_APIECE = 300
+_Key = tuple[str, tuple[int, ...]]
 _MAX_REASON_CHARS = 300
 _LIMITS = llguidance.LLParserLimits(max_items_in_row=10_000, step_lexer_fuel=20_000_000)
 """By default llguidance fails in mid-reply where over 600 options or properties could come next, or
@@ -42,31 +43,39 @@ class Guide:
         self._end_ids = sorted(end_ids)
         self._lock = threading.Lock()
         self._tokenizer: Any = None
-        self._compiled: OrderedDict[str, Matcher | str] = OrderedDict()  # or why it cannot be
+        self._compiled: OrderedDict[_Key, Matcher | str] = OrderedDict()  # or why it cannot be
 
-    def matcher(self, grammar: str) -> "Matcher":
-        """A matcher at the start of ``grammar``, in llguidance's dialect of Lark. From any thread.
+    def matcher(self, grammar: str, begun_ids: tuple[int, ...] = ()) -> "Matcher":
+        """A matcher of ``grammar``, in llguidance's dialect of Lark, after the text's first tokens.
+
+        From any thread.
 
         Raises:
-            GrammarError: llguidance cannot compile it.
+            GrammarError: llguidance cannot compile it, or it does not allow these tokens.
         """
+        key = grammar, begun_ids
         with self._lock:
-            kept = self._compiled.get(grammar)
-        compiled = kept or self._compiled_or_error(grammar)
+            kept = self._compiled.get(key)
+        compiled = kept or self._compiled_or_error(grammar, begun_ids)
         with self._lock:
-            self._compiled[grammar] = compiled
-            self._compiled.move_to_end(grammar)
-            while sum(_CHARS_APIECE + len(key) for key in self._compiled) > _MAX_KEPT_CHARS:
+            self._compiled[key] = compiled
+            self._compiled.move_to_end(key)
+            while sum(map(_num_chars, self._compiled)) > _MAX_KEPT_CHARS:
                 self._compiled.popitem(last=False)
         if isinstance(compiled, str):
             raise GrammarError(compiled)
         return compiled.copy()
 
-    def _compiled_or_error(self, grammar: str) -> "Matcher | str":
+    def _compiled_or_error(self, grammar: str, begun_ids: tuple[int, ...]) -> "Matcher | str":
         try:
-            return self._compile(grammar)
+            if not begun_ids:
+                return self._compile(grammar)
+            matcher = self.matcher(grammar)
+            for token_id in begun_ids:
+                matcher.accept(token_id)
         except GrammarError as exc:
             return str(exc)
+        return matcher
 
     def _compile(self, grammar: str) -> "Matcher":
         compiled = llguidance.LLMatcher(
@@ -138,6 +147,12 @@ class Matcher:
             # llguidance's message quotes the text and the grammar, and errors are logged.
             logger.debug("%s", self._matcher.get_error())
             raise GrammarError(f"the grammar cannot be followed ({self._matcher.stop_reason()})")
+
+
+def _num_chars(key: _Key) -> int:
+    """Characters that a compiled grammar counts for in the cache."""
+    grammar, begun_ids = key
+    return _CHARS_APIECE + len(grammar) + len(begun_ids)
 
 
 def _reason(error: str) -> str:

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from glm3edge.engine.engine import Engine
+from glm3edge.engine.interface import InferenceEngine
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -14,7 +14,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class _EngineCollector(Collector):
     """Collector that reads the engine's counters when scraped: no token takes extra work."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: InferenceEngine) -> None:
         self._engine = engine
 
     def collect(self) -> Iterator[Metric]:
@@ -44,7 +44,7 @@ class _EngineCollector(Collector):
             yield CounterMetricFamily(f"glm3edge_{name}", text, number)
 
 
-def render(engine: Engine) -> bytes:
+def render(engine: InferenceEngine) -> bytes:
     """Current metrics in the text exposition format."""
     registry = CollectorRegistry()
     registry.register(_EngineCollector(engine))

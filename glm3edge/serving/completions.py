@@ -5,14 +5,15 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from glm3edge.chatglm3.text_logprobs import TextLogprobs, joined
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, check_token_ids, text_of
 from glm3edge.core import FinishReason, GenerationFinished, TokenEvent
 from glm3edge.engine.async_stream import gather, merge, stream_events
-from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.engine.interface import InferenceEngine
+from glm3edge.engine.sequence import GenerationRequest
 from glm3edge.errors import InvalidRequestError
 from glm3edge.limits import MAX_TEXTS
 from glm3edge.schema.base import Usage
@@ -77,7 +78,7 @@ class CompletionService:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: InferenceEngine,
         vocabulary: Vocabulary,
         *,
         model_id: str,
@@ -180,9 +181,7 @@ class CompletionService:
         logprobs = TextLogprobs(self._vocabulary)
         num_chars = 0
         events = stream_events(
-            self._engine,
-            lambda sink: Generation(generation, sink),
-            waits=number >= job.num_at_once,
+            partial(self._engine.generate, generation), waits=number >= job.num_at_once
         )
         async with places, closing_on_exit(events):
             async for arrived in events:

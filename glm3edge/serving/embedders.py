@@ -49,7 +49,8 @@ class ChatModelEmbedder:
         """Vector of one text; those of requests with many texts have background priority."""
         priority = Priority.INTERACTIVE if is_alone else Priority.BACKGROUND
         make = partial(Embedding, token_ids, num_skipped=len(self._prefix), priority=priority)
-        async with closing_on_exit(stream_events(self._engine, make, waits=waits)) as events:
+        arriving = stream_events(lambda sink: self._engine.submit(make(sink)), waits=waits)
+        async with closing_on_exit(arriving) as events:
             async for arrived in events:
                 last = arrived[-1]
                 if isinstance(last, EmbeddingEvent) and last.vector is not None:

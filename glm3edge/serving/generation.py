@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from glm3edge.chatglm3.vocabulary import Vocabulary, check_token_ids
 from glm3edge.core import GenerationFinished, Priority, SamplingParams
-from glm3edge.engine.sequence import Constraint, GenerationRequest, Reader
+from glm3edge.engine.sequence import GenerationRequest, Reader
 from glm3edge.engine.text_stream import TextReader
 from glm3edge.schema.base import CompletionTokensDetails, PromptTokensDetails, Usage
 from glm3edge.schema.sampling import SamplingOptions
@@ -48,7 +48,8 @@ def generation_requests(
     adapter: int = 0,
     num_logprobs: int | None = None,
     make_reader: Callable[[tuple[str, ...]], Reader] = TextReader,
-    make_constraint: Callable[[], Constraint] | None = None,
+    grammar: str | None = None,
+    begun_ids: tuple[int, ...] = (),
     wants_progress: bool = False,
 ) -> tuple[GenerationRequest, ...]:
     """Generation requests for the ``n`` choices of one prompt.
@@ -67,7 +68,8 @@ def generation_requests(
         priority=Priority[(options.priority or "interactive").upper()],
         adapter=adapter,
         make_reader=make_reader,
-        make_constraint=make_constraint,
+        grammar=grammar,
+        begun_ids=begun_ids,
     )
     seed = sampling.seed
     others = (

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from glm3edge.chatglm3.vocabulary import MissingTokenError
+from glm3edge.chatglm3.vocabulary import MissingTokenError, SpecialTokens
 from glm3edge.config.settings import Settings
 from glm3edge.engine.disk_cache import DiskCache
 from glm3edge.engine.engine import Engine
@@ -15,6 +15,7 @@ from glm3edge.errors import ModelLoadError
 from glm3edge.llama.devices import CPU
 from glm3edge.llama.encoder import ARCHITECTURE as ENCODER_ARCHITECTURE
 from glm3edge.llama.encoder import Encoder
+from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.llama.remote_context import Report
 from glm3edge.llama.reranker import Reranker
@@ -70,22 +71,21 @@ class Runtime:
             backend = stack.enter_context(open_backend(path, settings, adapters))
             self.model, self.report = backend.model, backend.report
             _warn_beyond_training(backend)
-            engine = _make_engine(backend, settings, stack)
+            guide = _make_guide(self.model)
+            engine = _make_engine(backend, settings, guide, stack)
             encoder = _open_encoder(Encoder, embedding_path, settings, stack)
             reranker = _open_encoder(Reranker, rerank_path, settings, stack)
             stack.callback(engine.close)  # the first to close: its thread uses all of the above
-            try:
-                self.services = build_services(
-                    engine,
-                    self.model,
-                    ModelNames(model_id or self.model.name, names),
-                    settings,
-                    encoder=encoder,
-                    reranker=reranker,
-                    num_device_bytes=_num_device_bytes(backend.report),
-                )
-            except MissingTokenError as exc:
-                raise ModelLoadError(self.model.path, str(exc)) from exc
+            self.services = build_services(
+                engine,
+                self.model,
+                ModelNames(model_id or self.model.name, names),
+                settings,
+                guide=guide,
+                encoder=encoder,
+                reranker=reranker,
+                num_device_bytes=_num_device_bytes(backend.report),
+            )
             self._stack = stack.pop_all()
 
     def __enter__(self) -> "Runtime":
@@ -115,7 +115,21 @@ def _num_device_bytes(report: Report | None) -> int:
     return sum(part.weights for part in allocations if part.device != CPU)
 
 
-def _make_engine(backend: EngineBackend, settings: Settings, stack: ExitStack) -> Engine:
+def _make_guide(model: Model) -> Guide:
+    """Compiler of grammars for ``model``.
+
+    Raises:
+        ModelLoadError: it is no ChatGLM3 chat model.
+    """
+    try:
+        return Guide(model, end_ids=SpecialTokens.of(model).stop_ids)
+    except MissingTokenError as exc:
+        raise ModelLoadError(model.path, str(exc)) from exc
+
+
+def _make_engine(
+    backend: EngineBackend, settings: Settings, guide: Guide, stack: ExitStack
+) -> Engine:
     """The engine; ``stack`` closes its disk cache, the caller closes the engine before that."""
     disk = _open_disk_cache(backend, settings)
     if disk is not None:
@@ -130,6 +144,7 @@ def _make_engine(backend: EngineBackend, settings: Settings, stack: ExitStack) -
         deterministic=settings.deterministic,
         coalesce_seconds=COALESCE_SECONDS,
         recovery=backend.recovery,
+        guide=guide,
     )
 
 

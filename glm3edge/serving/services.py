@@ -5,10 +5,10 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from glm3edge.chatglm3.vocabulary import SpecialTokens
 from glm3edge.config.settings import Settings
 from glm3edge.engine.encoder_queue import EncoderQueue
 from glm3edge.engine.engine import Engine
+from glm3edge.engine.interface import InferenceEngine
 from glm3edge.llama.encoder import Encoder
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
@@ -35,7 +35,7 @@ class Services:
     embedding model, by their names.
     """
 
-    engine: Engine
+    engine: InferenceEngine
     chat: ChatService
     texts: CompletionService
     embeddings: EmbeddingService
@@ -57,6 +57,7 @@ def build_services(
     names: ModelNames,
     settings: Settings,
     *,
+    guide: Guide,
     encoder: Encoder | None = None,
     reranker: Reranker | None = None,
     num_device_bytes: int = 0,
@@ -68,13 +69,13 @@ def build_services(
         model: the chat model.
         names: of the model and its adapters.
         settings: of the server.
+        guide: the engine's.
         encoder: the embedding model; None if the chat model makes embeddings.
         reranker: None if there is none.
         num_device_bytes: bytes of the chat model's weights that are on devices.
 
     Raises:
         ConfigError: an adapter has the name of a model or of another adapter.
-        MissingTokenError: the model is no ChatGLM3 chat model.
     """
     embedder = _embedder(engine, model, names, encoder, settings)
     rerank = None
@@ -92,7 +93,7 @@ def build_services(
             model,
             model_id=names.base,
             adapter_ids=names.adapters,
-            guide=Guide(model, end_ids=SpecialTokens.of(model).stop_ids),
+            guide=guide,
             clamp_max_tokens=clamp_max_tokens,
         ),
         texts=CompletionService(
@@ -154,7 +155,7 @@ def _file(model: Model, num_device_bytes: int = 0) -> ModelFile:
 
 
 def _cards(
-    engine: Engine, names: ModelNames, others: Iterable[tuple[str, int]]
+    engine: InferenceEngine, names: ModelNames, others: Iterable[tuple[str, int]]
 ) -> tuple[ModelCard, ...]:
     """Cards of the model and its adapters, and of other models by name and context size."""
     created, size = int(time.time()), engine.context_size

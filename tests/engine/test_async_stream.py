@@ -3,12 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from glm3edge.engine.async_stream import stream_events
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.engine.sequence import GenerationRequest
 from glm3edge.errors import QueueFullError
 from tests.support.fakes import EOS, FakeBackend, say, spell
 
@@ -32,7 +33,7 @@ def engine(backend: FakeBackend) -> Iterator[Engine]:
 
 
 async def text(engine: Engine, *, waits: bool = False) -> str:
-    events = stream_events(engine, lambda sink: Generation(REQUEST, sink), waits=waits)
+    events = stream_events(partial(engine.generate, REQUEST), waits=waits)
     return "".join([event.text async for arrived in events for event in arrived])
 
 

@@ -58,3 +58,15 @@ def test_the_unknown_token_is_no_text(tiny_model: Model, grammar: str) -> None:
     assert not mask[unknown // 8] >> unknown % 8 & 1
     first = tiny_model.tokenize("<")[-1]
     assert mask[first // 8] >> first % 8 & 1
+
+
+def test_a_text_that_has_begun(tiny_model: Model) -> None:
+    """The state after its first tokens is kept: a chat's continuation asks for it twice."""
+    guide = Guide(tiny_model, end_ids=[tiny_model.eos_id])
+    first, *others = tiny_model.tokenize("ab")
+    grammar = f"start: <[{first}]> {' '.join(f'<[{one}]>' for one in others)} <[{first}]>\n"
+    begun = guide.matcher(grammar, (first, *others))
+    begun.accept(first)
+    assert (grammar, (first, *others)) in guide._compiled
+    with pytest.raises(GrammarError, match="cannot be followed"):
+        guide.matcher(grammar, (*others, first, first))

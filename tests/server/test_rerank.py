@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from glm3edge.config.settings import load_settings
 from glm3edge.engine.encoder_queue import EncoderQueue
+from glm3edge.engine.engine import Engine
 from glm3edge.limits import MAX_TEXTS
 from glm3edge.server.app import create_app
 from glm3edge.serving.rerank import RerankService, sigmoid
@@ -31,6 +32,7 @@ def reranker() -> FakeReranker:
 
 @pytest.fixture
 def services(services: Services, reranker: FakeReranker) -> Services:
+    assert isinstance(services.engine, Engine)
     queue = EncoderQueue(services.engine, reranker)
     return replace(services, rerank=RerankService(queue, reranker, model_id="fake-reranker"))
 

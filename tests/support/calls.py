@@ -10,6 +10,9 @@ from glm3edge.llama.guidance import Guide, Matcher
 from glm3edge.llama.model import Model
 from glm3edge.schema.chat import Tool
 
+SPECIAL = SpecialTokens(gmask=0, sop=0, system=0, user=0, assistant=0, observation=0, eos=2)
+"""Of no vocabulary, for grammars of which no text has a second part."""
+
 
 def calls_of(deltas: Iterable[Delta]) -> list[tuple[str, str]]:
     """Names and arguments of the calls that ``deltas`` make, which come one after another."""
@@ -46,16 +49,18 @@ def json_grammar(
 ) -> str:
     """Grammar of a reply that is JSON of ``schema``."""
     form = ReplyForm(json_schema=schema, is_strict=is_strict)
-    return reply_grammar(form, assistant_id=0, compile_=None if guide is None else guide.matcher)
+    return reply_grammar(form, special=SPECIAL, compile_=None if guide is None else guide.matcher)
 
 
 def call_grammar(
-    *tools: Tool, guide: Guide | None = None, must_call: bool = False, assistant_id: int = 0
+    *tools: Tool,
+    guide: Guide | None = None,
+    must_call: bool = False,
 ) -> str:
     """Grammar of a reply that may call ``tools``."""
     form = ReplyForm(tools=tools, must_call=must_call)
     compile_ = None if guide is None else guide.matcher
-    return reply_grammar(form, assistant_id=assistant_id, compile_=compile_)
+    return reply_grammar(form, special=SPECIAL, compile_=compile_)
 
 
 def accepts_call(guide: Guide, model: Model, tool: Tool, code: str) -> bool:

@@ -1,13 +1,13 @@
-"""Constraints of chat replies, from ``tools``, ``tool_choice`` and ``response_format``."""
+"""Grammars of chat replies, from ``tools``, ``tool_choice`` and ``response_format``."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from glm3edge.chatglm3.enforceable import RELAXED
 from glm3edge.chatglm3.grammar import ReplyForm, reply_grammar
 from glm3edge.chatglm3.vocabulary import SpecialTokens
-from glm3edge.engine.sequence import Constraint
 from glm3edge.errors import GrammarError, InvalidRequestError
 from glm3edge.limits import MAX_COMPILE_SECONDS
 from glm3edge.llama.guidance import Guide, Matcher
@@ -21,17 +21,17 @@ from glm3edge.schema.chat import (
 )
 
 
-class ConstraintBuilder:
-    """Compiles the constraints of requests; without a ``guide`` replies are unconstrained."""
+class GrammarBuilder:
+    """Makes the grammars of requests; without a ``guide`` replies are unconstrained."""
 
     def __init__(self, special: SpecialTokens, guide: Guide | None = None) -> None:
-        self._assistant_id = special.assistant
+        self._special = special
         self._guide = guide
 
     def build(
-        self, request: ChatRequest, tools: list[Tool], *, begun_ids: Sequence[int] = ()
-    ) -> Callable[[], Constraint] | None:
-        """Makes the constraint of each reply to ``request``, which offers ``tools``.
+        self, request: ChatRequest, tools: list[Tool], *, begun_ids: tuple[int, ...] = ()
+    ) -> str | None:
+        """Grammar of each reply to ``request``, which offers ``tools``; it compiles.
 
         None if replies are unconstrained.
 
@@ -49,24 +49,25 @@ class ConstraintBuilder:
         if not form.tools and form.json_schema is None:
             return None
         try:
-            matcher = self._matcher(self._guide, form, param)
+            grammar = self._grammar(self._guide, form, param)
         except GrammarError as exc:
             raise InvalidRequestError(f"{param} cannot be followed: {exc}", param=param) from exc
         try:
-            for token_id in begun_ids:
-                matcher.accept(token_id)
+            self._guide.matcher(grammar, begun_ids)
         except GrammarError as exc:
             message = "the reply goes on with the last message, which cannot be its beginning"
             raise InvalidRequestError(f"{param}: {message}", param=param) from exc
-        return matcher.copy
+        return grammar
 
-    def _matcher(self, guide: Guide, form: ReplyForm, param: str) -> Matcher:
+    def _grammar(self, guide: Guide, form: ReplyForm, param: str) -> str:
+        make = partial(reply_grammar, form, special=self._special)
+        grammar = make()
         try:
-            return guide.matcher(reply_grammar(form, assistant_id=self._assistant_id))
+            guide.matcher(grammar)
         except GrammarError:  # now look for what cannot be enforced
-            compile_ = _within_time(guide, param)
-            grammar = reply_grammar(form, assistant_id=self._assistant_id, compile_=compile_)
-            return guide.matcher(grammar)
+            grammar = make(compile_=_within_time(guide, param))
+            guide.matcher(grammar)
+        return grammar
 
 
 def _within_time(guide: Guide, param: str) -> Callable[[str], Matcher]:

@@ -10,11 +10,11 @@ from glm3edge.chatglm3.parser import ReplyParser
 from glm3edge.chatglm3.prompt import build_turns, encode_turn, encode_turns, turns_by_message
 from glm3edge.chatglm3.truncation import drop_oldest
 from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary
-from glm3edge.engine.engine import Engine
+from glm3edge.engine.interface import InferenceEngine
 from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.guidance import Guide
 from glm3edge.schema.chat import ChatRequest, Message, Tool, Truncation
-from glm3edge.serving.chat.constraints import ConstraintBuilder, offered_tools
+from glm3edge.serving.chat.constraints import GrammarBuilder, offered_tools
 from glm3edge.serving.chat.continuation import continues_last_message
 from glm3edge.serving.chat.job import ChatJob
 from glm3edge.serving.chat.parts import PartReader
@@ -31,7 +31,7 @@ class ChatPreparer:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: InferenceEngine,
         vocabulary: Vocabulary,
         names: ModelNames,
         *,
@@ -44,7 +44,7 @@ class ChatPreparer:
         self._special = SpecialTokens.of(vocabulary)
         self._names = names
         self._meter = TextMeter(vocabulary)
-        self._constraints = ConstraintBuilder(self._special, guide)
+        self._grammars = GrammarBuilder(self._special, guide)
         self._clamp_max_tokens = clamp_max_tokens
 
     def prepare(self, request: ChatRequest, *, clamp_max_tokens: bool) -> ChatJob:
@@ -61,8 +61,8 @@ class ChatPreparer:
             param="messages",
             clamp=clamp,
         )
-        begun_ids = self._begun_ids(request, tools) if continues else []
-        make_constraint = self._constraints.build(request, tools, begun_ids=begun_ids)
+        begun_ids = self._begun_ids(request, tools) if continues else ()
+        grammar = self._grammars.build(request, tools, begun_ids=begun_ids)
         make_reader = partial(self._reader, request, tools)
         model, adapter = self._names.find(request.model)
         options = request.stream_options
@@ -79,7 +79,8 @@ class ChatPreparer:
                 adapter=adapter,
                 num_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
                 make_reader=make_reader,
-                make_constraint=make_constraint,
+                grammar=grammar,
+                begun_ids=begun_ids,
                 wants_progress=bool(request.stream and options and options.include_progress),
             ),
             make_reader=make_reader,
@@ -134,11 +135,11 @@ class ChatPreparer:
             continues_last=continues_last_message(request),
         )
 
-    def _begun_ids(self, request: ChatRequest, tools: list[Tool]) -> list[int]:
+    def _begun_ids(self, request: ChatRequest, tools: list[Tool]) -> tuple[int, ...]:
         """The first tokens of a reply that goes on with the last message, as the model would have
         written them."""
         content_ids = self._vocabulary.tokenize(request.messages[-1].text)
-        return self._vocabulary.tokenize("\n") + content_ids if tools else content_ids
+        return (*(self._vocabulary.tokenize("\n") if tools else ()), *content_ids)
 
     def _message_sizes(self, messages: list[Message]) -> list[int]:
         """Tokens that each message takes in the prompt, system messages apart."""

@@ -1,11 +1,11 @@
 """Chat service: prepares a request, runs its generations, returns the reply whole or streamed."""
 
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 
 from glm3edge.chatglm3.vocabulary import Vocabulary
 from glm3edge.engine.async_stream import gather, merge, stream_events
-from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Generation
+from glm3edge.engine.interface import InferenceEngine
 from glm3edge.llama.guidance import Guide
 from glm3edge.schema.chat import ChatChunk, ChatReply, ChatRequest, Choice
 from glm3edge.serving.chat.chunks import first_chunk, item_chunk, usage_chunk
@@ -22,7 +22,7 @@ class ChatService:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: InferenceEngine,
         vocabulary: Vocabulary,
         *,
         model_id: str,
@@ -37,7 +37,7 @@ class ChatService:
             vocabulary: of the model.
             model_id: name of the model.
             adapter_ids: names of its adapters, in the backend's order.
-            guide: compiles grammars; without one replies are unconstrained.
+            guide: compiles grammars, the engine's; without one replies are unconstrained.
             clamp_max_tokens: a request that asks for more new tokens than fit gets those that fit.
         """
         self._engine = engine
@@ -112,7 +112,7 @@ class ChatService:
         """
         generation = job.generations[index]
         reader = None if generation.stop_strings else job.make_reader(())
-        events = stream_events(self._engine, lambda sink: Generation(generation, sink))
+        events = stream_events(partial(self._engine.generate, generation))
         async with closing_on_exit(events):
             async for arrived in events:
                 for item in merged(arrived if reader is None else read(reader, arrived)):

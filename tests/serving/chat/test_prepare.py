@@ -35,7 +35,7 @@ def test_what_cannot_be_is_refused(service: ChatService, field: str, value: Any)
 def test_without_a_guide_no_reply_is_constrained(
     service: ChatService, fields: dict[str, Any], param: str
 ) -> None:
-    assert service.prepare(chat_request(tools=[WEATHER])).generations[0].make_constraint is None
+    assert service.prepare(chat_request(tools=[WEATHER])).generations[0].grammar is None
     with pytest.raises(InvalidRequestError, match="needs a model") as caught:
         service.prepare(chat_request(**fields))
     assert caught.value.param == param
