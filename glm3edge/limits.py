@@ -48,7 +48,12 @@ MAX_SCHEMA_CHARS = 2**17
 
 MAX_GRAMMAR_CHARS = 2**20
 """Of the grammars of a request's calls: a second to compile. References to one place under many
-names can make them much longer than the schemas; ``chatglm3.grammar_rules``."""
+names can make them much longer than the schemas; ``chatglm3.grammar_rules``. A request may have a
+grammar of twice as many; ``schema.completions``."""
+
+MAX_RULE_DEPTH = 1000
+"""Rules of a request's own grammar of which each refers to the next: llguidance's stack overflows
+at some 2,500; ``serving.completions``."""
 
 MAX_OPTIONAL = 2000
 """Optional properties of an object: llguidance gives up in mid-reply where too many could come

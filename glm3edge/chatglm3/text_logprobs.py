@@ -25,8 +25,10 @@ class TextLogprobs:
     the tokens that begin in what has come out.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, as_ids: bool = False) -> None:
+        """``as_ids`` reports tokens by their ids instead of their texts."""
         self._vocabulary = vocabulary
+        self._as_ids = as_ids
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._num_chars = 0
         self._pending: list[_Token] = []
@@ -40,7 +42,7 @@ class TextLogprobs:
         # No character reaches across a control token, whose piece is empty.
         self._num_chars += len(self._decoder.decode(piece, final=not piece))
 
-    def take(self, num_chars: int) -> CompletionLogprobs | None:
+    def take(self, num_chars: float) -> CompletionLogprobs | None:
         """New tokens that begin in the first ``num_chars`` characters; None if there are none."""
         taken = [token for token in self._pending if token.offset < num_chars]
         del self._pending[: len(taken)]
@@ -63,6 +65,8 @@ class TextLogprobs:
         return top
 
     def _name(self, token_id: int) -> str:
+        if self._as_ids:
+            return f"token_id:{token_id}"
         name = self._vocabulary.token_name(token_id)
         try:
             return name.decode()

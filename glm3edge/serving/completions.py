@@ -1,6 +1,7 @@
 """Text completions: prepares prompts, runs them, returns the texts whole or streamed."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
@@ -14,8 +15,10 @@ from glm3edge.core import FinishReason, GenerationFinished, TokenEvent
 from glm3edge.engine.async_stream import gather, merge, stream_events
 from glm3edge.engine.interface import InferenceEngine
 from glm3edge.engine.sequence import GenerationRequest
-from glm3edge.errors import InvalidRequestError
-from glm3edge.limits import MAX_TEXTS
+from glm3edge.errors import GrammarError, InvalidRequestError
+from glm3edge.limits import MAX_RULE_DEPTH, MAX_TEXTS
+from glm3edge.llama.grammar_depth import rule_depth
+from glm3edge.llama.guidance import Guide
 from glm3edge.schema.base import Usage
 from glm3edge.schema.completions import (
     CompletionChoice,
@@ -48,6 +51,8 @@ class TextJob:
         echoes: text that each generation's text begins with.
         num_at_once: generations that run side by side.
         include_usage: whether a stream ends with usage.
+        reports_ids: whether the reply has the token ids.
+        names_ids: whether log probabilities have them in place of the tokens' texts.
     """
 
     id: str
@@ -58,14 +63,17 @@ class TextJob:
     echoes: tuple[str, ...]
     num_at_once: int
     include_usage: bool
+    reports_ids: bool
+    names_ids: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """More text of a choice, the tokens that begin in it, and the ending if it is the last part."""
+    """More text of a choice, its tokens, and the ending if it is the last part."""
 
     text: str
     logprobs: CompletionLogprobs | None = None
+    token_ids: list[int] | None = None
     end: GenerationFinished | None = None
 
 
@@ -83,10 +91,12 @@ class CompletionService:
         *,
         model_id: str,
         adapter_ids: Sequence[str] = (),
+        guide: Guide | None = None,
         clamp_max_tokens: bool = False,
     ) -> None:
         """Arguments are those of ``ChatService``."""
         self._engine = engine
+        self._guide = guide
         self._clamp_max_tokens = clamp_max_tokens
         self._vocabulary = vocabulary
         self._meter = TextMeter(vocabulary)
@@ -105,6 +115,7 @@ class CompletionService:
         """
         _refuse_unsupported(request)
         check_biases(request, self._vocabulary)
+        check_token_ids(request.stop_token_ids or (), self._vocabulary, param="stop_token_ids")
         prompts = _prompts(request)
         num_choices = request.n or 1
         _check_amount(prompts, num_choices)
@@ -122,6 +133,7 @@ class CompletionService:
         echoes = [
             text for prompt in prompts for text in [self._echo(prompt, request)] * num_choices
         ]
+        self._check_grammar(request)
         options = request.stream_options
         return TextJob(
             id=f"cmpl-{uuid.uuid4().hex}",
@@ -132,6 +144,8 @@ class CompletionService:
             echoes=tuple(echoes),
             num_at_once=min(len(generations), self._engine.max_running),
             include_usage=bool(options and options.include_usage),
+            reports_ids=bool(request.return_token_ids),
+            names_ids=bool(request.return_tokens_as_token_ids),
         )
 
     async def complete(self, job: TextJob) -> CompletionReply:
@@ -154,7 +168,7 @@ class CompletionService:
             async for number, part in parts:
                 if part.end is not None:
                     ends[number] = part.end
-                yield self._reply(job, [_choice(number, part.text, part.logprobs, part.end)])
+                yield self._reply(job, [_choice(number, part)])
         if job.include_usage:
             yield self._reply(job, [], _usage(job, [ends[number] for number in numbers]))
 
@@ -167,9 +181,16 @@ class CompletionService:
         text = "".join(part.text for part in made)
         logprobs = [part.logprobs for part in made if part.logprobs is not None]
         wants_logprobs = job.generations[number].num_logprobs is not None
+        token_ids = [token_id for part in made for token_id in part.token_ids or ()]
         end = made[-1].end
         assert end is not None  # noqa: S101 - for the type checker; every generation has an ending
-        return _choice(number, text, joined(logprobs) if wants_logprobs else None, end), end
+        whole = _Part(
+            text,
+            joined(logprobs) if wants_logprobs else None,
+            token_ids if job.reports_ids else None,
+            end,
+        )
+        return _choice(number, whole), end
 
     async def _run(
         self, job: TextJob, number: int, places: asyncio.Semaphore
@@ -178,7 +199,7 @@ class CompletionService:
         if job.echoes[number]:
             yield _Part(job.echoes[number])
         generation = job.generations[number]
-        logprobs = TextLogprobs(self._vocabulary)
+        logprobs = TextLogprobs(self._vocabulary, as_ids=job.names_ids)
         num_chars = 0
         events = stream_events(
             partial(self._engine.generate, generation), waits=number >= job.num_at_once
@@ -191,9 +212,25 @@ class CompletionService:
                 text = "".join(event.text for event in arrived)
                 num_chars += len(text)
                 end = arrived[-1] if isinstance(arrived[-1], GenerationFinished) else None
-                part = _Part(text, logprobs.take(num_chars), end)
-                if part.text or part.logprobs or part.end:
+                token_ids = _token_ids(arrived) if job.reports_ids else None
+                taken = logprobs.take(math.inf if job.reports_ids else num_chars)
+                part = _Part(text, taken, token_ids, end)
+                if part.text or part.logprobs or part.token_ids or part.end:
                     yield part
+
+    def _check_grammar(self, request: CompletionRequest) -> None:
+        if request.structured_outputs is None:
+            return
+        param, grammar = "structured_outputs.grammar", request.structured_outputs.grammar
+        if self._guide is None:
+            raise InvalidRequestError(f"{param} needs a model", param=param)
+        if rule_depth(grammar) > MAX_RULE_DEPTH:
+            message = f"{param} has more than {MAX_RULE_DEPTH} rules that each refer to the next"
+            raise InvalidRequestError(f"{message}: use repetition instead", param=param)
+        try:
+            self._guide.matcher(grammar)
+        except GrammarError as exc:
+            raise InvalidRequestError(f"{param} cannot be followed: {exc}", param=param) from exc
 
     def _encode(self, prompt: _Prompt) -> list[int]:
         prefix = list(self._special.prefix)
@@ -226,10 +263,16 @@ class CompletionService:
             request,
             prompt_ids,
             max_new_tokens=limit if request.max_tokens else min(limit, DEFAULT_MAX_TOKENS),
-            stop_token_ids=self._stop_ids,
+            stop_token_ids=self._stop_ids_of(request),
             adapter=adapter,
             num_logprobs=request.logprobs,
+            grammar=request.structured_outputs.grammar if request.structured_outputs else None,
         )
+
+    def _stop_ids_of(self, request: CompletionRequest) -> frozenset[int]:
+        if request.stop_token_ids is None:
+            return self._stop_ids
+        return frozenset({self._special.eos, *request.stop_token_ids})
 
     def _reply(
         self, job: TextJob, choices: list[CompletionChoice], tokens: Usage | None = None
@@ -264,14 +307,21 @@ def _prompts(request: CompletionRequest) -> Sequence[_Prompt]:
     return [given] if is_one else given
 
 
-def _choice(
-    number: int, text: str, logprobs: CompletionLogprobs | None, end: GenerationFinished | None
-) -> CompletionChoice:
+def _token_ids(events: Sequence[Any]) -> list[int]:
+    """Sampled tokens of ``events``, the one that ended the text included."""
+    found = (
+        event.token_id if isinstance(event, TokenEvent) else event.stop_token_id for event in events
+    )
+    return [token_id for token_id in found if token_id is not None]
+
+
+def _choice(number: int, part: _Part) -> CompletionChoice:
     return CompletionChoice(
         index=number,
-        text=text,
-        logprobs=logprobs,
-        finish_reason=None if end is None else _finish_reason(end),
+        text=part.text,
+        logprobs=part.logprobs,
+        token_ids=part.token_ids,
+        finish_reason=None if part.end is None else _finish_reason(part.end),
     )
 
 

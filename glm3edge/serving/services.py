@@ -101,6 +101,7 @@ def build_services(
             model,
             model_id=names.base,
             adapter_ids=names.adapters,
+            guide=guide,
             clamp_max_tokens=clamp_max_tokens,
         ),
         embeddings=EmbeddingService(embedder),

@@ -104,6 +104,21 @@ def test_choices_have_seeds_of_their_own(client: openai.OpenAI) -> None:
     assert len(set(texts(1))) > 1
 
 
+def test_a_grammar_and_token_ids(client: openai.OpenAI) -> None:
+    """As vLLM has them: what ``--engine`` asks another server for."""
+    extra = {
+        "return_token_ids": True,
+        "structured_outputs": {"grammar": 'start: "十五的月亮" | "疑是"'},
+    }
+    reply = client.completions.create(model="m", prompt=POEM, max_tokens=16, extra_body=extra)
+    (choice,) = reply.choices
+    assert choice.text in {"十五的月亮", "疑是"}
+    assert choice.finish_reason == "stop"
+    assert reply.usage is not None
+    assert choice.model_extra is not None
+    assert len(choice.model_extra["token_ids"]) == reply.usage.completion_tokens
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [

@@ -57,7 +57,7 @@ def test_usage_of_a_stream_is_null_until_its_end(backend: FakeBackend, client: T
         ({"prompt": {"text": "a"}}, "prompt"),
         ({"prompt": [9999]}, "prompt"),
         ({"prompt": "a", "max_tokens": 0}, "max_tokens"),
-        ({"prompt": "a", "logprobs": 6}, "logprobs"),
+        ({"prompt": "a", "logprobs": 21}, "logprobs"),
         ({"prompt": "a", "logprobs": "many"}, "logprobs"),
         ({"prompt": "a", "n": 0}, "n"),
         ({"prompt": ["a"] * (MAX_TEXTS + 1)}, "prompt"),
@@ -69,6 +69,9 @@ def test_usage_of_a_stream_is_null_until_its_end(backend: FakeBackend, client: T
         ({"prompt": "a", "echo": True, "logprobs": 1}, "logprobs"),
         ({"prompt": "a", "logit_bias": {"9999": 1}}, "logit_bias"),
         ({"prompt": "a", "priority": "none"}, "priority"),
+        ({"prompt": "a", "stop_token_ids": [9999]}, "stop_token_ids"),
+        ({"prompt": "a", "stop_token_ids": ["2"]}, "stop_token_ids[0]"),
+        ({"prompt": "a", "structured_outputs": {"regex": "a"}}, "structured_outputs.grammar"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])

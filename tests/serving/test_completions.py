@@ -342,3 +342,42 @@ def test_the_model_field_chooses_an_adapter(
     whole, chunks = both(service, engine, prompt=["a", "b"], model=model)
     assert {reply["model"] for reply in [whole, *chunks]} == {expected}
     assert set(backend.adapters) == {adapter}
+
+
+@pytest.mark.parametrize(
+    ("stop_ids", "num_ids"), [(None, 3), ([], 6), ([spell("c")[0]], 5), ([ASSISTANT], 3)]
+)
+def test_token_ids_are_all_that_were_sampled(
+    backend: FakeBackend,
+    service: CompletionService,
+    engine: Engine,
+    stop_ids: list[int] | None,
+    num_ids: int,
+) -> None:
+    """Roles' tags, which are no text, and the token that ends the text."""
+    sampled = [*spell("ab"), ASSISTANT, USER, *spell("c"), EOS]
+    backend.reply_for = lambda _prompt: sampled
+    fields = {"prompt": "x", "return_token_ids": True, "logprobs": 0, "stop_token_ids": stop_ids}
+    whole, chunks = both(service, engine, **fields, return_tokens_as_token_ids=True)
+    (choice,) = whole["choices"]
+    assert choice["token_ids"] == sampled[:num_ids]
+    assert choice["text"] == ("abc" if num_ids > 5 else "ab")
+    parts = [part for chunk in chunks for part in chunk["choices"]]
+    assert [one for part in parts for one in part["token_ids"]] == sampled[:num_ids]
+    names = [f"token_id:{token_id}" for token_id in sampled[: num_ids - 1]]
+    assert choice["logprobs"]["tokens"] == names
+    assert choice["logprobs"]["top_logprobs"] == [{name: -1.0} for name in names]
+
+
+def test_token_ids_do_not_wait_for_text(
+    backend: FakeBackend, service: CompletionService, engine: Engine
+) -> None:
+    """A character's first bytes, and what may begin a stop string."""
+    backend.reply_for = lambda _prompt: [*spell("你ab"), EOS]
+    fields = {"prompt": "x", "return_token_ids": True, "logprobs": 0, "stop": "abc"}
+    whole, chunks = both(service, engine, **fields)
+    parts = [part for chunk in chunks for part in chunk["choices"]]
+    for part in parts[:-1]:
+        assert len(part["token_ids"]) == len(part["logprobs"]["tokens"])
+    assert whole["choices"][0]["token_ids"] == [*spell("你ab"), EOS]
+    assert "".join(part["text"] for part in parts) == whole["choices"][0]["text"] == "你ab"
