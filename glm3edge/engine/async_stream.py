@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from glm3edge.core import FinishedEvent
 from glm3edge.engine.interface import Cancel
-from glm3edge.engine.sequence import Sink
+from glm3edge.engine.request import Sink
 from glm3edge.errors import QueueFullError
 
 T = TypeVar("T")

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from glm3edge.core import FinishedEvent, FinishReason, Priority
 from glm3edge.engine.backend import Backend
-from glm3edge.engine.sequence import EngineSequence, Sink
+from glm3edge.engine.request import Sink
+from glm3edge.engine.sequence import EngineSequence
 
 Vector = NDArray[np.float32]
 """Unit vector, ``[embedding_length]``."""

@@ -23,13 +23,8 @@ from glm3edge.engine.engine_core import EngineCore
 from glm3edge.engine.interface import Cancel
 from glm3edge.engine.outbox import Outbox, Post, post_here
 from glm3edge.engine.recovery import Recovery
-from glm3edge.engine.sequence import (
-    EngineSequence,
-    Generation,
-    GenerationRequest,
-    GrammarCompiler,
-    Sink,
-)
+from glm3edge.engine.request import GenerationRequest, GrammarCompiler, Sink
+from glm3edge.engine.sequence import EngineSequence, Generation
 from glm3edge.errors import EngineClosedError, EngineError, EngineLostError, QueueFullError
 
 logger = logging.getLogger(__name__)
@@ -50,6 +45,8 @@ class Engine:
         max_running: sequences that share a batch.
         stats: counters.
     """
+
+    continues_grammars = True
 
     def __init__(
         self,

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from glm3edge.engine.outbox import Post
-from glm3edge.engine.sequence import GenerationRequest, Sink
+from glm3edge.engine.request import GenerationRequest, Sink
 from glm3edge.engine.stats import Stats
 
-Cancel = Callable[[], None]
+Cancel = Callable[[], object]
 """Asks for an early ending of a generation. Idempotent, and without effect after its ending."""
 
 
@@ -50,6 +50,10 @@ class InferenceEngine(Protocol):
     @property
     def stats(self) -> Stats:
         """Counters."""
+
+    @property
+    def continues_grammars(self) -> bool:
+        """Whether requests may have ``begun_ids`` under a grammar."""
 
     def start(self, post: Post) -> None:
         """Start; events are delivered through ``post``, on the running event loop."""

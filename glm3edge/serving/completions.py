@@ -14,7 +14,7 @@ from glm3edge.chatglm3.vocabulary import SpecialTokens, Vocabulary, check_token_
 from glm3edge.core import FinishReason, GenerationFinished, TokenEvent
 from glm3edge.engine.async_stream import gather, merge, stream_events
 from glm3edge.engine.interface import InferenceEngine
-from glm3edge.engine.sequence import GenerationRequest
+from glm3edge.engine.request import GenerationRequest
 from glm3edge.errors import GrammarError, InvalidRequestError
 from glm3edge.limits import MAX_RULE_DEPTH, MAX_TEXTS
 from glm3edge.llama.grammar_depth import rule_depth

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from glm3edge.chatglm3.vocabulary import Vocabulary, check_token_ids
 from glm3edge.core import GenerationFinished, Priority, SamplingParams
-from glm3edge.engine.sequence import GenerationRequest, Reader
+from glm3edge.engine.request import GenerationRequest, Reader
 from glm3edge.engine.text_stream import TextReader
 from glm3edge.schema.base import CompletionTokensDetails, PromptTokensDetails, Usage
 from glm3edge.schema.sampling import SamplingOptions

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from glm3edge.engine.embedding import Vector
 from glm3edge.engine.encoder_queue import EncoderQueue
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.engine.request import GenerationRequest
+from glm3edge.engine.sequence import Generation
 from glm3edge.errors import (
     DecodeError,
     EngineClosedError,

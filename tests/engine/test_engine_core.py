@@ -8,7 +8,8 @@ from glm3edge.core import FinishReason, GenerationFinished, Priority, TokenEvent
 from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.engine_core import EngineCore
 from glm3edge.engine.outbox import Outbox
-from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.engine.request import GenerationRequest
+from glm3edge.engine.sequence import Generation
 from glm3edge.errors import DecodeError, EngineLostError, TimeoutExceededError
 from tests.support.fakes import EOS, FakeBackend, say, spell
 

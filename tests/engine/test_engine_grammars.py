@@ -9,7 +9,7 @@ import pytest
 
 from glm3edge.core import Mask
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import GenerationRequest
+from glm3edge.engine.request import GenerationRequest
 from glm3edge.errors import GrammarError
 from tests.support.engine_client import until
 from tests.support.fakes import EOS, FakeBackend, say, spell

@@ -13,7 +13,8 @@ from glm3edge.core import (
 )
 from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.outbox import Outbox
-from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.engine.request import GenerationRequest
+from glm3edge.engine.sequence import Generation
 
 TOKEN = TokenEvent(1, "a")
 PROGRESS = ProgressEvent(num_tokens=9, num_cached=0, num_processed=3, seconds=0.1)

@@ -3,8 +3,9 @@ import pytest
 from glm3edge.core import Priority
 from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.embedding import Embedding
+from glm3edge.engine.request import GenerationRequest
 from glm3edge.engine.scheduler import Scheduler
-from glm3edge.engine.sequence import EngineSequence, Generation, GenerationRequest
+from glm3edge.engine.sequence import EngineSequence, Generation
 
 CELLS = 1000
 

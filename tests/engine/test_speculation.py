@@ -2,8 +2,9 @@ import pytest
 
 from glm3edge.core import SamplingParams
 from glm3edge.engine.batch_timing import BatchTiming
+from glm3edge.engine.request import GenerationRequest
 from glm3edge.engine.scheduler import Work
-from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.engine.sequence import Generation
 from glm3edge.engine.speculation import MAX_DRAFTS, Speculator
 
 

@@ -11,7 +11,8 @@ from glm3edge.core import FinishedEvent, GenerationFinished, Span, TokenEvent
 from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.embedding import Embedding
 from glm3edge.engine.engine import Engine
-from glm3edge.engine.sequence import Generation, GenerationRequest
+from glm3edge.engine.request import GenerationRequest
+from glm3edge.engine.sequence import Generation
 from tests.support.fakes import EOS, spell
 
 WAIT_SECONDS = 60

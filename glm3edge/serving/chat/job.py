@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from glm3edge.core import GenerationFinished
-from glm3edge.engine.sequence import GenerationRequest
+from glm3edge.engine.request import GenerationRequest
 from glm3edge.schema.base import Usage
 from glm3edge.schema.chat import Truncation
 from glm3edge.serving.chat.parts import PartReader

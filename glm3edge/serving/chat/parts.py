@@ -66,7 +66,7 @@ ReplyItem = Part | ProgressEvent | ChatFinished
 
 
 class PartReader:
-    """Reader of a ChatGLM3 reply's tokens: see ``engine.sequence.Reader``."""
+    """Reader of a ChatGLM3 reply's tokens: see ``engine.request.Reader``."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ import pytest
 
 from glm3edge.chatglm3.parser import ProseDelta, ReplyParser, ToolCallDelta
 from glm3edge.core import FinishReason, ProgressEvent, SamplingParams
-from glm3edge.engine.sequence import GenerationRequest
+from glm3edge.engine.request import GenerationRequest
 from glm3edge.schema.chat import ChatChunk, Truncation
 from glm3edge.serving.chat.chunks import first_chunk, item_chunk, usage_chunk
 from glm3edge.serving.chat.job import ChatJob
