@@ -11,6 +11,7 @@
     │   ├── ResourceClosedError   used after close()
     │   └── ModelFileError        a GGUF file cannot be read
     ├── HubError                  and those below it             store/hub/errors.py
+    ├── EngineUnfitError          a server is no engine       remote/errors.py
     ├── GrammarError              a grammar is invalid or too large
     ├── ServerError, TranscriptError                             commands/chat/errors.py
     ├── VerifyError               and those below it             commands/verify/errors.py
@@ -22,7 +23,8 @@
     └── EngineError               the server or the machine failed
         ├── EngineClosedError
         ├── EngineLostError       its process has ended; it is restarted
-        │   └── EngineStalledError
+        │   ├── EngineStalledError
+        │   └── EngineUnreachableError                        remote/errors.py
         ├── QueueFullError
         ├── TimeoutExceededError
         └── DecodeError

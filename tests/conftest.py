@@ -69,12 +69,34 @@ def _vocabulary(folder: Path, tokenizer: Path) -> Model:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """``glm3edge serve`` with nothing said: the built-in model, converted on the way."""
     cache = tmp_path_factory.mktemp("cache")
     server = start_server(GLM3EDGE_CACHE_DIR=str(cache))
     yield server
     assert stop_server(server) == 0
+
+
+@pytest.fixture(scope="session")
+def front_server(local_server: Server) -> Iterator[Server]:
+    """A server without weights, whose engine is ``local_server``."""
+    server = start_server("--engine", local_server.url)
+    yield server
+    assert stop_server(server) == 0
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Server:
+    """``local_server``, and for what is marked with ``engines`` also ``front_server``."""
+    found: Server = request.getfixturevalue(getattr(request, "param", "local_server"))
+    return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "server" in metafunc.fixturenames and "engines" in marks and "local_engine" not in marks:
+        servers = ["local_server", "front_server"]
+        metafunc.parametrize("server", servers, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,24 @@ from glm3edge.limits import MAX_BODY_BYTES
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 """Regular expression of the origins that are always allowed: pages of this machine."""
 
+_THERE = "set it where the engine runs, or leave it out"
+_LOCAL = {
+    "deterministic": "its replies depend on what it computes beside them; leave it out",
+    "prefix": "it has no P-Tuning prefixes; serve them with an engine of this machine",
+    "lora": "its adapters are those that it lists itself; leave it out",
+    "disk_cache": "conversations are kept where the engine runs; leave it out",
+    **dict.fromkeys(
+        (
+            *("ctx_size", "drafts", "gpu_layers", "shrink_ctx", "cpu_layers", "tensor_placement"),
+            *("kv_on_gpu", "tensor_split", "main_gpu", "kv_type", "rpc", "stall_timeout"),
+            *("isolate", "type"),
+        ),
+        _THERE,
+    ),
+}
+"""Settings of the engine of this machine, and what to do instead."""
+_OFF = {"drafts": "--no-drafts", "kv_on_gpu": "--kv-on-cpu"}
+
 
 class Settings(BaseSettings):
     """Settings of ``glm3edge serve``; other commands use some of them.
@@ -81,6 +99,10 @@ class Settings(BaseSettings):
     """Encoder for /v1/embeddings: a GGUF file or a folder; None is the chat model."""
     rerank_model: str | None = None
     """Reranker for /v1/rerank: a GGUF file or a folder; None is none."""
+    engine: tuple[str, ...] = ()
+    """Addresses of engines that compute in place of this machine."""
+    engine_key: SecretStr | None = None
+    """API key that the engines want."""
     lora: tuple[str, ...] = ()
     """LoRA adapters as ``FILE_OR_FOLDER[:SCALE]``; each is a model of its own for requests."""
     prefix: tuple[str, ...] = ()
@@ -103,7 +125,7 @@ class Settings(BaseSettings):
     """Limit of the KV cache on disk, in bytes; 0 switches it off."""
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("glm3edge", appauthor=False))
 
-    @field_validator("api_key")
+    @field_validator("api_key", "engine_key")
     @classmethod
     def _check_key(cls, key: SecretStr | None) -> SecretStr | None:
         """Check that a header can hold the key."""
@@ -180,7 +202,7 @@ def _first_error(exc: ValidationError) -> str:
     first = exc.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     message = f"setting {name}: {first['msg'].removeprefix('Value error, ')}"
-    return message if name == "api_key" else f"{message}, not {first['input']!r}"
+    return message if name in ("api_key", "engine_key") else f"{message}, not {first['input']!r}"
 
 
 def check_exposure(settings: Settings) -> None:
@@ -196,6 +218,22 @@ def check_exposure(settings: Settings) -> None:
             f"--host {settings.host} can be reached from other machines: set a key in "
             "GLM3EDGE_API_KEY, or let anyone use the server with --no-auth"
         )
+
+
+def check_engine_options(settings: Settings) -> None:
+    """Refuse what a remote engine cannot do, or decides for itself.
+
+    Raises:
+        ConfigError: such a setting was given.
+    """
+    for name in _LOCAL if settings.engine else ():
+        default = Settings.model_fields[name].get_default(call_default_factory=True)
+        value = getattr(settings, name)
+        if value != default and not (name == "disk_cache" and value == 0):
+            option = _OFF.get(name, f"--{name.replace('_', '-')}")
+            raise ConfigError(f"{option} does not work with --engine: {_LOCAL[name]}")
+    if settings.engine_key is not None and not settings.engine:
+        raise ConfigError("--engine-key is of use with --engine only")
 
 
 def _host(name: str) -> str:

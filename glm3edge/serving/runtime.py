@@ -71,10 +71,10 @@ class Runtime:
             backend = stack.enter_context(open_backend(path, settings, adapters))
             self.model, self.report = backend.model, backend.report
             _warn_beyond_training(backend)
-            guide = _make_guide(self.model)
+            guide = make_guide(self.model)
             engine = _make_engine(backend, settings, guide, stack)
-            encoder = _open_encoder(Encoder, embedding_path, settings, stack)
-            reranker = _open_encoder(Reranker, rerank_path, settings, stack)
+            encoder = open_encoder(Encoder, embedding_path, settings, stack)
+            reranker = open_encoder(Reranker, rerank_path, settings, stack)
             stack.callback(engine.close)  # the first to close: its thread uses all of the above
             self.services = build_services(
                 engine,
@@ -82,6 +82,7 @@ class Runtime:
                 ModelNames(model_id or self.model.name, names),
                 settings,
                 guide=guide,
+                encoder_thread=engine,
                 encoder=encoder,
                 reranker=reranker,
                 num_device_bytes=_num_device_bytes(backend.report),
@@ -115,7 +116,7 @@ def _num_device_bytes(report: Report | None) -> int:
     return sum(part.weights for part in allocations if part.device != CPU)
 
 
-def _make_guide(model: Model) -> Guide:
+def make_guide(model: Model) -> Guide:
     """Compiler of grammars for ``model``.
 
     Raises:
@@ -148,7 +149,7 @@ def _make_engine(
     )
 
 
-def _open_encoder(
+def open_encoder(
     kind: type[AnyEncoder], path: Path | None, settings: Settings, stack: ExitStack
 ) -> AnyEncoder | None:
     """The encoder in ``path`` if there is one, which ``stack`` closes."""

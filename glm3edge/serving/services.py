@@ -4,11 +4,13 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from glm3edge.config.settings import Settings
-from glm3edge.engine.encoder_queue import EncoderQueue
+from glm3edge.engine.encoder_queue import BatchThread, EncoderQueue
 from glm3edge.engine.engine import Engine
 from glm3edge.engine.interface import InferenceEngine
+from glm3edge.errors import InvalidRequestError
 from glm3edge.llama.encoder import Encoder
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
@@ -31,19 +33,30 @@ class Services:
     """An engine and the services that run on it. The application starts and closes the engine.
 
     ``cards`` describe the chat model, then its adapters, then the embedding model if it is another,
-    then the reranker; ``rerank`` is None if there is none. ``files`` are those of the chat and the
-    embedding model, by their names.
+    then the reranker; without models for them ``embeddings`` and ``rerank`` are None. ``files`` are
+    those of the chat and the embedding model, by their names.
     """
 
     engine: InferenceEngine
     chat: ChatService
     texts: CompletionService
-    embeddings: EmbeddingService
+    embeddings: EmbeddingService | None
     tokens: TokenizationService
     cards: tuple[ModelCard, ...]
     files: Mapping[str, ModelFile] = field(default_factory=dict)
     rerank: RerankService | None = None
     responses: ResponseStore = field(default_factory=ResponseStore)
+
+    def embedding_service(self) -> EmbeddingService:
+        """The embeddings.
+
+        Raises:
+            InvalidRequestError: there is no model for them.
+        """
+        if self.embeddings is None:
+            text = "the engine makes no embeddings: start the server with --embedding-model MODEL"
+            raise InvalidRequestError(text)
+        return self.embeddings
 
     @property
     def card(self) -> ModelCard:
@@ -52,12 +65,13 @@ class Services:
 
 
 def build_services(
-    engine: Engine,
+    engine: InferenceEngine,
     model: Model,
     names: ModelNames,
     settings: Settings,
     *,
     guide: Guide,
+    encoder_thread: BatchThread,
     encoder: Encoder | None = None,
     reranker: Reranker | None = None,
     num_device_bytes: int = 0,
@@ -70,18 +84,25 @@ def build_services(
         names: of the model and its adapters.
         settings: of the server.
         guide: the engine's.
-        encoder: the embedding model; None if the chat model makes embeddings.
+        encoder_thread: runs the other models; the engine, if it computes on this machine.
+        encoder: the embedding model; without one the chat model makes embeddings, if it is here.
         reranker: None if there is none.
         num_device_bytes: bytes of the chat model's weights that are on devices.
 
     Raises:
         ConfigError: an adapter has the name of a model or of another adapter.
     """
-    embedder = _embedder(engine, model, names, encoder, settings)
+    queue = partial(_queue, encoder_thread, settings=settings)
+    embedder: Embedder | None = None
+    if encoder is not None:
+        embedder = EncoderEmbedder(queue(encoder), encoder)
+    elif isinstance(engine, Engine):
+        embedder = ChatModelEmbedder(
+            engine, model, model_id=names.base, embedding_length=model.embedding_length
+        )
     rerank = None
     if reranker is not None:
-        queue = _queue(engine, reranker, settings)
-        rerank = RerankService(queue, reranker, model_id=reranker.model.name)
+        rerank = RerankService(queue(reranker), reranker, model_id=reranker.model.name)
     others = [(one.model.name, one.context_size) for one in (encoder, reranker) if one is not None]
     cards = _cards(engine, names, others)
     check_adapter_names(names.adapters, models=[card.id for card in cards if card.parent is None])
@@ -104,7 +125,7 @@ def build_services(
             guide=guide,
             clamp_max_tokens=clamp_max_tokens,
         ),
-        embeddings=EmbeddingService(embedder),
+        embeddings=None if embedder is None else EmbeddingService(embedder),
         tokens=TokenizationService(model),
         cards=cards,
         files=_files(model, names, encoder, num_device_bytes),
@@ -112,19 +133,9 @@ def build_services(
     )
 
 
-def _embedder(
-    engine: Engine, model: Model, names: ModelNames, encoder: Encoder | None, settings: Settings
-) -> Embedder:
-    if encoder is None:
-        return ChatModelEmbedder(
-            engine, model, model_id=names.base, embedding_length=model.embedding_length
-        )
-    return EncoderEmbedder(_queue(engine, encoder, settings), encoder)
-
-
-def _queue(engine: Engine, encoder: Encoder, settings: Settings) -> EncoderQueue:
+def _queue(thread: BatchThread, encoder: Encoder, *, settings: Settings) -> EncoderQueue:
     return EncoderQueue(
-        engine,
+        thread,
         encoder,
         max_waiting=encoder.num_sequences * (1 + settings.queue),
         timeout=settings.timeout or math.inf,

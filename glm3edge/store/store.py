@@ -155,6 +155,16 @@ class Store:
             f"{did_you_mean(name)}"
         )
 
+    def find_vocabulary(self, name: str | None) -> Path:
+        """The GGUF file or checkpoint folder for a model's vocabulary, None for the built-in one.
+
+        Nothing is pulled, and a folder needs no weights.
+
+        Raises:
+            ConfigError: there is nothing of that name on the disk.
+        """
+        return built_in_checkpoint() if name is None else self.look_up(name)
+
     def find_checkpoint(self, name: str) -> Path:
         """The checkpoint folder for ``name``, which a repository is pulled for.
 

@@ -1,8 +1,9 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from glm3edge.config.settings import check_exposure, load_settings
+from glm3edge.config.settings import check_engine_options, check_exposure, load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
 
@@ -71,11 +72,12 @@ def test_the_key_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the-secret" not in f"{settings!r} {settings} {settings.model_dump()}"
 
 
+@pytest.mark.parametrize("name", ["api_key", "engine_key"])
 @pytest.mark.parametrize("key", ["", " the-secret", "the-secret\n", "the-\x00secret", "\udc80"])
-def test_keys_that_no_header_holds(key: str) -> None:
+def test_keys_that_no_header_holds(name: str, key: str) -> None:
     """The message does not repeat the key."""
-    with pytest.raises(ConfigError, match="setting api_key") as caught:
-        load_settings(api_key=key)
+    with pytest.raises(ConfigError, match=f"setting {name}") as caught:
+        load_settings(**{name: key})
     assert "secret" not in str(caught.value)
     assert "secret" not in str(caught.value.__cause__)
 
@@ -93,3 +95,32 @@ def test_the_size_of_bodies() -> None:
     for wrong in ("0", "-1", "much"):
         with pytest.raises(ConfigError, match="setting max_body"):
             load_settings(max_body=wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"deterministic": True}, "--deterministic"),
+        ({"prefix": ("p",)}, "--prefix"),
+        ({"lora": ("a",)}, "--lora"),
+        ({"disk_cache": "1GiB"}, "--disk-cache"),
+        ({"ctx_size": 512}, "--ctx-size"),
+        ({"drafts": False}, "--no-drafts"),
+        ({"gpu_layers": "3"}, "--gpu-layers"),
+        ({"kv_on_gpu": False}, "--kv-on-cpu"),
+        ({"rpc": ("a:1",)}, "--rpc"),
+        ({"isolate": True}, "--isolate"),
+        ({"type": "q8_0"}, "--type"),
+    ],
+)
+def test_what_a_remote_engine_cannot_have_is_named(options: dict[str, Any], named: str) -> None:
+    check_engine_options(load_settings(**options))
+    with pytest.raises(ConfigError, match=f"^{named} .*--engine"):
+        check_engine_options(load_settings(engine=("http://a",), **options))
+
+
+def test_what_a_remote_engine_can_have() -> None:
+    options = {"parallel": 8, "queue": 9, "timeout": 5, "disk_cache": 0, "embedding_model": "e"}
+    check_engine_options(load_settings(engine=("http://a",), engine_key="k", **options))
+    with pytest.raises(ConfigError, match="--engine-key is of use with --engine only"):
+        check_engine_options(load_settings(engine_key="k"))

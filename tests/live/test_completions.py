@@ -11,7 +11,7 @@ import pytest
 from tests.support.servers import Server, start_server, stop_server
 from tests.support.waiting import SECONDS
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.engines]
 
 POEM = "床前明月光，"
 GREEDY: dict[str, Any] = {"temperature": 0, "extra_body": {"repetition_penalty": 1.0}}

@@ -10,7 +10,7 @@ import pytest
 from tests.support.servers import Server, start_server, stop_server
 from tests.support.waiting import SECONDS
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.engines]
 
 
 @pytest.fixture
@@ -58,6 +58,7 @@ def test_a_stream_is_the_plain_reply_in_pieces(client: openai.OpenAI) -> None:
     assert create(stream=True) == create(stream=False) != ""
 
 
+@pytest.mark.local_engine
 def test_stream_progress(client: openai.OpenAI) -> None:
     """OpenAI's client takes chunks that tell how far the prompt has been read."""
     text = "".join(f"{number}. 从前有一座山，山里有一座庙。" for number in range(40))
@@ -158,6 +159,7 @@ def test_without_max_tokens_the_context_is_the_limit(tiny_gguf: Path) -> None:
     assert stop_server(server) == 0
 
 
+@pytest.mark.local_engine
 def test_embeddings(client: openai.OpenAI) -> None:
     """The client asks for base64 unless told otherwise."""
     texts = ["你好，世界", "hello", "你好，世界"]
@@ -170,11 +172,13 @@ def test_embeddings(client: openai.OpenAI) -> None:
     np.testing.assert_allclose(floats.data[0].embedding, first, atol=1e-6)
 
 
+@pytest.mark.local_engine
 def test_a_long_text_embeds_in_several_batches(client: openai.OpenAI) -> None:
     (item,) = client.embeddings.create(model="m", input="量化模型 " * 100).data
     assert float(np.linalg.norm(item.embedding)) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.local_engine
 def test_a_text_that_is_too_long_to_embed(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.embeddings.create(model="m", input="长" * 5000)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from tests.support.servers import Server
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.engines]
 
 WEATHER: Any = {
     "type": "function",

@@ -156,6 +156,24 @@ class OtherModelOptions(Options, heading="Other models"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EngineOptions(Options, heading="Engine on another machine"):
+    """A server that computes in place of this one."""
+
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Address of glm3edge serve or vLLM with the same model, which computes the "
+            "replies; MODEL is for the vocabulary only. [this machine]",
+        ),
+    ] = None
+    engine_key: Annotated[
+        str | None,
+        typer.Option(help="API key of the engine; better set GLM3EDGE_ENGINE_KEY. [none]"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class FileOptions(Options, heading="Files"):
     """Folders and disk space."""
 
@@ -218,6 +236,7 @@ class ServeOptions(
     RequestOptions,
     DeviceOptions,
     OtherModelOptions,
+    EngineOptions,
     FileOptions,
     AccessOptions,
     LogLevelOptions,

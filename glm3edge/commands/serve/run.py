@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glm3edge.commands.logs import announce, is_json
-from glm3edge.config.settings import Settings, check_exposure
+from glm3edge.config.settings import Settings, check_engine_options, check_exposure
 from glm3edge.server.bind import bind
 from glm3edge.server.tls import load_tls
 from glm3edge_convert.counts import abbreviated
@@ -19,6 +19,7 @@ from glm3edge_convert.printable import one_line
 
 if TYPE_CHECKING:
     from glm3edge.llama.remote_context import Report
+    from glm3edge.serving.remote_runtime import RemoteRuntime
     from glm3edge.serving.runtime import Runtime
     from glm3edge.store.adapters import AdapterFile, PrefixFile
 
@@ -50,26 +51,18 @@ def serve(model: str | None, settings: Settings) -> None:
         ConvertError: a checkpoint cannot be converted.
     """
     check_exposure(settings)
+    check_engine_options(settings)
     tls = load_tls(settings)
     with bind(settings) as sock:
         files = _find(model, settings)
-        for path in files:
+        for path in filter(Path.is_file, files):
             announce("load", f"{path}, {path.stat().st_size / 2**20:,.1f} MiB")
         from glm3edge.server.app import create_app  # noqa: PLC0415
         from glm3edge.server.connection_limits import SPARE_CONNECTIONS  # noqa: PLC0415
         from glm3edge.server.run import run  # noqa: PLC0415
         from glm3edge.server.tls_protocol import protocol_for  # noqa: PLC0415
-        from glm3edge.serving.runtime import Runtime  # noqa: PLC0415
-        from glm3edge.store.built_in import DEFAULT_NAME  # noqa: PLC0415
 
-        with Runtime(
-            files.model,
-            settings,
-            model_id=None if model else DEFAULT_NAME,
-            embedding_path=files.encoder,
-            rerank_path=files.reranker,
-            adapters=files.adapters,
-        ) as runtime:
+        with _open_runtime(files, settings, is_demo=model is None) as runtime:
             app = create_app(runtime.services, settings)
             port = sock.getsockname()[1]
             on_ready = partial(_announce_ready, runtime, settings, port, is_demo=model is None)
@@ -95,14 +88,36 @@ def _find(model: str | None, settings: Settings) -> _Files:
             settings.cache_dir, quant_type=settings.type, progress=progress, announce=announce
         )
         return _Files(
-            model=store.find(model),
+            model=store.find_vocabulary(model) if settings.engine else store.find(model),
             encoder=store.find_encoder(settings.embedding_model),
             reranker=store.find_encoder(settings.rerank_model, Kind.RERANK),
             adapters=[*store.find_adapters(settings.lora), *store.find_prefixes(settings.prefix)],
         )
 
 
-def _announce_ready(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool) -> None:
+def _open_runtime(files: _Files, settings: Settings, *, is_demo: bool) -> "Runtime | RemoteRuntime":
+    from glm3edge.serving.remote_runtime import RemoteRuntime  # noqa: PLC0415
+    from glm3edge.serving.runtime import Runtime  # noqa: PLC0415
+    from glm3edge.store.built_in import DEFAULT_NAME  # noqa: PLC0415
+
+    if settings.engine:
+        announce("engine", f"{settings.engine[0]}, with the vocabulary of {files.model}")
+        return RemoteRuntime(
+            files.model, settings, embedding_path=files.encoder, rerank_path=files.reranker
+        )
+    return Runtime(
+        files.model,
+        settings,
+        model_id=DEFAULT_NAME if is_demo else None,
+        embedding_path=files.encoder,
+        rerank_path=files.reranker,
+        adapters=files.adapters,
+    )
+
+
+def _announce_ready(
+    runtime: "Runtime | RemoteRuntime", settings: Settings, port: int, *, is_demo: bool
+) -> None:
     if is_json():
         models = ", ".join(card.id for card in runtime.services.cards)
         announce("ready", f"{models} on {_url(settings, port)}/v1")
@@ -116,13 +131,14 @@ def _url(settings: Settings, port: int) -> str:
     return f"{scheme}://{host}:{port}"
 
 
-def _banner(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool) -> str:
+def _banner(
+    runtime: "Runtime | RemoteRuntime", settings: Settings, port: int, *, is_demo: bool
+) -> str:
     url = _url(settings, port)
     body = {"model": runtime.services.card.id, "messages": [{"role": "user", "content": "你好"}]}
     lines = [
         f"Open {url}/ in a browser",
         *_model_lines(runtime, is_demo=is_demo),
-        *_placement_lines(runtime.report),
         *_other_model_lines(runtime),
         f"API      {url}/v1  (docs: {url}/docs)",
         *([_NO_KEY] if settings.no_auth else []),
@@ -134,18 +150,31 @@ def _banner(runtime: "Runtime", settings: Settings, port: int, *, is_demo: bool)
     return "\n".join(map(one_line, lines))
 
 
-def _model_lines(runtime: "Runtime", *, is_demo: bool) -> list[str]:
-    model, card = runtime.model, runtime.services.card
+def _model_lines(runtime: "Runtime | RemoteRuntime", *, is_demo: bool) -> list[str]:
+    from glm3edge.serving.remote_runtime import RemoteRuntime  # noqa: PLC0415
+
+    card = runtime.services.card
+    context = f"{card.context_length:,} tokens of context"
+    if isinstance(runtime, RemoteRuntime):
+        return [
+            f"model    {card.id}, {context}",
+            f"engine   {runtime.url}, with the vocabulary of {runtime.vocabulary_path}",
+        ]
+    model = runtime.model
     facts = [
         card.id,
         f"{abbreviated(model.num_params)} parameters",
         *([model.file_type] if model.file_type else []),
-        f"{card.context_length:,} tokens of context",
+        context,
     ]
-    return [f"model    {', '.join(facts)}", *([_DEMO] if is_demo else [])]
+    return [
+        f"model    {', '.join(facts)}",
+        *([_DEMO] if is_demo else []),
+        *_placement_lines(runtime.report),
+    ]
 
 
-def _other_model_lines(runtime: "Runtime") -> list[str]:
+def _other_model_lines(runtime: "Runtime | RemoteRuntime") -> list[str]:
     lines, reranker = [], runtime.services.rerank
     for card in runtime.services.cards[1:]:
         size = f"up to {card.context_length:,} tokens per"

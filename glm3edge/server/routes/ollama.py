@@ -224,7 +224,7 @@ async def _whole(
 
 
 async def _vectors(services: Services, body: EmbedRequest, *, start: int) -> EmbedReply:
-    vectors = services.embeddings
+    vectors = services.embedding_service()
     if not body.input:
         return embed_reply(vectors.model_id, None, start=start, ready=start)
     asked = embeddings_request(body.model, body.input, dimensions=body.dimensions)

@@ -66,8 +66,9 @@ async def create_embeddings(
 ) -> Response:
     """Vectors of texts, of unit length: the embedding model's, or else the mean of the chat model's
     hidden states."""
-    inputs = await in_thread(services.embeddings.prepare, body)
-    return await reply(services.embeddings.embed(body, inputs))
+    embeddings = services.embedding_service()
+    inputs = await in_thread(embeddings.prepare, body)
+    return await reply(embeddings.embed(body, inputs))
 
 
 async def _chat_reply(services: Services, job: ChatJob, form: Form) -> ChatReply:

@@ -24,6 +24,10 @@ from glm3edge.serving.token_limits import new_token_limit, reserved_tokens
 
 _MAX_HIDDEN_TOKENS = 8
 """Of white space, which a reply begins with; the metadata line takes two."""
+_NO_CONTINUATION = (
+    "with --engine a reply cannot go on with the last message under tools or response_format: "
+    "leave them out, or end with a message of the user"
+)
 
 
 class ChatPreparer:
@@ -63,6 +67,8 @@ class ChatPreparer:
         )
         begun_ids = self._begun_ids(request, tools) if continues else ()
         grammar = self._grammars.build(request, tools, begun_ids=begun_ids)
+        if grammar is not None and begun_ids and not self._engine.continues_grammars:
+            raise InvalidRequestError(_NO_CONTINUATION, param="messages")
         make_reader = partial(self._reader, request, tools)
         model, adapter = self._names.find(request.model)
         options = request.stream_options

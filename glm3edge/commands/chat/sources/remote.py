@@ -1,8 +1,6 @@
 """Source of replies on a server with OpenAI's routes."""
 
 import json
-import os
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,13 +11,12 @@ from pydantic import ValidationError
 from glm3edge.chatglm3.prompt import build_turns
 from glm3edge.commands.chat.errors import ServerError
 from glm3edge.commands.chat.sources.base import Finished, ReplyEvent, first_error, read_chunk
-from glm3edge.config.addresses import is_local
 from glm3edge.errors import ConfigError, InvalidRequestError
+from glm3edge.remote.http import base_url as parse_url
+from glm3edge.remote.http import client_options, events, reason_of
 from glm3edge.schema.chat import ChatRequest
 
 _OURS = "glm3edge"
-_CONNECT_SECONDS = 10.0
-_EVENT_BYTES = 2**24  # a line longer than this is no event of a chat
 
 
 class RemoteSource:
@@ -37,20 +34,14 @@ class RemoteSource:
         Raises:
             ConfigError: it is no URL, or the proxy of the environment cannot be used.
         """
-        url = _base_url(base_url)
+        url = parse_url(base_url, option="--base-url")
         self.model = model or ""
         self._base_url = str(url)
         self._api_key = api_key
         self._cards: list[dict[str, Any]] = []
         self._sizes: dict[str, int] = {}
-        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         try:
-            self._client = httpx.AsyncClient(
-                headers=headers,
-                timeout=httpx.Timeout(_CONNECT_SECONDS, read=None),  # prompts may take long
-                trust_env=not is_local(url.host),  # no proxy leads to this machine
-                verify=url.scheme == "https" and _tls(),  # certificates take long to load
-            )
+            self._client = httpx.AsyncClient(**client_options(url, api_key))
         except (ImportError, ValueError) as exc:
             raise ConfigError(f"the proxy of the environment cannot be used: {exc}") from exc
 
@@ -93,7 +84,7 @@ class RemoteSource:
         has_ended = False
         url = f"{self._base_url}/chat/completions"
         async with self._sent("POST", url, {**body, **options}) as response:
-            async for data in _events(response):
+            async for data in events(response):
                 if data == b"[DONE]":
                     return
                 for event in read_chunk(self._chunk(data)):
@@ -176,14 +167,14 @@ class RemoteSource:
         except httpx.ConnectError as exc:
             if "CERTIFICATE_VERIFY_FAILED" in str(exc):
                 raise ServerError(
-                    f"{self._base_url}: {_reason(exc)}: if a private authority signed the "
+                    f"{self._base_url}: {reason_of(exc)}: if a private authority signed the "
                     "server's certificate, set SSL_CERT_FILE to the authority's own"
                 ) from exc
             raise ServerError(
-                f"cannot reach {self._base_url}: {_reason(exc)}: is glm3edge serve running there?"
+                f"cannot reach {self._base_url}: {reason_of(exc)}: is glm3edge serve running there?"
             ) from exc
         except httpx.HTTPError as exc:
-            raise ServerError(f"{self._base_url}: {_reason(exc)}") from exc
+            raise ServerError(f"{self._base_url}: {reason_of(exc)}") from exc
 
     def _refusal(self, status: int, data: bytes) -> ServerError:
         if status == 401:
@@ -200,32 +191,6 @@ class RemoteSource:
         return ServerError(f"{self._base_url} answered {status}: {text}", status=status)
 
 
-def _tls() -> ssl.SSLContext:
-    """Trust in httpx's authorities or those of ``SSL_CERT_FILE``, and in this machine's.
-
-    Raises:
-        ConfigError: the file cannot be read.
-    """
-    try:
-        context = httpx.create_ssl_context()
-    except OSError as exc:
-        name = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-        raise ConfigError(f"the certificates of {name} cannot be read: {exc}") from exc
-    context.load_default_certs()
-    return context
-
-
-def _base_url(text: str) -> httpx.URL:
-    try:
-        url = httpx.URL(text if "://" in text else f"http://{text}")
-    except httpx.InvalidURL as exc:
-        raise ConfigError(f"--base-url {text}: {exc}") from exc
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"--base-url {text}: give an address, such as http://127.0.0.1:8000/v1")
-    path = url.path.rstrip("/") or "/v1"
-    return url.copy_with(path=path)
-
-
 def _error(body: Mapping[str, Any], status: int | None) -> ServerError:
     """Error from OpenAI's error body."""
     error = body["error"]
@@ -234,19 +199,3 @@ def _error(body: Mapping[str, Any], status: int | None) -> ServerError:
     code = error.get("code")
     message = str(error.get("message") or code or "the server failed")
     return ServerError(message, status=status, code=None if code is None else str(code))
-
-
-def _reason(exc: Exception) -> str:
-    return str(exc) or type(exc).__name__
-
-
-async def _events(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Data of server-sent events. Only line feeds end lines: JSON may contain other line ends."""
-    rest = b""
-    async for data in response.aiter_bytes():
-        *lines, rest = (rest + data).split(b"\n")
-        if len(rest) > _EVENT_BYTES:
-            raise ServerError("the server sent an event without end")
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[5:].strip()

@@ -1,0 +1,1 @@
+"""Engines on other machines, which are asked for token ids over HTTP."""
