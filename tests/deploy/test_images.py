@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from glm3edge.commands.group import load_command
 from glm3edge.config.settings import Settings
 from tests.support.optional import missing
 from tests.support.paths import ROOT
@@ -82,12 +83,28 @@ def test_the_health_check_runs(server: Any) -> None:
         assert result.returncode == code_expected
 
 
-def test_compose() -> None:
-    value = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.vllm.yaml"])
+def test_compose(name: str) -> None:
+    value = yaml.safe_load((DEPLOY / name).read_text())
     for service in value["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        if "build" not in service:
+            assert re.search(r":v\d+\.\d+\.\d+$", service["image"])
+            continue
         assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
         assert service["read_only"]
-        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-        for name in service["environment"]:
-            known = name.removeprefix("GLM3EDGE_").lower()
+        command, *options = service["command"]
+        load_command(command).make_context(command, options)  # fails on an option that is not there
+        for variable in service.get("environment", {}):
+            known = variable.removeprefix("GLM3EDGE_").lower()
             assert known in Settings.model_fields or known == "json_logs"
+
+
+def test_only_the_front_reaches_vllm() -> None:
+    """It asks for no key."""
+    value = yaml.safe_load((DEPLOY / "compose.vllm.yaml").read_text())
+    vllm = value["services"]["vllm"]
+    assert "ports" not in vllm
+    assert all(value["networks"][name]["internal"] for name in vllm["networks"])
+    others = value["services"].keys() - {"vllm", "glm3edge"}
+    assert all(value["services"][name]["network_mode"] == "none" for name in others)
