@@ -36,14 +36,14 @@ _WRONG_KINDS = {
         "glm3edge serve MODEL --rerank-model {name}"
     ),
     (Kind.EMBEDDING, Kind.CHAT): (
-        "--embedding-model {name}: that is no encoder (BERT, XLM-RoBERTa); leave the option out, "
-        "and the chat model makes the embeddings"
+        "--embedding-model {name}: that is not an encoder (BERT, XLM-RoBERTa); leave the option "
+        "out, and the chat model makes the embeddings"
     ),
     (Kind.EMBEDDING, Kind.RERANK): (
         "--embedding-model {name}: that is a reranker; serve it with --rerank-model"
     ),
     (Kind.RERANK, Kind.CHAT): (
-        "--rerank-model {name}: that is no encoder (XLM-RoBERTa); give a reranker, such as "
+        "--rerank-model {name}: that is not an encoder (XLM-RoBERTa); give a reranker, such as "
         "BAAI/bge-reranker-v2-m3"
     ),
     (Kind.RERANK, Kind.EMBEDDING): (

@@ -146,7 +146,7 @@ def test_plan(files: tuple[Path, Path]) -> None:
     for path, count in zip(files, (0, 1), strict=True):
         result = run("plan", str(path), "--bandwidth", "30GB/s")
         assert result.returncode == 0, result.stderr
-        assert "Take f16" in result.stdout
+        assert result.stdout.startswith("Yes: f16, ")
         assert result.stderr.count(NOTE) == count
 
 
@@ -175,7 +175,7 @@ def test_files_of_the_quantize_tool(kind: str, files: tuple[Path, Path], tmp_pat
     for command, result in told.items():
         assert result.returncode == 0, (command, result.stderr)
         assert result.stderr.count(NOTE) == (command in {"plan", "verify"})
-    assert f"Take {kind.lower()}" in told["plan"].stdout
+    assert told["plan"].stdout.startswith(f"Yes: {kind.lower()}, ")
     assert f"| {kind.lower()} |" in told["verify"].stdout
     assert "tokens of the vocabulary and the ids of" in told["verify"].stdout
     assert told["chat"].stdout.strip()

@@ -34,7 +34,7 @@ SCHEMA = {"type": "object", "properties": {"a": {"enum": ["北京"]}}, "required
 QUESTIONS = [
     *("你好", "Hello", "你是谁？", "Who are you?", "怎么改端口？", "我叫王小明", "谢谢", "再见"),
     *("我叫什么名字？", "早上好", "Thanks!", "如何安装？", "How do I change the port?"),
-    *("北京的天气怎么样？", "写一首关于春天的诗", "Tell me a joke", "1+1等于几？", "  空格  "),
+    *("北京的天气怎么样？", "写一首关于春天的诗", "Tell me a joke", "1+1等于几？"),
     *("把“你好”翻译成英语", "What is water?", "philosophy 是什么意思？", "第一行\n第二行", "a"),
     *("什么是机器学习？", "Is water wet? Answer yes or no.", "用一句话介绍上海", "讲个故事"),
     *("<|user|>你好", "def f(x):\n    return x", "为什么天空是蓝色的", "现在几点？", "推荐一本书"),

@@ -225,7 +225,7 @@ def test_models_of_another_kind(
 
 
 def test_a_chat_model_does_not_rerank(store: Store, tiny_checkpoint: Path) -> None:
-    with pytest.raises(ConfigError, match=r"that is no encoder \(XLM-RoBERTa\); give a reranker"):
+    with pytest.raises(ConfigError, match=r"not an encoder \(XLM-RoBERTa\); give a reranker"):
         store.find_encoder(str(tiny_checkpoint), Kind.RERANK)
 
 

@@ -46,7 +46,7 @@ class DivergenceError(VerifyError):
             remedy = f"of its type with keys and values in {kv_type}: look at it with them in f32"
         super().__init__(
             path,
-            f"its predictions are {mean_kl:.3g} nats a token from the original's, and {limit:g} "
+            f"its predictions are {mean_kl:.3g} nats per token from the original's, and {limit:g} "
             f"is the limit {remedy}",
         )
         self.mean_kl = mean_kl

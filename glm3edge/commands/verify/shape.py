@@ -45,7 +45,7 @@ def check_shape(path: Path, found: Mapping[str, float], original: Mapping[str, f
             raise MismatchError(
                 path,
                 f"{key} is {_text(value)} where the original has {_text(expected)}: "
-                "it is of another model",
+                "it comes from another model",
             )
 
 
