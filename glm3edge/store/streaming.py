@@ -67,9 +67,7 @@ class WeightStream:
         self.num_bytes = sum(file.num_bytes for file in self._files.values())
         before = DownloadProgress("", 0, len(self._files), 0, self.num_bytes)
         self._progress = _JointProgress(before, report)
-        self._meter = DownloadMeter(
-            num_files=len(self._files), num_bytes=self.num_bytes, report=self._progress.update
-        )
+        self._meter = DownloadMeter(self._files.values(), self._progress.update)
         self._changed = threading.Condition()
         self._expected: list[str] | None = None
         self._there: set[str] = set()

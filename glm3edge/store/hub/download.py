@@ -1,7 +1,7 @@
 """Progress of downloads: bytes counted over several files, and reported."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,10 @@ class DownloadMeter:
     """Adds up the bytes of several files, and reports the sum unless ``report`` is None."""
 
     def __init__(
-        self, *, num_files: int, num_bytes: int, report: Callable[[DownloadProgress], None] | None
+        self, files: Collection[RemoteFile], report: Callable[[DownloadProgress], None] | None
     ) -> None:
-        self._num_files = num_files
-        self._num_bytes = num_bytes
+        self._num_files = len(files)
+        self._num_bytes = sum(file.num_bytes for file in files)
         self._report = report
         self._num_files_done = 0
         self._num_bytes_of_files_done = 0

@@ -86,8 +86,7 @@ class HuggingFace:
             HubError: one of them cannot be downloaded, or the disk has no space for them.
         """
         files = [listing.files[path] for path in paths]
-        num_bytes = sum(file.num_bytes for file in files)
-        meter = DownloadMeter(num_files=len(files), num_bytes=num_bytes, report=report)
+        meter = DownloadMeter(files, report)
         with translating(listing.name, endpoint=self._endpoint, cache_dir=self._cache_dir):
             missing = [file for file in files if not self._has(listing, file)]
             num_bytes_missing = sum(self._num_bytes_missing(listing, file) for file in missing)

@@ -97,8 +97,7 @@ class ModelScope:
             HubError: one of them cannot be downloaded, or the disk has no space for them.
         """
         files = [listing.files[path] for path in paths]
-        num_bytes = sum(file.num_bytes for file in files)
-        meter = DownloadMeter(num_files=len(files), num_bytes=num_bytes, report=report)
+        meter = DownloadMeter(files, report)
         folder = self.folder(listing)
         transfers = [self._transfer(listing, file, folder / file.path) for file in files]
         with translating(listing.name, endpoint=self._endpoint, cache_dir=self._cache_dir):
