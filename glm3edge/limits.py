@@ -55,6 +55,10 @@ MAX_RULE_DEPTH = 1000
 """Rules of a request's own grammar of which each refers to the next: llguidance's stack overflows
 at some 2,500; ``serving.completions``."""
 
+MAX_GRAMMAR_SYMBOLS = 25_000
+"""Names and texts of a request's own grammar: 1.6 s to compile at the worst;
+``serving.completions``."""
+
 MAX_OPTIONAL = 2000
 """Optional properties of an object: llguidance gives up in mid-reply where too many could come
 next; ``chatglm3.json_schema``."""

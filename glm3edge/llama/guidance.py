@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 _CONTROL = b"\xff"  # llguidance expects it before the names of tokens that are no text
 _MAX_KEPT_CHARS = 2**20
 """Cache of compiled grammars: clients send the same tools again and again. A character of a grammar
-takes some 150 bytes there, and each grammar as much as 300 characters besides."""
+takes some 150 bytes there, and each grammar as much as 300 characters besides. The last one is kept
+whatever its size: what checks a request compiles it, and the engine asks for it again."""
 _CHARS_APIECE = 300
 _Key = tuple[str, tuple[int, ...]]
 _MAX_REASON_CHARS = 300
@@ -60,11 +61,17 @@ class Guide:
         with self._lock:
             self._compiled[key] = compiled
             self._compiled.move_to_end(key)
-            while sum(map(_num_chars, self._compiled)) > _MAX_KEPT_CHARS:
+            while len(self._compiled) > 1 and self._num_chars() > _MAX_KEPT_CHARS:
                 self._compiled.popitem(last=False)
         if isinstance(compiled, str):
             raise GrammarError(compiled)
         return compiled.copy()
+
+    def _num_chars(self) -> int:
+        """Characters that the compiled grammars count for."""
+        return sum(
+            _CHARS_APIECE + len(grammar) + len(begun_ids) for grammar, begun_ids in self._compiled
+        )
 
     def _compiled_or_error(self, grammar: str, begun_ids: tuple[int, ...]) -> "Matcher | str":
         try:
@@ -147,12 +154,6 @@ class Matcher:
             # llguidance's message quotes the text and the grammar, and errors are logged.
             logger.debug("%s", self._matcher.get_error())
             raise GrammarError(f"the grammar cannot be followed ({self._matcher.stop_reason()})")
-
-
-def _num_chars(key: _Key) -> int:
-    """Characters that a compiled grammar counts for in the cache."""
-    grammar, begun_ids = key
-    return _CHARS_APIECE + len(grammar) + len(begun_ids)
 
 
 def _reason(error: str) -> str:

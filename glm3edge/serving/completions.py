@@ -16,8 +16,8 @@ from glm3edge.engine.async_stream import gather, merge, stream_events
 from glm3edge.engine.interface import InferenceEngine
 from glm3edge.engine.request import GenerationRequest
 from glm3edge.errors import GrammarError, InvalidRequestError
-from glm3edge.limits import MAX_RULE_DEPTH, MAX_TEXTS
-from glm3edge.llama.grammar_depth import rule_depth
+from glm3edge.limits import MAX_GRAMMAR_SYMBOLS, MAX_RULE_DEPTH, MAX_TEXTS
+from glm3edge.llama.grammar_cost import num_symbols, rule_depth
 from glm3edge.llama.guidance import Guide
 from glm3edge.schema.base import Usage
 from glm3edge.schema.completions import (
@@ -227,6 +227,9 @@ class CompletionService:
         if rule_depth(grammar) > MAX_RULE_DEPTH:
             message = f"{param} has more than {MAX_RULE_DEPTH} rules that each refer to the next"
             raise InvalidRequestError(f"{message}: use repetition instead", param=param)
+        if num_symbols(grammar) > MAX_GRAMMAR_SYMBOLS:
+            message = f"{param} has more than {MAX_GRAMMAR_SYMBOLS} names and texts"
+            raise InvalidRequestError(f"{message}: make it smaller", param=param)
         try:
             self._guide.matcher(grammar)
         except GrammarError as exc:

@@ -29,6 +29,18 @@ def test_many_small_grammars_are_not_all_kept(
     assert len(guide._compiled) == 3
 
 
+def test_the_last_grammar_is_kept_whatever_its_size(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine compiled it again, on the event loop, for each choice of the request."""
+    monkeypatch.setattr(guidance, "_MAX_KEPT_CHARS", 1000)
+    guide = Guide(tiny_model, end_ids=[tiny_model.eos_id])
+    large = f'start: "{"a" * 2000}"\n'
+    guide.matcher(large)
+    monkeypatch.setattr(Guide, "_compile", None)
+    assert guide.matcher(large).allowed().any()
+
+
 def test_what_cannot_be_compiled_is_compiled_once(
     tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

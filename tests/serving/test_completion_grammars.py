@@ -6,8 +6,8 @@ import pytest
 
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import InvalidRequestError
-from glm3edge.limits import MAX_RULE_DEPTH
-from glm3edge.llama.grammar_depth import rule_depth
+from glm3edge.limits import MAX_GRAMMAR_SYMBOLS, MAX_RULE_DEPTH
+from glm3edge.llama.grammar_cost import num_symbols, rule_depth
 from glm3edge.llama.guidance import Guide
 from glm3edge.llama.model import Model
 from glm3edge.schema.completions import CompletionRequest
@@ -64,3 +64,26 @@ def test_rules_that_would_overflow_the_stack_are_refused(service: CompletionServ
     with pytest.raises(InvalidRequestError, match="each refer to the next: use repetition"):
         service.prepare(request(chain(100_000)))
     assert service.prepare(request(chain(MAX_RULE_DEPTH)))
+
+
+@pytest.mark.parametrize(
+    ("grammar", "count"),
+    [
+        ('start: "a b" | c\nc: /d+/', 5),
+        (r'start: "a\"b" "\\" "你 好"', 4),
+        ('start: %json {"enum": ["a", "b", 3]}\nb: "c"', 3),
+    ],
+)
+def test_how_many_symbols_there_are(grammar: str, count: int) -> None:
+    assert num_symbols(grammar) == count
+
+
+@pytest.mark.parametrize("joined", [" | ", " ", "? "])
+def test_grammars_that_would_take_long_to_compile_are_refused(
+    service: CompletionService, joined: str
+) -> None:
+    """100,000 texts in a row took 17 s, and ended in llguidance's own failure."""
+    texts = [f'"w{number}"' for number in range(MAX_GRAMMAR_SYMBOLS)]
+    with pytest.raises(InvalidRequestError, match="names and texts: make it smaller"):
+        service.prepare(request(f"start: {joined.join(texts)}"))
+    assert service.prepare(request(f"start: {joined.join(texts[:1000])}"))

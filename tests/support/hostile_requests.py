@@ -93,6 +93,14 @@ def _references(count: int) -> dict[str, Any]:
     return _object({"$ref": "#/$defs/d0"}) | {"$defs": {**defs, f"d{count}": {"type": "string"}}}
 
 
+def _own_grammar(grammar: str) -> dict[str, Any]:
+    return {"prompt": "a", "max_tokens": 2, "structured_outputs": {"grammar": grammar}}
+
+
+def _grammar(joined: str, count: int) -> dict[str, Any]:
+    return _own_grammar(f"start: {joined.join(f'{chr(34)}w{n}{chr(34)}' for n in range(count))}")
+
+
 def _calls(arguments: str, count: int = 1) -> dict[str, Any]:
     calls = [
         {"id": f"c{n}", "type": "function", "function": {"name": "f", "arguments": arguments}}
@@ -161,6 +169,18 @@ _FORMATS: Cases = {
     "an enum": (CHAT, lambda: _format(_object({"enum": list(range(20_000))}))),
     "a long schema": (CHAT, lambda: _format(_object({"description": "长" * MIB}))),
 }
+_GRAMMARS: Cases = {
+    "alternatives": (COMPLETIONS, lambda: _grammar(" | ", 60_000)),
+    "texts": (COMPLETIONS, lambda: _grammar(" ", 100_000)),
+    "options": (COMPLETIONS, lambda: _grammar("? ", 24_900)),
+    "rules": (COMPLETIONS, lambda: _grammar("\na: ", 8000)),
+    "a chain": (
+        COMPLETIONS,
+        lambda: _own_grammar("start: t0\n" + "".join(f"t{n}: t{n + 1}\n" for n in range(100_000))),
+    ),
+    "parentheses": (COMPLETIONS, lambda: _own_grammar(f'start: {"(" * MIB}"a"')),
+    "a pattern": (COMPLETIONS, lambda: _own_grammar("start: /((a{1,99}){1,99}){99}/")),
+}
 _ARGUMENTS: Cases = {
     "lists": (CHAT, lambda: _calls('{"a":' + "[" * 4 * MIB + "]" * 4 * MIB + "}")),
     "numbers": (CHAT, lambda: _calls('{"a":[' + "1," * 7 * MIB + "1]}")),
@@ -219,6 +239,7 @@ def requests() -> Cases:
         "items": _ITEMS,
         "tools": _TOOLS,
         "formats": _FORMATS,
+        "grammars": _GRAMMARS,
         "arguments": _ARGUMENTS,
         "ids": _IDS,
         "batches": _BATCHES,
