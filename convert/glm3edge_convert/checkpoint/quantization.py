@@ -1,8 +1,8 @@
 """Checkpoints that were quantized before, by what their files say; such weights are not converted.
 
 transformers' quantizers leave ``quantization_config`` in config.json, ChatGLM's own ``quantize(4)``
-leaves ``quantization_bit``, and older tools a file of their own beside it. Where all of that is
-lost, the names of the scales tell.
+leaves ``quantization_bit``, MLX ``quantization``, and older tools a file of their own beside it.
+Where all of that is lost, the names of the scales tell.
 """
 
 import re
@@ -47,6 +47,8 @@ def check_config_is_unquantized(
     """
     if (bits := config.get("quantization_bit")) not in (None, 0):
         method, sign = f"ChatGLM's own quantize({bits})", f"quantization_bit in {CONFIG_FILE}"
+    elif isinstance(config.get("quantization"), dict):
+        method, sign = "MLX", f"quantization in {CONFIG_FILE}"
     elif method := _method(config.get("quantization_config")):
         sign = f"quantization_config in {CONFIG_FILE}"
     elif name := next((name for name in _FILES if (folder / name).is_file()), None):

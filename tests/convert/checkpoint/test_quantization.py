@@ -51,6 +51,13 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
         {"quantization_config": {"quant_method": "compressed-tensors", "format": "x"}},
         "with compressed-tensors",
     ),
+    "MLX": (  # which leaves both
+        {
+            "quantization": {"group_size": 64, "bits": 4},
+            "quantization_config": {"group_size": 64, "bits": 4},
+        },
+        r"with MLX \(quantization in config\.json\)",
+    ),
     "ChatGLM's own": (
         {"quantization_bit": 4},
         r"with ChatGLM's own quantize\(4\) \(quantization_bit in config\.json\)",
