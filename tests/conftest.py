@@ -79,10 +79,12 @@ def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def front_server(local_server: Server) -> Iterator[Server]:
-    """A server without weights, whose engine is ``local_server``."""
-    server = start_server("--engine", local_server.url)
+    """A server without weights, over ``local_server`` and another like it."""
+    other = start_server()
+    server = start_server("--engine", local_server.url, "--engine", other.url)
     yield server
     assert stop_server(server) == 0
+    assert stop_server(other) == 0
 
 
 @pytest.fixture(scope="session")

@@ -11,16 +11,16 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from glm3edge.core import FinishReason
 from glm3edge.engine.backend import Backend, Restartable
 from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.disk_cache import DiskCache
 from glm3edge.engine.engine_core import EngineCore
-from glm3edge.engine.interface import Cancel
+from glm3edge.engine.interface import Cancel, InferenceEngine
 from glm3edge.engine.outbox import Outbox, Post, post_here
 from glm3edge.engine.recovery import Recovery
 from glm3edge.engine.request import GenerationRequest, GrammarCompiler, Sink
@@ -47,6 +47,7 @@ class Engine:
     """
 
     continues_grammars = True
+    replicas: ClassVar[Mapping[str, InferenceEngine]] = {}
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Interface of inference engines: what services and the server need of whatever generates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from glm3edge.engine.outbox import Post
@@ -50,6 +50,10 @@ class InferenceEngine(Protocol):
     @property
     def stats(self) -> Stats:
         """Counters."""
+
+    @property
+    def replicas(self) -> Mapping[str, "InferenceEngine"]:
+        """Engines that share the requests, by their addresses; empty if there is but this one."""
 
     @property
     def continues_grammars(self) -> bool:

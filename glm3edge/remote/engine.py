@@ -10,16 +10,16 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import httpx
 
 from glm3edge.core import FinishReason, GenerationFinished
-from glm3edge.engine.interface import Cancel
+from glm3edge.engine.interface import Cancel, InferenceEngine
 from glm3edge.engine.outbox import Post
 from glm3edge.engine.reply import Reply
 from glm3edge.engine.request import GenerationRequest, Sink
@@ -45,6 +45,9 @@ _CHECK_SECONDS = 5.0
 _RECHECK_SECONDS = 1.0
 """The same while it is lost."""
 
+_MAX_FAILED_CHECKS = 2
+"""After so many in a row the replies that are under way are given up."""
+
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 _NO_EVENT = "the engine sent what is no part of a completion"
 
@@ -59,6 +62,7 @@ class RemoteEngine:
     """``InferenceEngine`` on another server. It lives on the event loop that starts it."""
 
     continues_grammars = False
+    replicas: ClassVar[Mapping[str, InferenceEngine]] = {}
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class RemoteEngine:
         self._client: httpx.AsyncClient
         self._loop: asyncio.AbstractEventLoop | None = None
         self._replies: dict[asyncio.Task[list[Any]], Reply] = {}
+        self._errors: dict[asyncio.Task[list[Any]], EngineError] = {}  # of those that are ended
         self._doubt = asyncio.Event()  # a request failed: is the server still there?
         self._watch: asyncio.Task[None]
         self._closing = False
@@ -149,7 +154,7 @@ class RemoteEngine:
         self._closing = True
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed, and all has ended with it
-                self._loop.call_soon_threadsafe(self._cancel_all)
+                self._loop.call_soon_threadsafe(self._stop)
 
     def close(self) -> None:
         """``request_close()``, then wait for the end, on another thread. Idempotent."""
@@ -157,8 +162,13 @@ class RemoteEngine:
         if self._loop is not None and self._loop.is_running():
             asyncio.run_coroutine_threadsafe(self._disconnect(), self._loop).result()
 
-    def _cancel_all(self) -> None:
-        for task in [*self._replies, self._watch]:
+    def _stop(self) -> None:
+        self._watch.cancel()
+        self._end_all(EngineClosedError("the server is shutting down"))
+
+    def _end_all(self, error: EngineError) -> None:
+        for task in self._replies:
+            self._errors[task] = error
             task.cancel()
 
     async def _disconnect(self) -> None:
@@ -167,11 +177,10 @@ class RemoteEngine:
 
     def _end(self, request: GenerationRequest, sink: Sink, task: asyncio.Task[list[Any]]) -> None:
         """Count a generation that has ended, and give its last events to its sink."""
-        reply = self._replies.pop(task)
+        reply, error = self._replies.pop(task), self._errors.pop(task, None)
         if not task.cancelled():
             last = task.result()
-        elif self._closing:
-            error = EngineClosedError("the server is shutting down")
+        elif error is not None:
             last = [reply.end(FinishReason.ERROR, error=error)]
         else:
             last = [reply.end(FinishReason.CANCELLED)]
@@ -264,8 +273,12 @@ class RemoteEngine:
                 yield chunk
 
     async def _watch_health(self) -> None:
+        num_failed = 0  # in a row
         while True:
             problem = await self._find_problem()
+            num_failed = num_failed + 1 if problem else 0
+            if problem and num_failed >= _MAX_FAILED_CHECKS:
+                self._end_all(EngineUnreachableError(problem))
             if problem != self.problem:
                 state = f"is lost: {problem}" if problem else "is back"
                 logger.warning("the engine at %s %s", self._server.url, state)

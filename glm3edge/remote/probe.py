@@ -1,7 +1,8 @@
 """Probe: whether a server can be an engine, before any request depends on it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -18,6 +19,29 @@ _SECONDS = 120.0
 
 _SAMPLE = "def f(x): # 你好，世界 42 😀"
 _MAX_TOKENS = 64
+
+
+def find_engines(
+    urls: Iterable[httpx.URL], api_key: str | None, vocabulary: Vocabulary
+) -> list[EngineServer]:
+    """The servers at ``urls``, if each can compute in place of the others.
+
+    Their adapters have one order, by which requests name them.
+
+    Raises:
+        EngineUnfitError: one cannot be reached, lacks something, or has other models.
+        ConfigError: the certificates of the environment cannot be read.
+    """
+    first, *others = (find_engine(url, api_key, vocabulary) for url in urls)
+    for one in others:
+        if set(one.adapters) != set(first.adapters):
+            names = ", ".join(one.adapters) or "none"
+            raise EngineUnfitError(
+                str(one.url),
+                f"its adapters ({names}) are not those of {first.url} "
+                f"({', '.join(first.adapters) or 'none'}): start all engines with the same",
+            )
+    return [first, *(replace(one, adapters=first.adapters) for one in others)]
 
 
 def find_engine(url: httpx.URL, api_key: str | None, vocabulary: Vocabulary) -> EngineServer:

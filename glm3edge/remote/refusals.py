@@ -34,10 +34,12 @@ def refusal(response: httpx.Response, data: bytes, *, num_waiting: int) -> Excep
 def error_in(chunk: Mapping[str, Any]) -> Exception:
     """Error of an event that ends a stream in place of the rest."""
     error = chunk["error"]
-    code = error.get("code") if isinstance(error, dict) else None
+    fields = error if isinstance(error, dict) else {}
     message = message_of(json.dumps(chunk).encode())
-    if code in ("engine_lost", "server_shutting_down"):
+    if fields.get("code") in ("engine_lost", "server_shutting_down"):
         return EngineUnreachableError(message)
+    if fields.get("type") == "invalid_request_error":
+        return InvalidRequestError(f"the engine refuses the request: {message}")
     return EngineError(f"the engine failed: {message}")
 
 

@@ -18,6 +18,7 @@ from glm3edge.errors import (
     EngineClosedError,
     EngineLostError,
     Glm3EdgeError,
+    GrammarError,
     InvalidRequestError,
     QueueFullError,
     RequestError,
@@ -48,6 +49,7 @@ _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
     (ContextLengthExceededError, HTTPStatus.BAD_REQUEST, _INVALID, "context_length_exceeded"),
     (ThreadUnsupportedError, HTTPStatus.BAD_REQUEST, _INVALID, "thread_unsupported_request"),
     (InvalidRequestError, HTTPStatus.BAD_REQUEST, _INVALID, None),
+    (GrammarError, HTTPStatus.BAD_REQUEST, _INVALID, None),
     (
         PreviousResponseNotFoundError,
         HTTPStatus.BAD_REQUEST,

@@ -1,6 +1,6 @@
 """Metrics of the engine in Prometheus' text format, for ``GET /metrics``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -42,6 +42,39 @@ class _EngineCollector(Collector):
             ("engine_restarts", "Restarts of the engine after it was lost.", stats.num_restarts),
         ):
             yield CounterMetricFamily(f"glm3edge_{name}", text, number)
+        if engine.replicas:
+            yield from _replicas(engine.replicas)
+
+
+def _replicas(replicas: Mapping[str, InferenceEngine]) -> Iterator[Metric]:
+    """The same of each replica, by its address."""
+    for name, text, attribute in (
+        ("up", "Whether the replica takes requests.", "is_healthy"),
+        ("running", "Sequences that the replica computes.", "num_running"),
+        ("waiting", "Sequences that wait for the replica.", "num_waiting"),
+    ):
+        gauge = GaugeMetricFamily(f"glm3edge_replica_{name}", text, labels=["replica"])
+        for url, replica in replicas.items():
+            gauge.add_metric([url], getattr(replica, attribute))
+        yield gauge
+    for name, text, attribute in (
+        ("prompt_tokens", "Prompt tokens sent to the replica.", "num_prompt_tokens"),
+        ("cached_tokens", "Prompt tokens served from its KV cache.", "num_cached_tokens"),
+        ("completion_tokens", "Tokens that it generated.", "num_completion_tokens"),
+    ):
+        counter = CounterMetricFamily(f"glm3edge_replica_{name}", text, labels=["replica"])
+        for url, replica in replicas.items():
+            counter.add_metric([url], getattr(replica.stats, attribute))
+        yield counter
+    endings = CounterMetricFamily(
+        "glm3edge_replica_requests",
+        "Sequences that ended at the replica, those tried again elsewhere included.",
+        labels=["replica", "reason"],
+    )
+    for url, replica in replicas.items():
+        for reason, number in replica.stats.endings.items():
+            endings.add_metric([url, reason.value], number)
+    yield endings
 
 
 def render(engine: InferenceEngine) -> bytes:

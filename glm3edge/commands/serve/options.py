@@ -164,7 +164,8 @@ class EngineOptions(Options, heading="Engine on another machine"):
         typer.Option(
             metavar="URL",
             help="Address of glm3edge serve or vLLM with the same model, which computes the "
-            "replies; MODEL is for the vocabulary only. [this machine]",
+            "replies; MODEL is for the vocabulary only. May be repeated: a conversation keeps to "
+            "one of the engines. [this machine]",
         ),
     ] = None
     engine_key: Annotated[

@@ -101,7 +101,7 @@ def _open_runtime(files: _Files, settings: Settings, *, is_demo: bool) -> "Runti
     from glm3edge.store.built_in import DEFAULT_NAME  # noqa: PLC0415
 
     if settings.engine:
-        announce("engine", f"{settings.engine[0]}, with the vocabulary of {files.model}")
+        announce("engine", f"{_engines(settings)}, with the vocabulary of {files.model}")
         return RemoteRuntime(
             files.model, settings, embedding_path=files.encoder, rerank_path=files.reranker
         )
@@ -138,7 +138,7 @@ def _banner(
     body = {"model": runtime.services.card.id, "messages": [{"role": "user", "content": "你好"}]}
     lines = [
         f"Open {url}/ in a browser",
-        *_model_lines(runtime, is_demo=is_demo),
+        *_model_lines(runtime, settings, is_demo=is_demo),
         *_other_model_lines(runtime),
         f"API      {url}/v1  (docs: {url}/docs)",
         *([_NO_KEY] if settings.no_auth else []),
@@ -150,7 +150,13 @@ def _banner(
     return "\n".join(map(one_line, lines))
 
 
-def _model_lines(runtime: "Runtime | RemoteRuntime", *, is_demo: bool) -> list[str]:
+def _engines(settings: Settings) -> str:
+    return ", ".join(settings.engine)
+
+
+def _model_lines(
+    runtime: "Runtime | RemoteRuntime", settings: Settings, *, is_demo: bool
+) -> list[str]:
     from glm3edge.serving.remote_runtime import RemoteRuntime  # noqa: PLC0415
 
     card = runtime.services.card
@@ -158,7 +164,7 @@ def _model_lines(runtime: "Runtime | RemoteRuntime", *, is_demo: bool) -> list[s
     if isinstance(runtime, RemoteRuntime):
         return [
             f"model    {card.id}, {context}",
-            f"engine   {runtime.url}, with the vocabulary of {runtime.vocabulary_path}",
+            f"engine   {_engines(settings)}, with the vocabulary of {runtime.vocabulary_path}",
         ]
     model = runtime.model
     facts = [

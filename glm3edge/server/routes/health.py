@@ -1,10 +1,12 @@
 """Routes for operators: health and Prometheus metrics."""
 
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from glm3edge.engine.interface import InferenceEngine
 from glm3edge.server import metrics
 from glm3edge.server.routes.dependencies import ERROR_REPLIES, ServicesOf
 
@@ -15,13 +17,19 @@ router = APIRouter(responses=ERROR_REPLIES)
 async def health(services: ServicesOf) -> JSONResponse:
     """Whether the server can take requests: 200, or 503 when its engine has stopped or fails."""
     engine = services.engine
+    body = _state(engine)
+    if engine.replicas:
+        body["replicas"] = [_state(one) for one in engine.replicas.values()]
+    status = HTTPStatus.OK if engine.is_healthy else HTTPStatus.SERVICE_UNAVAILABLE
+    return JSONResponse(body, status_code=status)
+
+
+def _state(engine: InferenceEngine) -> dict[str, Any]:
+    """State without addresses: anybody may ask."""
     if engine.is_healthy:
-        numbers = {"running": engine.num_running, "waiting": engine.num_waiting}
-        return JSONResponse({"status": "ok", **numbers})
-    body = {"status": "unavailable"}
-    if (problem := engine.problem) is not None:
-        body["reason"] = problem
-    return JSONResponse(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+        return {"status": "ok", "running": engine.num_running, "waiting": engine.num_waiting}
+    reason = {} if engine.problem is None else {"reason": engine.problem}
+    return {"status": "unavailable", **reason}
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
