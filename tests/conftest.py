@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from tests.support.encoders import make_reranker
 from tests.support.node_packages import install_packages
 from tests.support.official_pieces import GOLDEN_TOKENS, make_model
 from tests.support.optional import missing
-from tests.support.paths import NO_OFFICIAL, OFFICIAL_TOKENIZER, ROOT
+from tests.support.paths import GLM3_TINY, NO_OFFICIAL, OFFICIAL_TOKENIZER, ROOT
 from tests.support.servers import Server, start_server, stop_server
+from tests.support.vllm import running_vllm
 
 collect_ignore = ["clients"]
 """They have an environment of their own: ``make test-clients``."""
@@ -78,13 +80,25 @@ def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def front_server(local_server: Server) -> Iterator[Server]:
-    """A server without weights, over ``local_server`` and another like it."""
-    other = start_server()
-    server = start_server("--engine", local_server.url, "--engine", other.url)
-    yield server
-    assert stop_server(server) == 0
-    assert stop_server(other) == 0
+def front_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server without weights, over ``local_server`` and another like it, or over vLLM."""
+    with ExitStack() as stack:
+        if python := request.config.getoption("vllm"):
+            num_nodes = request.config.getoption("vllm_nodes")
+            folder = tmp_path_factory.mktemp("vllm")
+            urls = [
+                stack.enter_context(running_vllm(python, GLM3_TINY, folder, num_nodes=num_nodes))
+            ]
+        else:
+            local: Server = request.getfixturevalue("local_server")
+            other = start_server()
+            stack.callback(stop_server, other)
+            urls = [local.url, other.url]
+        server = start_server(*(part for url in urls for part in ("--engine", url)))
+        yield server
+        assert stop_server(server) == 0
 
 
 @pytest.fixture(scope="session")
@@ -94,10 +108,17 @@ def server(request: pytest.FixtureRequest) -> Server:
     return found
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("glm3edge")
+    group.addoption("--vllm", metavar="PYTHON", help="have vLLM for the engine of `front_server`")
+    group.addoption("--vllm-nodes", type=int, default=1, help="as many node processes")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if "server" in metafunc.fixturenames and "engines" in marks and "local_engine" not in marks:
-        servers = ["local_server", "front_server"]
+        is_local = metafunc.config.getoption("vllm") is None
+        servers = ["local_server", "front_server"] if is_local else ["front_server"]
         metafunc.parametrize("server", servers, indirect=True, scope="session")
 
 

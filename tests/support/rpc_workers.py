@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
+from tests.support.ports import free_port
+
 SECONDS = 60
 
 
@@ -72,10 +74,7 @@ class Worker:
 
 def new_worker() -> Worker:
     """Start a worker on a free port."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return Worker(port).start()
+    return Worker(free_port()).start()
 
 
 @pytest.fixture(scope="module")
