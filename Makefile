@@ -20,7 +20,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Clients that some tests drive; they cannot share an environment with glm3edge's own.
 CLIENTS := .venv-clients
-# Tests run in so many processes, each with one compute thread.
+# Tests run in so many processes.
 JOBS ?= 2
 INPUTS := pyproject.toml $(wildcard requirements/*.txt) scripts/install.sh scripts/packages.sh scripts/gpu.sh scripts/cuda.sh
 
@@ -66,10 +66,10 @@ layers: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/lint-imports
 
 pytest: $(VENV)/.installed-dev$(GPU)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 pytest-quick: $(VENV)/.installed-dev$(GPU)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not live and not slow" \
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not live and not slow" \
 	  --ignore tests/live --ignore tests/page --ignore tests/recipe $(ARGS)
 
 $(CLIENTS)/.installed: tests/clients/requirements.txt tests/clients/constraints.txt | $(VENV)/.installed-dev$(GPU)
@@ -78,7 +78,7 @@ $(CLIENTS)/.installed: tests/clients/requirements.txt tests/clients/constraints.
 	@touch $@
 
 test-clients: $(CLIENTS)/.installed $(VENV)/.installed-dev$(GPU)
-	SERVER_PYTHON=$(abspath $(BIN))/python OMP_NUM_THREADS=1 $(CLIENTS)/bin/pytest tests/clients $(ARGS)
+	SERVER_PYTHON=$(abspath $(BIN))/python GLM3EDGE_THREADS=1 OMP_NUM_THREADS=1 $(CLIENTS)/bin/pytest tests/clients $(ARGS)
 
 format: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format .

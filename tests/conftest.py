@@ -1,6 +1,7 @@
 """Models and servers shared by the tests; made for real, once."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,11 @@ from tests.support.optional import missing
 from tests.support.paths import GLM3_TINY, NO_OFFICIAL, OFFICIAL_TOKENIZER, ROOT
 from tests.support.servers import Server, start_server, stop_server
 from tests.support.vllm import running_vllm
+
+# Several tests run at once, each with processes that compute: on more threads than there are cores
+# they wait for each other most of the time.
+os.environ.setdefault("GLM3EDGE_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 collect_ignore = ["clients"]
 """They have an environment of their own: ``make test-clients``."""
