@@ -22,7 +22,8 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 # Tests run in so many processes.
 JOBS ?= 2
-INPUTS := pyproject.toml $(wildcard requirements/*.txt) scripts/install.sh scripts/packages.sh scripts/gpu.sh scripts/cuda.sh
+INPUTS := pyproject.toml $(wildcard requirements/*.txt) scripts/install.sh scripts/packages.sh scripts/gpu.sh scripts/cuda.sh \
+  scripts/compile_kernels.sh convert/glm3edge_convert/quantize/kernels.c
 
 # scripts/install.sh reads these. GPU names the backends in marker files: `.installed-cuda` stands
 # for an engine that has CUDA, `.installed` for any.

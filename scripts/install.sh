@@ -204,6 +204,7 @@ say "installing glm3edge${extras:+ with $extras}"
 install --require-hashes "$@"
 [ -z "$torch" ] || install -r "$torch"
 build --editable .
+scripts/compile_kernels.sh || say "the converter's kernels did not compile: q4_k_m takes five times as long"
 engine_runs && exit
 say "llama.cpp does not run on this machine: $(tail -n 1 "$work/said")"
 prebuilt=

@@ -33,7 +33,8 @@ from glm3edge_convert.models.output_tensors import OutputTensor
 from glm3edge_convert.plan import Plan, model_name
 from glm3edge_convert.progress import Progress
 from glm3edge_convert.quantize.imatrix import read_imatrix
-from glm3edge_convert.quantize.quantizer import Quantizer, load_library
+from glm3edge_convert.quantize.library import load_library
+from glm3edge_convert.quantize.quantizer import Quantizer
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def project(tmp_path: Path) -> Path:
     """A copy of what installs, with an empty .venv."""
     for name in INPUTS:
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("requirements", "scripts", "tests/clients"):
+    for name in ("requirements", "scripts", "tests/clients", "convert/glm3edge_convert/quantize"):
         ignored = shutil.ignore_patterns("node_modules")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     venv.create(tmp_path / ".venv", symlinks=True)

@@ -29,7 +29,8 @@ from glm3edge_convert.models.chatglm.hparams import ARCHITECTURE, padded
 from glm3edge_convert.models.chatglm.tensors import LAYER_PREFIX
 from glm3edge_convert.models.output_tensors import OutputTensor
 from glm3edge_convert.plan import model_name
-from glm3edge_convert.quantize.quantizer import Quantizer, load_library
+from glm3edge_convert.quantize.library import load_library
+from glm3edge_convert.quantize.quantizer import Quantizer
 from glm3edge_convert.quantize.recipe import F16, F32
 
 ADAPTER_TYPES = {"f32": F32, "f16": F16}

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from glm3edge_convert.errors import DamagedFileError, TensorValueError, UnreadableFileError
 from glm3edge_convert.files import open_file
+from glm3edge_convert.quantize.kernels import widen_float16
 
 LENGTH_SIZE = 8
 MAX_HEADER_SIZE = 100_000_000  # the library's own bound
@@ -175,6 +176,8 @@ def _to_float32(raw: NDArray[np.generic]) -> NDArray[np.float32]:
     """Widen float16, float32 or bfloat16 (held as uint16: the upper half of a float32)."""
     if raw.dtype.kind == "u":
         return (raw.astype(np.uint32) << 16).view(np.float32)
+    if raw.dtype == np.float16:
+        return widen_float16(raw.astype(np.float16, copy=False))
     return raw.astype(np.float32, copy=False)
 
 

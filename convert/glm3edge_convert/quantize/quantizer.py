@@ -1,41 +1,34 @@
-"""Quantization of float32 rows to any ggml type by llama.cpp's own code, in threads.
+"""Quantization of float32 rows to any ggml type, in threads.
 
-``ggml_quantize_chunk`` of the libggml-base that llama-cpp-python installs does the arithmetic. The
-library is opened by path, because importing llama_cpp would load a whole runtime. ctypes releases
-the GIL during a call, so threads quantize side by side. ggml_quantize_free is never called: the
-tables of some types are the library's, and another user of it in this process may need them.
+``ggml_quantize_chunk`` does the arithmetic, or a kernel of ours that gives the same bytes. ctypes
+releases the GIL during a call, so threads quantize side by side.
 """
 
-import ctypes
-import importlib.util
-import os
-import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from gguf import GGMLQuantizationType
 from numpy.typing import NDArray
 
-from glm3edge_convert.errors import MissingLibraryError, TensorValueError
+from glm3edge_convert.errors import TensorValueError
 from glm3edge_convert.models.output_tensors import OutputTensor
+from glm3edge_convert.quantize.kernels import find_kernel
+from glm3edge_convert.quantize.library import load_library
 from glm3edge_convert.quantize.recipe import row_num_bytes
 
-LIBRARY_NAMES = {"win32": "ggml-base.dll", "darwin": "libggml-base.dylib"}
-DEFAULT_LIBRARY_NAME = "libggml-base.so"
 MAX_FLOAT16 = 65504.0
 WIDE_TYPES = {GGMLQuantizationType.F32, GGMLQuantizationType.BF16}
-SLAB_VALUES = 2 * 1024 * 1024  # 8 MiB of float32 to a thread
+SLAB_VALUES = 256 * 1024  # 1 MiB of float32, which a core's cache holds
+SLABS_AHEAD = 16  # a thread's work for the time that the disk takes to store what was written
 
 
 class Quantizer:
     """Pool of threads that quantizes tensors; a context manager."""
 
     def __init__(self, num_threads: int) -> None:
-        self._num_slabs_ahead = 2 * num_threads
+        self._num_slabs_ahead = SLABS_AHEAD * num_threads
         self._executor = ThreadPoolExecutor(num_threads, thread_name_prefix="quantize")
 
     def __enter__(self) -> "Quantizer":
@@ -52,7 +45,7 @@ class Quantizer:
     ) -> Iterator[NDArray[np.uint8]]:
         """Quantize a tensor, a slab of rows at a time.
 
-        The next slabs are computed meanwhile; at most two to a thread are in memory at once.
+        The next slabs are computed meanwhile, at most SLABS_AHEAD to a thread.
 
         Args:
             tensor: the tensor.
@@ -101,7 +94,7 @@ def find_problem(values: NDArray[np.float32], tensor_type: GGMLQuantizationType)
 
     float16, which is also the type of the quantized types' scales, ends at 65504.
     """
-    largest = np.abs(values).max(initial=0.0)
+    largest = np.maximum(values.max(initial=0.0), -values.min(initial=0.0))
     if not np.isfinite(largest):
         return "has values that are not finite (NaN or infinity); the weights are damaged"
     if largest > MAX_FLOAT16 and tensor_type not in WIDE_TYPES:
@@ -118,6 +111,9 @@ def quantize_rows(
     num_rows, row_size = values.shape
     values = np.ascontiguousarray(values)
     data = np.empty(num_rows * row_num_bytes(tensor_type, row_size), np.uint8)
+    if importances is None and (kernel := find_kernel(tensor_type)):
+        kernel(values, data)
+        return data
     load_library().ggml_quantize_chunk(
         tensor_type,
         values.ctypes.data,
@@ -128,34 +124,3 @@ def quantize_rows(
         None if importances is None else importances.ctypes.data,
     )
     return data
-
-
-@cache
-def load_library() -> ctypes.CDLL:
-    """libggml-base with the signatures of ggml.h.
-
-    Raises:
-        MissingLibraryError: llama-cpp-python is not installed, or its library cannot be loaded.
-    """
-    name = LIBRARY_NAMES.get(sys.platform, DEFAULT_LIBRARY_NAME)
-    spec = importlib.util.find_spec("llama_cpp")
-    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
-    paths = [path for folder in folders if (path := folder / "lib" / name).is_file()]
-    if not paths:
-        raise MissingLibraryError(name, "to quantize", "pip install llama-cpp-python")
-    try:
-        library = ctypes.CDLL(os.fspath(paths[0]))
-    except OSError as exc:
-        raise MissingLibraryError(
-            name, "to quantize", "pip install --force-reinstall llama-cpp-python"
-        ) from exc
-    _declare(library)
-    return library
-
-
-def _declare(library: ctypes.CDLL) -> None:
-    pointer, int64 = ctypes.c_void_p, ctypes.c_int64
-    library.ggml_quantize_chunk.restype = ctypes.c_size_t
-    library.ggml_quantize_chunk.argtypes = [
-        ctypes.c_int, pointer, pointer, int64, int64, int64, pointer
-    ]  # fmt: skip

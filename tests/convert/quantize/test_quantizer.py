@@ -1,9 +1,5 @@
-"""Quantizing rows: values that cannot be stored, threads, a missing library."""
+"""Quantizing rows: values that cannot be stored, threads."""
 
-import importlib.util
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +7,7 @@ import pytest
 from gguf import GGMLQuantizationType, quants
 from numpy.typing import NDArray
 
-from glm3edge_convert.errors import MissingLibraryError, TensorValueError
+from glm3edge_convert.errors import TensorValueError
 from glm3edge_convert.models.output_tensors import OutputTensor
 from glm3edge_convert.quantize import quantizer as module
 from glm3edge_convert.quantize.quantizer import Quantizer
@@ -86,40 +82,3 @@ def test_values_beyond_float16(type_name: str, values: NDArray[np.float32]) -> N
     assert (problem is None) == (type_name in {"F32", "BF16"})
     values[3, 5] = -65504
     assert module.find_problem(values, GGMLQuantizationType[type_name]) is None
-
-
-@pytest.fixture
-def _no_library_loaded() -> Iterator[None]:
-    module.load_library.cache_clear()
-    yield
-    module.load_library.cache_clear()
-
-
-@pytest.mark.usefixtures("_no_library_loaded")
-def test_no_llama_cpp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(MissingLibraryError, match="pip install llama-cpp-python"):
-        module.load_library()
-
-
-@pytest.mark.usefixtures("_no_library_loaded")
-def test_broken_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location(
-        "llama_cpp", tmp_path / "__init__.py", submodule_search_locations=[str(tmp_path)]
-    )
-    (tmp_path / "lib").mkdir()
-    name = module.LIBRARY_NAMES.get(sys.platform, module.DEFAULT_LIBRARY_NAME)
-    (tmp_path / "lib" / name).write_bytes(b"not a library")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
-    with pytest.raises(MissingLibraryError, match="--force-reinstall"):
-        module.load_library()
-
-
-def test_heavy_libraries_are_not_imported() -> None:
-    code = (
-        "import sys; from glm3edge_convert import cli; from glm3edge_convert.synth import __main__;"
-        "from glm3edge_convert.quantize import quantizer; quantizer.load_library();"
-        "print({'torch', 'transformers', 'llama_cpp'} & set(sys.modules))"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert result.stdout.strip() == b"set()"
