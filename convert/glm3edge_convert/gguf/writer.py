@@ -82,6 +82,8 @@ class TensorStream:
         num_bytes = 0
         self._part.file.seek(self._places[info.name])
         for slab in slabs:
+            if self._num_bytes_unsynced >= SYNC_BYTES:  # threads are at the next slabs meanwhile
+                self.sync()
             self._part.file.write(slab.data)
             num_bytes += slab.nbytes
         if (name, num_bytes) != (info.name, info.num_bytes):
@@ -89,8 +91,6 @@ class TensorStream:
         self._part.file.write(bytes(padding(num_bytes)))
         self.num_done += 1
         self._num_bytes_unsynced += info.num_bytes_padded
-        if self._num_bytes_unsynced >= SYNC_BYTES:
-            self.sync()
 
     def sync(self) -> None:
         """Flush what was written to the disk, so that a later run can go on from here."""

@@ -49,6 +49,8 @@ class OutputTensor:
         """
         if len(self.shape) == 1:
             return self.source.rows(0, self.row_size).reshape(1, self.row_size)
+        if self.shape == self.source.shape and not self.num_skipped:
+            return self.source.rows(start, stop)
         out = np.zeros((stop - start, self.row_size), np.float32)
         for part in range(self.num_parts):
             self._copy_part(part, start, stop, out)
