@@ -6,17 +6,26 @@
 The converter wants torch and transformers, which ``--python`` has, and reads ChatGLM3's vocabulary
 with the model's own Python files; so that no file of the checkpoint has to be run, its tensors are
 converted here and its vocabulary is not, which takes it a few seconds more. Each step is a process
-of its own: seconds, and memory at its fullest as the system counts it.
+of its own: seconds, those of all its threads, and memory at its fullest as the system counts it.
+
+llama.cpp's converter does not pad ``ffn_down``, so that its quantizer gives a quarter of the
+weights types that are quick to make. Its quantizer therefore runs a second time with the f16 file
+of ours, of which it makes the very tensors that one pass makes; that is checked.
 """
 
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import numpy as np
+from gguf import GGUFReader
 
 MIB = 2**20
 
@@ -45,6 +54,10 @@ params.nthread = os.cpu_count()
 source, output = (name.encode() for name in sys.argv[1:3])
 sys.exit(llama_cpp.llama_model_quantize(source, output, ctypes.byref(params)))
 """
+GLM3EDGE = "glm3edge"
+CONVERTER = "llama.cpp: converter"
+QUANTIZER = "llama.cpp: quantizer"
+EQUAL_TYPES = "llama.cpp: quantizer, equal types"
 
 
 @dataclass(frozen=True)
@@ -52,22 +65,65 @@ class Step:
     """What a process took; ``num_bytes`` is the size of its output."""
 
     name: str
+    type: str
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
     num_bytes: int
 
 
-def measure(name: str, command: list[str], output: Path, log: Path) -> Step:
-    """Run a process to its end."""
-    start = time.monotonic()
-    with log.open("a") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{name} failed: {log.read_text(errors='replace')[-2000:]}")
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Step(name, time.monotonic() - start, peak, output.stat().st_size)
+class Runner:
+    """Runs the steps in a folder, and keeps what they took, by rounds."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.rounds: list[list[Step]] = []
+        self._checkpoint = str(options.checkpoint)
+        self._their_python = [options.python, "-c", THEIR_CONVERTER]
+        self._llama_cpp = str(options.llama_cpp.resolve())
+        self._work: Path = options.work
+
+    def run_round(self, types: Iterable[str]) -> None:
+        """Make each type in all ways, and delete what was made."""
+        self.rounds.append([])
+        ours, theirs, equal = (self._path(name) for name in ("ours", "theirs", "equal"))
+        f16, padded = self._path("f16"), self._path("padded")
+        python = [sys.executable, "-c"]
+        self._run(CONVERTER, "f16", [*self._their_python, self._llama_cpp, self._checkpoint], f16)
+        self._run(GLM3EDGE, "f16", [*python, OURS, self._checkpoint], padded)
+        for name in types:
+            self._run(GLM3EDGE, name, [*python, OURS, self._checkpoint], ours)
+            self._run(QUANTIZER, name, [*python, THEIR_QUANTIZER, str(f16)], theirs)
+            self._run(EQUAL_TYPES, name, [*python, THEIR_QUANTIZER, str(padded)], equal)
+            self._check_equal(ours, equal)
+        for path in (ours, theirs, equal, f16, padded):
+            path.unlink()
+
+    def _path(self, name: str) -> Path:
+        return self._work / f"{name}.gguf"
+
+    def _run(self, name: str, its_type: str, command: list[str], output: Path) -> None:
+        log = self._work / "log.txt"
+        arguments = [str(output)] if name == CONVERTER else [str(output), its_type]
+        start = time.monotonic()
+        with log.open("a") as file:
+            process = subprocess.Popen([*command, *arguments], stdout=file, stderr=file)
+            _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            sys.exit(f"{name} failed: {log.read_text(errors='replace')[-2000:]}")
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        cpu_seconds = usage.ru_utime + usage.ru_stime
+        step = Step(name, its_type, seconds, cpu_seconds, peak, output.stat().st_size)
+        self.rounds[-1].append(step)
+
+    def _check_equal(self, ours: Path, equal: Path) -> None:
+        # Metadata and order differ.
+        one, other = ({t.name: t for t in GGUFReader(path).tensors} for path in (ours, equal))
+        for name in one | other:
+            is_same = one[name].tensor_type == other[name].tensor_type
+            if not is_same or not np.array_equal(one[name].data, other[name].data):
+                sys.exit(f"{name} of {ours} and {equal} differ")
 
 
 def main() -> None:
@@ -75,45 +131,71 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--llama-cpp", type=Path, required=True)
     parser.add_argument("--python", default=sys.executable, help="has torch and transformers")
-    parser.add_argument("--type", default="q4_k_m")
-    parser.add_argument("--work", type=Path, required=True, help="room for an f16 file and more")
+    parser.add_argument("--type", action="append", help="may be repeated; q4_k_m and q8_0")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", type=Path, required=True, help="room for two f16 files and more")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    work, log = options.work, options.work / "log.txt"
-    ours, f16, theirs = (work / name for name in ("ours.gguf", "f16.gguf", "theirs.gguf"))
-    python, checkpoint = [sys.executable, "-c"], str(options.checkpoint)
-    convert = [options.python, "-c", THEIR_CONVERTER, str(options.llama_cpp.resolve())]
-    steps = [
-        measure("glm3edge", [*python, OURS, checkpoint, str(ours), options.type], ours, log),
-        measure("llama.cpp: converter", [*convert, checkpoint, str(f16)], f16, log),
-        measure(
-            "llama.cpp: quantizer",
-            [*python, THEIR_QUANTIZER, str(f16), str(theirs), options.type],
-            theirs,
-            log,
-        ),
-    ]
-    for path in (ours, f16, theirs):
-        path.unlink()
-    table = render(steps)
+    types = options.type or ["q4_k_m", "q8_0"]
+    runner = Runner(options)
+    for _ in range(options.rounds):
+        runner.run_round(types)
+    table = render(runner.rounds, types)
     print(table)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "table.md").write_text(table)
-        (options.out / "results.json").write_text(json.dumps([asdict(s) for s in steps], indent=2))
+        rounds = [[asdict(step) for step in steps] for steps in runner.rounds]
+        (options.out / "results.json").write_text(json.dumps(rounds, indent=2) + "\n")
 
 
-def render(steps: list[Step]) -> str:
-    """A table in Markdown, and how much faster one pass is."""
-    lines = ["| step | seconds | peak memory | output |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {step.name} | {step.seconds:.0f} | {step.peak_bytes / MIB:,.0f} MiB "
-        f"| {step.num_bytes / MIB:,.0f} MiB |"
-        for step in steps
+def render(rounds: list[list[Step]], types: Iterable[str]) -> str:
+    """A table in Markdown, medians and ranges of all rounds, and the ratios within a round."""
+    lines = [
+        "| step | type | seconds | CPU seconds | peak memory | output |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    theirs = steps[1].seconds + steps[2].seconds
-    lines.append(f"\nOne pass takes {steps[0].seconds / theirs:.2f} of the time of the two steps.")
+    for step, *others in zip(*rounds, strict=True):
+        same = [step, *others]
+        seconds = spread([one.seconds for one in same], ".0f")
+        cpu_seconds = spread([one.cpu_seconds for one in same], ".0f")
+        peak = max(one.peak_bytes for one in same)
+        lines.append(
+            f"| {step.name} | {step.type} | {seconds} | {cpu_seconds} "
+            f"| {peak / MIB:,.0f} MiB | {step.num_bytes / MIB:,.0f} MiB |"
+        )
+    lines.append("")
+    lines += [ratios(rounds, name) for name in types]
     return "\n".join(lines) + "\n"
+
+
+def ratios(rounds: list[list[Step]], its_type: str) -> str:
+    """How long one pass takes, as a share of what llama.cpp's two take in the same round."""
+    shares = {}
+    for quantizer in (QUANTIZER, EQUAL_TYPES):
+        for what in ("seconds", "cpu_seconds"):
+            shares[quantizer, what] = spread(
+                [share(steps, its_type, quantizer, what) for steps in rounds], ".2f"
+            )
+    return (
+        f"{its_type}: one pass takes {shares[QUANTIZER, 'seconds']} of the time of the two steps, "
+        f"{shares[EQUAL_TYPES, 'seconds']} at equal types; in CPU time "
+        f"{shares[QUANTIZER, 'cpu_seconds']} and {shares[EQUAL_TYPES, 'cpu_seconds']}."
+    )
+
+
+def share(steps: list[Step], its_type: str, quantizer: str, what: str) -> float:
+    """One pass in a round, divided by the converter and a quantizer."""
+    taken = {(step.name, step.type): float(getattr(step, what)) for step in steps}
+    return taken[GLM3EDGE, its_type] / (taken[CONVERTER, "f16"] + taken[quantizer, its_type])
+
+
+def spread(values: list[float], form: str) -> str:
+    """The median and, if there are several values, the least and the largest."""
+    median = format(statistics.median(values), form)
+    if len(values) == 1:
+        return median
+    return f"{median} ({format(min(values), form)} to {format(max(values), form)})"
 
 
 if __name__ == "__main__":
