@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, not re-exported
@@ -29,6 +30,10 @@ MAX_STALLS = 3
 """Attempts in a row without a byte received before a download is given up."""
 
 _NO_SUCH_RANGE = 416
+
+# What the library writes at a time, and what an interruption may lose. Its 10 MiB take most of a
+# minute on a slow line, while no progress shows.
+constants.DOWNLOAD_CHUNK_SIZE = 2**20
 
 
 @dataclass(frozen=True)
