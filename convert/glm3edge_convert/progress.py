@@ -16,6 +16,8 @@ class Step(Protocol):
     """Progress of something whose bytes are counted: a conversion, or a download before it."""
 
     @property
+    def phase(self) -> str: ...
+    @property
     def label(self) -> str: ...
     @property
     def count(self) -> str: ...
@@ -34,6 +36,11 @@ class Progress:
     num_tensors: int
     num_bytes_done: int
     num_bytes: int
+
+    @property
+    def phase(self) -> str:
+        """What goes on."""
+        return "converting"
 
     @property
     def label(self) -> str:

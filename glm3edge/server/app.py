@@ -1,8 +1,8 @@
 """The FastAPI application over the services of a model."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI, params
 from fastapi.security import HTTPBearer
@@ -21,11 +21,15 @@ from glm3edge.server.routes import (
     responses,
     tokenize,
 )
+from glm3edge.server.startup import Startup
 from glm3edge.serving.services import Services
 
 
-def create_app(services: Services, settings: Settings) -> FastAPI:
-    """Make the application; the engine of ``services`` runs as long as the application does."""
+def create_app(services: Services | Startup, settings: Settings) -> FastAPI:
+    """Make the application, over services or, before they are there, over the progress of a start.
+
+    The engine of the services runs from then on as long as the application does.
+    """
     app = stack.App(
         title="glm3edge",
         summary="ChatGLM3 behind OpenAI's routes, Anthropic's and Ollama's.",
@@ -33,7 +37,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         dependencies=_key_in_docs(settings),
-        lifespan=_lifespan(services),
+        lifespan=_lifespan,
     )
     app.state.services = services
     stack.install(app, settings)
@@ -58,13 +62,18 @@ def _key_in_docs(settings: Settings) -> list[params.Depends]:
     return [] if settings.api_key is None else [Depends(HTTPBearer(auto_error=False))]
 
 
-def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        services.engine.start(asyncio.get_running_loop().call_soon_threadsafe)
-        try:
-            yield
-        finally:
-            await asyncio.to_thread(services.engine.close)
+async def begin(app: FastAPI, services: Services) -> None:
+    """Serve with ``services`` from now on."""
+    services.engine.start(asyncio.get_running_loop().call_soon_threadsafe)
+    app.state.services = services
 
-    return lifespan
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if isinstance(app.state.services, Services):
+        await begin(app, app.state.services)
+    try:
+        yield
+    finally:
+        if isinstance(app.state.services, Services):
+            await asyncio.to_thread(app.state.services.engine.close)

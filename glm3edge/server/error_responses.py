@@ -25,7 +25,7 @@ from glm3edge.errors import (
     TimeoutExceededError,
     excerpt,
 )
-from glm3edge.schema.errors import ErrorDetail, ErrorReply
+from glm3edge.schema.errors import ErrorDetail, ErrorReply, StartingReply
 from glm3edge.schema.messages import ErrorEvent, MessageErrorCode, MessageErrorDetail
 from glm3edge.schema.ollama import OllamaError
 from glm3edge.server.request_errors import (
@@ -36,6 +36,7 @@ from glm3edge.server.request_errors import (
     HostNotAllowedError,
     OriginNotAllowedError,
     RequestTimeoutError,
+    ServerStartingError,
     TooManyConnectionsError,
 )
 from glm3edge.serving.anthropic.errors import ThreadUnsupportedError
@@ -75,6 +76,7 @@ _TABLE: list[tuple[type[Exception], HTTPStatus, str, str | None]] = [
     ),
     (RequestTimeoutError, HTTPStatus.REQUEST_TIMEOUT, _INVALID, "request_timeout"),
     (TooManyConnectionsError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "too_many_connections"),
+    (ServerStartingError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "server_starting"),
     (QueueFullError, HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "queue_full"),
     (EngineClosedError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "server_shutting_down"),
     (EngineLostError, HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "engine_lost"),
@@ -105,7 +107,10 @@ def describe(exc: Exception) -> tuple[HTTPStatus, ErrorReply]:
     status, kind, code = next(row[1:] for row in _TABLE if isinstance(exc, row[0]))
     message = str(exc) if isinstance(exc, Glm3EdgeError) else "internal error; see the server's log"
     param = exc.param if isinstance(exc, RequestError) else None
-    return status, _reply(message, kind, param, code)
+    reply = _reply(message, kind, param, code)
+    if isinstance(exc, ServerStartingError):
+        return status, StartingReply(error=reply.error, progress=exc.progress)
+    return status, reply
 
 
 def is_anthropic(path: str) -> bool:
@@ -129,7 +134,7 @@ def response(exc: Exception, scope: Scope) -> Response:
     The path in the request's ``scope`` decides on the form of the body.
     """
     made = _response(scope, *describe(exc))
-    if isinstance(exc, QueueFullError):
+    if isinstance(exc, QueueFullError | ServerStartingError):
         made.headers["Retry-After"] = str(exc.retry_after)
     if isinstance(exc, TimeoutExceededError):  # OpenAI's clients would retry, to no avail
         made.headers["x-should-retry"] = "false"

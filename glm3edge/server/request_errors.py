@@ -6,12 +6,14 @@ RequestError
 ├── HeadersTooLargeError
 ├── RequestTimeoutError       the client stopped sending it
 ├── TooManyConnectionsError
+├── ServerStartingError       there is no model yet
 ├── AuthenticationError       no API key, or a wrong one
 ├── HostNotAllowedError       the Host header is not this server's
 └── OriginNotAllowedError     sent by a web page of another origin
 """
 
 from glm3edge.errors import RequestError
+from glm3edge.schema.errors import StartProgress
 
 
 class BodyTooLargeError(RequestError):
@@ -85,6 +87,26 @@ class TooManyConnectionsError(RequestError):
             "when some have ended"
         )
         self.max_connections = max_connections
+
+
+class ServerStartingError(RequestError):
+    """The server has no model yet.
+
+    Attributes:
+        progress: of the start.
+        retry_after: seconds after which a retry may succeed.
+    """
+
+    def __init__(self, progress: StartProgress, *, retry_after: int) -> None:
+        done, total, left = progress.bytes_done, progress.bytes_total, progress.seconds_left
+        share = f", {100 * done // total}% of {total / 2**20:,.0f} MiB" if done and total else ""
+        rest = "" if left is None else f", about {left} s left"
+        super().__init__(
+            f"the server is still {progress.phase} its model{share}{rest}; "
+            f"try again in {retry_after} s"
+        )
+        self.progress = progress
+        self.retry_after = retry_after
 
 
 class AuthenticationError(RequestError):

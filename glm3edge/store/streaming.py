@@ -39,6 +39,7 @@ MAX_FILES = 2
 class StreamProgress:
     """Progress of a download and the conversion beside it; bytes of both are added up."""
 
+    phase: str
     label: str
     count: str
     num_bytes_done: int
@@ -231,8 +232,10 @@ class _JointProgress:
         with self._lock:
             self._steps[type(progress)] = progress
             steps = self._steps.values()
+            going_on = (step for step in steps if step.num_bytes_done < step.num_bytes)
             self._report(
                 StreamProgress(
+                    phase=next(going_on, progress).phase,
                     label=progress.label,
                     count=", ".join(step.count for step in steps),
                     num_bytes_done=sum(step.num_bytes_done for step in steps),

@@ -9,8 +9,9 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -52,6 +53,7 @@ class HubServer:
         page: the body of that answer.
         branch: the default branch.
         hides_checksums: whether listings lack checksums, as ModelScope's may.
+        bytes_per_second: how fast a file comes; 0 is as fast as can be.
     """
 
     url: str = ""
@@ -64,6 +66,7 @@ class HubServer:
     page: bytes = b"no"
     branch: str = "main"
     hides_checksums: bool = False
+    bytes_per_second: float = 0
     requests: list[Request] = field(default_factory=list)
     _commits: dict[tuple[str, str], Files] = field(default_factory=dict)
     _refs: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -210,10 +213,19 @@ class Handler(BaseHTTPRequestHandler):
             )
         )
         self.end_headers()  # noted before: with them a HEAD is answered
-        self.wfile.write(sent)
-        self.wfile.flush()
+        self._write(sent)
         if is_cut:
             self._break()
+
+    def _write(self, body: bytes) -> None:
+        speed = self.hub.bytes_per_second
+        with suppress(ConnectionError):  # a client that was stopped
+            for start in range(0, len(body), CHUNK_BYTES):
+                piece = body[start : start + CHUNK_BYTES]
+                self.wfile.write(piece)
+                self.wfile.flush()
+                if speed:
+                    time.sleep(len(piece) / speed)
 
     def _break(self) -> None:
         self.close_connection = True

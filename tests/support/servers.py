@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 from tests.support.waiting import SECONDS
@@ -43,6 +46,35 @@ def start_server(
     banner = _read_banner(process)
     url = banner.partition("docs: ")[2].partition("/docs")[0]
     return Server(process, url, banner)
+
+
+@contextmanager
+def early_server(
+    *arguments: str, hub_url: str, folder: Path, **environment: str
+) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """``glm3edge serve`` that pulls a model into ``folder``, and its address; nothing is waited
+    for."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "glm3edge", "serve", "--port", "0", *arguments],
+        env={
+            **os.environ,
+            "HF_ENDPOINT": hub_url,
+            "HF_HOME": str(folder / "hf"),
+            "GLM3EDGE_CACHE_DIR": str(folder / "cache"),
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = next((line for line in process.stdout if line.startswith("page ")), None)
+        assert line is not None, process.communicate()
+        yield process, line.split()[1].rstrip("/")
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def _read_banner(process: "subprocess.Popen[str]") -> str:

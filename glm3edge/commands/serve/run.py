@@ -19,6 +19,7 @@ from glm3edge_convert.printable import one_line
 
 if TYPE_CHECKING:
     from glm3edge.llama.remote_context import Report
+    from glm3edge.server.startup import Startup
     from glm3edge.serving.remote_runtime import RemoteRuntime
     from glm3edge.serving.runtime import Runtime
     from glm3edge.store.adapters import AdapterFile, PrefixFile
@@ -54,38 +55,50 @@ def serve(model: str | None, settings: Settings) -> None:
     check_engine_options(settings)
     tls = load_tls(settings)
     with bind(settings) as sock:
-        files = _find(model, settings)
-        for path in filter(Path.is_file, files):
-            announce("load", f"{path}, {path.stat().st_size / 2**20:,.1f} MiB")
         from glm3edge.server.app import create_app  # noqa: PLC0415
         from glm3edge.server.connection_limits import SPARE_CONNECTIONS  # noqa: PLC0415
-        from glm3edge.server.run import run  # noqa: PLC0415
+        from glm3edge.server.run import ServerThread  # noqa: PLC0415
+        from glm3edge.server.startup import Startup  # noqa: PLC0415
         from glm3edge.server.tls_protocol import protocol_for  # noqa: PLC0415
 
-        with _open_runtime(files, settings, is_demo=model is None) as runtime:
-            app = create_app(runtime.services, settings)
-            port = sock.getsockname()[1]
-            on_ready = partial(_announce_ready, runtime, settings, port, is_demo=model is None)
-            run(
-                app,
-                runtime.services,
-                sock,
-                protocol=protocol_for(tls),
-                max_connections=settings.parallel + settings.queue + SPARE_CONNECTIONS,
-                on_ready=on_ready,
-            )
+        port, startup = sock.getsockname()[1], Startup()
+        with ServerThread(
+            create_app(startup, settings),
+            sock,
+            protocol=protocol_for(tls),
+            max_connections=settings.parallel + settings.queue + SPARE_CONNECTIONS,
+        ) as server:
+            files = _find(model, settings, startup, port)
+            there = {path: path.stat().st_size for path in files if path.is_file()}
+            startup.begin("load", sum(there.values()))
+            for path, num_bytes in there.items():
+                announce("load", f"{path}, {num_bytes / 2**20:,.1f} MiB")
+            with _open_runtime(files, settings, is_demo=model is None) as runtime:
+                on_ready = partial(_announce_ready, runtime, settings, port, is_demo=model is None)
+                server.serve(runtime.services, on_ready=on_ready)
     announce("stopped")
 
 
-def _find(model: str | None, settings: Settings) -> _Files:
+def _find(model: str | None, settings: Settings, startup: "Startup", port: int) -> _Files:
     """Find the files of ``model`` and the settings; pull and convert those that are missing."""
     from glm3edge.store.store import Store  # noqa: PLC0415
     from glm3edge_convert.conversion import Kind  # noqa: PLC0415
-    from glm3edge_convert.progress import progress_bar  # noqa: PLC0415
+    from glm3edge_convert.progress import Step, progress_bar  # noqa: PLC0415
 
-    with progress_bar(partial(announce, "done") if is_json() else None) as progress:
+    def tell(label: str, text: str) -> None:
+        startup.begin(label)
+        announce(label, text)
+        if label == "pull":
+            announce("page", f"{_url(settings, port)}/ shows the progress")
+
+    with progress_bar(partial(announce, "done") if is_json() else None) as show:
+
+        def progress(step: Step) -> None:
+            startup.update(step)
+            show(step)
+
         store = Store(
-            settings.cache_dir, quant_type=settings.type, progress=progress, announce=announce
+            settings.cache_dir, quant_type=settings.type, progress=progress, announce=tell
         )
         return _Files(
             model=store.find_vocabulary(model) if settings.engine else store.find(model),

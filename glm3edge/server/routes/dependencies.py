@@ -9,6 +9,8 @@ from fastapi.responses import Response
 from glm3edge.errors import EngineClosedError
 from glm3edge.schema.base import ReplyModel
 from glm3edge.schema.errors import ErrorReply
+from glm3edge.server.request_errors import ServerStartingError
+from glm3edge.server.startup import Startup
 from glm3edge.serving.services import Services
 
 ERROR_REPLIES: dict[int | str, dict[str, Any]] = {
@@ -19,12 +21,14 @@ ERROR_REPLIES: dict[int | str, dict[str, Any]] = {
 
 
 def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
+    services: Services | Startup = request.app.state.services
+    if isinstance(services, Startup):
+        raise ServerStartingError(services.progress, retry_after=services.retry_after)
     return services
 
 
 ServicesOf = Annotated[Services, Depends(_services)]
-"""The application's services."""
+"""The application's services, unless the server is starting."""
 
 
 def _open_services(services: ServicesOf) -> Services:

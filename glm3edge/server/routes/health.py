@@ -3,19 +3,28 @@
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from glm3edge.engine.interface import InferenceEngine
 from glm3edge.server import metrics
 from glm3edge.server.routes.dependencies import ERROR_REPLIES, ServicesOf
+from glm3edge.server.startup import Startup
 
 router = APIRouter(responses=ERROR_REPLIES)
 
 
 @router.get("/health")
-async def health(services: ServicesOf) -> JSONResponse:
-    """Whether the server can take requests: 200, or 503 when its engine has stopped or fails."""
+async def health(request: Request) -> JSONResponse:
+    """Whether the server can take requests: 200, or 503 while it starts, and when its engine has
+    stopped or fails."""
+    services = request.app.state.services
+    if isinstance(services, Startup):
+        return JSONResponse(
+            {"status": "starting", **services.progress.model_dump()},
+            status_code=HTTPStatus.SERVICE_UNAVAILABLE,
+            headers={"Retry-After": str(services.retry_after)},
+        )
     engine = services.engine
     body = _state(engine)
     if engine.replicas:

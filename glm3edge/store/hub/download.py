@@ -21,6 +21,11 @@ class DownloadProgress:
     num_bytes: int
 
     @property
+    def phase(self) -> str:
+        """What goes on."""
+        return "pulling"
+
+    @property
     def label(self) -> str:
         """Name of the file that is downloaded."""
         return self.file.rpartition("/")[2]
