@@ -2,7 +2,7 @@
 
 import { createParser } from "eventsource-parser";
 import { apiKey } from "./prefs";
-import type { Failure, ModelCard, Progress } from "./types";
+import type { Failure, ModelCard, Progress, Start } from "./types";
 
 export class RequestFailure extends Error {
   constructor(readonly failure: Failure) {
@@ -123,9 +123,13 @@ async function send(path: string, init: RequestInit): Promise<Response> {
 }
 
 function failureOf(body: unknown, status: number): Failure | null {
-  const error = (body as { error?: { message?: unknown; code?: unknown } } | null)?.error;
+  const { error, progress } = (body ?? {}) as {
+    error?: { message?: unknown; code?: unknown };
+    progress?: Start;
+  };
   if (!error) return null;
   return {
+    ...(progress && error.code === "server_starting" ? { start: progress } : {}),
     kind: "http",
     status,
     code: typeof error.code === "string" ? error.code : "",

@@ -31,6 +31,11 @@ const en = {
   "welcome.try1": "Explain recursion with an example",
   "welcome.try2": "Write a quicksort in Python",
   "welcome.try3": "Plan a weekend in Hangzhou",
+  "start.pulling": "Downloading the model",
+  "start.converting": "Converting the model",
+  "start.loading": "Loading the model",
+  "start.count": "{done} of {total}",
+  "start.text": "The chat opens here as soon as the model is ready. Downloading and converting happen only once.",
   "model": "Model",
   "composer.label": "Message",
   "composer.placeholder": "Message {model}",
@@ -172,6 +177,8 @@ const en = {
   "failure.engine_lost.advice": "Wait a few seconds, then try again.",
   "failure.server_shutting_down": "The server is shutting down",
   "failure.server_shutting_down.advice": "Start it again, then try again.",
+  "failure.server_starting": "The server is still starting",
+  "failure.server_starting.advice": "It downloads, converts or loads its model. Try again once it is done.",
   "failure.timeout": "The reply took too long",
   "failure.timeout.advice": "Ask for less, or raise the server’s --timeout.",
   "failure.context_length_exceeded": "The conversation no longer fits the context",
@@ -214,6 +221,11 @@ const zh: Record<Key, string> = {
   "welcome.try1": "举例解释什么是递归",
   "welcome.try2": "用 Python 写一个快速排序",
   "welcome.try3": "安排一个杭州周末游",
+  "start.pulling": "正在下载模型",
+  "start.converting": "正在转换模型",
+  "start.loading": "正在加载模型",
+  "start.count": "{done} / {total}",
+  "start.text": "模型就绪后，这里会自动打开对话。下载和转换只需进行一次。",
   "model": "模型",
   "composer.label": "消息",
   "composer.placeholder": "给 {model} 发消息",
@@ -355,6 +367,8 @@ const zh: Record<Key, string> = {
   "failure.engine_lost.advice": "请等几秒钟后重试。",
   "failure.server_shutting_down": "服务器正在关闭",
   "failure.server_shutting_down.advice": "请重新启动服务器，然后重试。",
+  "failure.server_starting": "服务器正在启动",
+  "failure.server_starting.advice": "正在下载、转换或加载模型，完成后请重试。",
   "failure.timeout": "回复用时过长",
   "failure.timeout.advice": "请减少要求，或调大服务器的 --timeout。",
   "failure.context_length_exceeded": "对话已超出上下文长度",
@@ -375,6 +389,13 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 /** A whole number as the language writes it. */
 export const count = (n: number): string =>
   n.toLocaleString(shownLanguage.value === "zh" ? "zh-CN" : "en-US", { maximumFractionDigits: 0 });
+
+/** A number of bytes. */
+export function bytes(n: number): string {
+  const [size, unit] = n < 2 ** 30 ? [2 ** 20, "MiB"] : [2 ** 30, "GiB"];
+  const digits = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  return `${(n / size).toLocaleString(shownLanguage.value === "zh" ? "zh-CN" : "en-US", digits)} ${unit}`;
+}
 
 /** Seconds, roughly. */
 export function duration(seconds: number): string {

@@ -189,6 +189,8 @@ export async function refreshModels(): Promise<void> {
   }
 }
 
+const FIRST_MS = 500;
+
 export async function start(): Promise<void> {
   const found = await storage.loadAll();
   keepsNothing.value = found === null;
@@ -206,5 +208,6 @@ export async function start(): Promise<void> {
       conversations.value = [change.saved, ...others];
     }
   });
-  void refreshModels();
+  // A server that starts shows that first, not the chat for a moment; a slow one is not waited for.
+  await Promise.race([refreshModels(), new Promise((resolve) => setTimeout(resolve, FIRST_MS))]);
 }

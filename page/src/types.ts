@@ -40,6 +40,16 @@ export interface Failure {
   message: string;
   /** Time in ms since 1970 after which it is worth trying again. */
   retryAt?: number;
+  /** What the server does before it can chat. */
+  start?: Start;
+}
+
+/** How far the server is in a phase of its start; null is not known. */
+export interface Start {
+  phase: "pulling" | "converting" | "loading";
+  bytes_done: number | null;
+  bytes_total: number | null;
+  seconds_left: number | null;
 }
 
 export type Finish = "stop" | "length" | "tool_calls" | "stopped";

@@ -47,7 +47,14 @@ def visit(browser: Browser) -> Iterator[Open]:
     """Opens the page at an address, in a browser profile of its own."""
     opened: list[tuple[BrowserContext, Visit]] = []
 
-    def open_page(url: str, *, locale: str = "en-US", **options: Any) -> Visit:
+    def open_page(
+        url: str,
+        *,
+        locale: str = "en-US",
+        shows: str = "#message",
+        init_script: str = "",
+        **options: Any,
+    ) -> Visit:
         context = browser.new_context(
             **{"locale": locale, "viewport": {"width": 1280, "height": 800}, **options}
         )
@@ -56,13 +63,13 @@ def visit(browser: Browser) -> Iterator[Open]:
             "addEventListener('securitypolicyviolation', (event) =>"
             " console.error('policy', event.violatedDirective, event.blockedURI));"
         )
-        context.add_init_script(_GREEDY)
+        context.add_init_script(_GREEDY + init_script)
         page = context.new_page()
         made = Visit(page, url)
         opened.append((context, made))
         watch(made)
         page.goto(url)
-        page.wait_for_selector("#message")
+        page.wait_for_selector(shows)
         return made
 
     yield open_page

@@ -13,12 +13,15 @@ import { Messages } from "./messages";
 import { KeyDialog, Preferences } from "./preferences";
 import { Shortcuts, useShortcuts } from "./shortcuts";
 import { Sidebar } from "./sidebar";
+import { Starting } from "./starting";
+import type { Start } from "../types";
 
 const NOTICE_MS = 8000;
-const RETRY_MS = 2000;
+const RETRY_MS = 1000;
 
 export function App(): JSX.Element {
   useShortcuts();
+  const start = useStart();
   const { title } = current.value;
   useEffect(() => {
     document.title = title ? `${title} · glm3edge` : "glm3edge";
@@ -38,9 +41,15 @@ export function App(): JSX.Element {
       <Sidebar />
       <main class="main">
         <Header />
-        <Banner />
-        <Messages />
-        <Composer />
+        {start ? (
+          <Starting start={start} />
+        ) : (
+          <>
+            <Banner />
+            <Messages />
+            <Composer />
+          </>
+        )}
       </main>
       {panel.value === "chat" && <ChatSettings />}
       {panel.value === "preferences" && <Preferences />}
@@ -54,16 +63,22 @@ export function App(): JSX.Element {
   );
 }
 
+/** What the server does before it can chat. A server that starts, or is away, is asked again and again. */
+function useStart(): Start | undefined {
+  const failure = modelsFailure.value;
+  const isWaiting = failure?.kind === "network" || failure?.start !== undefined;
+  useEffect(() => {
+    if (!isWaiting) return undefined;
+    const timer = setInterval(() => void refreshModels(), RETRY_MS);
+    return () => clearInterval(timer);
+  }, [isWaiting]);
+  return failure?.start;
+}
+
 /** What is wrong before anything was asked. */
 function Banner(): JSX.Element | null {
   const failure = modelsFailure.value;
-  const isAway = failure?.kind === "network";
-  useEffect(() => {
-    if (!isAway) return undefined;
-    const timer = setInterval(() => void refreshModels(), RETRY_MS);
-    return () => clearInterval(timer);
-  }, [isAway]);
-  if (isAway) {
+  if (failure?.kind === "network") {
     return (
       <p class="banner" role="status">
         <strong>{t("failure.network")}.</strong> {t("failure.network.advice")}

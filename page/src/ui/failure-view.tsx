@@ -11,9 +11,11 @@ import { Icon } from "./icon";
 
 type Name =
   | "network" | "broken" | "401" | "403" | "413" | "429" | "engine_lost" | "server_shutting_down" | "timeout"
-  | "context_length_exceeded" | "400" | "500";
+  | "context_length_exceeded" | "server_starting" | "400" | "500";
 
-const BY_CODE: readonly Name[] = ["engine_lost", "server_shutting_down", "timeout", "context_length_exceeded"];
+const BY_CODE: readonly Name[] = [
+  "engine_lost", "server_shutting_down", "server_starting", "timeout", "context_length_exceeded",
+];
 const BY_STATUS: readonly Name[] = ["401", "403", "413", "429"];
 
 function nameOf({ kind, status, code }: Failure): Name {
