@@ -11,6 +11,14 @@ Mask = NDArray[np.uint8]
 """Bit mask of allowed tokens: one bit for each of the vocabulary, the lowest of a byte first."""
 
 
+class ModelState(Enum):
+    """Whether a model is in memory."""
+
+    LOADED = "loaded"
+    UNLOADED = "unloaded"
+    LOADING = "loading"
+
+
 class FinishReason(Enum):
     """Reason why a sequence ended."""
 

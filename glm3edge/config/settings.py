@@ -1,5 +1,6 @@
 """Settings from options and ``GLM3EDGE_*`` environment variables, frozen and checked once."""
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from glm3edge.config import defaults
 from glm3edge.config.addresses import host_of, is_local, parse_address
+from glm3edge.config.durations import parse_duration
 from glm3edge.config.kv_types import DEFAULT_KV_TYPE, KVType
 from glm3edge.config.ranges import parse_ranges, parse_shares
 from glm3edge.errors import ConfigError
@@ -28,7 +30,7 @@ _LOCAL = {
         (
             *("ctx_size", "drafts", "gpu_layers", "shrink_ctx", "cpu_layers", "tensor_placement"),
             *("kv_on_gpu", "tensor_split", "main_gpu", "kv_type", "rpc", "stall_timeout"),
-            *("isolate", "type"),
+            *("isolate", "idle_unload", "type"),
         ),
         _THERE,
     ),
@@ -93,6 +95,8 @@ class Settings(BaseSettings):
     """Seconds without an answer from a GPU or worker after which it counts as lost."""
     isolate: bool = False
     """Run the engine in a child process where all layers are on the CPU, too."""
+    idle_unload: str = ""
+    """How long the engine is without requests before its model is unloaded; none is never."""
     type: str | None = None
     """Type that checkpoints are quantized to; None goes by the model."""
     embedding_model: str | None = None
@@ -166,6 +170,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"{pattern!r} is no regular expression: {exc}") from None
         return pairs
 
+    @field_validator("idle_unload")
+    @classmethod
+    def _check_duration(cls, text: str) -> str:
+        if text:
+            parse_duration(text)
+        return text
+
     @field_validator("tensor_split")
     @classmethod
     def _check_split(cls, text: str) -> str:
@@ -180,6 +191,11 @@ class Settings(BaseSettings):
         if len(set(addresses)) < len(addresses):
             raise ValueError("a worker is named twice")
         return tuple(addresses)
+
+    @property
+    def idle_unload_seconds(self) -> float:
+        """Seconds of ``idle_unload``; none at all, or 0, is never."""
+        return parse_duration(self.idle_unload or "0") or math.inf
 
 
 def load_settings(**options: object) -> Settings:

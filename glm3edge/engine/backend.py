@@ -62,3 +62,6 @@ class Restartable(Protocol):
             EngineLostError: it cannot be reached.
             ModelError: the model or the context cannot be made.
         """
+
+    def unload(self) -> None:
+        """Free all memory, until ``restart()``."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from glm3edge.core import FinishReason
+from glm3edge.core import FinishReason, ModelState
 from glm3edge.engine.backend import Backend, Restartable
 from glm3edge.engine.batch_timing import BatchTiming
 from glm3edge.engine.disk_cache import DiskCache
@@ -63,6 +63,7 @@ class Engine:
         coalesce_seconds: float = 0.0,
         recovery: Restartable | None = None,
         guide: GrammarCompiler | None = None,
+        idle_unload: float = math.inf,
     ) -> None:
         """Create an engine; ``start()`` starts its thread.
 
@@ -81,6 +82,7 @@ class Engine:
                 a sequence and its finish do not wait.
             recovery: restarts the backend, if it can be lost.
             guide: compiles the grammars of requests; without one no request may have any.
+            idle_unload: seconds without a sequence after which ``recovery`` unloads the model.
         """
         batch_timing = batch_timing or BatchTiming()
         self._outbox = Outbox(batch_timing, coalesce_seconds=coalesce_seconds)
@@ -105,6 +107,8 @@ class Engine:
         self._any_cancelled = False
         self._tasks: deque[tuple[Callable[[], None], Callable[[Exception], None]]] = deque()
         self._closing = False
+        self._idle_unload = idle_unload
+        self._used_at = time.monotonic()
         self._is_saved = True  # whether idle slots have been given to the disk cache
         self._thread: threading.Thread | None = None
 
@@ -136,6 +140,13 @@ class Engine:
         if self._core.num_failures >= _MAX_FAILURES:
             return "llama.cpp fails; see the log"
         return None
+
+    @property
+    def model_state(self) -> ModelState | None:
+        """Whether the model is loaded; None if it is never unloaded."""
+        if self._recovery is None or self._idle_unload == math.inf:
+            return None
+        return self._recovery.state
 
     @property
     def num_running(self) -> int:
@@ -256,6 +267,7 @@ class Engine:
                 if self._tasks:
                     self._run_task()
                 self._drain_inbox()
+                self._load_or_unload()
                 self._step()
         except Exception as exc:
             logger.exception("the engine stopped")
@@ -271,7 +283,7 @@ class Engine:
         """Sleep until there is work; False when the engine closes."""
         idle_since = time.monotonic()
         recovery = self._recovery
-        timeout = _SAVE_SECONDS
+        timeout: float | None = _SAVE_SECONDS
         if recovery is not None and recovery.error is not None:
             timeout = recovery.max_idle_seconds
         with self._wake:
@@ -305,6 +317,20 @@ class Engine:
             self._inbox.clear()
             core.any_cancelled |= self._any_cancelled
             self._any_cancelled = False
+
+    def _load_or_unload(self) -> None:
+        """Load the model if there is a sequence for it, and unload it after a quiet while."""
+        recovery = self._recovery
+        if recovery is None or recovery.error is not None:
+            return
+        if self._core.scheduler.num_sequences:
+            self._used_at = time.monotonic()
+            if recovery.state is ModelState.UNLOADED:
+                recovery.load()
+            return
+        is_due = self._is_saved and time.monotonic() - self._used_at >= self._idle_unload
+        if is_due and recovery.state is ModelState.LOADED:
+            recovery.unload()
 
     def _step(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from glm3edge.core import ModelState
 from glm3edge.engine.outbox import Post
 from glm3edge.engine.request import GenerationRequest, Sink
 from glm3edge.engine.stats import Stats
@@ -38,6 +39,10 @@ class InferenceEngine(Protocol):
     @property
     def problem(self) -> str | None:
         """Reason why requests fail although the engine runs; None if they do not."""
+
+    @property
+    def model_state(self) -> ModelState | None:
+        """Whether the model is loaded; None if it is never unloaded, or not here."""
 
     @property
     def num_running(self) -> int:

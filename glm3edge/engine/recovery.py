@@ -1,8 +1,10 @@
-"""Recovery: restarts a backend that has been lost, such as a process on a GPU or a worker.
+"""Recovery: restarts a backend that has been lost, such as a process on a GPU or a worker, or that
+was unloaded.
 
-ready ──lose()──> lost ──restart──> ready
-                   │  <─┐   │
-                   └────┴───┘   (the restart failed: retried after RETRY_SECONDS)
+ready ──lose()──> lost ──restart──> ready ──unload()──> unloaded ──load()──> ready
+                   │  <─┐   │                                       │
+                   └────┴───┘   (the restart failed: lost,   <──────┘
+                                 and retried after RETRY_SECONDS)
 """
 
 import logging
@@ -10,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from glm3edge.core import ModelState
 from glm3edge.engine.backend import Restartable
 from glm3edge.engine.stats import Stats
 from glm3edge.errors import EngineLostError
@@ -33,7 +36,8 @@ class Recovery:
     """Notices that a backend is lost, and restarts it until it is back.
 
     Attributes:
-        error: why the backend is lost; None while it is ready.
+        error: why the backend is lost; None while it is not.
+        state: of the model, as far as the backend is not lost.
     """
 
     def __init__(
@@ -61,10 +65,14 @@ class Recovery:
         self._meanwhile = meanwhile
         self._retry_at = 0.0  # in seconds of monotonic()
         self.error: EngineLostError | None = None
+        self.state = ModelState.LOADED
 
     @property
-    def max_idle_seconds(self) -> float:
-        """How long an engine without work may sleep before it calls ``attend()``."""
+    def max_idle_seconds(self) -> float | None:
+        """How long an engine without work may sleep before it calls ``attend()``; None is for as
+        long as there is none."""
+        if self.state is ModelState.UNLOADED:
+            return None
         return CHECK_SECONDS if self.error is None else RETRY_SECONDS
 
     def attend(self, idle_seconds: float) -> None:
@@ -72,7 +80,7 @@ class Recovery:
         if self.error is not None:
             if time.monotonic() >= self._retry_at:
                 self._restart()
-        elif idle_seconds > TRUST_SECONDS:
+        elif idle_seconds > TRUST_SECONDS and self.state is ModelState.LOADED:
             try:
                 self._backend.check()
             except EngineLostError as exc:
@@ -85,13 +93,33 @@ class Recovery:
         self._on_loss(error)
         self._restart()
 
+    def unload(self) -> None:
+        """Unload the model of a backend that computes nothing; its KV cache goes, too."""
+        self._backend.unload()
+        self._on_loss(EngineLostError("it is unloaded"))
+        self.state = ModelState.UNLOADED
+        logger.info("the model is unloaded")
+
+    def load(self) -> None:
+        """Load the model that was unloaded; if that fails, the backend is lost."""
+        self.state = ModelState.LOADING
+        failure = self._run_restart()
+        self.state = ModelState.LOADED
+        if failure is None:
+            logger.info("the model is loaded again")
+        else:
+            self._fail(failure)
+
     def _restart(self) -> None:
         failure = self._run_restart()
-        if failure is None:
-            logger.warning("the engine is back")
-            self._stats.num_restarts += 1
-            self.error = None
+        if failure is not None:
+            self._fail(failure)
             return
+        logger.warning("the engine is back")
+        self._stats.num_restarts += 1
+        self.error = None
+
+    def _fail(self, failure: Exception) -> None:
         reason = getattr(failure, "reason", str(failure))
         logger.debug("not back yet: %s", reason)
         self.error = EngineLostError(reason)

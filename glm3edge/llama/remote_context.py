@@ -169,6 +169,11 @@ class RemoteContext:
         self.report, self.state_keys = report, keys
         self._loss = None
 
+    def unload(self) -> None:
+        """End the process, until ``restart()``."""
+        self._loss = EngineLostError("it is unloaded")
+        self._end()
+
     def check(self) -> None:
         """Raise EngineLostError if the process has ended or has lost a worker."""
         self._call("check")

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 
 import httpx
 
-from glm3edge.core import FinishReason, GenerationFinished
+from glm3edge.core import FinishReason, GenerationFinished, ModelState
 from glm3edge.engine.interface import Cancel, InferenceEngine
 from glm3edge.engine.outbox import Post
 from glm3edge.engine.reply import Reply
@@ -63,6 +63,7 @@ class RemoteEngine:
 
     continues_grammars = False
     replicas: ClassVar[Mapping[str, InferenceEngine]] = {}
+    model_state: ClassVar[ModelState | None] = None  # the other server knows
 
     def __init__(
         self,

@@ -10,10 +10,10 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from glm3edge.chatglm3.vocabulary import SpecialTokens
-from glm3edge.core import FinishedEvent
+from glm3edge.core import FinishedEvent, ModelState
 from glm3edge.engine.interface import Cancel, InferenceEngine
 from glm3edge.engine.outbox import Post
 from glm3edge.engine.request import GenerationRequest, Sink
@@ -42,6 +42,7 @@ class Router:
     """
 
     continues_grammars = False
+    model_state: ClassVar[ModelState | None] = None  # the replicas know
 
     def __init__(self, replicas: Mapping[str, InferenceEngine], special: SpecialTokens) -> None:
         """Create a router; nothing is started yet.

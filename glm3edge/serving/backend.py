@@ -1,10 +1,11 @@
 """Backend of the engine: a model and its context, opened on the CPU or on devices.
 
-On the CPU the context is in this process, unless it is to be isolated; on devices it is in a child
-process, since llama.cpp ends its process when a device fails.
+On the CPU the context is in this process, unless it is to be isolated or unloaded; on devices it is
+in a child process, since llama.cpp ends its process when a device fails.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -127,10 +128,11 @@ def _open_on_cpu(
     path: Path, settings: Settings, adapters: Sequence[AdapterFile | PrefixFile]
 ) -> EngineBackend:
     with ExitStack() as stack:
-        model = stack.enter_context(Model(path, no_alloc=settings.isolate))
+        is_isolated = settings.isolate or settings.idle_unload_seconds < math.inf
+        model = stack.enter_context(Model(path, no_alloc=is_isolated))
         context_params = _context_params(model, settings)
         _check_memory(model, context_params, system_memory().total)
-        if settings.isolate:
+        if is_isolated:
             child = _open_child(model, settings, ON_CPU, context_params, adapters)
             stack.pop_all()
             return EngineBackend(model, child)

@@ -145,6 +145,7 @@ def _make_engine(
         deterministic=settings.deterministic,
         coalesce_seconds=COALESCE_SECONDS,
         recovery=backend.recovery,
+        idle_unload=settings.idle_unload_seconds,
         guide=guide,
     )
 

@@ -110,6 +110,7 @@ def test_the_size_of_bodies() -> None:
         ({"kv_on_gpu": False}, "--kv-on-cpu"),
         ({"rpc": ("a:1",)}, "--rpc"),
         ({"isolate": True}, "--isolate"),
+        ({"idle_unload": "10m"}, "--idle-unload"),
         ({"type": "q8_0"}, "--type"),
     ],
 )

@@ -1,12 +1,13 @@
 """A backend that may be lost: what runs ends, what waits is served if it comes back."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
-from glm3edge.core import FinishReason, GenerationFinished, Mask, Priority, Span
+from glm3edge.core import FinishReason, GenerationFinished, Mask, ModelState, Priority, Span
 from glm3edge.engine.engine import Engine
 from glm3edge.errors import EngineLostError, ModelError
 from tests.support.engine_client import WAIT_SECONDS, Client, until
@@ -21,6 +22,7 @@ class Losable(FakeBackend):
     refusal: Exception | None = None
     num_checks: int = 0
     num_restarts: int = 0
+    num_unloads: int = 0
     tried: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def lose(self, _spans: Sequence[Span] = ()) -> None:
@@ -40,6 +42,10 @@ class Losable(FakeBackend):
         self.fail_decode = None
         self.memory, self.cells, self.computed_with = {}, {}, {}
         self.num_restarts += 1
+
+    def unload(self) -> None:
+        self.is_lost = True
+        self.num_unloads += 1
 
     def truncate(self, sequence_id: int, length: int) -> None:
         if not self.is_lost:
@@ -256,3 +262,57 @@ def test_while_lost_other_work_does_not_hasten_a_restart(
         engine.run_on_engine_thread(done.set, on_error=lambda _exc: None)
         assert done.wait(WAIT_SECONDS)
     assert not backend.tried.acquire(blocking=False)
+
+
+@pytest.fixture
+def unloading(backend: Losable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine that unloads its model at the first chance."""
+    monkeypatch.setattr("glm3edge.engine.engine._SAVE_SECONDS", 0.02)
+    for name in ("RETRY_SECONDS", "CHECK_SECONDS"):
+        monkeypatch.setattr(f"glm3edge.engine.recovery.{name}", 0.02)
+    engine = Engine(backend, use_drafts=False, recovery=backend, idle_unload=0.1)
+    engine.start()
+    yield engine
+    engine.close()
+
+
+def test_an_idle_model_is_unloaded_and_the_next_request_waits_for_it(
+    unloading: Engine, backend: Losable
+) -> None:
+    until(lambda: unloading.model_state is ModelState.UNLOADED)
+    assert unloading.is_healthy
+    for number in (1, 2):
+        assert Client(unloading).generate("a prompt that was known").text() == "hello"
+        assert backend.num_restarts == number
+        until(lambda: unloading.model_state is ModelState.UNLOADED)
+    assert backend.num_unloads == 3
+    num_checks = backend.num_checks
+    time.sleep(0.2)
+    assert backend.num_checks == num_checks  # what is unloaded is not asked whether it is there
+    assert unloading.stats.num_restarts == 0
+
+
+def test_other_work_does_not_load_the_model(unloading: Engine, backend: Losable) -> None:
+    until(lambda: unloading.model_state is ModelState.UNLOADED)
+    done = threading.Event()
+    unloading.run_on_engine_thread(done.set, on_error=lambda _exc: None)
+    assert done.wait(WAIT_SECONDS)
+    assert unloading.model_state is ModelState.UNLOADED
+    assert backend.num_restarts == 0
+
+
+def test_a_model_that_cannot_be_loaded_again_is_a_loss(unloading: Engine, backend: Losable) -> None:
+    until(lambda: unloading.model_state is ModelState.UNLOADED)
+    backend.refusal = ModelError("no memory")
+    ending = Client(unloading).generate("one").end()
+    assert isinstance(ending.error, EngineLostError)
+    until(lambda: unloading.problem == "no memory")
+    backend.refusal = None
+    until(lambda: unloading.is_healthy)
+    assert Client(unloading).generate("two").text() == "hello"
+
+
+def test_an_unloaded_engine_can_be_closed(unloading: Engine) -> None:
+    until(lambda: unloading.model_state is ModelState.UNLOADED)
+    unloading.close()
+    assert not unloading.is_running

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from glm3edge.core import ModelState
 from glm3edge.engine.recovery import Recovery
 from glm3edge.engine.stats import Stats
 from glm3edge.errors import EngineLostError, ModelError
@@ -32,6 +33,9 @@ class FakeBackend:
         self.calls.append("restart")
         for failure in self.failures:
             raise failure
+
+    def unload(self) -> None:
+        self.calls.append("unload")
 
 
 @pytest.fixture
@@ -122,6 +126,34 @@ def test_a_retry_waits_for_its_time(
     recovery.attend(60)
     assert len(backend.calls) == num_calls
     assert recovery.max_idle_seconds == 3600
+
+
+def test_what_is_unloaded_is_not_checked_and_comes_back_when_asked_for(
+    recovery: Recovery, backend: FakeBackend, stats: Stats
+) -> None:
+    recovery.unload()
+    recovery.attend(60)
+    assert backend.calls == ["unload", "loss: it is unloaded"]
+    assert recovery.state is ModelState.UNLOADED
+    assert recovery.max_idle_seconds is None
+    backend.before_restart = lambda: backend.calls.append(recovery.state.value)
+    recovery.load()
+    assert backend.calls[2:] == ["loading", "restart"]
+    assert (recovery.state, problem(recovery)) == (ModelState.LOADED, None)
+    assert stats.num_restarts == 0  # nothing was lost
+
+
+def test_what_cannot_be_loaded_again_is_lost(
+    recovery: Recovery, backend: FakeBackend, retry_seconds: Callable[[float], None]
+) -> None:
+    retry_seconds(0)
+    recovery.unload()
+    backend.failures = iter([ModelError("no memory")])
+    recovery.load()
+    assert problem(recovery) == "no memory"
+    assert backend.calls[-1] == "failure: no memory"
+    recovery.attend(0)
+    assert problem(recovery) is None
 
 
 def test_the_engine_is_served_while_a_restart_runs(backend: FakeBackend, stats: Stats) -> None:

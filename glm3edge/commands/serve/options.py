@@ -115,6 +115,14 @@ class DeviceOptions(Options, heading="Devices"):
             "of memory without the server. [off]"
         ),
     ] = None
+    idle_unload: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Unload the model after so long without a request (10m, 90s), and load it for the "
+            "next one; the engine then runs in a process of its own. [never]",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

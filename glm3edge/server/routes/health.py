@@ -36,7 +36,9 @@ async def health(request: Request) -> JSONResponse:
 def _state(engine: InferenceEngine) -> dict[str, Any]:
     """State without addresses: anybody may ask."""
     if engine.is_healthy:
-        return {"status": "ok", "running": engine.num_running, "waiting": engine.num_waiting}
+        numbers = {"running": engine.num_running, "waiting": engine.num_waiting}
+        model = {} if (state := engine.model_state) is None else {"model": state.value}
+        return {"status": "ok", **numbers, **model}
     reason = {} if engine.problem is None else {"reason": engine.problem}
     return {"status": "unavailable", **reason}
 

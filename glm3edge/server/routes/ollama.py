@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from glm3edge.core import ModelState
 from glm3edge.errors import RequestError
 from glm3edge.schema.base import ReplyModel
 from glm3edge.schema.chat import ChatRequest, Message
@@ -82,8 +83,11 @@ async def list_tags(services: ServicesOf) -> TagList:
 
 @router.get("/ps")
 async def list_running(services: ServicesOf) -> RunningList:
-    """The models that are loaded: all of them."""
-    return models.running_list(models.served_models(services.cards, services.files))
+    """The models that are loaded: all of them, unless the chat model is unloaded while idle."""
+    cards = services.cards
+    if services.engine.model_state is ModelState.UNLOADED:
+        cards = tuple(card for card in cards[1:] if card.parent is None)
+    return models.running_list(models.served_models(cards, services.files))
 
 
 @router.post("/show")
