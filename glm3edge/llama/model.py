@@ -13,6 +13,7 @@ import llama_cpp.llama_cpp as native
 from glm3edge.errors import ModelLoadError, ResourceClosedError
 from glm3edge.llama import library
 from glm3edge.llama.device_placement import ON_CPU, Placement
+from glm3edge.llama.mapped_pages import release_pages
 from glm3edge.llama.model_checks import CHAT_ARCHITECTURE, check_model, check_special_tokens
 from glm3edge.llama.respelling import respelled
 from glm3edge_convert.printable import printable
@@ -367,4 +368,5 @@ def _load(path: Path, *, vocab_only: bool, no_alloc: bool, placement: Placement)
         handle = native.llama_model_load_from_file(str(path).encode(), params)
         if not handle:
             raise ModelLoadError(path, reason())
+    release_pages(path)
     return handle
