@@ -255,5 +255,5 @@ def check_engine_options(settings: Settings) -> None:
 def _host(name: str) -> str:
     host = "*" if name == "*" else host_of(name)
     if host is None:
-        raise ValueError(f"{name!r} is no host name")
+        raise ValueError(f"{name!r} is not a host name")
     return host

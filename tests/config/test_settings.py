@@ -85,7 +85,7 @@ def test_keys_that_no_header_holds(name: str, key: str) -> None:
 def test_names_of_the_server() -> None:
     settings = load_settings(allowed_hosts=["Box.LAN, box:8000", "[::0001]", "*"])
     assert settings.allowed_hosts == ("box.lan", "box", "::1", "*")
-    with pytest.raises(ConfigError, match="allowed_hosts: 'http://box' is no host name"):
+    with pytest.raises(ConfigError, match="allowed_hosts: 'http://box' is not a host name"):
         load_settings(allowed_hosts=["http://box"])
 
 
