@@ -14,6 +14,10 @@ from tests.support.paths import ROOT
 
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 PAGES = (*READMES, *sorted((ROOT / "docs").glob("*.md")))
+TRANSLATIONS = tuple(
+    (page, translation) for page in PAGES if (translation := page.with_suffix(".zh-CN.md")) in PAGES
+)
+"""Pages in English, each with the same one in Chinese."""
 
 _NEEDS = re.compile(r"<!--\s*needs:\s*(.+?)\s*-->")
 _RUN = re.compile(r"<!--\s*run:\s*(.+?)\s*-->")
@@ -80,6 +84,15 @@ def rows(path: Path, heading: str, *, number: int = 0) -> list[list[str]]:
         elif is_body and token.type == "inline":
             found[-1][-1].append(token.content)
     return found[number]
+
+
+def headings(path: Path) -> list[tuple[int, str]]:
+    """Level and text of each heading."""
+    return [
+        (int(token.tag.removeprefix("h")), following.content)
+        for token, following in pairwise(tokens(path))
+        if token.type == "heading_open"
+    ]
 
 
 def anchors(path: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""Runs the READMEs' blocks of code as a reader would, against a server with the built-in model."""
+"""Runs blocks of code of READMEs and docs as a reader would, against the built-in model."""
 
 import re
 import shlex
