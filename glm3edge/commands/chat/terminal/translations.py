@@ -16,7 +16,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "demo": ("the built-in demo", "自带的演示模型"),
     "ready": (
         "{model}, {size} tokens of context. /help lists the commands, Ctrl-D exits.",
-        "{model}，上下文 {size} 个 token。输入 /help 查看命令，按 Ctrl-D 退出。",
+        "{model}，上下文 {size} 个词元。输入 /help 查看命令，按 Ctrl-D 退出。",
     ),
     "ready_unknown": (
         "{model}. /help lists the commands, Ctrl-D exits.",
@@ -24,7 +24,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "reading": (
         "reading {count:token|tokens}, {seconds} s",
-        "正在处理 {count} 个 token 的提示词，已用 {seconds} 秒",
+        "正在处理 {count} 个词元的提示词，已用 {seconds} 秒",
     ),
     "waiting": ("waiting, {seconds} s", "已等待 {seconds} 秒"),
     "error": ("error: {error}", "错误：{error}"),
@@ -35,13 +35,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "stopped": ("(stopped)", "（已停止）"),
     "cut_context": (
         "(cut off: the context of {size} tokens is full; /reset starts a new conversation)",
-        "（回复被截断：{size} 个 token 的上下文已满；输入 /reset 重新开始）",
+        "（回复被截断：{size} 个词元的上下文已满；输入 /reset 重新开始）",
     ),
     "cut_limit": (
         "(cut off after {count:token|tokens}, the limit of max_tokens)",
-        "（已达到 max_tokens 设置的 {count} 个 token，回复被截断）",
+        "（已达到 max_tokens 设置的 {count} 个词元，回复被截断）",
     ),
-    "cut": ("(cut off at the token limit)", "（已达到 token 上限，回复被截断）"),
+    "cut": ("(cut off at the token limit)", "（已达到词元上限，回复被截断）"),
     "too_long": (
         (
             "Too long, not sent: {count} tokens with the conversation so far, and the "
@@ -49,7 +49,7 @@ TEXTS: dict[str, tuple[str, str]] = {
             "its oldest part with /set truncation auto."
         ),
         (
-            "内容太长，未发送：连同此前的对话共 {count} 个 token，而上下文只能容纳 {size} 个。"
+            "内容太长，未发送：连同此前的对话共 {count} 个词元，而上下文只能容纳 {size} 个。"
             "请缩短内容，或用 /reset 清空对话，或用 /set truncation auto 自动略去最早的部分。"
         ),
     ),
@@ -60,7 +60,7 @@ TEXTS: dict[str, tuple[str, str]] = {
             "with /reset."
         ),
         (
-            "内容太长，未发送：提示词有 {count} 个 token，回复要留 {wanted} 个（max_tokens），"
+            "内容太长，未发送：提示词有 {count} 个词元，回复要留 {wanted} 个（max_tokens），"
             "而上下文只能容纳 {size} 个。请缩短内容、调小 max_tokens，或用 /reset 清空对话。"
         ),
     ),
@@ -97,25 +97,25 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "stats_prompt": (
         "prompt    {count:token|tokens}, {cached} of them from the KV cache",
-        "提示词    {count} 个 token，其中 {cached} 个来自 KV 缓存",
+        "提示词    {count} 个词元，其中 {cached} 个来自 KV 缓存",
     ),
-    "stats_prompt_only": ("prompt    {count:token|tokens}", "提示词    {count} 个 token"),
-    "stats_reply": ("reply     {count:token|tokens}", "回复      {count} 个 token"),
+    "stats_prompt_only": ("prompt    {count:token|tokens}", "提示词    {count} 个词元"),
+    "stats_reply": ("reply     {count:token|tokens}", "回复      {count} 个词元"),
     "stats_speed": (
         "speed     {speed:.1f} tokens/s, first after {first:.2f} s",
-        "速度      {speed:.1f} token/秒，首个 token 用时 {first:.2f} 秒",
+        "速度      {speed:.1f} 词元/秒，首个词元用时 {first:.2f} 秒",
     ),
-    "stats_first": ("first     after {first:.2f} s", "首个 token 用时 {first:.2f} 秒"),
+    "stats_first": ("first     after {first:.2f} s", "首个词元用时 {first:.2f} 秒"),
     "stats_context": (
         "context   {used} of {size} tokens used ({percent} %)",
-        "上下文    已用 {used}/{size} 个 token（{percent}%）",
+        "上下文    已用 {used}/{size} 个词元（{percent}%）",
     ),
     "stats_total": (
         (
             "total     {count:reply|replies}, {prompt:prompt token|prompt tokens}, "
             "{completion:reply token|reply tokens}"
         ),
-        "累计      {count} 次回复，提示词 {prompt} 个 token，生成 {completion} 个",
+        "累计      {count} 次回复，提示词 {prompt} 个词元，生成 {completion} 个",
     ),
     "call": ("call", "调用"),
     "ask_run": ("run it? [y/N/a(lways)] ", "是否运行？[y 是/N 否/a 总是] "),
@@ -141,7 +141,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "help_save": ("save the conversation", "保存对话"),
     "help_load": ("continue a saved conversation", "载入保存的对话并继续"),
-    "help_stats": ("tokens and speed of the last reply", "上一次回复的 token 数和速度"),
+    "help_stats": ("tokens and speed of the last reply", "上一次回复的词元数和速度"),
     "help_reset": (
         "clear the conversation; system prompt and options stay",
         "清空对话，保留系统提示词和选项",
