@@ -48,6 +48,9 @@ _WORDS = {
 
 _TITLES = {CUDA: "CUDA", VULKAN: "Vulkan", METAL: "Metal"}
 
+_WSL_MEMORY = 5 * 2**30
+"""Memory that Linux should have for ChatGLM3-6B in q4_k_m, which takes 4.4 GiB of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Advice:
@@ -110,6 +113,28 @@ def rpc_advice(backends: Collection[str]) -> list[Advice]:
         return []
     text = "llama.cpp was built without RPC: it can use no worker and be none."
     return [Advice(text, ("scripts/install.sh",), is_fault=True)]
+
+
+def wsl_advice(kernel: str, memory_total: int) -> list[Advice]:
+    """Advice if this is Linux in Windows, which gives it a part of the computer's memory.
+
+    Args:
+        kernel: release of the kernel, as ``uname -r`` prints it.
+        memory_total: bytes of memory that Linux has.
+    """
+    if "microsoft" not in kernel.lower():
+        return []
+    is_short = memory_total < _WSL_MEMORY
+    text = (
+        f"This is WSL, to which Windows gives {memory_total / 2**30:.1f} GiB of the computer's "
+        "memory, by default half. In the browser of Windows open http://localhost:8000."
+    )
+    if is_short:
+        text += (
+            " ChatGLM3-6B in q4_k_m needs 4.4 GiB free. To give WSL more, write the lines [wsl2] "
+            "and memory=6GB to %UserProfile%\\.wslconfig in Windows, then run wsl --shutdown there."
+        )
+    return [Advice(text, is_fault=is_short)]
 
 
 def _no_gpu(backends: Collection[str]) -> Advice:

@@ -1,12 +1,19 @@
 """Examination of this machine, of llama.cpp's build and devices, and of workers."""
 
+import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import psutil
 
-from glm3edge.commands.doctor.advice import Advice, gpu_advice, processor_advice, rpc_advice
+from glm3edge.commands.doctor.advice import (
+    Advice,
+    gpu_advice,
+    processor_advice,
+    rpc_advice,
+    wsl_advice,
+)
 from glm3edge.commands.doctor.gpus import Gpu, detect_gpu_setup
 from glm3edge.commands.doctor.processor import (
     Processor,
@@ -115,6 +122,7 @@ def examine(workers: Sequence[str], *, with_bandwidth: bool) -> Examination:
             *gpu_advice(setup, build.backends, in_use),
             *processor_advice(unused, build.backends),
             *rpc_advice(build.backends),
+            *wsl_advice(platform.release(), memory.total),
         ),
     )
 

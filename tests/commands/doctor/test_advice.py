@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from glm3edge.commands.doctor.advice import gpu_advice, processor_advice, rpc_advice
+from glm3edge.commands.doctor.advice import gpu_advice, processor_advice, rpc_advice, wsl_advice
 from glm3edge.commands.doctor.gpus import Gpu, GpuSetup, Vendor
 
 NVIDIA = Gpu(Vendor.NVIDIA, "0000:01:00.0", "2684", "nvidia")
@@ -145,3 +145,26 @@ def test_a_build_without_rpc() -> None:
     (advice,) = rpc_advice(["cpu"])
     assert advice.is_fault
     assert advice.commands == ("scripts/install.sh",)
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    ["5.15.167.4-microsoft-standard-WSL2", "4.4.0-19041-Microsoft"],
+    ids=["WSL 2", "WSL 1"],
+)
+def test_half_of_a_small_laptop_is_too_little_in_wsl(kernel: str) -> None:
+    (advice,) = wsl_advice(kernel, int(3.8 * 2**30))
+    assert advice.is_fault
+    for words in ("WSL", "3.8 GiB", "memory=6GB", r"%UserProfile%\.wslconfig", "wsl --shutdown"):
+        assert words in advice.text
+
+
+def test_wsl_with_enough_memory_is_named() -> None:
+    (advice,) = wsl_advice("6.6.87.2-microsoft-standard-WSL2", 6 * 2**30)
+    assert not advice.is_fault
+    assert "http://localhost:8000" in advice.text
+    assert ".wslconfig" not in advice.text
+
+
+def test_other_kernels_are_not_wsl() -> None:
+    assert wsl_advice("6.1.0-37-amd64", 2**30) == []

@@ -1,6 +1,7 @@
 """The command on this machine, and what it says of workers."""
 
 import json
+import platform
 import socket
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def test_a_busy_worker_does_not_keep_it(monkeypatch: pytest.MonkeyPatch) -> None
     assert worker.devices == ()
     assert worker.fault is not None
     assert "one client at a time" in worker.fault
+
+
+def test_it_looks_whether_this_is_wsl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "release", lambda: "6.6.87.2-microsoft-standard-WSL2")
+    found = examination.examine([], with_bandwidth=False)
+    assert "This is WSL" in found.advice[-1].text
+    assert f"{found.memory.total / GIB:.1f} GiB" in found.advice[-1].text
 
 
 def test_a_wrong_address_is_an_error() -> None:
