@@ -37,6 +37,8 @@ program's exit code; the table in server/error_responses.py gives each its HTTP 
 from pathlib import Path
 from typing import Any, ClassVar
 
+from glm3edge_convert.counts import counted
+
 
 class Glm3EdgeError(Exception):
     """Base of everything this package raises on purpose.
@@ -100,8 +102,8 @@ class DoesNotFitError(ModelError):
 
     def __init__(self, *, needed: int, usable: int, advice: str = "") -> None:
         super().__init__(
-            f"it does not fit: {needed / 2**30:,.2f} GiB of memory are needed, and "
-            f"{usable / 2**30:,.2f} GiB may be taken{advice and f'; {advice}'}"
+            f"it does not fit: {needed / 2**30:,.2f} GiB of memory is needed, and "
+            f"{usable / 2**30:,.2f} GiB can be used{advice and f'; {advice}'}"
         )
         self.needed = needed
         self.usable = usable
@@ -196,7 +198,7 @@ class EngineLostError(EngineError):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the engine is lost and will be started again: {reason}")
+        super().__init__(f"the engine failed and is being restarted: {reason}")
         self.reason = reason
 
 
@@ -221,7 +223,8 @@ class QueueFullError(EngineError):
 
     def __init__(self, *, num_waiting: int, retry_after: int) -> None:
         super().__init__(
-            f"{num_waiting} requests are waiting and no more may; try again in {retry_after} s"
+            f"the queue is full, with {counted(num_waiting, 'request')} waiting; "
+            f"try again in {retry_after} s"
         )
         self.retry_after = retry_after
 

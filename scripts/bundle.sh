@@ -18,9 +18,9 @@ wheel() {
         --wheel-dir "$folder" "$@"
 }
 
-[ -x "$python" ] || fail "there is no $python; run make install first"
+[ -x "$python" ] || fail "$python does not exist; run make install first"
 folder=${1:-dist/glm3edge-bundle}
-[ ! -e "$folder" ] || [ -e "$folder/machine.json" ] || fail "$folder is there and is no bundle"
+[ ! -e "$folder" ] || [ -e "$folder/machine.json" ] || fail "$folder exists and is not a bundle"
 rm -rf "$folder"
 mkdir -p "$folder"
 say "collecting the packages"

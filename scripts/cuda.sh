@@ -4,7 +4,7 @@
 # without until it runs.
 
 prepare_cuda() {
-    [ "$(uname -s)" != Darwin ] || fail "there is no CUDA for macOS; METAL=1 is for its GPUs"
+    [ "$(uname -s)" != Darwin ] || fail "CUDA does not exist on macOS; use METAL=1"
     find_nvcc
     check_nvcc
     CUDACXX=$nvcc
@@ -23,7 +23,7 @@ find_nvcc() {
         /usr/local/cuda/bin/nvcc; do
         [ -x "$nvcc" ] && return
     done
-    fail "there is no nvcc, CUDA's compiler, on PATH, in \$CUDA_PATH/bin or /usr/local/cuda/bin;" \
+    fail "nvcc, CUDA's compiler, was not found on PATH, in \$CUDA_PATH/bin or /usr/local/cuda/bin;" \
         "$(how_to_install nvidia-cuda-toolkit cuda-toolkit cuda)," \
         "or see https://developer.nvidia.com/cuda-downloads"
 }

@@ -41,7 +41,7 @@ export CFLAGS="-U__AMX_INT8__ ${CFLAGS:-}" CXXFLAGS="-U__AMX_INT8__ ${CXXFLAGS:-
 
 check_tools() {
     base=${PYTHON:-python3}
-    command -v "$base" >/dev/null || fail "there is no $base; install Python 3.10 or newer"
+    command -v "$base" >/dev/null || fail "$base was not found; install Python 3.10 or newer"
     "$base" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail "$("$base" --version) is too old; install Python 3.10 or newer, or set PYTHON"
 }
@@ -53,7 +53,7 @@ make_venv() {
     if command -v uv >/dev/null; then
         uv venv --quiet --python "$base" "$venv"
     else
-        "$base" -m venv "$venv" || fail "no venv module; on Debian: apt install python3-venv"
+        "$base" -m venv "$venv" || fail "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv"
     fi
 }
 
@@ -126,7 +126,7 @@ prebuilt_backend() {
     '' | cpu) ;;
     cu[0-9]*) echo cuda ;;
     vulkan | metal) echo "$prebuilt" ;;
-    *) fail "there is no published wheel $prebuilt; there are cpu, vulkan, metal and one for each" \
+    *) fail "unknown wheel $prebuilt; choose cpu, vulkan, metal or one for a version of" \
         "CUDA, such as cu124" ;;
     esac
 }
@@ -141,7 +141,7 @@ install_prebuilt() {
 }
 
 check_compiler() {
-    command -v c++ >/dev/null || fail "there is no C++ compiler; $(how_to_get_compiler)"
+    command -v c++ >/dev/null || fail "no C++ compiler was found; $(how_to_get_compiler)"
 }
 
 how_to_get_compiler() {
@@ -182,7 +182,7 @@ for extra in $(printf '%s' "$extras" | tr , ' '); do
     case $extra in
     torch) ;;
     mcp | bench | train | dev) set -- "$@" -r "requirements/$extra.txt" ;;
-    *) fail "there is no extra $extra; there are torch, mcp, bench, train and dev" ;;
+    *) fail "unknown extra $extra; choose from torch, mcp, bench, train and dev" ;;
     esac
     case $extra in torch | train | dev) torch=requirements/torch.txt ;; esac
 done

@@ -134,7 +134,7 @@ def make_plan(
             source, config, type_name, adapters=adapters, imatrix=importances, pending=pending
         )
     if imatrix is not None:
-        raise ImatrixError(imatrix, "is of no use to an encoder")
+        raise ImatrixError(imatrix, "cannot be used with an encoder")
     if adapters:
         sign = "adapters are merged into ChatGLM3 only"
         raise UnsupportedArchitectureError(source, "an encoder", sign)

@@ -363,7 +363,7 @@ class OutputExistsError(OutputError):
     """The output exists and may not be replaced."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, "it exists already; choose another name or pass --overwrite")
+        super().__init__(path, "it already exists; choose another name or pass --overwrite")
 
 
 class DiskFullError(OutputError):
@@ -373,7 +373,7 @@ class DiskFullError(OutputError):
         super().__init__(
             path,
             f"{_mib(num_bytes_needed)} are needed and {_mib(num_bytes_free)} are free; "
-            "make room or choose another disk",
+            "free some space or choose another disk",
         )
         self.num_bytes_needed = num_bytes_needed
         self.num_bytes_free = num_bytes_free
@@ -384,7 +384,7 @@ class FileSizeError(OutputError):
 
     def __init__(self, path: Path, num_bytes: int) -> None:
         super().__init__(
-            path, f"no file of {_mib(num_bytes)} is allowed there; choose another disk or type"
+            path, f"files of {_mib(num_bytes)} are not allowed there; choose another disk or type"
         )
         self.num_bytes = num_bytes
 

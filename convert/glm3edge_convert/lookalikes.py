@@ -25,7 +25,7 @@ def lookalike(path: Path, wanted: str) -> str | None:
 
 def _folder(path: Path, wanted: str) -> str | None:
     if steps := _steps(path, wanted):
-        return f"it holds the steps of a training; give one of them, such as {steps[-1]}"
+        return f"it contains checkpoints of a training run; give one of them, such as {steps[-1]}"
     if (path / _ADAPTER).is_file():
         return (
             "it is an adapter, not a model; if it is LoRA, glm3edge serve --lora and glm3edge "

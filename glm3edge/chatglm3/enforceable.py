@@ -224,7 +224,7 @@ class EnforceableSchema:
         if node.get("format") not in _FORMATS:
             node.pop("format", None)
         if "$ref" in node and not self._leads_to_a_schema(node["$ref"]):
-            self.dropped["$ref"] = f"{excerpt(node['$ref'], 100)} leads nowhere"
+            self.dropped["$ref"] = f"{excerpt(node['$ref'], 100)} does not exist"
             del node["$ref"]
         self._keep_possible_patterns(node)
 

@@ -127,7 +127,9 @@ def _arguments(name: str, schema: EnforceableSchema, rules: Rules) -> str:
     if node is True:
         node = {}
     if node is False or "object" not in node.get("type", "object"):
-        message = f"the parameters of tool {name!r} are no object: their schema needs type object"
+        message = (
+            f"the parameters of tool {name!r} are not an object: their schema needs type object"
+        )
         raise InvalidRequestError(message, param="tools")
     node = node | {"type": "object"}
     if needs_json(node):

@@ -131,7 +131,7 @@ def decode_turns(
     }
     starts = [number for number, token_id in enumerate(token_ids) if token_id in roles]
     if token_ids and starts[:1] != [0]:
-        raise InvalidRequestError("these token ids are no conversation of this model")
+        raise InvalidRequestError("these token ids are not a conversation of this model")
     ends = [*starts, len(token_ids)][1:]
     return [
         _decode_turn(roles[token_ids[start]], token_ids[start + 1 : end], vocabulary)

@@ -30,7 +30,7 @@ class Vocabulary(Protocol):
 
 
 class MissingTokenError(ValueError):
-    """A token of the chat format is missing: the model is no ChatGLM3 chat model."""
+    """A token of the chat format is missing: the model is not a ChatGLM3 chat model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from glm3edge.errors import ConfigError
 from glm3edge.store.cache import CachedModel
 from glm3edge.store.hub.names import HubName, did_you_mean, parse_name
 from glm3edge.store.store import Store
+from glm3edge_convert.counts import counted
 from glm3edge_convert.printable import json_text, one_line
 from glm3edge_convert.progress import progress_bar
 
@@ -50,12 +51,12 @@ def pull_command(
     hub_name = parse_name(name)
     if hub_name is None:
         hint = did_you_mean(name)
-        raise ConfigError(f"{name} is no name of a repository{hint}: give owner/name")
+        raise ConfigError(f"{name} is not the name of a repository{hint}: give owner/name")
     settings = load_settings(cache_dir=cache_dir)
     with progress_bar() as progress:
         store = Store(settings.cache_dir, quant_type=quant_type, progress=progress)
         pulled = store.pull(hub_name.at(revision), keep=keep)
-    size = f"{pulled.num_bytes / _MIB:,.1f} MiB in {len(pulled.files)} files"
+    size = f"{pulled.num_bytes / _MIB:,.1f} MiB in {counted(len(pulled.files), 'file')}"
     source = f"{size}, commit {pulled.listing.commit[:12]}"
     if not pulled.missing:
         print(f"{one_line(str(pulled.path))}: {source}")
@@ -139,7 +140,7 @@ def _repository(model: CachedModel) -> HubName:
     name = model.origin.repository if model.origin else None
     if name is None:
         place = model.origin.place if model.origin else "somewhere"
-        raise ConfigError(f"{model.name} was made from {place}, which no hub put there")
+        raise ConfigError(f"{model.name} was made from {place}, which was not pulled from a hub")
     return name
 
 
@@ -160,7 +161,7 @@ def find_cached(name: str, models: list[CachedModel], *, missing: str = "model")
     known = ", ".join(model.name for model in found or models) or "nothing yet"
     if found:
         raise ConfigError(f"several models are called {name}: choose one of {known}")
-    raise ConfigError(f"there is no {missing} {name}; in the cache there is: {known}")
+    raise ConfigError(f"{missing} {name} was not found; the cache has {known}")
 
 
 def _as_json(model: CachedModel) -> dict[str, Any]:

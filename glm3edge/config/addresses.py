@@ -56,7 +56,9 @@ def parse_address(text: str) -> str:
     if not colon:
         host, port = port, str(DEFAULT_WORKER_PORT)
     if not host or not port.isdigit() or not 0 < int(port) < 2**16 or "/" in host:
-        raise ValueError(f"{text!r} is no worker's address: write host:port")
+        raise ValueError(f"{text!r} is not a worker's address: write host:port")
     if ":" in host:
-        raise ValueError(f"{text!r}: llama.cpp takes no IPv6 address here; write a name or IPv4")
+        raise ValueError(
+            f"{text!r}: llama.cpp accepts no IPv6 address here; write a name or an IPv4 address"
+        )
     return f"{host}:{port}"

@@ -35,7 +35,7 @@ def parse_shares(text: str) -> tuple[float, ...]:
     try:
         shares = tuple(float(word) for word in words)
     except ValueError:
-        raise ValueError(f"{text!r} are no shares: write numbers such as 3,1") from None
+        raise ValueError(f"{text!r} are not shares: write numbers such as 3,1") from None
     if any(not math.isfinite(share) or share < 0 for share in shares) or (
         shares and not sum(shares)
     ):

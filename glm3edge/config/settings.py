@@ -22,9 +22,9 @@ LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 
 _THERE = "set it where the engine runs, or leave it out"
 _LOCAL = {
-    "deterministic": "its replies depend on what it computes beside them; leave it out",
-    "prefix": "it has no P-Tuning prefixes; serve them with an engine of this machine",
-    "lora": "its adapters are those that it lists itself; leave it out",
+    "deterministic": "the engine's replies depend on what else it computes; leave it out",
+    "prefix": "prefixes need the engine of this machine; leave one of the two out",
+    "lora": "the engine lists its own adapters; leave it out",
     "disk_cache": "conversations are kept where the engine runs; leave it out",
     **dict.fromkeys(
         (
@@ -135,7 +135,9 @@ class Settings(BaseSettings):
         """Check that a header can hold the key."""
         text = None if key is None else key.get_secret_value()
         if text is not None and (not text or text != text.strip() or not text.isprintable()):
-            raise ValueError("a key has one character or more, all printable, no spaces around it")
+            raise ValueError(
+                "a key needs at least one character, all printable, without spaces around it"
+            )
         return key
 
     @field_validator("allowed_hosts")
@@ -167,7 +169,7 @@ class Settings(BaseSettings):
             try:
                 re.compile(pattern)
             except re.error as exc:
-                raise ValueError(f"{pattern!r} is no regular expression: {exc}") from None
+                raise ValueError(f"{pattern!r} is not a regular expression: {exc}") from None
         return pairs
 
     @field_validator("idle_unload")
@@ -210,7 +212,7 @@ def load_settings(**options: object) -> Settings:
     except ValidationError as exc:
         raise ConfigError(_first_error(exc)) from exc
     except ValueError as exc:  # an environment variable that ought to be JSON
-        raise ConfigError(f"{exc}: a JSON list is wanted") from exc
+        raise ConfigError(f"{exc}: write a JSON list") from exc
     return settings
 
 
@@ -228,7 +230,7 @@ def check_exposure(settings: Settings) -> None:
         ConfigError: it is such an address.
     """
     if settings.no_auth and settings.api_key is not None:
-        raise ConfigError("--no-auth and an API key exclude each other: leave out one of them")
+        raise ConfigError("--no-auth and an API key cannot be used together: leave one of them out")
     if not (is_local(settings.host) or settings.api_key is not None or settings.no_auth):
         raise ConfigError(
             f"--host {settings.host} can be reached from other machines: set a key in "
@@ -249,7 +251,7 @@ def check_engine_options(settings: Settings) -> None:
             option = _OFF.get(name, f"--{name.replace('_', '-')}")
             raise ConfigError(f"{option} does not work with --engine: {_LOCAL[name]}")
     if settings.engine_key is not None and not settings.engine:
-        raise ConfigError("--engine-key is of use with --engine only")
+        raise ConfigError("--engine-key only works with --engine")
 
 
 def _host(name: str) -> str:

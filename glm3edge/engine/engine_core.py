@@ -287,7 +287,7 @@ class EngineCore:
         if isinstance(exc, EngineLostError):
             raise exc
         if isinstance(exc, MemoryError):
-            exc = EngineError("no memory was left to compute it: send less, or fewer at once")
+            exc = EngineError("there was not enough memory: send less, or fewer requests at once")
         if isinstance(exc, Glm3EdgeError):
             logger.error("%d request(s) failed: %s", len(sequences), exc)
         else:

@@ -260,7 +260,7 @@ def _end_reason(output: Path, exit_code: int | None) -> str:
     """The last line that the process wrote, or how it ended."""
     if exit_code is not None and exit_code < 0 and exit_code != -signal.SIGABRT:
         name = signal.Signals(-exit_code).name
-        hint = "; was there no memory left?" if name == "SIGKILL" else ""
+        hint = "; it may have run out of memory" if name == "SIGKILL" else ""
         return f"its process was ended by {name}{hint}"
     try:
         lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -268,7 +268,7 @@ def _end_reason(output: Path, exit_code: int | None) -> str:
         lines = []
     written = [line.strip() for line in lines if line.strip()]
     if written and any(error in written[-1] for error in _OUT_OF_MEMORY):
-        return "its process had no memory left"
+        return "its process ran out of memory"
     return (
         _LOCATION.sub("", written[-1])[:_MAX_REASON_CHARS]
         if written

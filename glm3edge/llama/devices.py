@@ -77,7 +77,7 @@ def add_worker(address: str) -> list[Device]:
         raise DeviceError("llama.cpp was built without RPC: install with scripts/install.sh")
     backend = ggml.function("ggml_backend_rpc_add_server")(address.encode())
     if not backend:
-        raise DeviceError(f"the worker {address} offers no device")
+        raise DeviceError(f"the worker {address} offers no devices")
     count = ggml.function("ggml_backend_reg_dev_count")(backend)
     get = ggml.function("ggml_backend_reg_dev_get")
     handles = [get(backend, index) for index in range(count)]
@@ -114,7 +114,7 @@ def handle_of(name: str) -> int:
     handle: int | None = ggml.function("ggml_backend_dev_by_name")(name.encode())
     if not handle:
         names = ", ".join(device.name for device in devices())
-        raise DeviceError(f"there is no device {name} here, only {names}")
+        raise DeviceError(f"device {name} was not found; the devices are {names}")
     return handle
 
 

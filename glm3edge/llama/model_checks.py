@@ -138,9 +138,11 @@ def check_lora(path: Path) -> GgufHeader:
     header = read_gguf(path)
     for key, kind in _LORA_TYPES.items():
         if key in header.types and not _is_one(header, key, kind):
-            raise _lie(path, f"{key} is no {kind.name.lower()}")
+            raise _lie(path, f"{key} is not of the type {kind.name.lower()}")
     if header.metadata.get("general.type") != "adapter":
-        raise ModelLoadError(path, "it is no adapter; serve it as the model, or give an adapter")
+        raise ModelLoadError(
+            path, "it is not an adapter; serve it as the model, or give an adapter"
+        )
     if header.metadata.get("adapter.type") == "prefix":
         raise ModelLoadError(path, "it is a P-Tuning v2 prefix; give it to glm3edge serve --prefix")
     if not math.isfinite(alpha := header.metadata.get("adapter.lora.alpha", 0)):
@@ -195,7 +197,7 @@ def _check_vocabulary(header: GgufHeader, architecture: str) -> None:
     if tokens is None:
         return
     if not isinstance(tokens, list) or header.types[_TOKENS] is not GGUFValueType.STRING:
-        raise _lie(header.path, f"{_TOKENS} is no list of texts")
+        raise _lie(header.path, f"{_TOKENS} is not a list of strings")
     known = {text or f"[EMPTY_{index}]" for index, text in enumerate(tokens)}
     if len(known) < len(tokens):
         raise _lie(header.path, "it has a token twice")
@@ -232,7 +234,7 @@ def _check_kind(header: GgufHeader) -> None:
     kinds = [header.metadata.get(key) for key in ("general.type", "adapter.type")]
     for option, *its_kinds in _OTHER_KINDS:
         if kinds == its_kinds:
-            raise ModelLoadError(header.path, f"it is no model; give it to {option}")
+            raise ModelLoadError(header.path, f"it is not a model; give it to {option}")
     first = f"-{1:05d}-of-{_num_parts(header):05d}.gguf"
     if _num_parts(header) > 1 and not header.path.name.endswith(first):
         problem = f"it is one of {_num_parts(header)} parts; give that named *{first}"
@@ -251,7 +253,7 @@ def _other_parts(header: GgufHeader) -> list[GgufHeader]:
     parts = [read_gguf(path) for path in parts_of(header.path)[1:]]
     for part in parts:
         if not _is_one(part, "split.no", GGUFValueType.UINT16):
-            raise _lie(part.path, "split.no is no uint16")
+            raise _lie(part.path, "split.no is not of the type uint16")
     return parts
 
 

@@ -81,14 +81,15 @@ def _read(path: Path, shape: tuple[int, int, int]) -> tuple[NDArray[Any], NDArra
     architecture, kind = (header.metadata.get(key) for key in ("general.architecture", _KIND_KEY))
     if kind != _ADAPTER_TYPE:
         remedy = "give it with --lora" if kind == "lora" else _REMEDY
-        raise ModelLoadError(path, f"it is no P-Tuning v2 prefix; {remedy}")
+        raise ModelLoadError(path, f"it is not a P-Tuning v2 prefix; {remedy}")
     if architecture != CHAT_ARCHITECTURE:
         raise ModelLoadError(path, "it is not of ChatGLM3")
     tensors = header.tensors
     names = [f"blk.{layer}.prefix_{kind}" for layer in range(num_layers) for kind in "kv"]
     if len(tensors) != len(names):
         raise ModelLoadError(
-            path, f"it has {len(tensors) // 2} layers and the model {num_layers}; is it another's?"
+            path,
+            f"it has {len(tensors) // 2} layers and the model {num_layers}; it is another model's",
         )
     missing = [name for name in names if name not in tensors]
     if missing:
@@ -105,7 +106,7 @@ def _values(
         raise ModelLoadError(
             header.path,
             f"{tensor.name} is {tensor.type.name} of {tensor.shape} where the model has "
-            f"{shape[1:]} F32 values to a place; is it another's?",
+            f"{shape[1:]} F32 values to a place; it is another model's",
         )
     try:
         values = header.floats(tensor.name)

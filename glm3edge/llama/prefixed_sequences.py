@@ -56,7 +56,7 @@ class PrefixedSequences:
                 f"{batch_size} that a context can have: serve fewer prefixes, or fewer in parallel"
             )
         if kv_type != "f16":
-            raise ModelError(f"prefixes cannot be put into keys and values in {kv_type}: take f16")
+            raise ModelError(f"prefixes cannot be put into keys and values in {kv_type}: use f16")
         self._prefix_ids = {number: num_sequences + n for n, number in enumerate(self._prefixes)}
         self._adapters = [0] * num_sequences  # whose prefix each sequence begins with
         self._memory: Any = None

@@ -41,7 +41,7 @@ from glm3edge.llama.workers import worker_problem
 CONNECT_SECONDS = 30.0
 """Timeout for workers and drivers to list their devices."""
 
-BUSY = "no answer; a worker serves one server at a time, is it another's now?"
+BUSY = "no answer; a worker serves one server at a time: is another using it?"
 """Reason why a worker takes connections and does not answer."""
 
 _LOAD_SECONDS = 3600.0

@@ -28,11 +28,11 @@ class Reranker(Encoder):
 
     def _problem(self, model: Model) -> str | None:
         if not has_head(model.path):
-            return "it has no classification head, so it is no reranker; give one (bge-reranker)"
+            return "it has no classification head, so it is not a reranker; give one (bge-reranker)"
         if model.num_labels != 1:
             return "its classification head has several labels, and a reranker's has one"
         if model.metadata("tokenizer.ggml.model") != _UNIGRAMS:
-            return "it is no reranker of XLM-RoBERTa (bge-reranker), and only those are supported"
+            return "it is not an XLM-RoBERTa reranker (bge-reranker), and only those are supported"
         if len(model.tokenize("", add_special=True)) != _NUM_ENDS:
             return "its tokenizer does not mark where texts begin and end; convert it again"
         return None

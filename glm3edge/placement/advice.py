@@ -69,8 +69,8 @@ def advise(search: Search, context_params: ContextParams, *, workers: Sequence[s
         args = (search, context_params, others, tuple(workers))
         found = run_in_child(_alternatives, *args) if workers else _alternatives(*args)
     if not found:
-        return "nothing smaller does either: it takes more memory, or a worker (--rpc)"
-    return f"what does fit: {', '.join(found)}"
+        return "nothing smaller fits either: add memory, or a worker (--rpc)"
+    return f"these would fit: {', '.join(found)}"
 
 
 def _alternatives(

@@ -100,7 +100,7 @@ def check_fits(
         if part.total > free.get(part.device, 0)
     )
     fitting = shortage.num_fitting
-    advice = "glm3edge plan tells what fits" if fitting is None else f"--gpu-layers {fitting} fits"
+    advice = "glm3edge plan shows what fits" if fitting is None else f"--gpu-layers {fitting} fits"
     raise DeviceError(
         f"{name} would need {needed / _MIB:,.0f} MiB and has {free[name] / _MIB:,.0f} MiB: {advice}"
     )

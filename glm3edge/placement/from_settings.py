@@ -69,7 +69,7 @@ def _patterns(settings: Settings, devices: Sequence[Device]) -> list[tuple[str, 
     for pair in settings.tensor_placement:
         pattern, _, name = pair.rpartition("=")
         if name not in names:
-            raise ConfigError(f"--tensor-placement {pair}: there is no {name}, only {_list(names)}")
+            raise ConfigError(f"--tensor-placement {pair}: the devices are {_list(names)}")
         pairs.append((pattern, name))
     return pairs
 
@@ -86,7 +86,7 @@ def _main_gpu(settings: Settings, devices: Sequence[Device]) -> int | None:
     number = settings.main_gpu
     if number is not None and number >= len(devices):
         names = _list([f"{index}: {device.name}" for index, device in enumerate(devices)])
-        raise ConfigError(f"--main-gpu {number}: there are {names}")
+        raise ConfigError(f"--main-gpu {number}: the GPUs are {names}")
     return number
 
 
@@ -105,8 +105,8 @@ def check_no_device_options(settings: Settings) -> None:
     option = next((name for name, is_asked in asked.items() if is_asked), None)
     if option is not None:
         raise ConfigError(
-            f"{option}: there is no GPU here that llama.cpp can use, and no worker (--rpc); "
-            "glm3edge doctor tells what is missing"
+            f"{option}: llama.cpp found no GPU that it can use here, and no worker (--rpc); "
+            "glm3edge doctor shows what is missing"
         )
 
 

@@ -49,7 +49,7 @@ _MAX_FAILED_CHECKS = 2
 """After so many in a row the replies that are under way are given up."""
 
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-_NO_EVENT = "the engine sent what is no part of a completion"
+_NO_EVENT = "the engine sent something that is not part of a completion"
 
 
 class Pieces(Protocol):
@@ -295,4 +295,4 @@ class RemoteEngine:
             response = await self._client.get(url, timeout=_CHECK_SECONDS)
         except httpx.HTTPError:
             return "it does not answer"
-        return f"its health is {response.status_code}" if response.is_server_error else None
+        return f"/health answers {response.status_code}" if response.is_server_error else None

@@ -72,7 +72,7 @@ async def events(response: httpx.Response) -> AsyncIterator[bytes]:
     async for data in response.aiter_bytes():
         *lines, rest = (rest + data).split(b"\n")
         if len(rest) > _EVENT_BYTES:
-            raise httpx.RemoteProtocolError("the server sent an event without end")
+            raise httpx.RemoteProtocolError("the server sent an event that does not end")
         for line in lines:
             if line.startswith(b"data:"):
                 yield line[5:].strip()

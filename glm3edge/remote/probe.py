@@ -91,7 +91,7 @@ class _Probe:
         choice = self._choice({"model": model, "prompt": prompt, "max_tokens": 2})
         if not _ids(choice):
             raise self._unfit(
-                "it gives no token ids back: it takes vLLM 0.10.2 or later, or glm3edge serve"
+                "it does not return token ids: use vLLM 0.10.2 or later, or glm3edge serve"
             )
 
     def check_grammar(self, model: str, vocabulary: Vocabulary) -> None:
@@ -134,7 +134,7 @@ class _Probe:
         except httpx.HTTPError as exc:
             raise self._unfit(f"cannot be reached: {reason_of(exc)}: is it running?") from exc
         if response.status_code in (401, 403):
-            raise self._unfit("it wants a key: set GLM3EDGE_ENGINE_KEY, or give --engine-key")
+            raise self._unfit("it needs an API key: set GLM3EDGE_ENGINE_KEY, or give --engine-key")
         if response.is_error:
             detail = message_of(response.content)
             raise self._unfit(f"it refuses /{route} ({response.status_code}): {detail}")

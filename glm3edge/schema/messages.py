@@ -189,7 +189,7 @@ class MessagesRequest(Conversation):
     metadata: dict[str, Any] | None = None
     thread: dict[str, Any] | None = None
     compaction: Annotated[
-        None, refused("no conversation is compacted here: ask for a summary in a message")
+        None, refused("this server does not compact conversations: ask for a summary in a message")
     ] = None
 
 

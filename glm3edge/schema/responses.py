@@ -96,7 +96,7 @@ class ResponseRequest(TokenChoice):
     prompt_cache_key: str | None = None
     truncation: Literal["auto", "disabled"] | None = None
     background: Annotated[
-        bool | None, refused("no response is made in the background", but=(False,))
+        bool | None, refused("this server cannot run responses in the background", but=(False,))
     ] = None
     conversation: Annotated[None, refused("not supported: use previous_response_id")] = None
     prompt: Annotated[None, refused("not supported: use instructions and input")] = None

@@ -37,7 +37,7 @@ def load_tls(settings: Settings) -> ssl.SSLContext | None:
 def _server(cert: Path, key: Path) -> ssl.SSLContext:
     def refuse() -> NoReturn:
         raise ConfigError(
-            f"--tls-key {key}: the key is encrypted, and nobody is asked for its password; decrypt "
+            f"--tls-key {key}: the key is encrypted, and glm3edge asks for no password; decrypt "
             f"it with openssl pkey -in {key} -out FILE"
         )
 
@@ -69,7 +69,7 @@ def _client(cert: Path) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cert)
     except ssl.SSLError as exc:
-        raise ConfigError(f"--tls-cert {cert} is no certificate in PEM format") from exc
+        raise ConfigError(f"--tls-cert {cert} is not a certificate in PEM format") from exc
     return context
 
 

@@ -287,7 +287,7 @@ class CompletionService:
 def _refuse_unsupported(request: CompletionRequest) -> None:
     """Refuse fields that would otherwise be ignored silently."""
     if request.suffix:
-        message = "suffix is not supported: the model goes on from a prompt and fills no gaps"
+        message = "suffix is not supported: the model only continues a prompt and cannot fill gaps"
         raise InvalidRequestError(message, param="suffix")
     if (request.best_of or 1) > 1:
         message = "best_of is not supported: ask for n choices and their logprobs, and choose"

@@ -151,7 +151,7 @@ class Store:
             if pulled := find_pulled(hub, copy, self._listings):
                 return pulled.path
         raise ConfigError(
-            f"there is no file or folder {name}, and nothing was pulled by that name"
+            f"there is no file or folder {name}, and no model of that name was pulled"
             f"{did_you_mean(name)}"
         )
 
@@ -176,7 +176,7 @@ class Store:
         path, hub_name = Path(name).expanduser(), parse_name(name)
         if path.exists() or hub_name is None:
             if not path.exists() and (hint := did_you_mean(name)):
-                raise ConfigError(f"there is no folder {name}, and no repository either{hint}")
+                raise ConfigError(f"there is neither a folder nor a repository {name}{hint}")
             return checkpoint_folder(path)
         pulled = self._find_pulled(hub_name, None) or self._pull(hub_name, None, None)
         if pulled.is_gguf:
@@ -251,7 +251,7 @@ class Store:
         hub_name = parse_name(name)
         if hub_name is None:
             raise ConfigError(
-                f"there is no file or folder {name}, and no repository has such a name"
+                f"there is no file or folder {name}, and no repository has that name"
                 f"{did_you_mean(name)}: give a GGUF file, a checkpoint folder or owner/name"
             )
         return self._find_in_hub(hub_name, quant_type, default_type, check)
@@ -297,7 +297,7 @@ class Store:
     ) -> Pulled:
         self._converter.make_folder()
         if self._announce is not None:
-            self._announce("pull", f"{name}, once; a download that was cut off goes on")
+            self._announce("pull", f"{name}, once; an interrupted download resumes")
         return pull(
             client_for(name),
             name,

@@ -71,7 +71,7 @@ def _load(spec: str) -> Function:
             raise ConfigError(f"--tool {spec}: {place} has no {path}; its functions: {known}")
         found = getattr(found, name)
     if not callable(found) or inspect.isclass(found):
-        raise ConfigError(f"--tool {spec}: {path} is no function")
+        raise ConfigError(f"--tool {spec}: {path} is not a function")
     return typing.cast("Function", found)
 
 
@@ -103,7 +103,7 @@ def _run_file(file: Path) -> types.ModuleType:
     name = f"glm3edge_tool_{file.stem}"
     module_spec = importlib.util.spec_from_file_location(name, file)
     if module_spec is None or module_spec.loader is None:
-        raise ImportError(f"{file} is no Python file")
+        raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = module  # annotations are looked up there
     module_spec.loader.exec_module(module)
@@ -244,7 +244,7 @@ def _text_of(result: Any) -> str:
     try:
         plain = pydantic_core.to_jsonable_python(result, fallback=str)
     except (ValueError, pydantic_core.PydanticSerializationError) as exc:
-        raise ToolError(f"its result is no text and no JSON: {exc}") from exc
+        raise ToolError(f"its result is neither text nor JSON: {exc}") from exc
     return json.dumps(plain, ensure_ascii=False)
 
 

@@ -51,7 +51,7 @@ class _OpenToolbox:
         tool = self._tools.get(name)
         if tool is None:
             known = ", ".join(self._tools) or "none"
-            raise ToolError(f"there is no tool {name}; there are: {known}")
+            raise ToolError(f"unknown tool {name}; the tools are: {known}")
         try:
             result = await tool.run(arguments)
         except ToolError as exc:
@@ -99,4 +99,4 @@ def _check_allowed(allowed: Sequence[str], tools: Sequence[Tool]) -> None:
     known = {ALL, *(tool.name for tool in tools)}
     if unknown := [name for name in allowed if name not in known]:
         names = ", ".join(sorted(known - {ALL})) or "none"
-        raise ConfigError(f"--allow-tool {unknown[0]}: there is no such tool; there are: {names}")
+        raise ConfigError(f"--allow-tool {unknown[0]}: unknown tool; the tools are: {names}")

@@ -320,7 +320,7 @@ def test_arguments_that_only_json_can_express(
 
 @pytest.mark.parametrize("parameters", [{"type": "string"}, {"type": ["array"]}, {"not": {}}])
 def test_arguments_have_to_be_an_object(parameters: dict[str, Any]) -> None:
-    with pytest.raises(InvalidRequestError, match="'find' are no object"):
+    with pytest.raises(InvalidRequestError, match="'find' are not an object"):
         call_grammar(tool_with(parameters))
 
 

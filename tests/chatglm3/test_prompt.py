@@ -201,7 +201,7 @@ def test_turns_of_token_ids(conversation: list[Turn]) -> None:
 @pytest.mark.parametrize("ids", [spell("你好"), [GMASK, SOP, USER], [EOS]])
 def test_token_ids_that_are_no_turns(ids: list[int]) -> None:
     vocabulary = FakeVocabulary()
-    with pytest.raises(InvalidRequestError, match="no conversation of this model"):
+    with pytest.raises(InvalidRequestError, match="not a conversation of this model"):
         decode_turns(ids, vocabulary, SpecialTokens.of(vocabulary))
 
 

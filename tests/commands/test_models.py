@@ -92,7 +92,7 @@ def test_pull_convert_list_remove(user: User, tiny_checkpoint: Path) -> None:
     heading, row = user.ok("models").splitlines()
     assert heading.split() == ["NAME", "SIZE", "TYPE", "CONTEXT", "ORIGIN", "LAST", "USED"]
     assert row.split()[:6] == [model["name"], "4.1", "MiB", "q8_0", "1024", "zai-org/tiny"]
-    assert "there is no model other" in user.refused(2, "models", "rm", model["name"], "other")
+    assert "model other was not found" in user.refused(2, "models", "rm", model["name"], "other")
     assert len(user.models()) == 1
     assert user.ok("models", "rm", model["name"]).startswith(f"removed {model['name']}: ")
     assert user.models() == []
@@ -122,12 +122,12 @@ def test_a_gguf_file(user: User, tiny_gguf: Path) -> None:
 def test_plans_are_made_for_what_was_pulled(user: User, tiny_checkpoint: Path) -> None:
     """By its name, of the folder or the file that is there already; nothing is pulled for it."""
     words = ("--vram", "0", "--ram", "8GiB", "--bandwidth", "10GB/s", "--json")
-    assert "nothing was pulled by that name" in user.refused(2, "plan", "zai-org/tiny", *words)
+    assert "no model of that name was pulled" in user.refused(2, "plan", "zai-org/tiny", *words)
     user.hub.push_folder("zai-org/tiny", tiny_checkpoint)
     user.ok("pull", "zai-org/tiny")
     user.hub.requests.clear()
     plan = json.loads(user.ok("plan", "zai-org/tiny", "--type", "q8_0", *words))
-    assert plan["recommended"]["command"].startswith("glm3edge serve zai-org/tiny --type q8_0 ")
+    assert plan["recommended"]["command"].startswith("glm3edge serve zai-org/tiny --type q8_0")
     assert user.hub.requests == []
     user.ok("pull", "zai-org/tiny:q8_0")
     (model,) = user.models()
@@ -170,7 +170,7 @@ def test_failures_of_pull_are_one_line(user: User, tiny_checkpoint: Path) -> Non
     assert "no file or folder o/x, and no repository" in user.refused(11, "pull", "o/x")
     assert "no revision v9" in user.refused(11, "pull", "o/m", "--revision", "v9")
     assert "unknown type 'q9'" in user.refused(2, "pull", "o/m:q9")
-    assert "no file fits o/m:x.gguf" in user.refused(11, "pull", "o/m:x.gguf")
+    assert "no file matches o/m:x.gguf" in user.refused(11, "pull", "o/m:x.gguf")
     assert "(did you mean chatglm3-6b?): give owner" in user.refused(2, "pull", "chatglm3")
     offline = user.refused(11, "pull", "o/m", HF_HUB_OFFLINE="1")
     assert "HF_HUB_OFFLINE is set: run glm3edge pull o/m once without it" in offline
@@ -181,14 +181,14 @@ def test_failures_of_pull_are_one_line(user: User, tiny_checkpoint: Path) -> Non
     assert "HF_TOKEN is a valid" in user.refused(11, "pull", "o/m", HF_TOKEN="hf_no")  # noqa: S106
     hub.sent_instead["tokenizer.model"] = b"damaged"
     damaged = user.refused(11, "pull", "o/m", HF_TOKEN=TOKEN)
-    assert "tokenizer.model of o/m came damaged" in damaged
+    assert "tokenizer.model of o/m arrived damaged" in damaged
     hub.sizes["model-00001-of-00002.safetensors"] = 10**18
     hub.sent_instead.clear()
     assert "MiB are needed" in user.refused(11, "pull", "o/m", HF_TOKEN=TOKEN)
 
 
 def test_failures_of_serve(user: User) -> None:
-    assert "no repository has such a name" in user.refused(2, "serve", "no/such/model.gguf")
+    assert "no repository has that name" in user.refused(2, "serve", "no/such/model.gguf")
     assert "no file or folder o/x, and no rep" in user.refused(11, "serve", "o/x", "--port", "0")
     assert "HF_HUB_OFFLINE" in user.refused(11, "serve", "o/x", "--port", "0", HF_HUB_OFFLINE="1")
 
@@ -220,7 +220,7 @@ def test_convert_takes_names_and_folders_of_the_cache(user: User, tiny_checkpoin
     user.ok("convert", str(snapshot), *words, str(files[3]))
     assert len({file.read_bytes() for file in files}) == 1
     assert "did you mean chatglm3-6b" in user.refused(2, "convert", "chatglm3", *words, "x.gguf")
-    assert "there is no such folder" in user.refused(3, "convert", "nothing", *words, "x.gguf")
+    assert "the folder does not exist" in user.refused(3, "convert", "nothing", *words, "x.gguf")
     assert not list((user.folder / "cache").rglob("*.gguf"))
 
 
@@ -254,4 +254,4 @@ def test_inspect_what_is_damaged(user: User, tiny_gguf: Path) -> None:
     path.write_bytes(tiny_gguf.read_bytes()[:50_000])
     expected = f"error: cannot read {path}: it is damaged or cut off; convert or download it again"
     assert user.refused(8, "inspect", str(path)) == expected
-    assert "there is no file x.gguf" in user.refused(2, "inspect", "x.gguf")
+    assert "file x.gguf was not found" in user.refused(2, "inspect", "x.gguf")

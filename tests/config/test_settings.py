@@ -60,7 +60,7 @@ def test_this_machine_needs_none(host: str) -> None:
 
 
 def test_a_key_and_no_auth_exclude_each_other() -> None:
-    with pytest.raises(ConfigError, match="exclude each other"):
+    with pytest.raises(ConfigError, match="cannot be used together"):
         check_exposure(load_settings(api_key="k", no_auth=True))
 
 
@@ -123,5 +123,5 @@ def test_what_a_remote_engine_cannot_have_is_named(options: dict[str, Any], name
 def test_what_a_remote_engine_can_have() -> None:
     options = {"parallel": 8, "queue": 9, "timeout": 5, "disk_cache": 0, "embedding_model": "e"}
     check_engine_options(load_settings(engine=("http://a",), engine_key="k", **options))
-    with pytest.raises(ConfigError, match="--engine-key is of use with --engine only"):
+    with pytest.raises(ConfigError, match="--engine-key only works with --engine"):
         check_engine_options(load_settings(engine_key="k"))

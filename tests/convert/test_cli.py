@@ -61,7 +61,7 @@ def _remove_all(folder: Path) -> None:
 
 
 BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path], None], int, str]] = {
-    "no folder": (_remove_all, 3, "there is no such folder"),
+    "no folder": (_remove_all, 3, "the folder does not exist"),
     "no config": (lambda p: (p / "config.json").unlink(), 3, "config.json is missing"),
     "no tokenizer": (lambda p: (p / "tokenizer.model").unlink(), 3, "tokenizer.model is missing"),
     "no weights": (_remove_weights, 3, "it has no model"),
@@ -121,7 +121,7 @@ def test_existing_output(small_checkpoint: Path, tmp_path: Path) -> None:
     result = run_convert(small_checkpoint, "-o", output)
     assert result.returncode == 6
     assert result.stderr == (
-        f"error: cannot write {output}: it exists already; "
+        f"error: cannot write {output}: it already exists; "
         "choose another name or pass --overwrite\n"
     )
     assert output.read_text() == "kept"
@@ -141,7 +141,7 @@ def test_a_write_that_fails_midway(small_checkpoint: Path, tmp_path: Path) -> No
         small_checkpoint, "-o", tmp_path / "out.gguf", "-t", "f16", prelude=prelude
     )
     assert result.returncode == 6, result.stderr
-    assert "is allowed there" in result.stderr.splitlines()[-1]
+    assert "are not allowed there" in result.stderr.splitlines()[-1]
     assert not list(tmp_path.iterdir())
 
 

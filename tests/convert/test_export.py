@@ -86,6 +86,6 @@ def test_the_command(small_checkpoint: Path, tmp_path: Path) -> None:
     result = run("export-tokenizer", str(small_checkpoint), "-o", str(folder))
     assert result.returncode == 6
     assert result.stderr == (
-        f"error: cannot write {folder / FILES[0]}: it exists already; "
+        f"error: cannot write {folder / FILES[0]}: it already exists; "
         "choose another name or pass --overwrite\n"
     )

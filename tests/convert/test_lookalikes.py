@@ -68,7 +68,7 @@ CASES: list[tuple[Callable[[Path, Path], None], str, type[ConvertError], str]] =
     ),
     (as_model, "a.gguf", NotACheckpointError, "converted already; give it to glm3edge serve"),
     (as_model, "loras", NotACheckpointError, r"config\.json is missing; give the folder with"),
-    (as_model, "none", NotACheckpointError, "there is no such folder"),
+    (as_model, "none", NotACheckpointError, "the folder does not exist"),
     (as_lora, "model", NotAnAdapterError, "it is a model, or a P-Tuning v2 prefix"),
     (as_lora, "prefix", NotAnAdapterError, "glm3edge convert-prefix the other"),
     (as_lora, "loras", NotAnAdapterError, "such as .*loras/checkpoint-1000$"),

@@ -160,5 +160,5 @@ def test_a_folder_of_something_else_is_not_replaced_by_a_bundle(tmp_path: Path) 
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "is there and is no bundle" in done.stderr
+    assert "exists and is not a bundle" in done.stderr
     assert (tmp_path / "letter").exists()

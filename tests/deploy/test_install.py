@@ -113,7 +113,7 @@ def test_no_compiler(project: Path, tmp_path: Path) -> None:
     path = tools(tmp_path / "tools", *TOOLS, "apt-get")
     done = run(project, "/bin/sh", "scripts/install.sh", PATH=path)
     assert done.returncode == 1
-    line = "error: there is no C++ compiler; install with: sudo apt install g++\n"
+    line = "error: no C++ compiler was found; install with: sudo apt install g++\n"
     assert done.stderr.endswith(line)
     assert "Traceback" not in done.stderr
 
@@ -142,7 +142,7 @@ def test_an_unknown_extra_is_named_at_once(project: Path) -> None:
     done = run(project, "scripts/install.sh", "mpc")
     assert done.returncode == 1
     assert done.stderr == (
-        "error: there is no extra mpc; there are torch, mcp, bench, train and dev\n"
+        "error: unknown extra mpc; choose from torch, mcp, bench, train and dev\n"
     )
 
 
@@ -209,14 +209,14 @@ def test_a_published_wheel_that_is_not_the_right_one_is_not_taken(
     done = take_published(project, published(project, version or pin, library))
     assert done.returncode == 1
     assert "fits this machine and has cuda: compiling llama.cpp instead" in done.stdout
-    assert "error: there is no C++ compiler" in done.stderr
+    assert "error: no C++ compiler was found" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("option", "index", "reason"),
     [
         ("--prebuilt", "", "set PREBUILT_INDEX to the address"),
-        ("--prebuilt=cu", "file:///x", "there is no published wheel cu; there are cpu, vulkan"),
+        ("--prebuilt=cu", "file:///x", "unknown wheel cu; choose cpu, vulkan"),
     ],
 )
 def test_a_published_wheel_has_to_be_named(

@@ -131,7 +131,7 @@ def test_cancel_ends_a_waiting_sequence(backend: FakeBackend, client: Client) ->
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(DecodeError(-3), "llama_decode returned -3"), (MemoryError(), "no memory was left")],
+    [(DecodeError(-3), "llama_decode returned -3"), (MemoryError(), "not enough memory")],
 )
 def test_an_error_ends_its_batch_and_the_engine_goes_on(
     backend: FakeBackend, client: Client, error: Exception, reason: str
@@ -261,7 +261,9 @@ def test_a_full_queue_refuses(backend: FakeBackend) -> None:
     engine.start()
     client = Client(engine)
     listeners = [client.generate() for _ in range(3)]
-    with pytest.raises(QueueFullError, match="no more may; try again in") as caught:
+    with pytest.raises(
+        QueueFullError, match="full, with 2 requests waiting; try again in"
+    ) as caught:
         client.generate()
     assert 1 <= caught.value.retry_after <= 60
     with pytest.raises(QueueFullError):

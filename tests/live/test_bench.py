@@ -37,7 +37,7 @@ def test_one_round(tmp_path: Path) -> None:
 def test_an_unknown_scenario() -> None:
     result = bench("--scenario", "no-such")
     assert result.returncode == 2
-    assert "there is no scenario no-such: choose from one-stream" in result.stderr
+    assert "unknown scenario no-such: choose from one-stream" in result.stderr
 
 
 def test_a_server_that_does_not_start_is_said_so(tmp_path: Path) -> None:

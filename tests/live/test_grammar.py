@@ -98,7 +98,7 @@ def test_logprobs_beside_a_grammar_are_numbers(create: Any) -> None:
         ({"tool_choice": "required"}, "needs tools"),
         (
             {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "no"}}},
-            "there is no tool 'no'",
+            "tools has no tool 'no'",
         ),
         ({"tool_choice": "sometimes"}, "tool_choice"),
         ({"response_format": {"type": "json_schema"}}, "needs json_schema.schema"),

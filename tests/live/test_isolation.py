@@ -71,7 +71,7 @@ def test_a_request_without_memory_fails_alone(served: Server) -> None:
     long["messages"] = [{"role": "user", "content": "很长" * 1500}]
     reply = httpx.post(f"{served.base_url}/chat/completions", json=long, timeout=SECONDS)
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "engine_lost")
-    assert "its process had no memory left" in reply.json()["error"]["message"]
+    assert "its process ran out of memory" in reply.json()["error"]["message"]
     assert_it_serves(served)
 
 

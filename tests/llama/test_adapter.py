@@ -125,7 +125,7 @@ def test_files_that_are_no_adapters(
         (text, "it is not a GGUF file"),
         (tmp_path / "none.gguf", "No such file"),
         (cut, "it is cut off"),
-        (tiny_gguf, "it is no adapter; serve it as the model"),
+        (tiny_gguf, "it is not an adapter; serve it as the model"),
     ):
         with pytest.raises(ModelLoadError, match=reason) as caught:
             Adapter(model, path)

@@ -80,8 +80,8 @@ CHAT_VALUES: list[tuple[str, int, Any, str]] = [
     ("general.architecture", UINT32, 5, "its architecture is 5"),
     ("tokenizer.ggml.model", STRING, "rwkv", "its tokenizer is rwkv"),
     ("tokenizer.ggml.model", STRING, ["llama"], "its tokenizer is"),
-    (TOKENS, STRING, "text", "is no list of texts"),
-    (TOKENS, UINT32, [1, 2], "is no list of texts"),
+    (TOKENS, STRING, "text", "is not a list of strings"),
+    (TOKENS, UINT32, [1, 2], "is not a list of strings"),
     (TOKENS, STRING, ["a", "b", "a"], "a token twice"),
     (TOKENS, STRING, ["", "[EMPTY_0]"], "a token twice"),
     (TOKENS, STRING, ["a", "b"], "lacks tokens for bytes"),
@@ -159,10 +159,15 @@ def test_values_of_an_encoder(
 @pytest.mark.parametrize(
     ("key", "kind", "value", "reason"),
     [
-        ("general.type", UINT32, 1, "general.type is no string"),
-        ("general.architecture", STRING, ["chatglm"] * 2, "general.architecture is no string"),
-        ("adapter.type", FLOAT32, 1.0, "adapter.type is no string"),
-        ("adapter.lora.alpha", UINT32, 8, "adapter.lora.alpha is no float32"),
+        ("general.type", UINT32, 1, "general.type is not of the type string"),
+        (
+            "general.architecture",
+            STRING,
+            ["chatglm"] * 2,
+            "general.architecture is not of the type string",
+        ),
+        ("adapter.type", FLOAT32, 1.0, "adapter.type is not of the type string"),
+        ("adapter.lora.alpha", UINT32, 8, "adapter.lora.alpha is not of the type float32"),
         ("adapter.lora.alpha", FLOAT32, NAN, "adapter.lora.alpha is nan"),
     ],
 )
@@ -194,7 +199,9 @@ def test_parts_of_a_split_model(folder: Path, tmp_path: Path) -> None:
     with Model(path) as model:
         assert model.num_layers == SMALL.num_layers
     path = _parts(folder, tmp_path, lambda part: with_value(part, "split.no", UINT32, 1))
-    with pytest.raises(ModelLoadError, match=r"00002-of-00002.gguf: split.no is no uint16"):
+    with pytest.raises(
+        ModelLoadError, match=r"00002-of-00002.gguf: split.no is not of the type uint16"
+    ):
         Model(path)
     path.with_name("m-00002-of-00002.gguf").unlink()
     with pytest.raises(ModelLoadError, match="No such file"):
@@ -228,7 +235,9 @@ def test_files_that_are_no_models(
         values = {name: value for name, value in document.values.items() if name != key.encode()}
         document = replace(document, values=values)
         document = document if kind is None else with_value(document, key, STRING, kind)
-    _assert_refused(document, tmp_path / "a.gguf", f"it is no model; give it to glm3edge {option}")
+    _assert_refused(
+        document, tmp_path / "a.gguf", f"it is not a model; give it to glm3edge {option}"
+    )
 
 
 def test_files_that_are_no_lora_adapters(folder: Path, tmp_path: Path) -> None:

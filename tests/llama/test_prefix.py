@@ -248,8 +248,8 @@ def test_files_that_are_no_prefixes(model: Model, folder: Path, tmp_path: Path) 
         (text, "it is not a GGUF file"),
         (tmp_path / "none.gguf", "No such file"),
         (cut, "it is cut off"),
-        (folder / "model.gguf", "it is no P-Tuning v2 prefix; convert it with glm3edge"),
-        (tmp_path / "lora.gguf", "it is no P-Tuning v2 prefix; give it with --lora"),
+        (folder / "model.gguf", "it is not a P-Tuning v2 prefix; convert it with glm3edge"),
+        (tmp_path / "lora.gguf", "it is not a P-Tuning v2 prefix; give it with --lora"),
     ):
         with pytest.raises(ModelLoadError, match=reason) as caught:
             Prefix(model, path)

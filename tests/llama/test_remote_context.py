@@ -160,7 +160,7 @@ def test_who_is_not_there_is_named_at_once(model: Model) -> None:
 @pytest.mark.parametrize(
     ("placement", "message"),
     [
-        (Placement(("GPU7",), -1), "no device GPU7 here, only CPU, RPC0"),
+        (Placement(("GPU7",), -1), "device GPU7 was not found; the devices are CPU, RPC0"),
         (
             Placement(("RPC0",), -1, overrides=(("nothing", "CPU"),)),
             "no tensor is called 'nothing'",

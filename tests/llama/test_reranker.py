@@ -166,7 +166,7 @@ def test_rerankers_of_bert_are_refused(path: Path, tmp_path: Path) -> None:
     convert(tmp_path / "model", tmp_path / "model.gguf")
     head = {t.name: t.data for t in gguf.GGUFReader(path).tensors if t.name.startswith("cls")}
     other = rewritten(tmp_path / "model.gguf", tmp_path, without="bert.pooling_type", tensors=head)
-    assert_refused(other, match="it is no reranker of XLM-RoBERTa")
+    assert_refused(other, match="it is not an XLM-RoBERTa reranker")
 
 
 def test_classifiers_are_refused(path: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_each_piece_of_advice_fits(headers: dict[str, Path]) -> None:
 
 
 def test_nothing_to_advise(headers: dict[str, Path]) -> None:
-    with pytest.raises(DoesNotFitError, match="nothing smaller does either"):
+    with pytest.raises(DoesNotFitError, match="nothing smaller fits either"):
         fit_or_advise(headers["q2_k"], (), DeviceBudget(CPU, GIB), CONTEXT)
 
 

@@ -60,7 +60,7 @@ def test_what_does_not_fit_is_refused_with_what_does(
             check_fits(model, more, little, CONTEXT, workers)
         none = [replace(found[0], memory_free=0)]
         whole_device = replace(asked, overrides=((".", "RPC0"),))
-        with pytest.raises(DeviceError, match="glm3edge plan tells what fits"):
+        with pytest.raises(DeviceError, match="glm3edge plan shows what fits"):
             check_fits(model, whole_device, none, CONTEXT, workers)
 
 

@@ -83,10 +83,10 @@ def test_what_fits_is_found_elsewhere(options: dict[str, Any]) -> None:
     ("options", "message"),
     [
         ({"cpu_layers": "5-6"}, "--cpu-layers 5-6: the model has layers 0 to 5"),
-        ({"tensor_placement": ["ffn=GPU0"]}, "there is no GPU0, only CPU, RPC0"),
+        ({"tensor_placement": ["ffn=GPU0"]}, "ffn=GPU0: the devices are CPU, RPC0"),
         ({"tensor_split": "1,1"}, "--tensor-split 1,1: give a share for each: RPC0"),
-        ({"main_gpu": 1}, "--main-gpu 1: there are 0: RPC0"),
-        ({"gpu_layers": "0", "tensor_placement": ["ffn=GPU0"]}, "there is no GPU0"),
+        ({"main_gpu": 1}, "--main-gpu 1: the GPUs are 0: RPC0"),
+        ({"gpu_layers": "0", "tensor_placement": ["ffn=GPU0"]}, "ffn=GPU0: the devices are"),
     ],
 )
 def test_what_is_not_there_is_named(options: dict[str, Any], message: str) -> None:
@@ -96,7 +96,7 @@ def test_what_is_not_there_is_named(options: dict[str, Any], message: str) -> No
 
 def test_where_one_gpu_takes_all_the_others_take_nothing() -> None:
     options = settings(main_gpu=1, tensor_placement=["ffn=RPC0"])
-    with pytest.raises(ConfigError, match="there is no RPC0, only CPU, CUDA0"):
+    with pytest.raises(ConfigError, match="the devices are CPU, CUDA0"):
         chosen_placement(options, TWO, num_layers=NUM_LAYERS)
 
 
@@ -112,7 +112,7 @@ def test_where_one_gpu_takes_all_the_others_take_nothing() -> None:
 )
 def test_without_devices_nothing_can_be_asked_of_them(option: str, value: Any) -> None:
     name = "--" + option.replace("_", "-")
-    with pytest.raises(ConfigError, match=f"{name}: there is no GPU here"):
+    with pytest.raises(ConfigError, match=f"{name}: llama.cpp found no GPU"):
         check_no_device_options(settings(**{option: value}))
 
 

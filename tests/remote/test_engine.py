@@ -287,7 +287,7 @@ def test_health_is_watched(
 
     async def main(engine: RemoteEngine) -> None:
         await until(lambda: not engine.is_healthy)
-        assert engine.problem == "its health is 503"
+        assert engine.problem == "/health answers 503"
         with pytest.raises(EngineUnreachableError):
             engine.check_capacity()
         fake.health = 200

@@ -31,14 +31,14 @@ def test_a_server_that_can_be_an_engine(url: httpx.URL, fake: FakeServer) -> Non
     [
         ({"cards": []}, "lists no models"),
         ({"cards": [{"id": "glm"}]}, "does not say how long the context of glm is"),
-        ({"whole": {"text": "x"}}, "gives no token ids back"),
-        ({"whole": {"text": "x", "token_ids": ["1"]}}, "gives no token ids back"),
+        ({"whole": {"text": "x"}}, "does not return token ids"),
+        ({"whole": {"text": "x", "token_ids": ["1"]}}, "does not return token ids"),
         ({"whole": {"text": "x", "token_ids": [5, 6]}}, "does not follow grammars"),
         ({"whole": GOOD | {"text": "another"}}, "does not follow grammars"),
         ({"whole": GOOD | {"token_ids": [ASSISTANT, *spell("y")]}}, "has another vocabulary"),
         ({"whole": GOOD | {"token_ids": [ASSISTANT, 64_000]}}, "has another vocabulary"),
         ({"refusal": (400, "no completions here")}, r"refuses /completions \(400\): no compl"),
-        ({"refusal": (401, "who?")}, "wants a key: set GLM3EDGE_ENGINE_KEY"),
+        ({"refusal": (401, "who?")}, "needs an API key: set GLM3EDGE_ENGINE_KEY"),
     ],
 )
 def test_a_server_that_cannot(

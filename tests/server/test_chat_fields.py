@@ -237,4 +237,4 @@ def test_only_allowed_tools_are_offered(backend: FakeBackend, client: TestClient
 def test_allowed_tools_have_to_be_there(client: TestClient) -> None:
     status, body = post(client, tools=[WEATHER], tool_choice=allowed("auto", "报时"))
     assert (status, body["error"]["param"]) == (400, "tool_choice")
-    assert "there is no tool '报时'" in body["error"]["message"]
+    assert "tools has no tool '报时'" in body["error"]["message"]

@@ -237,7 +237,7 @@ def test_a_body_is_json_whatever_it_says(
         (GENERATE, {"template": "{{ .Prompt }}"}, "template: "),
         (GENERATE, {"raw": True, "system": "x"}, "raw mode does not support it"),
         (GENERATE, {"context": [5000]}, "context has token id 5000"),
-        (GENERATE, {"context": [1, 2]}, "context: these token ids are no conversation"),
+        (GENERATE, {"context": [1, 2]}, "context: these token ids are not a conversation"),
         (CHAT, {"options": {"temperature": "hot"}}, "options.temperature: "),
         (CHAT, {"format": "xml"}, "format: "),
         (EMBED, {"input": [1, 2]}, "input"),

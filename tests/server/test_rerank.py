@@ -172,7 +172,7 @@ def test_without_a_reranker(services: Services) -> None:
     with TestClient(app) as client:
         reply = client.post("/v1/rerank", json=body())
     assert reply.status_code == 400
-    assert "start the server with --rerank-model BAAI/bge-" in reply.json()["error"]["message"]
+    assert "start it with --rerank-model BAAI/bge-" in reply.json()["error"]["message"]
 
 
 def test_leaving_stops_the_work(reranker: FakeReranker, services: Services, url: str) -> None:

@@ -88,17 +88,17 @@ REFUSED: dict[str, tuple[Callable[[Path, Path, Authority, Path], Files], str]] =
     "a folder": (lambda _c, key, _a, folder: (folder, key), "--tls-cert .*: Is a directory"),
     "a pipe": (lambda cert, _k, _a, folder: (cert, fifo(folder)), "--tls-key .*: it is a pipe"),
     "a device": (lambda _c, key, _a, _f: (Path("/dev/zero"), key), "--tls-cert .*: it is a device"),
-    "text": (lambda _c, key, _a, f: (written(f, b"hi"), key), "no certificate in PEM format"),
+    "text": (lambda _c, key, _a, f: (written(f, b"hi"), key), "is not a certificate in PEM format"),
     "an empty key": (lambda cert, _k, _a, f: (cert, written(f, b"")), "no private key in PEM"),
     "half a certificate": (
         lambda cert, key, _a, folder: (written(folder, cert.read_bytes()[:300]), key),
-        "no certificate in PEM format",
+        "is not a certificate in PEM format",
     ),
     "the binary form": (
         lambda cert, key, _a, f: (written(f, ssl.PEM_cert_to_DER_cert(cert.read_text())), key),
-        "no certificate in PEM format",
+        "is not a certificate in PEM format",
     ),
-    "exchanged": (lambda cert, key, _a, _f: (key, cert), "no certificate in PEM format"),
+    "exchanged": (lambda cert, key, _a, _f: (key, cert), "is not a certificate in PEM format"),
     "another key": (
         lambda cert, _k, ca, _f: (cert, ca.issue("other")[1]),
         "is not the key of the first certificate",

@@ -280,7 +280,7 @@ def test_no_logprobs_of_an_empty_text_are_empty_lists(
 @pytest.mark.parametrize(
     ("fields", "param", "message"),
     [
-        ({"suffix": "尾"}, "suffix", "fills no gaps"),
+        ({"suffix": "尾"}, "suffix", "cannot fill gaps"),
         ({"best_of": 2}, "best_of", "n choices"),
         ({"best_of": 2, "n": 2}, "best_of", "n choices"),
         ({"echo": True, "logprobs": 0}, "logprobs", "leave out echo"),

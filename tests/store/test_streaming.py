@@ -364,7 +364,7 @@ def test_a_disk_that_fills_up_keeps_what_came(home: Home, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patch:
         patch.setattr(MeteredFile, "write", full)
-        with pytest.raises(DiskFullError, match="make room"):
+        with pytest.raises(DiskFullError, match="free some space"):
             home.pull()
     ledger = Ledger(home)
     ledger.check()

@@ -43,7 +43,7 @@ def test_tools_run_without_a_question_only_if_they_are_allowed() -> None:
 
 def test_slips_are_told() -> None:
     assert refusal(functions=[f"{SAMPLES}:nothing"], allowed=["noting"]) == (
-        "--allow-tool noting: there is no such tool; there are: nothing"
+        "--allow-tool noting: unknown tool; the tools are: nothing"
     )
     assert refusal(functions=[f"{SAMPLES}:nothing"] * 2) == (
         "--tool: two functions are called nothing"
@@ -54,7 +54,7 @@ def test_an_empty_toolbox_has_no_tools() -> None:
     async def main() -> None:
         async with open_toolbox() as toolbox:
             assert toolbox.definitions() == []
-            with pytest.raises(ToolError, match="there is no tool x; there are: none"):
+            with pytest.raises(ToolError, match="unknown tool x; the tools are: none"):
                 await toolbox.call("x", {})
 
     asyncio.run(main())

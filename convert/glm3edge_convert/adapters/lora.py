@@ -173,7 +173,9 @@ def _find_module(pair: LoraPair) -> tuple[str, _Module]:
     if module := MODULES.get(pair.module):
         return module.name, module
     raise AdapterTensorError(
-        pair.a.path, pair.a.name, "is of a module that ChatGLM3 has not; is it another model's?"
+        pair.a.path,
+        pair.a.name,
+        "is for a module that ChatGLM3 does not have; it is another model's",
     )
 
 

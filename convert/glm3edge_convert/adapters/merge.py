@@ -69,14 +69,14 @@ def _check_fits(
     """Raise AdapterTensorError unless the model has a ``name`` of the ``shape`` that is changed."""
     base = sources.get(name)
     if base is None:
-        problem = f"is of a module that the model has not: no {name}"
+        problem = f"is for a module that the model does not have: {name}"
         raise AdapterTensorError(tensor.path, tensor.name, problem)
     if base.shape != shape:
         raise AdapterTensorError(
             tensor.path,
             tensor.name,
             f"changes {_by(shape)} weights, and {name} has {_by(base.shape)}; "
-            "is the adapter another model's?",
+            "the adapter is another model's",
         )
 
 

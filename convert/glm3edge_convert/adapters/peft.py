@@ -167,7 +167,7 @@ def open_adapter(folder: Path, *, to_merge: bool) -> LoraAdapter:
         elif to_merge:
             replaced[WRAPPERS.sub("", inner)] = tensor
         else:
-            problem = f"is no LoRA matrix (lora_A or lora_B of a module); {MERGE_HERE}"
+            problem = f"is not a LoRA matrix (lora_A or lora_B of a module); {MERGE_HERE}"
             raise AdapterTensorError(tensor.path, name, problem)
     if not modules and not replaced:
         raise NotAnAdapterError(folder, "its weights are empty")
@@ -177,7 +177,7 @@ def open_adapter(folder: Path, *, to_merge: bool) -> LoraAdapter:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
-        raise NotAnAdapterError(folder, "there is no such folder")
+        raise NotAnAdapterError(folder, "the folder does not exist")
     if not is_adapter(folder):
         raise NotAnAdapterError(folder, f"{CONFIG_FILE} is missing")
     files = [name + suffix for name in WEIGHT_FILES for suffix in ("", INDEX_SUFFIX)]
@@ -193,7 +193,7 @@ def _check_supported(path: Path, config: Mapping[str, Any]) -> None:
         remedy = "train LoRA, or ChatGLM3's own P-Tuning v2 (glm3edge serve --prefix)"
         raise UnsupportedAdapterError(path, "peft_type", kind, meaning, remedy=remedy)
     if kind != "LORA":
-        raise UnsupportedAdapterError(path, "peft_type", kind, "only LORA adapters are known")
+        raise UnsupportedAdapterError(path, "peft_type", kind, "only LORA adapters are supported")
     modules = config.get("modules_to_save")
     if isinstance(modules, list) and any(name in HEADS for name in modules):
         meaning, remedy = "it classifies or rewards", "give an adapter that generates text"
@@ -229,7 +229,7 @@ def _pair(
         raise AdapterTensorError(some.path, some.name, f"has no {other} beside it")
     for tensor in (a, b):
         if len(tensor.shape) != 2 or 0 in tensor.shape:
-            raise AdapterTensorError(tensor.path, tensor.name, "is no matrix")
+            raise AdapterTensorError(tensor.path, tensor.name, "is not a matrix")
     rank = count(path, _for_module(path, config, "rank_pattern", "r", module), "r")
     for tensor, found in ((a, a.shape[0]), (b, b.shape[1])):
         if found != rank:
@@ -259,7 +259,9 @@ def _magnitudes(
         raise UnsupportedAdapterError(path, "use_dora", True, "the embedding's columns are scaled")
     if magnitudes.shape != b.shape[:1]:
         raise AdapterTensorError(
-            magnitudes.path, magnitudes.name, f"has not {b.shape[0]} values, one to a row of lora_B"
+            magnitudes.path,
+            magnitudes.name,
+            f"must have {b.shape[0]} values, one for each row of lora_B",
         )
     return magnitudes
 

@@ -122,7 +122,7 @@ def _read_sizes(folder: Path, config: Mapping[str, Any]) -> _Sizes:
     check_options(path, config, {"multi_query_attention": True})
     is_projected = config.get("prefix_projection") or False
     if type(is_projected) is not bool:
-        raise ConfigError(path, "prefix_projection", f"is {is_projected!r}, no true or false")
+        raise ConfigError(path, "prefix_projection", f"is {is_projected!r}, neither true nor false")
     head_size = count(path, config, "kv_channels")
     if head_size % 4:
         raise ConfigError(path, "kv_channels", "must be a multiple of 4")

@@ -19,7 +19,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         DamagedFileError: the file is not a JSON object.
     """
     if not folder.is_dir():
-        raise NotACheckpointError(folder, "there is no such folder")
+        raise NotACheckpointError(folder, "the folder does not exist")
     if not (folder / CONFIG_FILE).is_file():
         raise NotACheckpointError(folder, f"{CONFIG_FILE} is missing")
     return read_object(folder / CONFIG_FILE)

@@ -34,8 +34,8 @@ MAX_DIMENSIONS = 4
 MAX_ALIGNMENT = 2**20
 
 _MAGIC = b"GGUF"
-_CONVERT = "convert the checkpoint that it was made of: glm3edge convert FOLDER"
-_OLD = f"is in a format that llama.cpp gave up for GGUF in 2023; {_CONVERT}"
+_CONVERT = "convert the checkpoint that it was made from: glm3edge convert FOLDER"
+_OLD = f"is in a format that llama.cpp replaced with GGUF in 2023; {_CONVERT}"
 _OTHER_MAGICS = {
     b"ggml": f"is in chatglm.cpp's own format, which only that program reads; {_CONVERT}",
     b"lmgg": _OLD,
@@ -168,10 +168,10 @@ class _HeaderReader:
         for _ in range(num_values):
             key = self._text(MAX_KEY_BYTES)
             if not key or key in metadata:
-                raise self._damaged(f"the key {key} is there twice" if key else "an empty key")
+                raise self._damaged(f"the key {key} appears twice" if key else "an empty key")
             types[key], metadata[key] = self._value(key)
         if (alignment := _alignment(metadata, types)) is None:
-            raise self._damaged("its alignment is no power of two")
+            raise self._damaged("its alignment is not a power of two")
         tensors = self._tensors(num_tensors, alignment)
         self._check_is_not_joined(tensors)
         return GgufHeader(self._path, self._num_bytes, metadata, types, tensors)
@@ -264,7 +264,7 @@ class _HeaderReader:
         shape = tuple(self._number("Q") for _ in range(num_dimensions))[::-1]
         number, offset = self._number("I"), self._number("Q")
         if former := _FORMER_TYPES.get(number):
-            what = f"tensor {one_line(name)} is {former}, a type that llama.cpp gave up"
+            what = f"tensor {one_line(name)} is {former}, a type that llama.cpp no longer supports"
             raise GgufError(self._path, f"{what}; take a file of another type, such as Q4_0")
         try:
             kind = GGMLQuantizationType(number)

@@ -95,7 +95,7 @@ def read_imatrix(path: Path) -> Imatrix:
             raise ImatrixError(path, "is a GGUF file of another kind")
         tensors = {name: header.floats(name) for name in header.tensors}
     except GgufError as exc:
-        problem = f"cannot be read: {exc.reason}; llama.cpp's old format is not read"
+        problem = f"cannot be read: {exc.reason}; llama.cpp's old format is not supported"
         raise ImatrixError(path, problem) from exc
     datasets = [str(name) for name in _listed(header.metadata.get(_DATASETS))]
     num_chunks = header.metadata.get("imatrix.chunk_count")
@@ -118,7 +118,7 @@ def _mean(
     path: Path, name: str, sums: NDArray[np.float32], counts: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
     if counts is None or counts.size != 1 or not counts.item() > 0:
-        raise ImatrixError(path, f"does not tell how often {name} was counted")
+        raise ImatrixError(path, f"does not say how often {name} was counted")
     mean = (sums.reshape(-1) / counts.item()).astype(np.float32)
     if not ((mean >= 0) & (mean < MAX_MEAN_SQUARE)).all():
         raise ImatrixError(path, f"has values in {name} that no squares add up to")

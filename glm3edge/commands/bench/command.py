@@ -121,7 +121,7 @@ def _measure(options: BenchOptions, path: Path, names: list[str], *, threads: in
 def _known_names(given: list[str] | None) -> list[str]:
     for name in given or ():
         if name not in SCENARIOS:
-            raise ConfigError(f"there is no scenario {name}: choose from {', '.join(SCENARIOS)}")
+            raise ConfigError(f"unknown scenario {name}: choose from {', '.join(SCENARIOS)}")
     return given or list(SCENARIOS)
 
 

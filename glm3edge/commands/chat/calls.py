@@ -53,9 +53,9 @@ async def run_call(toolbox: Toolbox, call: Call) -> str:
     try:
         arguments = json.loads(call.arguments or "{}")
     except ValueError as exc:
-        return f"error: the arguments are no JSON: {exc}"
+        return f"error: the arguments are not JSON: {exc}"
     if not isinstance(arguments, dict):
-        return "error: the arguments are no JSON object"
+        return "error: the arguments are not a JSON object"
     try:
         return await toolbox.call(call.name, arguments)
     except ToolError as exc:
@@ -127,7 +127,7 @@ class UnattendedCallHandler:
             raise ToolError(f"the model calls {call.name}, which cannot be run here")
         if not toolbox.is_allowed(call.name):
             raise ToolError(
-                f"the model calls {call.name}, and no user can be asked: allow it by name "
+                f"the model calls {call.name}, and there is nobody to ask: allow it by name "
                 f"with --allow-tool {call.name}"
             )
         result = await interruptible(run_call(toolbox, call))
@@ -136,7 +136,7 @@ class UnattendedCallHandler:
 
     async def may_continue(self, num_rounds: int) -> bool:
         """See ``CallHandler``."""
-        raise Glm3EdgeError(f"the model has called tools {num_rounds} times and did not answer")
+        raise Glm3EdgeError(f"the model called tools {num_rounds} times without answering")
 
 
 def show_call(console: Console, label: str, call: Call) -> None:

@@ -100,7 +100,7 @@ def _message(words: list[str], model: str | None) -> str | None:
     if words:
         return message_of(words, "")
     if not sys.stdout.isatty():
-        raise ConfigError("a conversation needs a terminal: give a prompt, or pipe a text in")
+        raise ConfigError("a conversation needs a terminal: give a prompt, or pipe text in")
     return None
 
 
@@ -117,7 +117,7 @@ def message_of(words: Sequence[str], piped: str) -> str:
     """
     text = "\n\n".join(filter(None, (" ".join(words).strip(), piped.strip())))
     if not text:
-        raise ConfigError("there is nothing to send: give a prompt, or pipe a text in")
+        raise ConfigError("nothing to send: give a prompt, or pipe text in")
     return text.encode(errors="replace").decode()  # halves of surrogate pairs have no tokens
 
 

@@ -61,7 +61,7 @@ class GenerationOptions:
             ConfigError: there is no such option, or it cannot have the value.
         """
         if name not in NAMES:
-            raise ConfigError(f"there is no setting {name}{_nearest(name)}")
+            raise ConfigError(f"unknown setting {name}{_nearest(name)}")
         if text.lower() == DEFAULT:
             self._values.pop(name, None)
             return

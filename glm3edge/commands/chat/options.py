@@ -43,7 +43,7 @@ class ChatOptions(Options):
     ] = None
     api_key: Annotated[
         str | None,
-        typer.Option(help="API key of the server; better set GLM3EDGE_API_KEY. [none]"),
+        typer.Option(help="API key of the server; prefer GLM3EDGE_API_KEY. [none]"),
     ] = None
     system: Annotated[str | None, typer.Option(metavar="TEXT", help="System prompt. [none]")] = None
     assignments: Annotated[

@@ -54,7 +54,7 @@ def save(transcript: Transcript, path: Path) -> None:
     except OSError as exc:
         raise TranscriptError(path, exc.strerror or str(exc)) from exc
     if path.exists() and not _is_transcript(path):
-        raise TranscriptError(path, "a file is there that is no saved chat; choose another name")
+        raise TranscriptError(path, "it is a file that is not a saved chat; choose another name")
     body = {
         "format": FORMAT,
         "version": VERSION,
@@ -81,9 +81,11 @@ def load(path: Path) -> Transcript:
     if isinstance(body, list):
         body = {"messages": body}
     if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
-        raise TranscriptError(path, "there is no list of messages in it")
+        raise TranscriptError(path, "it does not contain a list of messages")
     if body.get("format") == FORMAT and body.get("version") != VERSION:
-        raise TranscriptError(path, f"it is of version {body.get('version')}; this one reads 1")
+        raise TranscriptError(
+            path, f"it has version {body.get('version')}; this glm3edge reads version 1"
+        )
     settings = body["settings"] if isinstance(body.get("settings"), dict) else body
     found = Transcript(
         system=str(body.get("system") or ""),
@@ -106,7 +108,7 @@ def load_tools(path: Path) -> list[dict[str, Any]]:
     try:
         _TOOLS.validate_python(body)
     except ValidationError as exc:
-        raise TranscriptError(path, f"no list of tools: {first_error(exc)}") from exc
+        raise TranscriptError(path, f"it is not a list of tools: {first_error(exc)}") from exc
     tools: list[dict[str, Any]] = body
     return tools
 

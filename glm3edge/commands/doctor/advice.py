@@ -111,7 +111,7 @@ def rpc_advice(backends: Collection[str]) -> list[Advice]:
     """Advice if llama.cpp was built without support for workers."""
     if "rpc" in backends:
         return []
-    text = "llama.cpp was built without RPC: it can use no worker and be none."
+    text = "llama.cpp was built without RPC: it can neither use workers nor be one."
     return [Advice(text, ("scripts/install.sh",), is_fault=True)]
 
 
@@ -138,7 +138,7 @@ def wsl_advice(kernel: str, memory_total: int) -> list[Advice]:
 
 
 def _no_gpu(backends: Collection[str]) -> Advice:
-    text = "No GPU of NVIDIA, AMD, Intel or Apple was found: the CPU computes."
+    text = "No NVIDIA, AMD, Intel or Apple GPU was found, so the CPU does the work."
     built = [title for name, title in _TITLES.items() if name in backends]
     if built:
         text += f" llama.cpp is built for {' and '.join(built)} all the same."
@@ -182,14 +182,14 @@ def _nvidia_advice(name: str, setup: GpuSetup, backends: Collection[str]) -> Adv
     if builds:
         lacks = "" if setup.has_nvcc else " CUDA's compiler is missing too."
         return Advice(
-            f"{name}: the driver is there, but llama.cpp was not built for it.{lacks}",
+            f"{name}: the driver is installed, but llama.cpp was not built for it.{lacks}",
             tuple(builds),
             is_fault=True,
         )
     return Advice(
-        f"{name}: driver and build are there, but llama.cpp finds no GPU. Driver and kernel may "
-        "differ since an update (restart the machine), the driver may be older than the CUDA "
-        "that llama.cpp was built with, or CUDA_VISIBLE_DEVICES may hide it.",
+        f"{name}: the driver is installed and llama.cpp is built for it, but finds no GPU. Driver "
+        "and kernel may differ since an update (restart the machine), the driver may be older than "
+        "the CUDA that llama.cpp was built with, or CUDA_VISIBLE_DEVICES may hide it.",
         ("nvidia-smi",),
         is_fault=True,
     )
@@ -230,7 +230,8 @@ def _vulkan_advice(
         commands.append("make serve VULKAN=1")
     if not faults:
         faults.append(
-            "driver and build are there, but llama.cpp finds no GPU: may this user access it?"
+            "the driver is installed and llama.cpp is built for it, but finds no GPU: does this "
+            "user have access to it?"
         )
         commands.append("ls -l /dev/dri && id")
     text = f"{name}: {'; '.join(faults)}."

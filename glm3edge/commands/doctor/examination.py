@@ -192,4 +192,7 @@ def _fault(address: str, reason: str | None) -> str:
         return (
             f"the worker {address} does not answer; it may be busy: it serves one client at a time"
         )
-    return f"the worker {address} cannot be used ({reason}): has it the same version of llama.cpp?"
+    return (
+        f"the worker {address} cannot be used ({reason}): does it have the same version of "
+        "llama.cpp?"
+    )

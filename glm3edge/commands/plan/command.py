@@ -128,7 +128,7 @@ def _size(option: str, text: str) -> int:
 def _check_unit(option: str, text: str, *, example: str) -> None:
     """Refuse a number without a unit that cannot be meant in bytes."""
     if _BARE_NUMBER.fullmatch(text) and 0 < float(text) < _LEAST_BYTES:
-        raise ConfigError(f"{option} {text}: of which unit? Write {example}, say")
+        raise ConfigError(f"{option} {text}: the unit is missing; write {example}, for example")
 
 
 def _rate(option: str, text: str | None) -> float | None:

@@ -75,7 +75,7 @@ def make_report(
         ModelError: the model cannot be read.
     """
     if settings.ctx_size > MAX_CONTEXT_SIZE:
-        raise ConfigError(f"--ctx-size {settings.ctx_size}: at most {MAX_CONTEXT_SIZE} is planned")
+        raise ConfigError(f"--ctx-size {settings.ctx_size}: plan takes at most {MAX_CONTEXT_SIZE}")
     most = model.hparams.context_size
     context_params = ContextParams(
         settings.ctx_size or min(most, defaults.CONTEXT_SIZE),

@@ -71,8 +71,8 @@ class DeviceOptions(Options, heading="Devices"):
     shrink_ctx: Annotated[
         bool | None,
         typer.Option(
-            help="Use a smaller context, of 2048 tokens at least, if all layers fit on the GPUs "
-            "then. [off]"
+            help="Shrink the context, to no less than 2048 tokens, if all layers then fit on the "
+            "GPUs. [off]"
         ),
     ] = None
     cpu_layers: Annotated[
@@ -111,8 +111,8 @@ class DeviceOptions(Options, heading="Devices"):
     isolate: Annotated[
         bool | None,
         typer.Option(
-            help="Run the engine in a process of its own on the CPU, too, so that it can run out "
-            "of memory without the server. [off]"
+            help="Run the engine in a process of its own on the CPU too, so that running out of "
+            "memory does not end the server. [off]"
         ),
     ] = None
     idle_unload: Annotated[
@@ -178,7 +178,7 @@ class EngineOptions(Options, heading="Engine on another machine"):
     ] = None
     engine_key: Annotated[
         str | None,
-        typer.Option(help="API key of the engine; better set GLM3EDGE_ENGINE_KEY. [none]"),
+        typer.Option(help="API key of the engine; prefer GLM3EDGE_ENGINE_KEY. [none]"),
     ] = None
 
 
@@ -210,11 +210,13 @@ class AccessOptions(Options, heading="Access"):
     ] = None
     api_key: Annotated[
         str | None,
-        typer.Option(help="API key that clients must send; better set GLM3EDGE_API_KEY. [none]"),
+        typer.Option(help="API key that clients must send; prefer GLM3EDGE_API_KEY. [none]"),
     ] = None
     no_auth: Annotated[
         bool | None,
-        typer.Option("--no-auth", help="Let other machines in without an API key. [off]"),
+        typer.Option(
+            "--no-auth", help="Allow requests from other machines without an API key. [off]"
+        ),
     ] = None
     allowed_hosts: Annotated[
         list[str] | None,

@@ -43,7 +43,7 @@ class DivergenceError(VerifyError):
     def __init__(self, path: Path, *, mean_kl: float, limit: float, kv_type: str = "f32") -> None:
         remedy = "of its type: convert it again, from this original"
         if kv_type != "f32":
-            remedy = f"of its type with keys and values in {kv_type}: look at it with them in f32"
+            remedy = f"of its type with keys and values in {kv_type}: compare it with them in f32"
         super().__init__(
             path,
             f"its predictions are {mean_kl:.3g} nats per token from the original's, and {limit:g} "

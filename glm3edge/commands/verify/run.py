@@ -156,7 +156,7 @@ def _check(file: Source, original: Source, text: str) -> int:
     try:
         SpecialTokens.of(original.vocabulary)
     except MissingTokenError as exc:
-        raise ConfigError(f"{original.path} is no ChatGLM3 chat model: {exc}") from exc
+        raise ConfigError(f"{original.path} is not a ChatGLM3 chat model: {exc}") from exc
     return check_ids(file.path, file.vocabulary, original.vocabulary, text.splitlines())
 
 

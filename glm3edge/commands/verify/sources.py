@@ -147,7 +147,7 @@ def open_original(name: str, *, num_threads: int) -> Source:
         return CheckpointSource(checkpoint_folder(path))
     if path.is_file():
         return GgufSource(path, num_threads=num_threads)
-    raise ConfigError(f"--against {name}: there is no such file or folder")
+    raise ConfigError(f"--against {name}: no such file or folder")
 
 
 def _precision(kv_type: str) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class CheckpointVocabulary:
         try:
             self._processor = sentencepiece.SentencePieceProcessor(str(path))
         except RuntimeError as exc:
-            raise TokenizerError(path, "is no SentencePiece model; download it again") from exc
+            raise TokenizerError(path, "is not a SentencePiece model; download it again") from exc
         self.vocab_size = vocab_size
         self.eos_id: int = self._processor.eos_id()
         self._num_pieces = len(self._processor)
@@ -130,7 +130,7 @@ def check_entries(path: Path, found: ListedVocabulary, original: ListedVocabular
         raise MismatchError(
             path,
             f"it has {found.vocab_size} tokens where the original has {original.vocab_size}: "
-            "it is of another model or tokenizer",
+            "it comes from another model or tokenizer",
         )
     ids = range(original.vocab_size)
     different = [n for n in ids if not _same(found.entry(n), original.entry(n))]
@@ -139,7 +139,8 @@ def check_entries(path: Path, found: ListedVocabulary, original: ListedVocabular
         raise MismatchError(
             path,
             f"{len(different)} of {len(ids)} tokens differ from the original's: the first is "
-            f"{first}, {_describe(found.entry(first))} for {_describe(original.entry(first))}",
+            f"{first}, {_describe(found.entry(first))} instead of "
+            f"{_describe(original.entry(first))}",
         )
     if found.eos_id != original.eos_id:
         text = f"a text ends with token {found.eos_id} where the original has {original.eos_id}"
@@ -166,8 +167,8 @@ def check_ids(path: Path, found: Vocabulary, original: Vocabulary, lines: Iterab
         )
         raise MismatchError(
             path,
-            f"it gives {text[:40]!r} other token ids than the original: from the {place + 1}. on "
-            f"{ids[place : place + 3]} for {expected[place : place + 3]}",
+            f"it gives {text[:40]!r} other token ids than the original: from number {place + 1} "
+            f"on {ids[place : place + 3]} instead of {expected[place : place + 3]}",
         )
     return num_texts
 

@@ -34,7 +34,7 @@ def free_address(host: str, port: int) -> tuple[str, int]:
     except OSError as exc:
         raise ConfigError(
             f"--host {host}: give a name or an IPv4 address of this machine; llama.cpp's workers "
-            "speak no IPv6"
+            "do not support IPv6"
         ) from exc
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

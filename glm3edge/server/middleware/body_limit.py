@@ -118,7 +118,7 @@ def check_json(body: bytes) -> None:
             "flatter"
         )
     if shape.counts[[*b"NI"]].any():  # Python's parser takes them
-        raise InvalidRequestError("the body is not JSON: NaN and Infinity are no values there")
+        raise InvalidRequestError("the body is not JSON, which has no NaN or Infinity")
     for what, (marks, most) in limits.MAX_COUNTS.items():
         if shape.counts[[*marks]].sum() > most:
             raise InvalidRequestError(

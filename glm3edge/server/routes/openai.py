@@ -42,7 +42,9 @@ async def get_model(services: ServicesOf, model_id: str) -> ModelCard:
     for card in services.cards:
         if card.id == model_id:
             return card
-    raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no model {model_id!r} here")
+    raise HTTPException(
+        HTTPStatus.NOT_FOUND, f"the model {model_id!r} does not exist on this server"
+    )
 
 
 @router.post("/chat/completions", response_model=ChatReply, responses=sse.OR_EVENTS)

@@ -28,7 +28,7 @@ async def rerank(
     """
     service = services.rerank
     if service is None:
-        text = "there is no reranker: start the server with --rerank-model BAAI/bge-reranker-v2-m3"
+        text = "this server has no reranker: start it with --rerank-model BAAI/bge-reranker-v2-m3"
         raise InvalidRequestError(text, param=None)
     pairs = await in_thread(service.prepare, body)
     return await reply(service.rerank(body, pairs))

@@ -104,7 +104,7 @@ def _named_tools(tools: list[Tool], choices: list[NamedToolChoice]) -> list[Tool
     """Those of ``tools`` that ``choices`` name, in their own order."""
     names = {choice.function.name for choice in choices}
     if unknown := names - {tool.function.name for tool in tools}:
-        message = f"there is no tool {min(unknown)!r} in tools"
+        message = f"tools has no tool {min(unknown)!r}"
         raise InvalidRequestError(message, param="tool_choice")
     return [tool for tool in tools if tool.function.name in names]
 

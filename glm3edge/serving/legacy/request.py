@@ -71,7 +71,7 @@ def _tool_choice(body: ChatBody, tools: list[Tool]) -> ToolChoice | None:
         return body.tool_choice
     if isinstance(wanted, ChosenFunction):
         if wanted.name not in {tool.function.name for tool in tools}:
-            message = f"there is no function {wanted.name!r} in functions"
+            message = f"functions has no function {wanted.name!r}"
             raise InvalidRequestError(message, param="function_call")
         return NamedToolChoice(type="function", function=wanted)
     return wanted

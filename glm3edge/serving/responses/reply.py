@@ -119,7 +119,7 @@ def page(items: Sequence[Item], *, after: str | None, limit: int, descending: bo
     if after is not None:
         ids = [item.id for item in ordered]
         if after not in ids:
-            raise InvalidRequestError(f"after: there is no item {after!r}", param="after")
+            raise InvalidRequestError(f"after: item {after!r} does not exist", param="after")
         start = ids.index(after) + 1
     data = ordered[start : start + limit]
     return ItemList(

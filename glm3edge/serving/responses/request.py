@@ -58,7 +58,7 @@ def chat_request(request: ResponseRequest, earlier: Sequence[Item]) -> ChatReque
     tools = ToolTable(without_server_tools(request.tools or (), param="tools"))
     messages = list(_messages(request.instructions, [*earlier, *request.input]))
     if not messages:
-        message = "input has nothing but reasoning: say something"
+        message = "input has only reasoning: add a message"
         raise InvalidRequestError(message, param="input")
     return ChatRequest(
         messages=messages,
@@ -96,7 +96,7 @@ def _check_call_ids(items: Sequence[Item], earlier: Sequence[Item]) -> None:
             known.add(item.call_id)
         elif isinstance(item, CallOutputItem) and item.call_id not in known:
             param, kind = f"input[{index}].call_id", item.type.removesuffix("_output")
-            message = f"{param}: there is no {kind} of call_id {item.call_id!r} before it"
+            message = f"{param}: no {kind} with call_id {item.call_id!r} comes before it"
             raise InvalidRequestError(message, param=param)
 
 

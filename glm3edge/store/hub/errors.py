@@ -161,7 +161,7 @@ class ChecksumError(HubError):
 
     def __init__(self, name: HubName, file: str, *, expected: str, found: str) -> None:
         super().__init__(
-            f"{file} of {name.repository} came damaged (SHA-256 {found[:12]} instead of "
+            f"{file} of {name.repository} arrived damaged (SHA-256 {found[:12]} instead of "
             f"{expected[:12]}) and was removed: pull it again, or set {name.variables.endpoint} to "
             "another mirror"
         )
@@ -184,8 +184,8 @@ class HubSpaceError(HubError):
     ) -> None:
         needed = num_bytes_needed and f"{num_bytes_needed / 2**20:,.0f} MiB are needed and "
         super().__init__(
-            f"no room in {folder}: {needed or ''}{num_bytes_free / 2**20:,.0f} MiB are free; "
-            f"make room, or set {VARIABLES[hub].cache} to another disk"
+            f"not enough space in {folder}: {needed or ''}{num_bytes_free / 2**20:,.0f} MiB are "
+            f"free; free some space, or set {VARIABLES[hub].cache} to another disk"
         )
         self.folder = folder
         self.num_bytes_needed = num_bytes_needed
@@ -203,7 +203,9 @@ class FileChoiceError(HubError):
     def __init__(
         self, name: str, repository: str, files: Sequence[str], *, num_fitting: int
     ) -> None:
-        fault = f"{num_fitting} GGUF files fit {name}" if num_fitting else f"no file fits {name}"
+        fault = (
+            f"{num_fitting} GGUF files match {name}" if num_fitting else f"no file matches {name}"
+        )
         known = ", ".join(files) or "it has no GGUF files"
         super().__init__(f"{fault}: name one as {repository}:FILE ({known})")
         self.name = name

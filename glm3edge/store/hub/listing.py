@@ -132,12 +132,12 @@ def checked_listing(name: HubName, commit: str | None, files: Iterable[RemoteFil
     """
     if commit is None or not _COMMIT.fullmatch(commit):
         variable = name.variables.endpoint
-        raise HubError(f"the hub gives no commit of {name}: set {variable} to another one")
+        raise HubError(f"the hub reports no commit of {name}: set {variable} to another one")
     found = {file.path: file for file in files if _stays_inside(file.path)}
     for file in found.values():
         if file.sha256 is not None and not _SHA256.fullmatch(file.sha256):
             variable = name.variables.endpoint
-            raise HubError(f"the hub gives no SHA-256 of {file.path}: set {variable} to another")
+            raise HubError(f"the hub reports no SHA-256 of {file.path}: set {variable} to another")
     return Listing(name.whole, commit, found)
 
 

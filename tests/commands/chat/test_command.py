@@ -13,8 +13,8 @@ from glm3edge.errors import ConfigError
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "there is nothing to send"),
-        (["--set", "temprature=1", "hi"], "no setting temprature; is temperature meant?"),
+        ([], "nothing to send"),
+        (["--set", "temprature=1", "hi"], "unknown setting temprature; is temperature meant?"),
         (["--set", "temperature=3", "hi"], "temperature: Input should be less than or equal to 2"),
         (["--allow-tool", "f", "hi"], "--allow-tool f: give --tool, --mcp"),
         (["--set", "temperature", "hi"], "write NAME=VALUE"),

@@ -201,7 +201,7 @@ def test_lines(environment: dict[str, str], server: Server, tmp_path: Path) -> N
         terminal.wait_prompt()
         terminal.paste("long " * 1200)
         terminal.press("enter")
-        text = terminal.wait_for("Too long, not sent:", "/reset").replace("\n", " ")
+        text = terminal.wait_for("too long and was not sent:", "/reset").replace("\n", " ")
         assert "the context holds 1024" in text
         assert not re.search(rb"\x1b\[(\d+;)*[349][0-7]m", terminal.output)
         terminal.wait_prompt()
@@ -230,7 +230,7 @@ def test_failures_keep_the_conversation(
     arguments = ("chat", "--base-url", guarded_server.base_url, *GREEDY)
     refused = one_shot(*arguments[1:], "你好", environment=environment)
     assert refused.returncode == 1
-    assert b"wants a key: set GLM3EDGE_API_KEY" in refused.stderr
+    assert b"needs an API key: set GLM3EDGE_API_KEY" in refused.stderr
     with Terminal(
         *arguments, environment={**environment, "GLM3EDGE_API_KEY": "sesame"}
     ) as terminal:

@@ -38,7 +38,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 def test_another_file_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "thesis.txt"
     path.write_text("years of work")
-    with pytest.raises(TranscriptError, match="no saved chat"):
+    with pytest.raises(TranscriptError, match="not a saved chat"):
         save(Transcript(messages=[]), path)
     assert path.read_text() == "years of work"
     with pytest.raises(TranscriptError, match="No such file"):
@@ -76,7 +76,7 @@ def test_the_body_of_a_request_is_loaded(tmp_path: Path) -> None:
     [
         ("{", "no JSON"),
         ("[" * 100_000, "no JSON"),
-        ({}, "no list of messages"),
+        ({}, "does not contain a list of messages"),
         ({"messages": [{"role": "wizard"}]}, r"messages\[0\].role"),
         ({"messages": [{"role": "tool", "tool_call_id": "x", "content": "1"}]}, "no assistant"),
         ({"messages": [], "temperature": 9}, "temperature"),
@@ -100,5 +100,5 @@ def test_tools_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="two tools are called f"):
         offered_tools([TOOL, TOOL], None)
     path.write_text(json.dumps({"f": 1}))
-    with pytest.raises(TranscriptError, match="no list of tools"):
+    with pytest.raises(TranscriptError, match="not a list of tools"):
         load_tools(path)

@@ -177,7 +177,7 @@ def test_what_a_server_refuses_is_said(server: Server) -> None:
     [
         (b"HTTP/1.1 404 Not Found\r\n\r\nno such page", "answered 404: no such page"),
         (b"HTTP/1.1 200 OK\r\n\r\n<html>", "did not answer with JSON"),
-        (b"HTTP/1.1 200 OK\r\n\r\n[1]", "no server of OpenAI's routes"),
+        (b"HTTP/1.1 200 OK\r\n\r\n[1]", "not a server with OpenAI's routes"),
         (b"garbage\r\n\r\n", "127.0.0.1"),
     ],
 )
@@ -194,7 +194,7 @@ def test_a_stream_breaks_off() -> None:
     event = {"choices": [{"delta": {"content": "half"}}]}
     events = {
         "breaks off": b"",
-        "sent what is no event": b"data: nonsense\n\n",
+        "sent something that is not a chat event": b"data: nonsense\n\n",
         "the engine is lost": b'data: {"error": {"message": "the engine is lost"}}\n\n',
     }
 

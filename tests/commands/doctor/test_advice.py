@@ -31,7 +31,7 @@ CUDA, VULKAN, METAL = (f"make serve {name}=1" for name in ("CUDA", "VULKAN", "ME
 @pytest.mark.parametrize(
     ("setup", "backends", "devices", "words", "commands"),
     [
-        (BARE, [], [], "No GPU", []),
+        (BARE, [], [], "GPU was found, so the CPU", []),
         (BARE, ["cuda"], [], "built for CUDA all the same", []),
         # NVIDIA: driver, compiler, build, device
         (
@@ -61,7 +61,7 @@ CUDA, VULKAN, METAL = (f"make serve {name}=1" for name in ("CUDA", "VULKAN", "ME
             GpuSetup("linux", gpus=(Gpu(Vendor.NVIDIA, driver="dxg"),), has_cuda_driver=True),
             [],
             [],
-            "NVIDIA GPU: the driver is there",
+            "NVIDIA GPU: the driver is installed",
             [APT + "nvidia-cuda-toolkit", CUDA],
         ),
         # AMD and Intel: driver, Vulkan's driver, compiler, build, device

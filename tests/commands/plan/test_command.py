@@ -187,7 +187,7 @@ def test_models_that_are_known_need_not_be_there(
     )
     assert found["context_size"] == 16384
     assert "(did you mean chatglm3-6b?)" in refused("chatglm3", *words)
-    assert "nothing was pulled by that name" in refused("someone/chatglm3-6b", *words)
+    assert "no model of that name was pulled" in refused("someone/chatglm3-6b", *words)
 
 
 def test_nothing_fits() -> None:
@@ -253,12 +253,12 @@ def test_folder_needs_only_its_config(glm3_tiny: dict[str, Path], tmp_path: Path
         (("--ram", "-1GiB"), "--ram -1GiB: write a size"),
         (("--gpu-bandwidth", "fast"), "--gpu-bandwidth fast: write bytes per second"),
         (("--gpu-bandwidth", "0"), "--gpu-bandwidth 0: write bytes per second"),
-        (("--vram", "4"), "--vram 4: of which unit? Write 4GiB, say"),
-        (("--vram", "4GiB,6"), "--vram 6: of which unit?"),
-        (("--ram", " 7.5 "), "of which unit?"),
-        (("--bandwidth", "30"), "--bandwidth 30: of which unit? Write 30GB/s, say"),
+        (("--vram", "4"), "--vram 4: the unit is missing; write 4GiB, for example"),
+        (("--vram", "4GiB,6"), "--vram 6: the unit is missing"),
+        (("--ram", " 7.5 "), "the unit is missing"),
+        (("--bandwidth", "30"), "--bandwidth 30: the unit is missing; write 30GB/s, for example"),
         (("--type", "q9"), "unknown type 'q9'"),
-        (("nowhere/to-be-found",), "nothing was pulled by that name"),
+        (("nowhere/to-be-found",), "no model of that name was pulled"),
         (("--ctx-size", "-5"), "ctx_size"),
         (("--rpc", "127.0.0.1:9"), "cannot be reached"),
     ],

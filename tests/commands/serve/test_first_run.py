@@ -228,7 +228,9 @@ def test_a_cache_folder_that_cannot_be_written(obeying: list[str], tmp_path: Pat
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
     wrapper = on_small_disk(tmp_path)
     error = the_error(serve("--cache-dir", str(tmp_path / "cache"), wrapper=wrapper))
-    assert error.endswith("8 MiB are needed and 4 MiB are free; make room or choose another disk")
+    assert error.endswith(
+        "8 MiB are needed and 4 MiB are free; free some space or choose another disk"
+    )
 
 
 def test_memory_that_does_not_suffice(tmp_path: Path) -> None:

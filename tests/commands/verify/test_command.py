@@ -67,7 +67,7 @@ def test_keys_and_values_beyond_the_limit(demo: Demo) -> None:
     result = verify(demo("f16"), "--against", demo("f16"), *options)
     assert result.exit_code == 10
     assert error(result).endswith(
-        "0.01 is the limit of its type with keys and values in q4_0: look at it with them in f32"
+        "0.01 is the limit of its type with keys and values in q4_0: compare it with them in f32"
     )
 
 
@@ -185,7 +185,7 @@ def test_texts_that_do_not_do(demo: Demo, tmp_path: Path, content: str, message:
 
 def test_originals_that_do_not_do(demo: Demo, tmp_path: Path) -> None:
     result = verify(demo("q8_0"), "--against", tmp_path / "none")
-    assert (result.exit_code, "there is no such file or folder" in error(result)) == (2, True)
+    assert (result.exit_code, "no such file or folder" in error(result)) == (2, True)
     result = verify(demo("q8_0"), "--against", tmp_path)
     assert (result.exit_code, "config.json is missing" in error(result)) == (3, True)
     (tmp_path / "text.gguf").write_text("hello")

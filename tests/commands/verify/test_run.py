@@ -205,7 +205,7 @@ def test_no_room_for_logits(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_nothing_there() -> None:
-    with pytest.raises(ConfigError, match="--against nowhere: there is no such file or folder"):
+    with pytest.raises(ConfigError, match="--against nowhere: no such file or folder"):
         open_original("nowhere", num_threads=1)
 
 

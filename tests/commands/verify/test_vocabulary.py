@@ -85,7 +85,9 @@ def test_a_permuted_vocabulary(
 
 
 def test_another_tokenizer(tiny_gguf: Path, demo_checkpoint: Path) -> None:
-    with pytest.raises(MismatchError, match="tokens where the original has 5312: it is of another"):
+    with pytest.raises(
+        MismatchError, match="tokens where the original has 5312: it comes from another"
+    ):
         check(tiny_gguf, CheckpointVocabulary(demo_checkpoint, 5312))
 
 
@@ -155,5 +157,5 @@ def test_checkpoints_without_a_tokenizer(tmp_path: Path, tiny_checkpoint: Path) 
     with pytest.raises(NotACheckpointError, match=r"tokenizer\.model is missing"):
         CheckpointVocabulary(tmp_path, 100)
     shutil.copy(tiny_checkpoint / "config.json", tmp_path / "tokenizer.model")
-    with pytest.raises(TokenizerError, match="is no SentencePiece model"):
+    with pytest.raises(TokenizerError, match="is not a SentencePiece model"):
         CheckpointVocabulary(tmp_path, 100)

@@ -280,7 +280,7 @@ def test_of_workers_that_start_together_one_serves() -> None:
 def test_a_wrong_device_is_an_error() -> None:
     result = run("worker", "--port", "0", "--device", "CUDA7")
     assert (result.returncode, result.stdout) == (8, "")
-    assert result.stderr.startswith("error: there is no device CUDA7 here, only CPU")
+    assert result.stderr.startswith("error: device CUDA7 was not found; the devices are CPU")
 
 
 @pytest.mark.parametrize("host", ["::1", "no such host"])

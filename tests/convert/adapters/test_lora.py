@@ -131,7 +131,7 @@ DAMAGED: dict[str, tuple[Edit, str]] = {
     "no lora_A": (lambda tensors: tensors.pop(f"{FIRST}.lora_A.weight"), "has no lora_A beside it"),
     "no LoRA tensor": (
         _rename(f"{FIRST}.lora_B.weight", f"{FIRST}.weight"),
-        "query_key_value.weight is no LoRA matrix",
+        "query_key_value.weight is not a LoRA matrix",
     ),
     "not of a model": (
         _rename(f"{FIRST}.lora_B.weight", "encoder.lora_B.weight"),
@@ -160,7 +160,7 @@ DAMAGED: dict[str, tuple[Edit, str]] = {
     "an odd number of gate and up rows": (_cut(f"{UP}.lora_B.weight", slice(191)), "has 191"),
     "no matrix": (
         lambda tensors: tensors.update({f"{FIRST}.lora_A.weight": np.zeros(8, np.float32)}),
-        "is no matrix",
+        "is not a matrix",
     ),
     "not finite": (
         lambda tensors: tensors[f"{FIRST}.lora_A.weight"].fill(np.nan),
@@ -194,7 +194,7 @@ def test_another_models_module(small_checkpoint: Path, tmp_path: Path) -> None:
         for name, values in load_file(path).items()
     }
     save_file(tensors, path)
-    _assert_refused(tmp_path, errors.AdapterTensorError, "a module that ChatGLM3 has not")
+    _assert_refused(tmp_path, errors.AdapterTensorError, "a module that ChatGLM3 does not have")
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_damaged_folders(case: str, small_checkpoint: Path, tmp_path: Path) -> N
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    _assert_refused(tmp_path, errors.NotAnAdapterError, "there is no such folder")
+    _assert_refused(tmp_path, errors.NotAnAdapterError, "the folder does not exist")
 
 
 def test_types_and_names(small_checkpoint: Path, tmp_path: Path) -> None:

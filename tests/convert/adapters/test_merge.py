@@ -136,7 +136,7 @@ def test_whole_tensors_and_biases(checkpoint: Path, tmp_path: Path) -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str, tuple[int, ...], str]] = {
-    "an unknown tensor": ({}, "lm_head.weight", (4, 4), "the model has not: no lm_head.weight"),
+    "an unknown tensor": ({}, "lm_head.weight", (4, 4), "the model does not have: lm_head.weight"),
     "another shape": ({}, f"{OUTPUT}.weight", (4, 4), "changes 4 x 4 weights, and .* 1664 x 64"),
     "magnitudes without DoRA": (
         {},
@@ -148,7 +148,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, tuple[int, ...], str]] = {
         {"use_dora": True},
         f"{LAYER}.lora_magnitude_vector.weight",
         (7,),
-        "has not 128 values, one to a row of lora_B",
+        "must have 128 values, one for each row of lora_B",
     ),
 }
 
@@ -185,7 +185,9 @@ def test_the_command(checkpoint: Path, adapter: Adapter, tmp_path: Path) -> None
     assert (tmp_path / "found.gguf").read_bytes() == (tmp_path / "expected.gguf").read_bytes()
     refused = run_convert(checkpoint, *arguments, f"{tmp_path / 'none'}:2", "--overwrite")
     assert refused.returncode == 3
-    assert refused.stderr.startswith(f"error: {tmp_path / 'none'} is not a LoRA adapter: there is")
+    assert refused.stderr.startswith(
+        f"error: {tmp_path / 'none'} is not a LoRA adapter: the folder"
+    )
 
 
 def test_an_adapter_of_a_larger_model(checkpoint: Path, adapter: Adapter, tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ def test_a_layer_too_many(checkpoint: Path, tmp_path: Path) -> None:
         name.replace("layers.1.", "layers.2."): values for name, values in load_file(path).items()
     }
     save_file(tensors, path)
-    with pytest.raises(errors.AdapterTensorError, match=r"the model has not: no .*layers\.2\."):
+    with pytest.raises(errors.AdapterTensorError, match=r"the model does not have: .*layers\.2\."):
         convert(checkpoint, tmp_path / "x.gguf", adapters=[ScaledPath(adapter.folder)])
     assert not list(tmp_path.glob("*.gguf"))
 

@@ -225,7 +225,7 @@ PROBLEMS: dict[str, tuple[Callable[[Path], object], type[ConvertError], str]] = 
     "no pooling": (
         lambda f: edit(f / POOLING, pooling_mode_cls_token=False),
         ConfigError,
-        "not told",
+        "not given",
     ),
     "unknown pooling": (
         lambda f: edit(f / POOLING, pooling_mode_cls_token=False, pooling_mode_max_tokens=True),

@@ -151,7 +151,7 @@ def test_an_unpadded_models_is_padded(
 def test_encoders_have_no_use_for_it(tmp_path: Path) -> None:
     make_bert(tmp_path / "bert")
     path = write(tmp_path / "imatrix.gguf")
-    with pytest.raises(ImatrixError, match="of no use to an encoder"):
+    with pytest.raises(ImatrixError, match="cannot be used with an encoder"):
         convert(tmp_path / "bert", tmp_path / "out.gguf", imatrix=path)
 
 

@@ -97,7 +97,7 @@ def test_only_allowed_tools_are_offered() -> None:
     choice = {"type": "allowed_tools", "allowed_tools": allowed}
     asked = chat_request(tools=[TIME, WEATHER], tool_choice=choice)
     assert [one.function.name for one in offered_tools(asked)] == ["weather"]
-    with pytest.raises(InvalidRequestError, match="there is no tool 'weather'"):
+    with pytest.raises(InvalidRequestError, match="tools has no tool 'weather'"):
         offered_tools(chat_request(tools=[TIME], tool_choice=choice))
 
 

@@ -250,7 +250,7 @@ def test_a_result_needs_a_call_before_it() -> None:
     earlier = [FunctionCall(call_id="c1", name="weather", arguments="{}")]
     assert translated(input=[RESULT], earlier=earlier)["messages"][1]["role"] == "tool"
     for items in ([RESULT, CALL], [CALL, RESULT | {"call_id": "c2"}]):
-        with pytest.raises(InvalidRequestError, match="no function_call of call_id") as caught:
+        with pytest.raises(InvalidRequestError, match="no function_call with call_id") as caught:
             translated(input=items)
         assert caught.value.param in ("input[0].call_id", "input[1].call_id")
 
@@ -317,7 +317,7 @@ def test_reasoning_is_dropped(reasoning: dict[str, Any]) -> None:
     answer = {"role": "assistant", "content": "好"}
     plain = translated(input=[HELLO, answer, CALL, RESULT])
     assert translated(input=[HELLO, reasoning, answer, reasoning, CALL, RESULT]) == plain
-    with pytest.raises(InvalidRequestError, match="nothing but reasoning"):
+    with pytest.raises(InvalidRequestError, match="only reasoning"):
         translated(input=[reasoning])
 
 

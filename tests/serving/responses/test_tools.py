@@ -297,7 +297,7 @@ def test_an_input_that_is_no_text() -> None:
 @pytest.mark.parametrize("kind", ["function_call", "custom_tool_call"])
 def test_a_result_needs_a_call_before_it(kind: str) -> None:
     result = {"type": f"{kind}_output", "call_id": "c1", "output": "好"}
-    with pytest.raises(InvalidRequestError, match=f"no {kind} of call_id 'c1'") as caught:
+    with pytest.raises(InvalidRequestError, match=f"no {kind} with call_id 'c1'") as caught:
         chat_request(request_of(input=[result]), [])
     assert caught.value.param == "input[0].call_id"
     for earlier in (

@@ -168,7 +168,7 @@ def test_what_came_damaged_is_removed(
     hub.sent_instead["sub/big.gguf"] = sent
     with pytest.raises(ChecksumError) as caught:
         fetch(client)
-    assert str(caught.value).startswith("sub/big.gguf of o/n came damaged (SHA-256 ")
+    assert str(caught.value).startswith("sub/big.gguf of o/n arrived damaged (SHA-256 ")
     assert caught.value.expected == hashlib.sha256(BIG).hexdigest()
     assert caught.value.found != caught.value.expected
     blobs = tmp_path / "hf" / "models--o--n" / "blobs"

@@ -62,7 +62,7 @@ def test_what_a_hub_tells_is_checked() -> None:
     listing = checked_listing(NAME, "c" * 40, [inside, *outside])
     assert listing.files == {"a/b.gguf": inside}
     for commit in (None, "", "../..", "main"):
-        with pytest.raises(HubError, match="gives no commit"):
+        with pytest.raises(HubError, match="reports no commit"):
             checked_listing(NAME, commit, [inside])
-    with pytest.raises(HubError, match="gives no SHA-256 of a"):
+    with pytest.raises(HubError, match="reports no SHA-256 of a"):
         checked_listing(NAME, "c" * 40, [RemoteFile("a", 1, "../../evil")])

@@ -73,10 +73,13 @@ def test_one_gguf_file(text: str, type_name: str | None, file: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("o/n:q6_k", "no file fits o/n:q6_k: name one as o/n:FILE (m.Q4_K_M.gguf, m.Q4_K_S.gguf, "),
-        ("o/n:x.gguf", "no file fits o/n:x.gguf"),
-        ("o/n:*Q4*", "2 GGUF files fit o/n:*Q4*"),
-        ("o/n:q4", "no file fits o/n:q4"),
+        (
+            "o/n:q6_k",
+            "no file matches o/n:q6_k: name one as o/n:FILE (m.Q4_K_M.gguf, m.Q4_K_S.gguf, ",
+        ),
+        ("o/n:x.gguf", "no file matches o/n:x.gguf"),
+        ("o/n:*Q4*", "2 GGUF files match o/n:*Q4*"),
+        ("o/n:q4", "no file matches o/n:q4"),
     ],
 )
 def test_none_or_several(text: str, message: str) -> None:
@@ -88,7 +91,7 @@ def test_none_or_several(text: str, message: str) -> None:
 
 def test_the_only_file_whatever_its_type() -> None:
     assert chosen("o/n", ("a.Q6_K.gguf",)) == Selection("gguf", ("a.Q6_K.gguf",))
-    with pytest.raises(FileChoiceError, match="no file fits o/n: "):
+    with pytest.raises(FileChoiceError, match="no file matches o/n: "):
         chosen("o/n", ("a.Q6_K.gguf", "b.Q5_K_M.gguf"))
 
 

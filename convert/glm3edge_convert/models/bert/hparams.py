@@ -184,7 +184,7 @@ def _pooling_mode(path: Path) -> PoolingType:
     chosen += [f"{prefix}_{config[prefix]}"] if prefix in config else []
     if len(chosen) != 1 or chosen[0] not in POOLING_MODES:
         problem = (
-            f"is {' and '.join(chosen) or 'not told'}; mean, cls or lasttoken can be converted"
+            f"is {' and '.join(chosen) or 'not given'}; mean, cls or lasttoken can be converted"
         )
         raise ConfigError(path, prefix, problem)
     return POOLING_MODES[chosen[0]]

@@ -55,7 +55,7 @@ class RemoteSource:
         listed = await self._json("GET", f"{self._base_url}/models")
         data = listed.get("data") if isinstance(listed, dict) else None
         if not isinstance(data, list):
-            raise ServerError(f"{self._base_url} is no server of OpenAI's routes")
+            raise ServerError(f"{self._base_url} is not a server with OpenAI's routes")
         self._cards = [card for card in data if isinstance(card, dict) and card.get("id")]
         if not self.model and self._cards:
             self.model = str(self._cards[0]["id"])
@@ -99,7 +99,7 @@ class RemoteSource:
         except ValueError:
             chunk = None
         if not isinstance(chunk, dict):
-            raise ServerError(f"{self._base_url} sent what is no event of a chat")
+            raise ServerError(f"{self._base_url} sent something that is not a chat event")
         if chunk.get("error"):
             raise _error(chunk, None)
         return chunk
@@ -178,7 +178,7 @@ class RemoteSource:
 
     def _refusal(self, status: int, data: bytes) -> ServerError:
         if status == 401:
-            fault = "wants a key" if self._api_key is None else "refuses the key"
+            fault = "needs an API key" if self._api_key is None else "refuses the key"
             message = f"{self._base_url} {fault}: set GLM3EDGE_API_KEY, or give --api-key"
             return ServerError(message, status=status)
         try:

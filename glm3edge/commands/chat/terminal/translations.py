@@ -44,9 +44,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cut": ("(cut off at the token limit)", "（已达到词元上限，回复被截断）"),
     "too_long": (
         (
-            "Too long, not sent: {count} tokens with the conversation so far, and the "
-            "context holds {size}. Shorten it, clear the conversation with /reset, or leave out "
-            "its oldest part with /set truncation auto."
+            "This is too long and was not sent: it makes {count} tokens with the conversation so "
+            "far, and the context holds {size}. Shorten it, clear the conversation with /reset, "
+            "or leave out its oldest part with /set truncation auto."
         ),
         (
             "内容太长，未发送：连同此前的对话共 {count} 个词元，而上下文只能容纳 {size} 个。"
@@ -55,9 +55,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "too_long_reply": (
         (
-            "Too long, not sent: {count} tokens and {wanted} for the reply (max_tokens), and the "
-            "context holds {size}. Shorten it, set a smaller max_tokens, or clear the conversation "
-            "with /reset."
+            "This is too long and was not sent: it has {count} tokens, the reply needs {wanted} "
+            "(max_tokens), and the context holds {size}. Shorten it, set a smaller max_tokens, or "
+            "clear the conversation with /reset."
         ),
         (
             "内容太长，未发送：提示词有 {count} 个词元，回复要留 {wanted} 个（max_tokens），"
