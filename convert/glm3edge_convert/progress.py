@@ -76,11 +76,12 @@ def progress_bar(
         rich.progress.TimeRemainingColumn(),
     )
     with rich.progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=None)
+        task = bar.add_task("", total=None, visible=False)  # until its size is known
 
         def show(progress: Step) -> None:
             bar.update(
                 task,
+                visible=True,
                 description=one_line(progress.label) or "done",
                 total=progress.num_bytes,
                 completed=progress.num_bytes_done,
