@@ -1,6 +1,7 @@
 """Host names: parsing, whether they are local; addresses of workers."""
 
 import re
+import socket
 from ipaddress import ip_address, ip_network
 
 DEFAULT_WORKER_PORT = 50052
@@ -44,6 +45,16 @@ def is_wildcard(host: str) -> bool:
         return ip_address(canonical(host)).is_unspecified
     except ValueError:
         return False
+
+
+def network_address() -> str | None:
+    """Address of this machine by which others in its network reach it; None without a network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("192.0.2.1", 9))  # sends nothing: the system only chooses a route
+            return str(sock.getsockname()[0])
+        except OSError:
+            return None
 
 
 def parse_address(text: str) -> str:

@@ -1,6 +1,7 @@
 """Keys, names, pages, sizes and logs of a real server, by real clients and bare sockets."""
 
 import json
+import re
 import shlex
 import socket
 import subprocess
@@ -285,6 +286,17 @@ def test_all_addresses_with_a_key(tiny_gguf: Path) -> None:
     headers = {"Host": "box.example", "Authorization": f"Bearer {KEY}"}
     assert httpx.get(url, headers=headers, timeout=SECONDS).status_code == 200
     assert httpx.get(url, headers={"Host": "box.example"}, timeout=SECONDS).status_code == 401
+    assert stop_server(server) == 0
+
+
+def test_the_banner_of_all_addresses_has_one_that_a_browser_opens(tiny_gguf: Path) -> None:
+    """It showed http://0.0.0.0."""
+    server = start_server(str(tiny_gguf), "--host", "0.0.0.0", GLM3EDGE_API_KEY=KEY)
+    shown = re.findall(r"(http://[^/\s]+)/ ", server.banner)
+    assert shown[0] == f"http://localhost:{port_of(server)}"
+    for url in shown:
+        assert "0.0.0.0" not in url
+        assert httpx.get(f"{url}/health", timeout=SECONDS).status_code == 200
     assert stop_server(server) == 0
 
 

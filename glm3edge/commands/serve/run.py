@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glm3edge.commands.logs import announce, is_json
+from glm3edge.config.addresses import is_wildcard, network_address
 from glm3edge.config.settings import Settings, check_engine_options, check_exposure
 from glm3edge.server.bind import bind
 from glm3edge.server.tls import load_tls
@@ -138,10 +139,19 @@ def _announce_ready(
         print(_banner(runtime, settings, port, is_demo=is_demo), flush=True)
 
 
-def _url(settings: Settings, port: int) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+def _url(settings: Settings, port: int, host: str | None = None) -> str:
+    """Address that a browser can open; on this machine if no ``host`` is given."""
+    host = host or ("localhost" if is_wildcard(settings.host) else settings.host)
+    host = f"[{host}]" if ":" in host else host
     scheme = "http" if settings.tls_cert is None else "https"
     return f"{scheme}://{host}:{port}"
+
+
+def _network_lines(settings: Settings, port: int) -> list[str]:
+    """Address for other machines; without a key, only names that are known are let in."""
+    is_open = is_wildcard(settings.host) and settings.api_key is not None
+    address = network_address() if is_open else None
+    return [f"network  {_url(settings, port, address)}/ from other machines"] if address else []
 
 
 def _banner(
@@ -153,6 +163,7 @@ def _banner(
         f"Open {url}/ in a browser",
         *_model_lines(runtime, settings, is_demo=is_demo),
         *_other_model_lines(runtime),
+        *_network_lines(settings, port),
         f"API      {url}/v1  (docs: {url}/docs)",
         *([_NO_KEY] if settings.no_auth else []),
         f"try      curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\",
