@@ -160,8 +160,9 @@ class RemoteEngine:
     def close(self) -> None:
         """``request_close()``, then wait for the end, on another thread. Idempotent."""
         self.request_close()
-        if self._loop is not None and self._loop.is_running():
-            asyncio.run_coroutine_threadsafe(self._disconnect(), self._loop).result()
+        loop, self._loop = self._loop, None
+        if loop is not None and loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._disconnect(), loop).result()
 
     def _stop(self) -> None:
         self._watch.cancel()

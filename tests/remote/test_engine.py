@@ -62,6 +62,7 @@ def run(url: httpx.URL, work: Work, *, is_ours: bool = False, **options: Any) ->
             return await asyncio.wait_for(work(engine), SECONDS)
         finally:
             await asyncio.to_thread(engine.close)
+            engine.close()  # again and on the loop, where it waited for itself once
             assert engine.num_running == engine.num_waiting == 0
 
     return asyncio.run(main())
