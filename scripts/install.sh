@@ -171,7 +171,7 @@ compile_engine() {
 # built elsewhere: then a library may be missing, or be too old.
 engine_runs() {
     status=0
-    env -u GLM3EDGE_MODEL "$python" -m glm3edge chat --set max_tokens=1 你好 >/dev/null \
+    env -u GLM3EDGE_MODEL -u GLM3EDGE_ENGINE GLM3EDGE_CONFIG=/dev/null "$python" -m glm3edge chat --set max_tokens=1 你好 >/dev/null \
         2>"$work/said" || status=$?
     [ "$status" -eq 0 ] || { [ -z "$prebuilt" ] && [ "$status" -lt 128 ]; }
 }

@@ -69,6 +69,7 @@ def check_runs(python: Path) -> None:
 
 def environment(**more: str) -> "dict[str, str]":
     """Return the environment without settings of glm3edge, and with UTF-8 for the question."""
+    more["GLM3EDGE_CONFIG"] = os.devnull
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GLM3EDGE_")}
     return {**kept, "PYTHONUTF8": "1", **more}
 

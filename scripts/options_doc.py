@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from glm3edge.commands.app import app
 from glm3edge.config.settings import Settings
+from glm3edge.config.sources import CONFIG_VARIABLE, PREFIX
 
 _HEAD = """\
 # Options
@@ -23,10 +24,17 @@ _HEAD = """\
 <!-- Made by `python scripts/options_doc.py --write docs/options.md`; a test compares it. -->
 
 Every option of every command, as `glm3edge COMMAND --help` has them. In brackets: the default.
-An option wins over the environment variable. Variables that hold several values are JSON lists:
-`GLM3EDGE_RPC='["192.168.0.7:50052"]'`.
+Where a variable is named, the option can also be set by it, or in the configuration file:
+[serving.md](serving.md#settings).
 """
-_SETTINGS_COMMANDS = {"serve", "chat"}
+_OWN = {
+    "glm3edge bench": {"ctx_size"},
+    "glm3edge convert": {"threads"},
+    "glm3edge imatrix": {"type"},
+    "glm3edge verify": {"kv_type"},
+    "glm3edge worker": {"host", "port"},
+}
+"""Options that only share their names with those of serve."""
 
 
 def main() -> int:
@@ -100,11 +108,12 @@ def _row(parameter: Any, context: Any) -> tuple[str, str, str] | None:
 
 
 def _variable(parameter: Any, context: Any) -> str:
-    name = parameter.name
-    if context.info_name in _SETTINGS_COMMANDS and name in Settings.model_fields:
-        return f"`{Settings.model_config['env_prefix']}{name.upper()}`"
-    named = getattr(parameter, "envvar", None)
-    return f"`{named}`" if isinstance(named, str) else ""
+    name = "model" if context.info_name == "pull" and parameter.name == "name" else parameter.name
+    if context.parent is None:
+        return f"`{CONFIG_VARIABLE}`" if name == "config" else ""
+    if name not in Settings.model_fields or name in _OWN.get(context.command_path, ()):
+        return ""
+    return f"`{PREFIX}{name.upper()}`"
 
 
 def _joined(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from glm3edge.config.sources import CONFIG_VARIABLE
 from glm3edge.llama.model import Model
 from glm3edge_convert import convert
 from glm3edge_convert.synth.random_checkpoint import SHAPES, make_checkpoint
@@ -23,6 +24,7 @@ from tests.support.vllm import running_vllm
 # they wait for each other most of the time.
 os.environ.setdefault("GLM3EDGE_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ[CONFIG_VARIABLE] = os.devnull  # no settings of whoever runs the tests
 
 collect_ignore = ["clients"]
 """They have an environment of their own: ``make test-clients``."""

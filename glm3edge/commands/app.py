@@ -1,12 +1,14 @@
 """Typer application of the ``glm3edge`` command, and its entry point."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from glm3edge import __version__
 from glm3edge.commands.group import CommandGroup
+from glm3edge.config.sources import CONFIG_VARIABLE
 
 _COMPLETION = "_GLM3EDGE_COMPLETE"
 
@@ -33,6 +35,11 @@ def _show_version(value: bool) -> None:
         raise typer.Exit
 
 
+def _use_config(path: Path | None) -> None:
+    if path is not None:
+        os.environ[CONFIG_VARIABLE] = str(path)  # child processes have it, too
+
+
 @app.callback()
 def _options(
     *,
@@ -40,6 +47,14 @@ def _options(
         bool,
         typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Configuration file. [the platform's: see config]",
+            callback=_use_config,
+        ),
+    ] = None,
 ) -> None:
     """ChatGLM3-6B at home: convert, quantize, serve.
 

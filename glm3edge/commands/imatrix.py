@@ -32,8 +32,14 @@ class ImatrixOptions(LogLevelOptions):
     """Options of ``glm3edge imatrix``."""
 
     model: Annotated[
-        str, typer.Argument(help="A GGUF file, or a checkpoint folder to convert once.")
-    ]
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A GGUF file, a checkpoint folder to convert once, or a repository. Default: the "
+            "built-in demo.",
+            show_default=False,
+        ),
+    ] = None
     output: Annotated[Path, typer.Option("--output", "-o", help="GGUF file to write.")]
     text: Annotated[
         Path | None,
@@ -64,12 +70,11 @@ def imatrix_command(options: ImatrixOptions) -> None:
     from glm3edge.llama.model import Model  # noqa: PLC0415
 
     text = options.text or DEFAULT_TEXT
-    _check_output(options, [text, Path(options.model).expanduser()])
-    settings = load_settings(threads=options.threads, type=options.type)
+    settings = load_settings(model=options.model, threads=options.threads)
+    _check_output(options, [text, *([Path(settings.model).expanduser()] if settings.model else [])])
     with progress_bar() as progress:
-        path = Store(settings.cache_dir, quant_type=options.type, progress=progress).find(
-            options.model
-        )
+        store = Store(settings.cache_dir, quant_type=options.type, progress=progress)
+        path = store.find(settings.model)
     _check_output(options, [path])
     with Model(path) as model:
         chunk_size = min(options.chunk_size, model.context_length)

@@ -4,11 +4,10 @@ import logging
 import sys
 from datetime import datetime, timezone
 
+from glm3edge.config.log_levels import LOG_LEVELS
+from glm3edge.config.sources import find_given
 from glm3edge.errors import ConfigError
 from glm3edge_convert.printable import json_text, one_line, printable
-
-LOG_LEVELS = ("debug", "info", "warning", "error")
-"""Values of ``--log-level``."""
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -40,22 +39,33 @@ class JsonFormatter(logging.Formatter):
         return json_text(value)
 
 
-def start_logging(level: str, *, as_json: bool = False) -> None:
+def start_logging(
+    level: str | None, *, as_json: bool | None = None, default: str = "warning"
+) -> None:
     """Write the log to standard error, from ``level`` on.
 
-    With ``as_json``, Python's warnings and the lines of ``announce()`` are written there too.
+    With ``as_json``, Python's warnings and the lines of ``announce()`` are written there too. Where
+    an option is None, its variable or the configuration file counts.
 
     Raises:
-        ConfigError: there is no such level.
+        ConfigError: there is no such level, or the file cannot be read.
     """
-    if level not in LOG_LEVELS:
-        raise ConfigError(f"--log-level {level}: choose one of {', '.join(LOG_LEVELS)}")
-    logging.basicConfig(level=level.upper())
+    given = find_given({"log_level": level, "json_logs": as_json})
+    if (item := given.get("log_level")) and item.value not in LOG_LEVELS:
+        raise ConfigError(f"{item}: choose one of {', '.join(LOG_LEVELS)}")
+    logging.basicConfig(level=str(item.value if item else default).upper())
+    logging.getLogger("glm3edge.config").setLevel(logging.WARNING)  # of variables: at every level
+    as_json = "json_logs" in given and _is_on(given["json_logs"].value)
     for handler in logging.getLogger().handlers:
         handler.setFormatter(JsonFormatter() if as_json else PlainFormatter(_FORMAT))
     if as_json:
         logging.captureWarnings(True)
         logger.setLevel(logging.INFO)
+
+
+def _is_on(value: object) -> bool:
+    """Whether a setting is on, in one of the words that pydantic takes; it checks them later."""
+    return str(value).lower() in {"1", "true", "t", "yes", "y", "on"}
 
 
 def is_json() -> bool:

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from glm3edge.commands.logs import LOG_LEVELS
 from glm3edge.commands.signature import Options
 from glm3edge.config import defaults
 from glm3edge.config.kv_types import DEFAULT_KV_TYPE, KV_TYPES
+from glm3edge.config.log_levels import LOG_LEVELS
 
 CtxSize = Annotated[
     int | None,
@@ -57,12 +57,10 @@ Out = Annotated[
     Path | None, typer.Option(help="Folder to write results.json, table.md and plot.svg to.")
 ]
 LogLevel = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="LEVEL",
-        envvar="GLM3EDGE_LOG_LEVEL",
-        show_envvar=False,
-        help=f"One of {', '.join(LOG_LEVELS)}.",
+        help=f"One of {', '.join(LOG_LEVELS)}. [warning]",
         autocompletion=lambda: list(LOG_LEVELS),
         rich_help_panel="Log",
     ),
@@ -73,7 +71,7 @@ LogLevel = Annotated[
 class LogLevelOptions(Options, heading="Log"):
     """Level of the log."""
 
-    log_level: LogLevel = "warning"
+    log_level: LogLevel = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +79,28 @@ class LogFormatOptions(Options, heading="Log"):
     """Format of the log, for commands that run until they are stopped."""
 
     json_logs: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--json-logs",
-            envvar="GLM3EDGE_JSON_LOGS",
-            show_envvar=False,
-            help="Write all output to standard error, as one JSON object a line.",
+            help="Write all output to standard error, as one JSON object a line. [off]",
         ),
-    ] = False
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions(Options, heading="Engine on another machine"):
+    """A server that computes in place of this one."""
+
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Address of glm3edge serve or vLLM with the same model, which computes the "
+            "replies; MODEL is for the vocabulary only. May be repeated: a conversation keeps to "
+            "one of the engines. [this machine]",
+        ),
+    ] = None
+    engine_key: Annotated[
+        str | None,
+        typer.Option(help="API key of the engine; better set GLM3EDGE_ENGINE_KEY. [none]"),
+    ] = None

@@ -32,6 +32,11 @@ COMMANDS = {
         "Chat with a model in the terminal.",
         "glm3edge.commands.chat.command:chat_command",
     ),
+    "run": Entry(
+        _SERVE,
+        "Pull a model if need be, and chat with it.",
+        "glm3edge.commands.chat.command:run_command",
+    ),
     "worker": Entry(
         _SERVE,
         "Lend this machine's devices to a server.",
@@ -70,7 +75,7 @@ COMMANDS = {
     "export-tokenizer": Entry(
         _CONVERT,
         "Export a checkpoint's tokenizer for vLLM.",
-        "glm3edge_convert.cli:export_tokenizer_command",
+        "glm3edge.commands.convert:export_tokenizer_command",
     ),
     "imatrix": Entry(
         _CONVERT,
@@ -91,6 +96,11 @@ COMMANDS = {
         _MACHINE,
         "Show devices, and what is missing to use them.",
         "glm3edge.commands.doctor.command:doctor_command",
+    ),
+    "config": Entry(
+        _MACHINE,
+        "Show the settings, and where each comes from.",
+        "glm3edge.commands.config:config_command",
     ),
     "bench": Entry(
         _MACHINE,

@@ -41,7 +41,7 @@ class Options:
         cls.heading = heading
 
     def settings(self, **others: object) -> "Settings":
-        """Settings from the fields that have a setting's name, over the environment.
+        """Settings from the fields that have a setting's name, over variables and the file.
 
         Args:
             others: settings that no field stands for.

@@ -1,24 +1,40 @@
-"""Settings from options and ``GLM3EDGE_*`` environment variables, frozen and checked once."""
+"""Settings from options, ``GLM3EDGE_*`` variables and the configuration file; checked once."""
 
+import json
+import logging
 import math
 import re
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from platformdirs import user_cache_path
-from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from glm3edge.config import defaults
 from glm3edge.config.addresses import host_of, is_local, parse_address
 from glm3edge.config.durations import parse_duration
 from glm3edge.config.kv_types import DEFAULT_KV_TYPE, KVType
+from glm3edge.config.log_levels import LogLevel
 from glm3edge.config.ranges import parse_ranges, parse_shares
+from glm3edge.config.sources import Given, find_given, key_of, option_of
 from glm3edge.errors import ConfigError
 from glm3edge.limits import MAX_BODY_BYTES
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 """Regular expression of the origins that are always allowed: pages of this machine."""
+
+SECRETS = ("api_key", "engine_key")
+"""Settings whose values are never shown."""
 
 _THERE = "set it where the engine runs, or leave it out"
 _LOCAL = {
@@ -36,32 +52,62 @@ _LOCAL = {
     ),
 }
 """Settings of the engine of this machine, and what to do instead."""
-_OFF = {"drafts": "--no-drafts", "kv_on_gpu": "--kv-on-cpu"}
+
+logger = logging.getLogger(__name__)
 
 
-class Settings(BaseSettings):
+def _split(value: object) -> object:
+    """Entries of a list that is written as one text: between commas, or in a JSON list."""
+    if not isinstance(value, str):
+        return value
+    if re.match(r'\s*\[\s*["\]]', value):  # not [::1]
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _split_all(value: object) -> object:
+    """Entries of a list whose entries may have several, separated by commas."""
+    entries = _split(value)
+    if not isinstance(entries, list | tuple):
+        return entries
+    return [part for entry in entries for part in _listed(_split(entry))]
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Addresses = Annotated[tuple[str, ...], BeforeValidator(_split_all)]
+"""Texts that have no commas in them."""
+
+
+class Settings(BaseModel):
     """Settings of ``glm3edge serve``; other commands use some of them.
 
-    An option takes precedence over the environment variable of its name (``GLM3EDGE_CTX_SIZE``).
+    Examples are for the messages about wrong values, where the default is none.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="GLM3EDGE_",
-        env_ignore_empty=True,
+    model_config = ConfigDict(
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,  # the API key is secret
+        coerce_numbers_to_str=True,  # gpu-layers = 20
     )
 
+    model: str | None = None
+    """Model: a GGUF file, a folder or a repository; None is the built-in one."""
     host: Annotated[str, Field(min_length=1)] = defaults.HOST
     port: Annotated[int, Field(ge=0, le=65535)] = defaults.PORT
-    ctx_size: Annotated[int, Field(ge=0, le=2**31 - 256)] = 0
+    open: bool = False
+    """Open the chat page in a browser once the server is ready."""
+    ctx_size: Annotated[int, Field(ge=0, le=2**31 - 256, examples=[8192])] = 0
     """Tokens of context; 0 is the model's own length, up to ``defaults.CONTEXT_SIZE``."""
     parallel: Annotated[int, Field(ge=1, le=64)] = defaults.PARALLEL
     """Requests that are processed at once; they share the context."""
     queue: Annotated[int, Field(ge=0, le=10_000)] = defaults.QUEUE
     """Requests that may wait; more are refused with 429."""
-    timeout: Annotated[float, Field(ge=0)] = defaults.TIMEOUT
+    timeout: Annotated[float, Field(ge=0, examples=[600])] = defaults.TIMEOUT
     """Seconds from its arrival after which a request ends with an error; 0 is no limit."""
     clamp_max_tokens: bool = False
     """Reduce a ``max_tokens`` that exceeds the context to what fits, instead of an error."""
@@ -70,66 +116,69 @@ class Settings(BaseSettings):
     deterministic: bool = False
     """Process one request at a time, in batches of a shape that depends on it alone, so that the
     same seed always gives the same text."""
-    threads: Annotated[int, Field(ge=0, le=512)] = 0
+    threads: Annotated[int, Field(ge=0, le=512, examples=[4])] = 0
     """Compute threads; 0 is one for each physical core this process may use."""
     gpu_layers: str = "auto"
     """Layers on the GPUs, counted back from the output: a number, ``all``, or ``auto``: all that
     fit."""
     shrink_ctx: bool = False
     """Reduce the context, to 2048 tokens at least, if all layers fit on the GPUs then."""
-    cpu_layers: str = ""
+    cpu_layers: Annotated[str, Field(examples=["0-3,7"])] = ""
     """Layers that stay on the CPU, by number: ``0-3,7``."""
-    tensor_placement: tuple[str, ...] = ()
+    tensor_placement: Annotated[Texts, Field(examples=[["ffn_.*=CPU"]])] = ()
     """Pairs ``PATTERN=DEVICE``: devices of tensors whose name contains a match."""
     kv_on_gpu: bool = True
     """Whether the KV cache is on the device of each layer, or all on the CPU."""
-    tensor_split: str = ""
+    tensor_split: Annotated[str, Field(examples=["3,1"])] = ""
     """Proportions in which GPUs share layers: ``3,1``; empty goes by what fits."""
-    main_gpu: Annotated[int, Field(ge=0)] | None = None
+    main_gpu: Annotated[int | None, Field(ge=0, examples=[0])] = None
     """Number of the one GPU that takes all of these layers."""
     kv_type: KVType = DEFAULT_KV_TYPE
     """Type of the KV cache."""
-    rpc: tuple[str, ...] = ()
+    rpc: Annotated[Addresses, Field(examples=[["192.168.0.7:50052", "box:50052"]])] = ()
     """Workers on other machines that share the layers, ``host:port``."""
     stall_timeout: Annotated[float, Field(gt=0)] = defaults.STALL_TIMEOUT
     """Seconds without an answer from a GPU or worker after which it counts as lost."""
     isolate: bool = False
     """Run the engine in a child process where all layers are on the CPU, too."""
-    idle_unload: str = ""
+    idle_unload: Annotated[str, Field(examples=["10m"])] = ""
     """How long the engine is without requests before its model is unloaded; none is never."""
-    type: str | None = None
+    type: Annotated[str | None, Field(examples=["q4_k_m"])] = None
     """Type that checkpoints are quantized to; None goes by the model."""
     embedding_model: str | None = None
     """Encoder for /v1/embeddings: a GGUF file or a folder; None is the chat model."""
     rerank_model: str | None = None
     """Reranker for /v1/rerank: a GGUF file or a folder; None is none."""
-    engine: tuple[str, ...] = ()
+    engine: Annotated[Addresses, Field(examples=[["http://192.168.0.7:8000"]])] = ()
     """Addresses of engines that compute in place of this machine."""
     engine_key: SecretStr | None = None
     """API key that the engines want."""
-    lora: tuple[str, ...] = ()
+    lora: Annotated[Texts, Field(examples=[["poet.gguf"]])] = ()
     """LoRA adapters as ``FILE_OR_FOLDER[:SCALE]``; each is a model of its own for requests."""
-    prefix: tuple[str, ...] = ()
+    prefix: Annotated[Texts, Field(examples=[["poet.gguf"]])] = ()
     """P-Tuning v2 prefixes, files or folders; each is a model of its own for requests."""
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: Annotated[Addresses, Field(examples=[["https://app.example"]])] = ()
     """Web origins allowed besides this machine's; ``*`` allows all."""
     api_key: SecretStr | None = None
     """API key that requests must have; None requires no key."""
     no_auth: bool = False
     """Allow requests from other machines without a key."""
-    allowed_hosts: tuple[str, ...] = ()
+    allowed_hosts: Annotated[Addresses, Field(examples=[["box.lan"]])] = ()
     """Host headers allowed besides ``host`` and this machine's names; ``*`` allows all."""
     tls_cert: Path | None = None
     """Certificate for TLS with those of its authorities, a PEM file; None serves plain HTTP."""
     tls_key: Path | None = None
     """Private key of the certificate, a PEM file; None is in the certificate's file."""
-    max_body: Annotated[ByteSize, Field(ge=1)] = ByteSize(MAX_BODY_BYTES)
+    max_body: Annotated[ByteSize, Field(ge=1, examples=["16MiB"])] = ByteSize(MAX_BODY_BYTES)
     """Limit of a request's body, in bytes."""
-    disk_cache: ByteSize = ByteSize(defaults.DISK_CACHE_BYTES)
+    disk_cache: Annotated[ByteSize, Field(examples=["4GiB"])] = ByteSize(defaults.DISK_CACHE_BYTES)
     """Limit of the KV cache on disk, in bytes; 0 switches it off."""
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("glm3edge", appauthor=False))
+    log_level: LogLevel = "warning"
+    json_logs: bool = False
+    """Write all output as JSON objects, one a line."""
 
-    @field_validator("api_key", "engine_key")
+    @field_validator(*SECRETS)
     @classmethod
     def _check_key(cls, key: SecretStr | None) -> SecretStr | None:
         """Check that a header can hold the key."""
@@ -142,9 +191,9 @@ class Settings(BaseSettings):
 
     @field_validator("allowed_hosts")
     @classmethod
-    def _split_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        """Names in canonical form; an entry may have several, separated by commas."""
-        return tuple(_host(name.strip()) for entry in entries for name in entry.split(","))
+    def _check_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """Names in canonical form."""
+        return tuple(map(_host, entries))
 
     @field_validator("gpu_layers")
     @classmethod
@@ -187,9 +236,9 @@ class Settings(BaseSettings):
 
     @field_validator("rpc")
     @classmethod
-    def _split_workers(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        """Addresses with their ports; an entry may have several, separated by commas."""
-        addresses = [parse_address(part) for entry in entries for part in entry.split(",")]
+    def _check_workers(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """Addresses with their ports."""
+        addresses = [parse_address(entry) for entry in entries]
         if len(set(addresses)) < len(addresses):
             raise ValueError("a worker is named twice")
         return tuple(addresses)
@@ -201,26 +250,47 @@ class Settings(BaseSettings):
 
 
 def load_settings(**options: object) -> Settings:
-    """Load settings from ``options``, where None is not given, and the environment.
+    """Load settings from ``options``, where None is not given, variables and the file.
 
     Raises:
-        ConfigError: a setting is wrong; the message names it.
+        ConfigError: a setting is wrong, or there is none of that name; the message says where.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = _known(find_given(options))
     try:
-        settings = Settings(**given)  # type: ignore[arg-type]
+        return Settings.model_validate({name: item.value for name, item in given.items()})
     except ValidationError as exc:
-        raise ConfigError(_first_error(exc)) from exc
-    except ValueError as exc:  # an environment variable that ought to be JSON
-        raise ConfigError(f"{exc}: write a JSON list") from exc
-    return settings
+        raise ConfigError(_first_error(exc, given)) from exc
 
 
-def _first_error(exc: ValidationError) -> str:
-    first = exc.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
-    message = f"setting {name}: {first['msg'].removeprefix('Value error, ')}"
-    return message if name in ("api_key", "engine_key") else f"{message}, not {first['input']!r}"
+def _known(given: dict[str, Given]) -> dict[str, Given]:
+    """``given`` without what is no setting: a warning in the environment, an error in the file."""
+    known = {}
+    for name, item in given.items():
+        if name in Settings.model_fields:
+            known[name] = item
+            continue
+        close = get_close_matches(name, Settings.model_fields, n=1)
+        nearest = [Given(match, None, item.source) for match in close]
+        if item.source == "file":
+            hint = "".join(f"; did you mean {key_of(near.name)}?" for near in nearest)
+            hint = "; settings stand before all tables" if isinstance(item.value, dict) else hint
+            raise ConfigError(f"{item.place}: {key_of(name)} is not a setting{hint}")
+        hint = "".join(f"; did you mean {near.place}?" for near in nearest)
+        logger.warning("%s is ignored: no setting has that name%s", item.place, hint)
+    return known
+
+
+def _first_error(exc: ValidationError, given: dict[str, Given]) -> str:
+    first = exc.errors(include_url=False, include_input=False)[0]
+    item = given[str(first["loc"][0])]
+    reason = first["msg"].removeprefix("Value error, ").replace("valid tuple", "valid list")
+    if item.name in SECRETS:
+        key = f"{key_of(item.name)}: " if item.source == "file" else ""
+        return f"{item.place}: {key}{reason}"
+    field = Settings.model_fields[item.name]
+    examples = field.examples or ([] if field.default in (None, "", ()) else [field.default])
+    example = "".join(f"; for example {item.written(value)}" for value in examples)
+    return f"{item}: {reason}{example}"
 
 
 def check_exposure(settings: Settings) -> None:
@@ -248,8 +318,9 @@ def check_engine_options(settings: Settings) -> None:
         default = Settings.model_fields[name].get_default(call_default_factory=True)
         value = getattr(settings, name)
         if value != default and not (name == "disk_cache" and value == 0):
-            option = _OFF.get(name, f"--{name.replace('_', '-')}")
-            raise ConfigError(f"{option} does not work with --engine: {_LOCAL[name]}")
+            raise ConfigError(
+                f"{option_of(name, value)} does not work with --engine: {_LOCAL[name]}"
+            )
     if settings.engine_key is not None and not settings.engine:
         raise ConfigError("--engine-key only works with --engine")
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.paths import ROOT
 
 UNITS = ROOT / "deploy" / "systemd"
-PROGRAM = re.compile(r"ExecStart=(\S+)/bin/glm3edge serve \$GLM3EDGE_MODEL\n")
+PROGRAM = re.compile(r"ExecStart=(\S+)/bin/glm3edge serve\n")
 MAX_EXPOSURE = 1.5
 """Of 10, as ``systemd-analyze security`` counts; 9 and more are services that nobody hardened."""
 
@@ -26,9 +26,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "bin" / "glm3edge").symlink_to(sys.executable)
     shutil.copytree(UNITS, tmp_path / "systemd")
     for path in (tmp_path / "systemd").rglob("*.service"):
-        text, count = PROGRAM.subn(
-            f"ExecStart={tmp_path}/bin/glm3edge serve $GLM3EDGE_MODEL\n", path.read_text()
-        )
+        text, count = PROGRAM.subn(f"ExecStart={tmp_path}/bin/glm3edge serve\n", path.read_text())
         assert count == 1
         path.write_text(text)
     return tmp_path / "systemd"

@@ -137,7 +137,7 @@ def test_without_devices_the_cpu_may_be_asked_for(options: dict[str, Any]) -> No
     ],
 )
 def test_options_that_cannot_work_are_refused(option: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=option):
+    with pytest.raises(ConfigError, match=f"^--{option.replace('_', '-')} "):
         settings(**{option: value})
 
 

@@ -87,8 +87,8 @@ def bench_command(options: BenchOptions) -> None:
     from glm3edge.store.store import Store  # noqa: PLC0415
 
     names = _known_names(options.scenario)
-    settings = load_settings(threads=options.threads)
-    path = Store(settings.cache_dir, quant_type=settings.type).find(options.model)
+    settings = load_settings(model=options.model, threads=options.threads)
+    path = Store(settings.cache_dir, quant_type=settings.type).find(settings.model)
     if options.out is not None:
         make_results_folder(options.out, [path])
     results = _measure(options, path, names, threads=num_threads(settings.threads))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from glm3edge.commands.bench.client import BenchError
+from glm3edge.config.sources import CONFIG_VARIABLE, PREFIX, as_variable, find_given
 
 _START_SECONDS = 600
 
@@ -125,9 +126,14 @@ def running(system: System) -> Iterator[Running]:
 
 
 def _environment() -> dict[str, str]:
-    """Environment of this process without API key and TLS, which the benchmark does not use."""
-    unused = {"GLM3EDGE_API_KEY", "GLM3EDGE_TLS_CERT", "GLM3EDGE_TLS_KEY"}
-    return {name: value for name, value in os.environ.items() if name not in unused}
+    """Environment of this process, with the settings of its file, but without some of them.
+
+    The benchmark's clients use neither keys nor TLS.
+    """
+    unused = {"api_key", "tls_cert", "tls_key", "open"}
+    settings = (item for name, item in find_given({}).items() if name not in unused)
+    others = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+    return others | dict(map(as_variable, settings)) | {CONFIG_VARIABLE: os.devnull}
 
 
 def _wait_for(

@@ -9,8 +9,8 @@ from glm3edge.commands.doctor.advice import gpu_advice
 from glm3edge.commands.doctor.gpus import detect_gpu_setup
 from glm3edge.commands.logs import start_logging
 from glm3edge.commands.options import AsJson, LogLevel
-from glm3edge.config.addresses import parse_address
-from glm3edge.errors import ConfigError, DeviceError
+from glm3edge.config.settings import load_settings
+from glm3edge.errors import DeviceError
 from glm3edge.llama.backends import installed_backends
 from glm3edge_convert.printable import json_text
 
@@ -24,14 +24,14 @@ def doctor_command(
         bool, typer.Option("--bandwidth/--no-bandwidth", help="Measure memory bandwidth.")
     ] = True,
     as_json: AsJson = False,
-    log_level: LogLevel = "warning",
+    log_level: LogLevel = None,
 ) -> None:
     """Show this machine, the devices that llama.cpp finds, and what is missing to use its GPU.
 
     Exit codes: 0 all of them answered, 2 wrong usage, 8 a worker or llama.cpp did not answer.
     """
     start_logging(log_level)
-    addresses = _addresses(rpc or [])
+    addresses = load_settings(rpc=rpc or None).rpc
     try:  # loads llama.cpp
         from glm3edge.commands.doctor.examination import examine  # noqa: PLC0415
         from glm3edge.commands.doctor.report import as_json as to_json  # noqa: PLC0415
@@ -47,14 +47,6 @@ def doctor_command(
     if faults:
         sys.stdout.flush()
         raise DeviceError("; ".join(faults))
-
-
-def _addresses(texts: list[str]) -> list[str]:
-    """Addresses in ``--rpc``, which may be separated by commas."""
-    try:
-        return [parse_address(part) for text in texts for part in text.split(",")]
-    except ValueError as exc:
-        raise ConfigError(f"--rpc: {exc}") from exc
 
 
 def _cannot_load(exc: Exception) -> DeviceError:

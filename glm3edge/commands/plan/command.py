@@ -96,7 +96,7 @@ def plan_command(options: PlanOptions) -> None:
     bandwidth = _rate("--bandwidth", options.bandwidth)
     gpu_bandwidth = _card_rate("--gpu-bandwidth", options.gpu_bandwidth)
     report = make_report(
-        find_planned_model(options.model, settings),
+        find_planned_model(settings.model, settings),
         settings,
         types=options.types or (),
         gpus=gpus,

@@ -9,6 +9,7 @@ import typer
 from glm3edge.commands.options import (
     CacheDir,
     CtxSize,
+    EngineOptions,
     GpuLayers,
     KVCacheType,
     LogFormatOptions,
@@ -164,25 +165,6 @@ class OtherModelOptions(Options, heading="Other models"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineOptions(Options, heading="Engine on another machine"):
-    """A server that computes in place of this one."""
-
-    engine: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="URL",
-            help="Address of glm3edge serve or vLLM with the same model, which computes the "
-            "replies; MODEL is for the vocabulary only. May be repeated: a conversation keeps to "
-            "one of the engines. [this machine]",
-        ),
-    ] = None
-    engine_key: Annotated[
-        str | None,
-        typer.Option(help="API key of the engine; prefer GLM3EDGE_ENGINE_KEY. [none]"),
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class FileOptions(Options, heading="Files"):
     """Folders and disk space."""
 
@@ -203,6 +185,7 @@ class AccessOptions(Options, heading="Access"):
     cors_origins: Annotated[
         list[str] | None,
         typer.Option(
+            "--cors-origins",
             "--cors-origin",
             help="Web origin that browsers may call from, besides this machine's; * allows all. "
             "Repeatable.",
@@ -274,6 +257,12 @@ class ServeOptions(
     port: Annotated[
         int | None,
         typer.Option(help=f"Port to listen on; 0 takes a free one. [{defaults.PORT}]"),
+    ] = None
+    open: Annotated[
+        bool | None,
+        typer.Option(
+            "--open", help="Open the chat page in a browser once the server is ready. [off]"
+        ),
     ] = None
     ctx_size: CtxSize = None
     type: QuantType = None

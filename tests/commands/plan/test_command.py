@@ -259,7 +259,7 @@ def test_folder_needs_only_its_config(glm3_tiny: dict[str, Path], tmp_path: Path
         (("--bandwidth", "30"), "--bandwidth 30: the unit is missing; write 30GB/s, for example"),
         (("--type", "q9"), "unknown type 'q9'"),
         (("nowhere/to-be-found",), "no model of that name was pulled"),
-        (("--ctx-size", "-5"), "ctx_size"),
+        (("--ctx-size", "-5"), "--ctx-size -5: "),
         (("--rpc", "127.0.0.1:9"), "cannot be reached"),
     ],
     ids=lambda value: value[-1] if isinstance(value, tuple) else "",
