@@ -23,13 +23,14 @@ _MIB = 2**20
 
 def pull_command(
     name: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="NAME",
             help="owner/name on the Hugging Face hub, modelscope:owner/name, or chatglm3-6b; add "
             ":TYPE to convert it too, or :FILE for one GGUF file (or a pattern of its name).",
+            show_default=False,
         ),
-    ],
+    ] = None,
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit. [main; ModelScope: master]")
     ] = None,
@@ -38,7 +39,7 @@ def pull_command(
         bool, typer.Option("--keep", help="Keep the weights that are converted, too.")
     ] = False,
     cache_dir: CacheDir = None,
-    log_level: LogLevel = "warning",
+    log_level: LogLevel = None,
 ) -> None:
     """Download a model, or the files of it that are missing, to its hub's own cache folder.
 
@@ -48,11 +49,15 @@ def pull_command(
     MODELSCOPE_API_TOKEN and MODELSCOPE_CACHE.
     """
     start_logging(log_level)
-    hub_name = parse_name(name)
+    settings = load_settings(model=name, cache_dir=cache_dir)
+    if settings.model is None:
+        raise ConfigError("there is no model to pull: give a name, such as chatglm3-6b")
+    hub_name = parse_name(settings.model)
     if hub_name is None:
-        hint = did_you_mean(name)
-        raise ConfigError(f"{name} is not the name of a repository{hint}: give owner/name")
-    settings = load_settings(cache_dir=cache_dir)
+        hint = did_you_mean(settings.model)
+        raise ConfigError(
+            f"{settings.model} is not the name of a repository{hint}: give owner/name"
+        )
     with progress_bar() as progress:
         store = Store(settings.cache_dir, quant_type=quant_type, progress=progress)
         pulled = store.pull(hub_name.at(revision), keep=keep)
@@ -155,7 +160,7 @@ def find_cached(name: str, models: list[CachedModel], *, missing: str = "model")
     Raises:
         ConfigError: there is no such model, or there are several.
     """
-    found = [model for model in models if name in model.aliases]
+    found = [model for model in models if model.is_called(name)]
     if len(found) == 1:
         return found[0]
     known = ", ".join(model.name for model in found or models) or "nothing yet"

@@ -75,14 +75,16 @@ class CachedModel:
         """The file's name without its suffix."""
         return self.path.stem
 
-    @property
-    def aliases(self) -> set[str]:
-        """Names it may be given by: its name, its file, and its repository with a choice."""
-        names = {self.name, self.path.name, str(self.path)}
-        if self.origin is not None and self.origin.kind == "repository":
-            choice = self.type if self.is_converted else self.path.name
-            names.add(f"{self.origin.place}:{choice}")
-        return names
+    def is_called(self, name: str) -> bool:
+        """Whether it may be given by ``name``: its own, its file's, or one of its repository."""
+        if name in {self.name, self.path.name, str(self.path)}:
+            return True
+        wanted, repository = parse_name(name), self.origin and self.origin.repository
+        return (
+            wanted is not None
+            and repository in {copy.whole for copy in wanted.copies}
+            and (wanted.type_choice or wanted.choice) in {None, self.type, self.path.name}
+        )
 
 
 class ConvertedModels:

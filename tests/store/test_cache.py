@@ -51,7 +51,16 @@ def test_a_use_is_noted(models: ConvertedModels, path: Path) -> None:
     again = only(models)
     assert again.last_used > model.last_used
     assert (again.origin, again.version) == (ORIGIN, __version__)
-    assert model.aliases == {"tiny-q8_0-1", "tiny-q8_0-1.gguf", str(path), "o/tiny:q8_0"}
+    names = ["tiny-q8_0-1", "tiny-q8_0-1.gguf", str(path), "o/tiny:q8_0", "o/tiny:Q8_0", "o/tiny"]
+    assert all(model.is_called(name) for name in names)
+    assert not any(model.is_called(name) for name in ["tiny", "o/tiny:q4_0", "p/tiny", "o/tiny@2"])
+
+
+def test_a_short_name_is_any_of_its_repositories(models: ConvertedModels, path: Path) -> None:
+    models.note_use(path, Origin("repository", "modelscope:ZhipuAI/chatglm3-6b", "c0"))
+    model = only(models)
+    assert all(map(model.is_called, ["chatglm3-6b", "THUDM/chatglm3-6b", "chatglm3-6b:q8_0"]))
+    assert not any(map(model.is_called, ["chatglm3-6b-32k", "chatglm3-6b:q4_k_m"]))
 
 
 @pytest.mark.parametrize("sidecar", [None, "", "{}", "[" * 100_000, '{"type": 3}'])

@@ -20,6 +20,7 @@ from glm3edge.commands.verify.limits import EXACT, FILE_KV_TYPES
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.placement.machine.cores import num_threads
+from glm3edge.store.store import Store
 from glm3edge_convert.files import write_text
 from glm3edge_convert.printable import json_text
 
@@ -44,7 +45,9 @@ class VerifyOptions(LogLevelOptions):
     against: Annotated[
         str,
         typer.Option(
-            metavar="ORIGINAL", help="What they were made from: a checkpoint folder or a GGUF file."
+            metavar="ORIGINAL",
+            help="What they were made from: a checkpoint folder, a repository that was pulled or a "
+            "GGUF file.",
         ),
     ]
     text: Annotated[
@@ -107,11 +110,13 @@ def _compare(options: VerifyOptions) -> "Report":
     from glm3edge.commands.verify.run import verify  # noqa: PLC0415
     from glm3edge.commands.verify.sources import GgufSource, open_original  # noqa: PLC0415
 
-    threads = num_threads(load_settings(threads=options.threads).threads)
+    settings = load_settings(threads=options.threads)
+    threads = num_threads(settings.threads)
     text = read_text(options.text or DEFAULT_TEXT)
     with ExitStack() as stack:
         count = stack.enter_context(counting_bar("window"))
-        original = stack.enter_context(closing(open_original(options.against, num_threads=threads)))
+        against = Store(settings.cache_dir).look_up(options.against)
+        original = stack.enter_context(closing(open_original(against, num_threads=threads)))
         sources = [
             stack.enter_context(closing(GgufSource(path, num_threads=threads, kv_type=kv_type)))
             for path in dict.fromkeys(options.files)

@@ -16,10 +16,8 @@ from glm3edge.commands.verify.reference import Reference
 from glm3edge.commands.verify.shape import KEYS, shape_of
 from glm3edge.commands.verify.vocabulary import CheckpointVocabulary, ListedVocabulary
 from glm3edge.core import Span
-from glm3edge.errors import ConfigError
 from glm3edge.llama.context import Context
 from glm3edge.llama.model import Model
-from glm3edge_convert.checkpoint.snapshots import checkpoint_folder
 from glm3edge_convert.models.chatglm.hparams import ARCHITECTURE
 
 Array = NDArray[np.float32]
@@ -135,19 +133,15 @@ class CheckpointSource:
         """See Source."""
 
 
-def open_original(name: str, *, num_threads: int) -> Source:
+def open_original(path: Path, *, num_threads: int) -> Source:
     """Open the model that files are compared with: a checkpoint folder or a GGUF file.
 
     Raises:
-        ConfigError: there is no such file or folder.
         ModelLoadError, ConvertError: it cannot be used.
     """
-    path = Path(name).expanduser()
     if path.is_dir():
-        return CheckpointSource(checkpoint_folder(path))
-    if path.is_file():
-        return GgufSource(path, num_threads=num_threads)
-    raise ConfigError(f"--against {name}: no such file or folder")
+        return CheckpointSource(path)
+    return GgufSource(path, num_threads=num_threads)
 
 
 def _precision(kv_type: str) -> dict[str, Any]:

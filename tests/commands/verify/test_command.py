@@ -185,7 +185,7 @@ def test_texts_that_do_not_do(demo: Demo, tmp_path: Path, content: str, message:
 
 def test_originals_that_do_not_do(demo: Demo, tmp_path: Path) -> None:
     result = verify(demo("q8_0"), "--against", tmp_path / "none")
-    assert (result.exit_code, "no such file or folder" in error(result)) == (2, True)
+    assert (result.exit_code, "no model of that name was pulled" in error(result)) == (2, True)
     result = verify(demo("q8_0"), "--against", tmp_path)
     assert (result.exit_code, "config.json is missing" in error(result)) == (3, True)
     (tmp_path / "text.gguf").write_text("hello")
