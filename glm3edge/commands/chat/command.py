@@ -1,4 +1,4 @@
-"""The command line of ``glm3edge chat``."""
+"""The command lines of ``glm3edge chat`` and ``glm3edge run``."""
 
 import sys
 from collections.abc import Sequence
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import typer
 
-from glm3edge.commands.chat.options import ChatOptions
+from glm3edge.commands.chat.options import ChatOptions, ConversationOptions, RunOptions
 from glm3edge.commands.logs import start_logging
 from glm3edge.commands.signature import takes
 from glm3edge.errors import ConfigError
 from glm3edge.store.built_in import DEFAULT_NAME
+from glm3edge.store.hub.names import parse_name
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -24,21 +25,36 @@ if TYPE_CHECKING:
 
 @takes(ChatOptions)
 def chat_command(options: ChatOptions) -> None:
-    """Chat with a model in the terminal, or have it reply once.
+    """Chat with a model in the terminal, or have it reply once."""
+    words = options.prompt or []
+    if options.model is None and len(words) == 1 and _is_model(words[0]):
+        raise ConfigError(f"{words[0]} is a model: write glm3edge run {words[0]}")
+    _chat(options)
 
-    The GLM3EDGE_* variables of serve are read here too.
+
+@takes(RunOptions)
+def run_command(options: RunOptions) -> None:
+    """Chat with a model in the terminal; it is pulled and converted first, if need be.
+
+    It is chat --model MODEL in fewer words, with the same options.
     """
-    start_logging(options.log_level)
+    _chat(options)
+
+
+def _chat(options: ChatOptions | RunOptions) -> None:
+    start_logging(options.log_level, default="error")
     texts = _texts(options.lang)
     settings = options.settings()
-    message = _message(options.prompt or [], options.model)
-    _print_start(options, texts)
+    message = _message(options.prompt or [])
+    # The name of a setting is for models of this machine.
+    model = settings.model if options.base_url is None else options.model
+    _print_start(options.base_url, model, texts)
     # Imports what loads models, which takes long.
     from glm3edge.commands.chat.run import ChatPlan, run_chat  # noqa: PLC0415
 
     plan = ChatPlan(
         message=message,
-        model=options.model,
+        model=model,
         base_url=options.base_url,
         settings=settings,
         generation=_generation_options(options.assignments or []),
@@ -59,15 +75,15 @@ def _texts(language: str | None) -> "Texts":
     return Texts(language or user_language())
 
 
-def _print_start(options: ChatOptions, texts: "Texts") -> None:
-    if options.base_url is not None:
-        text = texts("asking", url=options.base_url)
+def _print_start(base_url: str | None, model: str | None, texts: "Texts") -> None:
+    if base_url is not None:
+        text = texts("asking", url=base_url)
     else:
-        text = texts("loading", model=options.model or f"{DEFAULT_NAME} ({texts('demo')})")
+        text = texts("loading", model=model or f"{DEFAULT_NAME} ({texts('demo')})")
     print(text, file=sys.stderr, flush=True)
 
 
-def _toolbox(options: ChatOptions) -> "AbstractAsyncContextManager[Toolbox | None]":
+def _toolbox(options: ConversationOptions) -> "AbstractAsyncContextManager[Toolbox | None]":
     """The tools that run here, to be opened in the chat's event loop.
 
     Raises:
@@ -87,14 +103,12 @@ def _toolbox(options: ChatOptions) -> "AbstractAsyncContextManager[Toolbox | Non
     )
 
 
-def _message(words: list[str], model: str | None) -> str | None:
+def _message(words: list[str]) -> str | None:
     """The message of a one-shot chat; None for a conversation.
 
     Raises:
         ConfigError: there is nothing to send, or no terminal for a conversation.
     """
-    if model is None and len(words) == 1 and _is_model(words[0]):
-        raise ConfigError(f"{words[0]} is a model: write glm3edge chat --model {words[0]}")
     if not sys.stdin.isatty():
         return message_of(words, read_piped(sys.stdin.buffer))
     if words:
@@ -105,8 +119,9 @@ def _message(words: list[str], model: str | None) -> str | None:
 
 
 def _is_model(word: str) -> bool:
-    path = Path(word)
-    return path.suffix == ".gguf" or (path / "config.json").is_file()
+    path, name = Path(word), parse_name(word)
+    is_known = name is not None and name.context_size is not None
+    return is_known or path.suffix == ".gguf" or (path / "config.json").is_file()
 
 
 def message_of(words: Sequence[str], piped: str) -> str:

@@ -1,4 +1,4 @@
-"""Options of ``glm3edge chat``."""
+"""Options of ``glm3edge chat`` and ``glm3edge run``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,34 +6,32 @@ from typing import Annotated
 
 import typer
 
-from glm3edge.commands.logs import LOG_LEVELS
-from glm3edge.commands.options import CtxSize, GpuLayers, QuantType, Rpc, Threads
+from glm3edge.commands.options import (
+    CtxSize,
+    EngineOptions,
+    GpuLayers,
+    QuantType,
+    Rpc,
+    Threads,
+)
 from glm3edge.commands.signature import Options
+from glm3edge.config.log_levels import LOG_LEVELS
+
+Prompt = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PROMPT",
+        help="Message to reply to on standard output; piped text is appended to it. Without "
+        "either: a conversation.",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChatOptions(Options):
-    """All options of ``glm3edge chat``."""
+class ConversationOptions(Options):
+    """Options that both commands have."""
 
-    prompt: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[PROMPT]...",
-            help="Message to reply to on standard output; piped text is appended to it. Without "
-            "either: a conversation.",
-            show_default=False,
-        ),
-    ] = None
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            help="A GGUF file, a checkpoint folder or a repository, as for serve; with --base-url "
-            "one of the server's models. [the built-in demo; the server's first]",
-        ),
-    ] = None
     base_url: Annotated[
         str | None,
         typer.Option(
@@ -109,4 +107,40 @@ class ChatOptions(Options):
     history: Annotated[
         bool, typer.Option("--history/--no-history", help="Keep input lines for the next chat.")
     ] = True
-    log_level: Annotated[str, typer.Option(help=f"One of {', '.join(LOG_LEVELS)}.")] = "error"
+    log_level: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help=f"One of {', '.join(LOG_LEVELS)}. [error]"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatOptions(ConversationOptions, EngineOptions):
+    """All options of ``glm3edge chat``."""
+
+    prompt: Prompt = None
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="A GGUF file, a checkpoint folder or a repository, as for serve; with --base-url "
+            "one of the server's models. [the built-in demo; the server's first]",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(ConversationOptions, EngineOptions):
+    """All options of ``glm3edge run``."""
+
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A GGUF file, a checkpoint folder to convert once, or a repository to pull once: "
+            "chatglm3-6b, say. Default: a built-in demo.",
+            show_default=False,
+        ),
+    ] = None
+    prompt: Prompt = None

@@ -22,7 +22,7 @@ from glm3edge.commands.chat.terminal.display import Display, MarkdownDisplay, Pl
 from glm3edge.commands.chat.terminal.translations import Texts
 from glm3edge.commands.chat.transcript import load_tools
 from glm3edge.commands.chat.turn import Chat, describe_overflow, take_turn
-from glm3edge.config.settings import Settings
+from glm3edge.config.settings import Settings, check_engine_options
 from glm3edge.errors import ContextLengthExceededError, Glm3EdgeError
 from glm3edge.store.built_in import DEFAULT_NAME
 from glm3edge.store.store import Store
@@ -30,6 +30,7 @@ from glm3edge.tools.toolbox import Toolbox
 from glm3edge_convert.progress import progress_bar
 
 if TYPE_CHECKING:
+    from glm3edge.serving.remote_runtime import RemoteRuntime
     from glm3edge.serving.runtime import Runtime
     from glm3edge.store.adapters import AdapterFile, PrefixFile
 
@@ -155,11 +156,16 @@ def _ended_by_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _runtime(plan: ChatPlan) -> "Runtime":
+def _runtime(plan: ChatPlan) -> "Runtime | RemoteRuntime":
     """Model loaded as ``glm3edge serve`` does."""
+    from glm3edge.serving.remote_runtime import RemoteRuntime  # noqa: PLC0415 - takes long to import
     from glm3edge.serving.runtime import Runtime  # noqa: PLC0415 - takes long to import
 
     settings = plan.settings
+    check_engine_options(settings)
+    if settings.engine:
+        vocabulary = Store(settings.cache_dir).find_vocabulary(plan.model)
+        return RemoteRuntime(vocabulary, settings)
     with progress_bar() as progress:
         store = Store(settings.cache_dir, quant_type=settings.type, progress=progress)
         path = store.find(plan.model)

@@ -19,7 +19,8 @@ from glm3edge.errors import ConfigError
         (["--allow-tool", "f", "hi"], "--allow-tool f: give --tool, --mcp"),
         (["--set", "temperature", "hi"], "write NAME=VALUE"),
         (["--lang", "fr", "hi"], "--lang fr: choose one of en, zh"),
-        (["model.gguf"], "write glm3edge chat --model model.gguf"),
+        (["model.gguf"], "write glm3edge run model.gguf"),
+        (["chatglm3-6b:q4_0"], "write glm3edge run chatglm3-6b:q4_0"),
         (["--base-url", "ftp://x", "hi"], "give an address"),
     ],
 )

@@ -53,10 +53,10 @@ def guarded_server(environment: dict[str, str]) -> Iterator[Server]:
 
 
 def one_shot(
-    *arguments: str, environment: dict[str, str], text: bytes = b""
+    *arguments: str, environment: dict[str, str], text: bytes = b"", command: str = "chat"
 ) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(
-        [sys.executable, "-m", "glm3edge", "chat", *arguments],
+        [sys.executable, "-m", "glm3edge", command, *arguments],
         env={**os.environ, **environment},
         input=text,
         capture_output=True,
@@ -255,6 +255,34 @@ def test_one_shot(environment: dict[str, str]) -> None:
     assert result.returncode == 0
     assert result.stdout.decode() == f"{HELLO}\n"
     assert result.stderr.decode() == "loading glm3-tiny (the built-in demo) ...\n"
+
+
+def test_run(environment: dict[str, str], tiny_checkpoint: Path) -> None:
+    """A model, which is converted, and the words of a prompt after it; or a variable's model."""
+    short = ("--set", "max_tokens=1", *GREEDY)
+    arguments = (str(tiny_checkpoint), "How", "are you?", "--type", "q8_0", *short)
+    result = one_shot(*arguments, environment=environment, command="run")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.startswith(f"loading {tiny_checkpoint} ...\n".encode())
+    assert result.stdout
+    environment = {**environment, "GLM3EDGE_MODEL": str(tiny_checkpoint), "GLM3EDGE_TYPE": "q8_0"}
+    again = one_shot(*short, environment=environment, command="run", text=b"How are you?")
+    assert (again.returncode, again.stdout) == (0, result.stdout)
+    again = one_shot(*short, "How are you?", environment=environment)
+    assert (again.returncode, again.stdout) == (0, result.stdout)
+
+
+def test_an_engine_elsewhere(environment: dict[str, str], local_server: Server) -> None:
+    """It was ignored once."""
+    variables = {**environment, "GLM3EDGE_ENGINE": local_server.url}
+    result = one_shot(*GREEDY, "你好", environment=variables)
+    assert (result.returncode, result.stdout.decode()) == (0, f"{HELLO}\n"), result.stderr
+    result = one_shot("--ctx-size", "512", "你好", environment=variables)
+    assert result.returncode == 2
+    assert b"--ctx-size does not work with --engine" in result.stderr
+    result = one_shot("--engine", "http://127.0.0.1:9", "你好", environment=environment)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"error: --engine http://127.0.0.1:9" in result.stderr
 
 
 def test_one_shot_of_a_server(
