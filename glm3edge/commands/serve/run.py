@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glm3edge.commands.logs import announce, is_json
+from glm3edge.commands.serve.browser import open_in_browser
 from glm3edge.config.addresses import is_wildcard, network_address
 from glm3edge.config.settings import Settings, check_engine_options, check_exposure
 from glm3edge.server.bind import bind
@@ -137,6 +138,8 @@ def _announce_ready(
         announce("ready", f"{models} on {_url(settings, port)}/v1")
     else:
         print(_banner(runtime, settings, port, is_demo=is_demo), flush=True)
+    if settings.open:
+        open_in_browser(f"{_url(settings, port)}/")
 
 
 def _url(settings: Settings, port: int, host: str | None = None) -> str:
