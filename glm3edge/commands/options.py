@@ -102,5 +102,5 @@ class EngineOptions(Options, heading="Engine on another machine"):
     ] = None
     engine_key: Annotated[
         str | None,
-        typer.Option(help="API key of the engine; better set GLM3EDGE_ENGINE_KEY. [none]"),
+        typer.Option(help="API key of the engine; prefer GLM3EDGE_ENGINE_KEY. [none]"),
     ] = None
