@@ -171,7 +171,10 @@ def test_the_file_is_between_variables_and_defaults(
         ),
         (
             'api-key = " the-secret"',
-            "FILE: api-key: a key has one character or more, all printable, no spaces around it",
+            (
+                "FILE: api-key: a key needs at least one character, all printable, without spaces "
+                "around it"
+            ),
         ),
     ],
 )
@@ -232,7 +235,7 @@ def test_the_key_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("key", ["", " the-secret", "the-secret\n", "the-\x00secret", "\udc80"])
 def test_keys_that_no_header_holds(name: str, key: str) -> None:
     """The message does not repeat the key."""
-    with pytest.raises(ConfigError, match=f"^--{name.replace('_', '-')}: a key has") as caught:
+    with pytest.raises(ConfigError, match=f"^--{name.replace('_', '-')}: a key needs") as caught:
         load_settings(**{name: key})
     assert "secret" not in str(caught.value)
     assert "secret" not in str(caught.value.__cause__)
