@@ -27,5 +27,5 @@ def test_settings() -> None:
     assert load_settings().idle_unload_seconds == math.inf
     assert load_settings(idle_unload="0").idle_unload_seconds == math.inf
     assert load_settings(idle_unload="10m").idle_unload_seconds == 600
-    with pytest.raises(ConfigError, match="idle_unload: 'soon' is not a duration"):
+    with pytest.raises(ConfigError, match="--idle-unload soon: 'soon' is not a duration"):
         load_settings(idle_unload="soon")

@@ -15,6 +15,13 @@ from tests.support.servers import Server
 from tests.support.terminal import Terminal
 
 _SECONDS = 120
+COMMANDS = {
+    "sh": ["bash", "-euo", "pipefail"],
+    "python": [sys.executable],
+    "json": [sys.executable, "-m", "json.tool"],
+    "toml": ["sh", "-c", f'"{sys.executable}" -m glm3edge --config "$0" config'],
+}
+"""What runs a file in each language; glm3edge's configuration is in TOML."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:8000\b")
 
 
@@ -48,13 +55,11 @@ class Reader:
             assert block.language == "python"
             (self.folder / block.run.removeprefix("as ")).write_text(text, encoding="utf-8")
             return self._ended([sys.executable, block.run.removeprefix("as ")])
-        if block.language == "sh":
-            return self._ended(["bash", "-euo", "pipefail", "-c", text])
-        if block.language == "python":
-            (self.folder / "snippet.py").write_text(text, encoding="utf-8")
-            return self._ended([sys.executable, "snippet.py"])
-        assert block.language == "js", f"nothing here runs {block.language!r}"
-        return self._node(text)
+        if block.language == "js":
+            return self._node(text)
+        assert block.language in COMMANDS, f"nothing here runs {block.language!r}"
+        (self.folder / "snippet").write_text(text, encoding="utf-8")
+        return self._ended([*COMMANDS[block.language], "snippet"])
 
     def _ended(self, command: list[str]) -> str:
         result = subprocess.run(
