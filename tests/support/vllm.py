@@ -32,9 +32,10 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 OPTIONS = (
-    *("--served-model-name", "glm3-tiny", "--dtype", "float32", "--max-model-len", "2048"),
+    *("--served-model-name", "glm3-tiny", "--dtype", "float32", "--max-model-len", "1024"),
     *("--enable-prompt-tokens-details", "--scheduling-policy", "priority"),
     *("--generation-config", "vllm", "--structured-outputs-config", '{"backend": "guidance"}'),
+    *("--block-size", "32"),  # of the KV cache: short prompts fill some, too
     *("--compilation-config", '{"backend": "eager"}'),
 )
 
