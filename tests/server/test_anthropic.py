@@ -107,7 +107,8 @@ def test_a_tool_call(backend: FakeBackend, client: TestClient, stream: bool) -> 
         found = events(reply.text)
         block = found[2][1]["content_block"]
         assert block["input"] == {}
-        block["input"] = json.loads(found[3][1]["delta"]["partial_json"])
+        deltas = [data["delta"] for name, data in found if name == "content_block_delta"]
+        block["input"] = json.loads("".join(delta["partial_json"] for delta in deltas))
         stop_reason = found[-2][1]["delta"]["stop_reason"]
     else:
         (block,) = reply.json()["content"]
