@@ -72,7 +72,7 @@ def test_convert_prefix(tiny_checkpoint: Path, tmp_path: Path) -> None:
     [
         (["--port", "70000"], 2, "--port 70000: "),
         (["--log-level", "loud"], 2, "--log-level loud"),
-        (["no/such/model.gguf"], 2, "there is no file or folder"),
+        (["no/such/model.gguf", "--port", "0"], 2, "there is no file or folder"),
         (["--type", "q9", "--port", "0"], 2, "q9"),
         (["--host", "203.0.113.1", "--no-auth"], 2, "cannot listen on 203.0.113.1:8000"),
         (["--host", "0.0.0.0"], 2, "--host 0.0.0.0 can be reached from other machines"),
