@@ -188,7 +188,8 @@ def test_failures_of_pull_are_one_line(user: User, tiny_checkpoint: Path) -> Non
 
 
 def test_failures_of_serve(user: User) -> None:
-    assert "no repository has that name" in user.refused(2, "serve", "no/such/model.gguf")
+    missing = user.refused(2, "serve", "no/such/model.gguf", "--port", "0")
+    assert "no repository has that name" in missing
     assert "no file or folder o/x, and no rep" in user.refused(11, "serve", "o/x", "--port", "0")
     assert "HF_HUB_OFFLINE" in user.refused(11, "serve", "o/x", "--port", "0", HF_HUB_OFFLINE="1")
 
