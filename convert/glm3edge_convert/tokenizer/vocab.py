@@ -51,6 +51,7 @@ FIRST_PIECES = (
     Piece("</s>", 0.0, PieceType.CONTROL),
 )
 NUM_BYTES = 256
+MAX_PADDING = 2**16  # tokens without a text; ChatGLM3 has 230
 # Spellings in place of texts of tokenizer.model that plain text would reach.
 SAFE_TEXTS = {"<unk>": "<|unk|>", "<s>": "<|bos|>", "</s>": "<|eos|>"}
 # Texts of llama.cpp's own converter, and those of the same tokens here.
@@ -164,7 +165,7 @@ def _check_model(path: Path, model: SentencePieceModel) -> None:
 
 def _build(path: Path, model: SentencePieceModel, vocab_size: int) -> Vocabulary:
     num_used = len(model.pieces) + len(SPECIAL_TOKENS)
-    if num_used > vocab_size:
+    if not num_used <= vocab_size <= num_used + MAX_PADDING:
         raise TokenizerError(
             path,
             f"has {len(model.pieces)} pieces, {num_used} tokens with the special ones, and "

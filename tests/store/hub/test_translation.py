@@ -27,7 +27,7 @@ def caused(cause: Exception) -> Exception:
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), HubSpaceError, "MiB are free; free some"),
+        (OSError(errno.ENOSPC, "No space left on device"), HubSpaceError, "are free; free some"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), HubSpaceError, "HF_HOME to another disk"),
         (PermissionError(13, "Permission denied", "/x"), HubError, "(/x: Permission denied)"),
         (OSError("Read\nfailed"), HubUnreachableError, "cannot be reached (Read)"),
