@@ -6,7 +6,7 @@ import gguf
 import pytest
 
 from glm3edge_convert import convert
-from glm3edge_convert.errors import OutputExistsError, TokenizerError, UnknownTypeError
+from glm3edge_convert.errors import ConvertError, OutputExistsError, UnknownTypeError
 from glm3edge_convert.plan import model_name
 from glm3edge_convert.progress import Progress
 from glm3edge_convert.tokenizer.vocab import SPECIAL_TOKENS
@@ -110,9 +110,18 @@ def test_refusals(small_checkpoint: Path, output: Path) -> None:
     assert output.stat().st_size
 
 
-def test_an_absurd_vocabulary_size_is_refused_at_once(checkpoint: Path, output: Path) -> None:
-    edit_json(checkpoint / "config.json", padded_vocab_size=2**31 - 1)
-    with pytest.raises(TokenizerError, match="padded_vocab_size is 2147483647"):
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("padded_vocab_size", "padded_vocab_size is 2147483647"),
+        ("num_layers", "num_layers is 2147483647 and must be a positive whole number up to 512"),
+    ],
+)
+def test_absurd_sizes_are_refused_before_they_fill_the_memory(
+    checkpoint: Path, output: Path, key: str, message: str
+) -> None:
+    edit_json(checkpoint / "config.json", **{key: 2**31 - 1})
+    with pytest.raises(ConvertError, match=message):
         convert(checkpoint, output)
 
 

@@ -9,6 +9,7 @@ from glm3edge_convert.errors import ConfigError, NotACheckpointError
 
 CONFIG_FILE = "config.json"
 MAX_COUNT = 2**31 - 1  # llama.cpp keeps sizes in 32-bit integers
+MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -25,15 +26,23 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_object(folder / CONFIG_FILE)
 
 
-def count(path: Path, config: Mapping[str, Any], key: str, *, default: int | None = None) -> int:
-    """Return a positive whole number of ``config``.
+def count(
+    path: Path,
+    config: Mapping[str, Any],
+    key: str,
+    *,
+    default: int | None = None,
+    largest: int = MAX_COUNT,
+) -> int:
+    """Return a positive whole number of ``config``, ``largest`` at most.
 
     Raises:
         ConfigError: the value is something else, or missing without a ``default``.
     """
     value = config.get(key, default)
-    if type(value) is not int or not 0 < value <= MAX_COUNT:
-        raise ConfigError(path, key, f"is {value!r} and must be a positive whole number")
+    if type(value) is not int or not 0 < value <= largest:
+        limit = f" up to {largest}" if type(value) is int and value > largest else ""
+        raise ConfigError(path, key, f"is {value!r} and must be a positive whole number{limit}")
     return value
 
 

@@ -12,7 +12,13 @@ from typing import Any
 
 from gguf import GGUFWriter, PoolingType
 
-from glm3edge_convert.checkpoint.config import CONFIG_FILE, check_options, count, positive
+from glm3edge_convert.checkpoint.config import (
+    CONFIG_FILE,
+    MAX_LAYERS,
+    check_options,
+    count,
+    positive,
+)
 from glm3edge_convert.checkpoint.json_files import read_array, read_object
 from glm3edge_convert.errors import ConfigError, ConvertError
 
@@ -115,7 +121,7 @@ def parse_hparams(folder: Path, config: Mapping[str, Any]) -> EncoderHParams:
     if num_positions <= num_skipped:
         raise ConfigError(path, "max_position_embeddings", f"must be more than {num_skipped}")
     return EncoderHParams(
-        num_layers=count(path, config, "num_hidden_layers"),
+        num_layers=count(path, config, "num_hidden_layers", largest=MAX_LAYERS),
         hidden_size=hidden_size,
         num_heads=num_heads,
         ffn_size=count(path, config, "intermediate_size"),

@@ -12,7 +12,13 @@ from typing import Any
 
 from gguf import GGUFWriter
 
-from glm3edge_convert.checkpoint.config import CONFIG_FILE, check_options, count, positive
+from glm3edge_convert.checkpoint.config import (
+    CONFIG_FILE,
+    MAX_LAYERS,
+    check_options,
+    count,
+    positive,
+)
 from glm3edge_convert.errors import ConfigError
 
 ARCHITECTURE = "chatglm"
@@ -108,7 +114,7 @@ def parse_hparams(folder: Path, config: Mapping[str, Any]) -> HParams:
     path = folder / CONFIG_FILE
     check_options(path, config, FIXED_OPTIONS)
     hparams = HParams(
-        num_layers=count(path, config, "num_layers"),
+        num_layers=count(path, config, "num_layers", largest=MAX_LAYERS),
         hidden_size=count(path, config, "hidden_size"),
         num_heads=count(path, config, "num_attention_heads"),
         num_groups=count(path, config, "multi_query_group_num"),
