@@ -144,7 +144,9 @@ def _wait_for(
         if process.poll() is not None:
             output.seek(0)
             lines = output.read().strip().splitlines()[-3:]
-            raise BenchError(f"{system.name} ended at once: {' '.join(lines)}")
+            raise BenchError(
+                f"{system.name} ended at once: {' '.join(lines) or 'it printed nothing'}"
+            )
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{system.health}", timeout=5):
                 return

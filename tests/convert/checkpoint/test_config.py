@@ -11,7 +11,7 @@ from glm3edge_convert.synth.layout import CONFIG
 
 
 def test_read_config(tmp_path: Path) -> None:
-    with pytest.raises(NotACheckpointError, match="no such folder"):
+    with pytest.raises(NotACheckpointError, match="the folder does not exist"):
         read_config(tmp_path / "absent")
     with pytest.raises(NotACheckpointError, match=r"config\.json is missing"):
         read_config(tmp_path)
