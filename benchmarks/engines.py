@@ -4,8 +4,9 @@
         [--pair NAME=ENGINE,FRONT] [--out benchmarks/results/engines]
 
 A pair is an engine and a front over it (``glm3edge serve MODEL --engine ENGINE``), which both run
-already. Prompts are ids of MODEL's vocabulary; replies are greedy and streamed. The two take turns,
-and the front's tokens per second are given as a share of the engine's own in the same round.
+already on this machine. Prompts are ids of MODEL's vocabulary; replies are greedy and streamed. The
+two take turns, and the front's tokens per second are given as a share of the engine's own in the
+same round.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 import httpx
 
 from glm3edge.chatglm3.vocabulary import SpecialTokens
+from glm3edge.commands.bench.client import stream
 from glm3edge.llama.model import Model
 
 NUM_PROMPT_TOKENS = 96
@@ -36,41 +38,30 @@ class Row:
 
 
 async def tokens_per_second(
-    url: str, prompts: list[list[int]], *, num_clients: int, num_tokens: int
+    url: httpx.URL, model: str, prompts: list[list[int]], *, num_clients: int, num_tokens: int
 ) -> float:
     """Of all clients together, who take the next prompt when a reply is over."""
-    async with httpx.AsyncClient(timeout=600, limits=httpx.Limits(max_connections=None)) as http:
-        model = (await http.get(f"{url}/v1/models")).json()["data"][0]["id"]
-        left = list(prompts)
+    left, port = list(prompts), url.port or 80
 
-        async def ask(prompt: list[int]) -> int:
+    async def client() -> int:
+        total = 0
+        while left:
             body = {
                 "model": model,
-                "prompt": prompt,
+                "prompt": left.pop(),
                 "max_tokens": num_tokens,
                 "temperature": 0,
                 "repetition_penalty": 1,
                 "stream": True,
                 "stream_options": {"include_usage": True},
             }
-            count = 0
-            async with http.stream("POST", f"{url}/v1/completions", json=body) as reply:
-                reply.raise_for_status()
-                async for line in reply.aiter_lines():
-                    if line.startswith("data: {"):
-                        usage = json.loads(line.removeprefix("data: ")).get("usage")
-                        count = usage["completion_tokens"] if usage else count
-            return count
+            timing = await stream(port, "/v1/completions", body)
+            total += timing.usage["completion_tokens"]
+        return total
 
-        async def client() -> int:
-            total = 0
-            while left:
-                total += await ask(left.pop())
-            return total
-
-        start = time.perf_counter()
-        counts = await asyncio.gather(*(client() for _ in range(num_clients)))
-        return sum(counts) / (time.perf_counter() - start)
+    start = time.perf_counter()
+    counts = await asyncio.gather(*(client() for _ in range(num_clients)))
+    return sum(counts) / (time.perf_counter() - start)
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
@@ -90,8 +81,13 @@ def measure(options: argparse.Namespace) -> list[Row]:
                     rng.shuffle(prompts)
                     for prompt in prompts:  # another first token: nothing is in the cache
                         prompt[len(prefix)] = rng.randrange(300, size - 20)
+                    name_there = httpx.get(f"{url}/v1/models").json()["data"][0]["id"]
                     work = tokens_per_second(
-                        url, prompts, num_clients=num_clients, num_tokens=options.tokens
+                        httpx.URL(url),
+                        name_there,
+                        prompts,
+                        num_clients=num_clients,
+                        num_tokens=options.tokens,
                     )
                     speeds[url] = asyncio.run(work)
                 if round_number:
