@@ -17,6 +17,7 @@ from gguf import GGMLQuantizationType, GGUFValueType
 from glm3edge.errors import ModelLoadError
 from glm3edge.llama.charsmap import is_sound
 from glm3edge.llama.gguf_file import has_head, read_gguf
+from glm3edge_convert.checkpoint.config import MAX_LAYERS
 from glm3edge_convert.gguf.header import ALIGNMENT
 from glm3edge_convert.gguf.reader import GgufHeader, LongArray, StoredTensor
 from glm3edge_convert.gguf.split import parts_of
@@ -38,7 +39,7 @@ _NEEDED_TO_CHAT = (  # without the last two llama.cpp computes another model
 _RANGES: dict[str, tuple[float, float]] = {  # the least and the greatest
     "context_length": (1, 2**24),
     "embedding_length": (1, 2**17),
-    "block_count": (1, 512),
+    "block_count": (1, MAX_LAYERS),
     "feed_forward_length": (1, 2**20),
     "vocab_size": (1, 2**20),
     "pooling_type": (0, 4),

@@ -21,18 +21,13 @@ from glm3edge.commands.app import app
 from glm3edge.config.settings import load_settings
 from glm3edge.errors import ConfigError
 from glm3edge.server.bind import bind
+from tests.support.ports import free_port
 from tests.support.servers import start_server, stop_server
 
 pytestmark = pytest.mark.slow
 
 KEY = "key-of-the-port-test"
 HOSTS = ["127.0.0.1", "0.0.0.0", *(["::"] if socket.has_dualstack_ipv6() else [])]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
 
 
 @contextmanager
